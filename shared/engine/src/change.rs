@@ -1,0 +1,131 @@
+//! Changes: what a list call tells, and how one page of it is asked for.
+
+use crate::checkpoint::Position;
+use crate::record::{Body, RecordId};
+use crate::stamp::{Stamp, UtcMillis};
+
+/// Notice that a record was created, updated or deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which record. For a feed the locator `<record stream>/<path>`, with a leading `-` when its newest event
+    /// says that it was deleted.
+    pub id: RecordId,
+    /// What else the list told; boxed, because most lists tell only ids, a million at a time.
+    pub listed: Option<Box<Listed>>,
+}
+
+/// What a list may tell of a change besides its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The vendor's last-edited value.
+    pub stamp: Option<Stamp>,
+    /// The whole row.
+    pub row: Option<Body>,
+    /// The event, for feeds.
+    pub event: Option<Body>,
+}
+
+impl Change {
+    /// A change of which only the id is known.
+    pub fn of(id: RecordId) -> Self {
+        Self { id, listed: None }
+    }
+
+    /// The stamp the list gave, if any.
+    pub fn stamp(&self) -> Option<&Stamp> {
+        self.listed.as_ref()?.stamp.as_ref()
+    }
+
+    /// The row the list gave, if any.
+    pub fn row(&self) -> Option<&Body> {
+        self.listed.as_ref()?.row.as_ref()
+    }
+
+    /// The event the feed gave, if any.
+    pub fn event(&self) -> Option<&Body> {
+        self.listed.as_ref()?.event.as_ref()
+    }
+}
+
+/// What the poller asks a source to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListRequest<'a> {
+    /// Everything changed after `from` (whether `from` itself is meant is the vendor's secret: the overlap covers
+    /// both), for [`crate::stream::ListShape::Whole`].
+    Changed {
+        /// The lower bound, on the vendor's clock.
+        from: UtcMillis,
+    },
+    /// Page `page`, counted from 1, of the rows changed after `from`, for [`crate::stream::ListShape::Pages`].
+    Page {
+        /// The lower bound, on the vendor's clock.
+        from: UtcMillis,
+        /// Which page.
+        page: u32,
+    },
+    /// The events behind a token, for [`crate::stream::ListShape::Feed`].
+    Events {
+        /// The token, as the vendor gave it.
+        token: &'a str,
+    },
+    /// The feed's newest token, without events.
+    NewestToken,
+    /// One page of everything there is, for a feed's first import; `cursor` is what the page before gave.
+    Snapshot {
+        /// Where to go on, none at the start.
+        cursor: Option<&'a str>,
+    },
+}
+
+/// One answer of a list call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The changes, in the vendor's order.
+    pub changes: Vec<Change>,
+    /// How many pages there are, when the vendor says so.
+    pub pages_total: Option<u32>,
+    /// Where to go on: a feed's next token or a snapshot's cursor; none at the end.
+    pub next: Option<String>,
+    /// The vendor's `Date` header: when it answered, on its clock.
+    pub date: Option<UtcMillis>,
+    /// Entries that bear no usable id and can therefore be neither fetched nor stored.
+    pub unusable_count: usize,
+}
+
+/// One answer of a detail call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// What was found.
+    pub found: Found,
+    /// The vendor's `Date` header: when it answered, on its clock.
+    pub date: Option<UtcMillis>,
+}
+
+/// Whether the record is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is.
+    Record {
+        /// The id that the answer bears; another one than asked for is a record error.
+        id: RecordId,
+        /// Its JSON, exactly as received.
+        body: Body,
+        /// Its stamp; none when missing, empty or unreadable.
+        stamp: Option<Stamp>,
+    },
+    /// It is not (a 404, or an empty answer where the vendor means that by it).
+    Gone,
+}
+
+/// Whether a feed's locator announces a deletion.
+pub fn announces_deletion(id: &RecordId) -> bool {
+    id.as_str().starts_with('-')
+}
+
+/// Where a feed starts to be read: a token, once there is one.
+pub fn token_of(position: &Position) -> Option<&str> {
+    match position {
+        Position::Token { text, .. } if !text.is_empty() => Some(text),
+        Position::Token { .. } | Position::At(_) => None,
+    }
+}

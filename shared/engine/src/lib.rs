@@ -1,0 +1,32 @@
+//! The rules of a change's way from list to commit.
+//!
+//! Three use cases, each a Lambda function: [`poll`] lists changes, writes them to the ledger, sends them and commits
+//! what is finished; [`fetch`] resolves one message; [`watch`] reports how the streams stand. They speak to the world
+//! through [`ports`] alone: no AWS, no HTTP, no environment, no system clock, so that a simulation can own all of it.
+//!
+//! The queue is a hint, the ledger is the truth. The poller alone moves a checkpoint, the fetcher alone writes records,
+//! the watcher only reads.
+#![expect(
+    async_fn_in_trait,
+    reason = "static dispatch only: whether a future is Send is known where it is run"
+)]
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod backoff;
+pub mod breaker;
+pub mod change;
+pub mod checkpoint;
+pub mod chunk;
+pub mod failure;
+pub mod fetch;
+pub mod message;
+pub mod poll;
+pub mod ports;
+pub mod quarantine;
+pub mod record;
+pub mod run;
+mod source_health;
+pub mod staleness;
+pub mod stamp;
+pub mod stream;
+pub mod watch;

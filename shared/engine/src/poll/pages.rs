@@ -1,0 +1,223 @@
+//! Listing a stream whose list gives numbered pages of rows while it moves.
+//!
+//! An edit moves a row to another page, and every row behind it shifts: a single walk through the pages skips rows that
+//! nobody edited. So the pages are walked forward, then backward, until a pass of several pages adds no row that was
+//! stamped at or before the horizon. Rows that move because they were edited are stamped later, and belong to the next
+//! run.
+
+use std::collections::HashMap;
+
+use crate::change::{Change, ListRequest};
+use crate::checkpoint::Position;
+use crate::record::{Fingerprint, RecordId};
+use crate::run::{PASSES_MAX, SEGMENTS_MAX};
+use crate::stamp::UtcMillis;
+
+use super::clocks::Reading;
+use super::tick::{Halt, Tick};
+use super::{Notice, PollOutcome, PollerPorts};
+
+/// Where the walk over the pages stands; kept in the run when a tick's time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PageCursor {
+    /// Passes finished; odd ones go backward.
+    pass: u32,
+    /// Steps done of this pass.
+    step: u32,
+    /// Whether this pass added a row.
+    added: bool,
+}
+
+impl PageCursor {
+    const START: Self = Self {
+        pass: 0,
+        step: 0,
+        added: false,
+    };
+
+    fn to_text(self) -> String {
+        format!("{}/{}/{}", self.pass, self.step, u8::from(self.added))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/').map(|part| part.parse().ok());
+        Some(Self {
+            pass: parts.next()??,
+            step: parts.next()??,
+            added: parts.next()?? > 0,
+        })
+    }
+
+    fn page(self, pages_total: u32) -> u32 {
+        let step = self.step.min(pages_total.saturating_sub(1));
+        if self.pass.is_multiple_of(2) {
+            self.step + 1
+        } else {
+            pages_total - step
+        }
+    }
+}
+
+/// The version of a row as this tick saw it.
+type Seen = HashMap<RecordId, (Option<UtcMillis>, Option<Fingerprint>)>;
+
+impl<P: PollerPorts> Tick<'_, P> {
+    pub(super) async fn list_pages(&mut self) -> Result<PollOutcome, Halt> {
+        let resumed = self.checkpoint.run.clone();
+        if resumed
+            .as_ref()
+            .is_some_and(|run| run.sent < run.accepted || run.segments.len() >= SEGMENTS_MAX)
+        {
+            // Accepted, but whether their rows were sent nobody knows.
+            self.abort(Notice::ChunkLost).await?;
+            return Ok(PollOutcome::Aborted);
+        }
+        let from = match &resumed {
+            Some(run) => run.from.at().unwrap_or_default(),
+            None => self.start_of_list(),
+        };
+        let mut cursor = resumed
+            .and_then(|run| PageCursor::parse(&run.cursor?))
+            .unwrap_or(PageCursor::START);
+        let mut seen = Seen::new();
+        let mut pages_total = cursor.step + 1;
+        let mut first_reading: Option<Reading> = None;
+        loop {
+            if self.now() >= self.stop_at {
+                return self.pause_pages(cursor).await;
+            }
+            self.reserve(1).await?;
+            let (page, reading) = self
+                .call(ListRequest::Page {
+                    from,
+                    page: cursor.page(pages_total),
+                })
+                .await?;
+            let told_total = page.pages_total;
+            let is_empty = page.changes.is_empty();
+            let first = first_reading.get_or_insert_with(|| reading.clone()).clone();
+            cursor.added |= self.take_page(page.changes, from, &first, &reading, &mut seen).await?;
+            self.renew().await?;
+            cursor.step += 1;
+            pages_total = match told_total {
+                Some(total) => total.max(1),
+                None if is_empty => cursor.step,
+                None => pages_total.max(cursor.step + 1),
+            };
+            if cursor.step < pages_total {
+                continue;
+            }
+            let is_stable = pages_total == 1 || (cursor.pass > 0 && !cursor.added);
+            if is_stable {
+                return self.end_pages(&first).await;
+            }
+            cursor = PageCursor {
+                pass: cursor.pass + 1,
+                step: 0,
+                added: false,
+            };
+            if cursor.pass >= PASSES_MAX {
+                return self.give_up_pages().await;
+            }
+        }
+    }
+
+    /// Accepts the rows of a page that are news; returns whether any of them was stamped within the horizon.
+    async fn take_page(
+        &mut self,
+        changes: Vec<Change>,
+        from: UtcMillis,
+        first: &Reading,
+        reading: &Reading,
+        seen: &mut Seen,
+    ) -> Result<bool, Halt> {
+        let mut fresh: Vec<Change> = Vec::new();
+        for change in changes {
+            let version = (
+                change.stamp().map(|stamp| stamp.at),
+                change.row().map(crate::record::Body::fingerprint),
+            );
+            if seen.insert(change.id.clone(), version) != Some(version) {
+                fresh.push(change);
+            }
+        }
+        let fresh = self.without_unchanged(fresh).await?;
+        if fresh.is_empty() {
+            return Ok(false);
+        }
+        if self.checkpoint.run.is_none() {
+            let previous = self.checkpoint.listed_at;
+            let is_news = |change: &Change| {
+                change
+                    .stamp()
+                    .is_some_and(|s| Some(s.at) > self.checkpoint.scanned.at())
+            };
+            let has_news = previous.is_some() && fresh.iter().any(is_news);
+            self.start(Position::At(from), first.horizon, has_news).await?;
+        }
+        let horizon = self.checkpoint.run.as_ref().map_or(first.horizon, |run| run.horizon);
+        let added = fresh
+            .iter()
+            .any(|change| change.stamp().is_none_or(|stamp| stamp.at <= horizon));
+        self.accept(fresh, reading.called_at).await?;
+        Ok(added)
+    }
+
+    /// Leaves the rest of the pages to the next tick.
+    async fn pause_pages(&mut self, cursor: PageCursor) -> Result<PollOutcome, Halt> {
+        let now = self.now();
+        if let Some(run) = &mut self.checkpoint.run {
+            run.cursor = Some(cursor.to_text());
+            self.checkpoint.last_progress_at = Some(now);
+        }
+        self.rest().await?;
+        Ok(PollOutcome::Listing)
+    }
+
+    async fn end_pages(&mut self, first: &Reading) -> Result<PollOutcome, Halt> {
+        if self.checkpoint.run.is_none() {
+            return self.rest_quiet(first).await;
+        }
+        self.dispatch().await?;
+        self.seal().await
+    }
+
+    async fn give_up_pages(&mut self) -> Result<PollOutcome, Halt> {
+        if self.checkpoint.run.is_some() {
+            self.abort(Notice::ListMoving).await?;
+        } else {
+            self.report.notices.push(Notice::ListMoving);
+            self.rest().await?;
+        }
+        Ok(PollOutcome::Aborted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_alternate_their_direction() {
+        let at = |pass, step| {
+            PageCursor {
+                pass,
+                step,
+                added: false,
+            }
+            .page(3)
+        };
+        assert_eq!([at(0, 0), at(0, 2), at(1, 0), at(1, 2), at(2, 0)], [1, 3, 3, 1, 1]);
+    }
+
+    #[test]
+    fn a_cursor_survives_its_text() {
+        let cursor = PageCursor {
+            pass: 2,
+            step: 17,
+            added: true,
+        };
+        assert_eq!(PageCursor::parse(&cursor.to_text()), Some(cursor));
+        assert_eq!(PageCursor::parse("nonsense"), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! Walking the open run's chunks from its frontier: what is stored, what is poisoned, what must be sent again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::checkpoint::Position;
+use crate::chunk::{Chunk, Finish};
+use crate::ports::{Ledger, Written};
+use crate::quarantine::{Quarantined, retry_after};
+use crate::run::Run;
+use crate::stamp::UtcMillis;
+
+use super::dispatch::is_accepted;
+use super::tick::{Halt, Tick};
+use super::{Notice, PollerPorts};
+
+/// How the walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walked {
+    /// The listing is not whole yet.
+    Listing,
+    /// Ids are still pending.
+    Waiting,
+    /// All is stored, and committed.
+    Committed,
+    /// The run was given up.
+    Aborted,
+}
+
+impl<P: PollerPorts> Tick<'_, P> {
+    pub(super) async fn walk(&mut self) -> Result<Walked, Halt> {
+        let Some(run) = self.checkpoint.run.clone() else {
+            return Ok(Walked::Listing);
+        };
+        self.report.run_id = Some(run.run_id.clone());
+        let chunks = self.sent_chunks(&run).await?;
+        if let Some(notice) = self.why_abort(&run, &chunks) {
+            self.abort(notice).await?;
+            return Ok(Walked::Aborted);
+        }
+        self.quarantine_poisoned(&chunks).await?;
+        self.advance_frontier(&chunks);
+        if run.sealed
+            && self
+                .checkpoint
+                .run
+                .as_ref()
+                .is_some_and(|run| run.frontier == run.accepted)
+        {
+            self.commit().await?;
+            return Ok(Walked::Committed);
+        }
+        self.send_left_over(&run, &chunks).await?;
+        self.dispatch().await?;
+        Ok(if run.sealed { Walked::Waiting } else { Walked::Listing })
+    }
+
+    /// The accepted chunks between the frontier and the last one sent, by number.
+    async fn sent_chunks(&self, run: &Run) -> Result<BTreeMap<u32, Chunk>, Halt> {
+        if run.frontier >= run.sent {
+            return Ok(BTreeMap::new());
+        }
+        let ledger = self.poller.ports.ledger();
+        let stored = ledger
+            .chunks(&self.checkpoint.stream, &run.run_id, run.frontier, run.sent)
+            .await?;
+        let accepted = stored.into_iter().filter(|chunk| is_accepted(run, chunk));
+        Ok(accepted.map(|chunk| (chunk.key.seq, chunk)).collect())
+    }
+
+    /// Why the run cannot be finished: a chunk or its rows are lost, or deletions were withheld. Listing again heals all.
+    fn why_abort(&self, run: &Run, chunks: &BTreeMap<u32, Chunk>) -> Option<Notice> {
+        let withheld: u32 = chunks.values().map(|chunk| chunk.withheld_count).sum();
+        if withheld > 0 {
+            return Some(Notice::TombstonesWithheld { count: withheld });
+        }
+        let is_missing = (run.frontier..run.sent).any(|seq| !chunks.contains_key(&seq));
+        let rows_lost = chunks.values().any(|chunk| chunk.has_rows && self.is_overdue(chunk));
+        (is_missing || rows_lost).then_some(Notice::ChunkLost)
+    }
+
+    /// Puts poisoned ids into quarantine (E10) before the frontier can pass their chunk, then takes them out of the
+    /// chunk, so that one that leaves the quarantine meanwhile does not come back.
+    async fn quarantine_poisoned(&mut self, chunks: &BTreeMap<u32, Chunk>) -> Result<(), Halt> {
+        let mut count = 0;
+        for chunk in chunks.values().filter(|chunk| !chunk.poisoned.is_empty()) {
+            for (id, reason) in &chunk.poisoned {
+                let now = self.now();
+                let entry = Quarantined {
+                    stream: self.checkpoint.stream.clone(),
+                    id: id.clone(),
+                    reason: reason.clone(),
+                    since: now,
+                    held_checkpoint: chunk.held_checkpoint.clone(),
+                    attempts: 0,
+                    next_at: now.plus(retry_after(0)),
+                };
+                if self.poller.ports.ledger().quarantine(&entry).await? == Written::Applied {
+                    self.quarantined.push(entry);
+                    count += 1;
+                }
+            }
+            let finish = Finish {
+                done: chunk.poisoned.keys().cloned().collect(),
+                ..Finish::default()
+            };
+            self.poller.ports.ledger().finish(&chunk.key, &finish).await?;
+        }
+        if count > 0 {
+            self.report.notices.push(Notice::Quarantined { count });
+        }
+        Ok(())
+    }
+
+    /// Moves the frontier past finished chunks, folds their stamps, and notes whether less is pending than before.
+    fn advance_frontier(&mut self, chunks: &BTreeMap<u32, Chunk>) {
+        let now = self.now();
+        let is_feed = matches!(self.checkpoint.scanned, Position::Token { .. });
+        let Some(run) = &mut self.checkpoint.run else { return };
+        while let Some(chunk) = chunks.get(&run.frontier).filter(|chunk| chunk.is_done()) {
+            let newest = chunk.stamps.last().copied().filter(|_| !is_feed);
+            run.newest = match (run.newest.take(), newest.map(Position::At)) {
+                (Some(known), Some(found)) => Some(known.max(found)),
+                (known, found) => known.or(found),
+            };
+            run.frontier += 1;
+        }
+        let waiting = chunks.values().filter(|chunk| !chunk.is_done());
+        self.outstanding = u32::try_from(waiting.clone().count()).unwrap_or(u32::MAX);
+        let sent: usize = waiting.map(|chunk| chunk.pending.len()).sum();
+        let unsent = u64::from(run.accepted - run.sent.min(run.accepted));
+        let full = u64::from(self.poller.settings.chunk_ids);
+        let pending = u64::try_from(sent)
+            .unwrap_or(u64::MAX)
+            .saturating_add(unsent.saturating_mul(full));
+        if pending < run.pending_count {
+            self.checkpoint.last_progress_at = Some(now);
+        }
+        run.pending_count = pending;
+        self.report.pending_count = pending;
+    }
+
+    /// Sends again what a fetcher parked and what was not finished long after it was sent. Each chunk by its own time:
+    /// a frontier that stands still says nothing of the chunks behind it.
+    async fn send_left_over(&mut self, run: &Run, chunks: &BTreeMap<u32, Chunk>) -> Result<(), Halt> {
+        let left_over: Vec<&Chunk> = chunks
+            .values()
+            .filter(|chunk| !chunk.is_done() && !chunk.has_rows && (chunk.parked || self.is_overdue(chunk)))
+            .collect();
+        self.send_again(&left_over, run).await
+    }
+
+    /// Whether a chunk was not finished three visibility timeouts after it became visible.
+    fn is_overdue(&self, chunk: &Chunk) -> bool {
+        let patience: Duration = self.poller.settings.visibility_timeout.saturating_mul(3);
+        let visible_at: Option<UtcMillis> = chunk.sent_at;
+        !chunk.is_done() && visible_at.is_none_or(|at| at.plus(patience) < self.now())
+    }
+}

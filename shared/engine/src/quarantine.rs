@@ -1,0 +1,50 @@
+//! The quarantine: ids that cannot be stored, and when each is tried again.
+
+use std::time::Duration;
+
+use crate::checkpoint::Position;
+use crate::record::RecordId;
+use crate::stamp::UtcMillis;
+use crate::stream::StreamKey;
+
+/// How many ids of one stream may be in quarantine before it stops listing: more than this is no longer about
+/// single records.
+pub const QUARANTINE_MAX: usize = 1_000;
+
+/// What a quarantined id does to the checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoisonPolicy {
+    /// `committed` waits for it; `scanned` and fresh records go on. The checkpoint alone is then enough to recover.
+    Block,
+    /// `committed` goes on; the quarantine is then the only memory of the debt.
+    Advance,
+}
+
+/// An id that cannot be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its stream.
+    pub stream: StreamKey,
+    /// The id.
+    pub id: RecordId,
+    /// Why, without any of the body.
+    pub reason: String,
+    /// Since when, on the local clock.
+    pub since: UtcMillis,
+    /// What it holds the checkpoint at under [`PoisonPolicy::Block`].
+    pub held_checkpoint: Position,
+    /// How often it was tried again.
+    pub attempts: u32,
+    /// When it is tried again, on the local clock.
+    pub next_at: UtcMillis,
+}
+
+/// How long after try number `attempts` the next one comes.
+pub fn retry_after(attempts: u32) -> Duration {
+    Duration::from_secs(match attempts {
+        0 => 15 * 60,
+        1 => 3600,
+        2 => 6 * 3600,
+        _ => 24 * 3600,
+    })
+}

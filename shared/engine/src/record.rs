@@ -1,0 +1,223 @@
+//! Records: one vendor object each, kept as the vendor sent it.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::stamp::{Stamp, UtcMillis};
+use crate::stream::{SourceKind, StreamName};
+
+/// The longest id that is kept, in bytes: a key of the records table has room for 2,048.
+pub const ID_BYTES_MAX: usize = 1024;
+
+/// The vendor's identifier of a record, as text. For a feed, the locator of the record (see `ListShape::Feed`).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecordId(Box<str>);
+
+/// An identifier that cannot be kept.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum BadRecordId {
+    /// The identifier is empty.
+    #[error("the id is empty")]
+    Empty,
+    /// The identifier is longer than [`ID_BYTES_MAX`].
+    #[error("the id has {bytes} bytes, more than {ID_BYTES_MAX}")]
+    Long {
+        /// How long it is.
+        bytes: usize,
+    },
+}
+
+impl RecordId {
+    /// Reads an identifier.
+    ///
+    /// # Errors
+    /// [`BadRecordId`] when it is empty or longer than [`ID_BYTES_MAX`].
+    pub fn parse(text: impl Into<Box<str>>) -> Result<Self, BadRecordId> {
+        let text = text.into();
+        match text.len() {
+            0 => Err(BadRecordId::Empty),
+            bytes if bytes > ID_BYTES_MAX => Err(BadRecordId::Long { bytes }),
+            _ => Ok(Self(text)),
+        }
+    }
+
+    /// The identifier as the vendor wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RecordId {
+    type Error = BadRecordId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(text)
+    }
+}
+
+impl From<RecordId> for String {
+    fn from(id: RecordId) -> Self {
+        id.0.into()
+    }
+}
+
+/// Shown for logs: control characters escaped, so that an id can forge no line, and cut at 200 characters.
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .chars()
+            .take(200)
+            .try_for_each(|c| write!(f, "{}", c.escape_debug()))
+    }
+}
+
+impl fmt::Debug for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordId({self})")
+    }
+}
+
+/// The JSON text of one record, byte for byte as the vendor sent it.
+///
+/// It cannot be printed: bodies hold personal data and never reach a log, an error or a metric.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body(Box<str>);
+
+impl Body {
+    /// Wraps the text.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the store alone.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 16 bytes of the text's SHA-256: two bodies of one record with the same fingerprint are the same.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let digest: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
+        let mut short = [0; 16];
+        short.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
+        Fingerprint(short)
+    }
+}
+
+/// Written into a message as the JSON it is, not as a string that holds JSON.
+impl Serialize for Body {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue =
+            serde_json::from_str(&self.0).map_err(|_| <S::Error as ser::Error>::custom("the body is not JSON"))?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(Box::<str>::from(raw)))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.0.len())
+    }
+}
+
+/// What tells two bodies of one record apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// Where a record is kept: its source, stream and id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKey {
+    /// The vendor account.
+    pub source: SourceKind,
+    /// The object type; for a feed, the record's own type.
+    pub stream: StreamName,
+    /// The vendor's identifier.
+    pub id: RecordId,
+}
+
+/// All but letters, digits and `-_.~`, so that a `#` in an id forges no key.
+const KEY_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The table key: `source#stream#id`, the id percent-encoded.
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}#{}#{}",
+            self.source,
+            self.stream,
+            utf8_percent_encode(self.id.as_str(), KEY_ESCAPES)
+        )
+    }
+}
+
+/// One version of a record, ready to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it is kept.
+    pub key: RecordKey,
+    /// The vendor's JSON.
+    pub body: Body,
+    /// The vendor's last-edited value, when the record bears one.
+    pub stamp: Option<Stamp>,
+    /// When the call that brought it was started, on the local clock.
+    pub fetched_at: UtcMillis,
+    /// The newest event about it, for feeds: JSON as the vendor sent it.
+    pub event: Option<Body>,
+}
+
+/// Notice that a record is gone at the vendor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Which record.
+    pub key: RecordKey,
+    /// When the call that found it gone was started, on the local clock.
+    pub fetched_at: UtcMillis,
+    /// How it was learnt.
+    pub because: DeletedBecause,
+    /// The event that announced it, for feeds.
+    pub event: Option<Body>,
+}
+
+/// How a deletion was learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeletedBecause {
+    /// The vendor announced it.
+    Announced,
+    /// The record was listed, and twice not there when asked for.
+    Vanished,
+}
+
+impl DeletedBecause {
+    /// The name kept in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Announced => "announced",
+            Self::Vanished => "vanished",
+        }
+    }
+}
+
+/// What the poller may know of a stored record: enough to leave an unchanged one alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// The vendor's stamp, when the record bears one.
+    pub last_edited_at: Option<UtcMillis>,
+    /// When it was fetched, on the local clock of that time.
+    pub fetched_at: UtcMillis,
+    /// What tells its body from another; none for a tombstone of an unseen record.
+    pub fingerprint: Option<Fingerprint>,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+}

@@ -1,0 +1,183 @@
+//! Use case 3, the watcher: report how every stream stands. It reads and reports; it never writes a table.
+
+use std::time::Duration;
+
+use crate::breaker::{BreakerState, SourceState};
+use crate::failure::StoreFailure;
+use crate::ports::{Checkpoints, Clock, Ledger, Measurements};
+use crate::staleness::{Standing, standing};
+use crate::stamp::UtcMillis;
+use crate::stream::{SourceKind, StreamKey, StreamName};
+
+/// The world of a watcher.
+pub trait WatcherPorts {
+    /// The checkpoints.
+    type Checkpoints: Checkpoints;
+    /// The ledger.
+    type Ledger: Ledger;
+    /// Where measurements go.
+    type Measurements: Measurements;
+    /// The clock.
+    type Clock: Clock;
+
+    /// The checkpoints.
+    fn checkpoints(&self) -> &Self::Checkpoints;
+    /// The ledger.
+    fn ledger(&self) -> &Self::Ledger;
+    /// Where measurements go.
+    fn measurements(&self) -> &Self::Measurements;
+    /// The clock.
+    fn clock(&self) -> &Self::Clock;
+}
+
+/// The watcher of a stack.
+pub struct Watcher<P> {
+    /// Its world.
+    pub ports: P,
+    /// The sources that are turned on, each with its streams that are.
+    pub watched: Vec<(SourceKind, Vec<StreamName>)>,
+    /// From when on a stream is called stale, for the report.
+    pub stale_after: Duration,
+}
+
+/// What is measured. Dimensions are per source only, so that the cost stays the same whatever the number of streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MeasurementName {
+    /// The stalest stream's staleness, in seconds.
+    Staleness,
+    /// The largest lag, in seconds.
+    Lag,
+    /// Ids pending, of all streams.
+    Backlog,
+    /// Ids in quarantine, of all streams.
+    Quarantine,
+    /// 1 for every time the watcher ran; its absence is an alarm.
+    Heartbeat,
+}
+
+/// One figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// What it is.
+    pub name: MeasurementName,
+    /// Of which source; none for the heartbeat.
+    pub source: Option<SourceKind>,
+    /// The figure.
+    pub value: f64,
+}
+
+/// How one stream stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: StreamKey,
+    /// Its figures.
+    pub standing: Standing,
+    /// Ids in quarantine.
+    pub quarantine_count: usize,
+    /// Whether it is stale.
+    pub is_stale: bool,
+    /// Why nothing is called, if so.
+    pub held_back: Option<String>,
+}
+
+impl<P: WatcherPorts> Watcher<P> {
+    /// Looks at every watched stream, publishes the figures of each source and then the heartbeat.
+    ///
+    /// The heartbeat comes last and only when all the rest was read and published: a watcher that sees nothing must not
+    /// look alive.
+    ///
+    /// # Errors
+    /// [`StoreFailure`] when a table cannot be read or the figures cannot be published.
+    pub async fn watch(&self) -> Result<Vec<StreamReport>, StoreFailure> {
+        let now = self.ports.clock().now();
+        let mut reports = Vec::new();
+        let mut measurements = Vec::new();
+        for (source, streams) in &self.watched {
+            let state = self.ports.ledger().source_state(*source).await?;
+            let mut of_source = Vec::new();
+            for name in streams {
+                let stream = StreamKey {
+                    source: *source,
+                    name: name.clone(),
+                };
+                of_source.push(self.look_at(stream, &state, now).await?);
+            }
+            measurements.extend(measure(*source, &of_source));
+            reports.extend(of_source);
+        }
+        measurements.push(Measurement {
+            name: MeasurementName::Heartbeat,
+            source: None,
+            value: 1.0,
+        });
+        self.ports.measurements().publish(&measurements).await?;
+        Ok(reports)
+    }
+
+    async fn look_at(
+        &self,
+        stream: StreamKey,
+        state: &SourceState,
+        now: UtcMillis,
+    ) -> Result<StreamReport, StoreFailure> {
+        let checkpoint = self.ports.checkpoints().load(&stream).await?;
+        let standing = standing(checkpoint.as_ref(), now);
+        let quarantine_count = self.ports.ledger().quarantined(&stream).await?.len();
+        let held_back = why_held_back(&stream, state, now);
+        let is_stale = standing.staleness > self.stale_after;
+        Ok(StreamReport {
+            stream,
+            standing,
+            quarantine_count,
+            is_stale,
+            held_back,
+        })
+    }
+}
+
+fn why_held_back(stream: &StreamKey, state: &SourceState, now: UtcMillis) -> Option<String> {
+    if let Some(pause) = state.paused(&stream.name, now) {
+        return Some(format!(
+            "the vendor refuses this stream until {}: {}",
+            pause.until, pause.why
+        ));
+    }
+    match state.breaker.state(now) {
+        BreakerState::Closed => None,
+        BreakerState::Open(until) => Some(format!(
+            "the source is left alone until {until}: {}",
+            state.breaker.why.as_deref().unwrap_or("-")
+        )),
+        BreakerState::HalfOpen => Some("the next poll tries whether the source is well again".to_owned()),
+    }
+}
+
+fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
+    let longest = |of: fn(&Standing) -> Duration| {
+        reports
+            .iter()
+            .map(|report| of(&report.standing))
+            .max()
+            .unwrap_or_default()
+            .as_secs_f64()
+    };
+    let backlog: u64 = reports.iter().map(|report| report.standing.backlog_count).sum();
+    let quarantine: usize = reports.iter().map(|report| report.quarantine_count).sum();
+    let count = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    [
+        (MeasurementName::Staleness, longest(|standing| standing.staleness)),
+        (MeasurementName::Lag, longest(|standing| standing.lag)),
+        (MeasurementName::Backlog, count(backlog)),
+        (
+            MeasurementName::Quarantine,
+            count(u64::try_from(quarantine).unwrap_or(u64::MAX)),
+        ),
+    ]
+    .map(|(name, value)| Measurement {
+        name,
+        source: Some(source),
+        value,
+    })
+    .to_vec()
+}
