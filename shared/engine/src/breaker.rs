@@ -107,9 +107,6 @@ impl SourceState {
         }
         let known = self.stamp_gap.filter(|gap| now.since(gap.seen_at) < GAP_KEPT);
         let says_more = known.is_none_or(|gap| seen > gap.millis.saturating_add(1_000));
-        says_more.then_some(StampGap {
-            millis: seen,
-            seen_at: now,
-        })
+        says_more.then_some(StampGap { millis: seen, seen_at: now })
     }
 }

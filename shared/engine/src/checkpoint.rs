@@ -101,9 +101,9 @@ pub struct Checkpoint {
     pub last_success_at: Option<UtcMillis>,
     /// When the stream last moved: a sealed listing, or fewer pending ids than at the tick before. Local clock.
     pub last_progress_at: Option<UtcMillis>,
-    /// The start of the last listing whose findings are all stored or quarantined. Vendor's clock.
+    /// The start of the last listing, but for the first, whose findings are all stored or quarantined. Vendor's clock.
     pub listed_at: Option<UtcMillis>,
-    /// Up to when everything is known to be stored, on the vendor's clock: `listed_at` of the last listing that left
+    /// Up to when everything is known to be stored, on the vendor's clock: the start of the last listing that left
     /// nothing in quarantine. Lag is measured from here, or from `committed` where that is later.
     pub complete_at: Option<UtcMillis>,
     /// A feed's newest tokens, oldest first.

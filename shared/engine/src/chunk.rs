@@ -46,6 +46,8 @@ pub struct Chunk {
     pub key: ChunkKey,
     /// The run's horizon, on the vendor's clock.
     pub horizon: UtcMillis,
+    /// When the list call that told of its ids was started, on the poller's clock.
+    pub listed_at: UtcMillis,
     /// What an id of this chunk holds the checkpoint at once it is quarantined.
     pub held_checkpoint: Position,
     /// Ids neither stored nor quarantined yet.

@@ -121,20 +121,12 @@ pub struct SourceFailure {
 impl SourceFailure {
     /// A failure without an error below it.
     pub fn new(class: FailureClass, cause: impl Into<String>) -> Self {
-        Self {
-            class,
-            cause: cause.into(),
-            source: None,
-        }
+        Self { class, cause: cause.into(), source: None }
     }
 
     /// A failure caused by another error.
     pub fn caused(class: FailureClass, cause: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            class,
-            cause: cause.into(),
-            source: Some(Box::new(source)),
-        }
+        Self { class, cause: cause.into(), source: Some(Box::new(source)) }
     }
 }
 
@@ -146,9 +138,7 @@ impl fmt::Display for SourceFailure {
 
 impl Error for SourceFailure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| -> &(dyn Error + 'static) { source })
+        self.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
     }
 }
 

@@ -110,10 +110,7 @@ impl<P: FetcherPorts> Fetcher<P> {
     ) -> Result<FetchReport, StoreFailure> {
         let ledger = self.ports.ledger();
         let key = message.chunk_key();
-        let done = FetchReport {
-            acknowledged: true,
-            ..FetchReport::default()
-        };
+        let done = FetchReport { acknowledged: true, ..FetchReport::default() };
         let Some(chunk) = ledger.chunk(&key).await? else {
             return Ok(done);
         };
@@ -123,25 +120,15 @@ impl<P: FetcherPorts> Fetcher<P> {
             return Ok(done);
         }
         let state = ledger.source_state(key.stream.source).await?;
-        let calls = todo
-            .iter()
-            .filter(|id| !message.rows.contains_key(id) && !announces_deletion(id))
-            .count();
-        let allowed = if calls == 0 {
-            todo.len()
-        } else {
-            self.allowed(&state, message, calls, stop_at).await?
-        };
+        let needs_call = |id: &RecordId| !message.rows.contains_key(id) && !announces_deletion(id);
+        let (to_ask, mut begun): (Vec<RecordId>, Vec<RecordId>) = todo.iter().cloned().partition(needs_call);
+        if !to_ask.is_empty() {
+            let allowed = self.allowed(&state, message, to_ask.len(), stop_at).await?;
+            begun.extend(to_ask.into_iter().take(allowed));
+        }
         let trouble = Trouble::default();
-        let work = Work {
-            fetcher: self,
-            message,
-            chunk: &chunk,
-            state: &state,
-            trouble: &trouble,
-            stop_at,
-        };
-        let resolved = work.resolve_all(&todo, allowed, receive_count).await?;
+        let work = Work { fetcher: self, message, chunk: &chunk, state: &state, trouble: &trouble, stop_at };
+        let resolved = work.resolve_all(&begun, receive_count).await?;
         work.conclude(resolved, todo.len()).await
     }
 
@@ -164,12 +151,7 @@ impl<P: FetcherPorts> Fetcher<P> {
         let places = u32::try_from(wanted).unwrap_or(u32::MAX);
         let latest = stop_at.minus(self.call_interval);
         let source = message.source;
-        match self
-            .ports
-            .ledger()
-            .reserve(source, places, self.call_interval, now, latest)
-            .await?
-        {
+        match self.ports.ledger().reserve(source, places, self.call_interval, now, latest).await? {
             None => Ok(0),
             Some(turn) => {
                 if turn > now {
@@ -192,11 +174,10 @@ struct Work<'a, P> {
 }
 
 impl<P: FetcherPorts> Work<'_, P> {
-    /// Resolves the ids; those beyond `allowed` are left.
+    /// Resolves the ids: several at once at the first delivery, one by one later.
     async fn resolve_all(
         &self,
-        todo: &[RecordId],
-        allowed: usize,
+        begun: &[RecordId],
         receive_count: u32,
     ) -> Result<Vec<(RecordId, Resolved)>, StoreFailure> {
         let resolver = Resolver {
@@ -206,7 +187,6 @@ impl<P: FetcherPorts> Work<'_, P> {
             trouble: self.trouble,
             stop_at: self.stop_at,
         };
-        let begun = todo.iter().take(allowed);
         if receive_count < RECEIVES_TO_ISOLATE {
             let one = |id: &RecordId| {
                 let (id, resolver) = (id.clone(), &resolver);
@@ -215,23 +195,20 @@ impl<P: FetcherPorts> Work<'_, P> {
                     (id, outcome)
                 }
             };
-            return Ok(stream::iter(begun.map(one)).buffer_unordered(IN_FLIGHT).collect().await);
+            return Ok(stream::iter(begun.iter().map(one)).buffer_unordered(IN_FLIGHT).collect().await);
         }
+        // The suspect comes first, or every delivery would begin with those before it, and its count anew.
+        let suspect = self.chunk.trying.as_ref();
+        let (first, others): (Vec<&RecordId>, Vec<&RecordId>) = begun.iter().partition(|id| Some(*id) == suspect);
         let mut all = Vec::new();
-        let mut last = (self.chunk.trying.clone(), self.chunk.receives);
-        for id in begun {
-            let receives = if last.0.as_ref() == Some(id) { last.1 } else { 0 };
-            if receives >= CRASHES_TO_POISON {
-                let reason = format!("the fetcher crashed {receives} times in a row while it was alone with this id");
+        for id in first.into_iter().chain(others) {
+            let crashes = if Some(id) == suspect { self.chunk.receives } else { 0 };
+            if crashes >= CRASHES_TO_POISON {
+                let reason = format!("the fetcher crashed {crashes} times in a row while it was alone with this id");
                 all.push((id.clone(), Resolved::Poisoned(reason)));
                 continue;
             }
-            last = (Some(id.clone()), receives + 1);
-            self.fetcher
-                .ports
-                .ledger()
-                .mark_trying(&self.chunk.key, id, receives + 1)
-                .await?;
+            self.fetcher.ports.ledger().mark_trying(&self.chunk.key, id, crashes + 1).await?;
             all.push((id.clone(), caught(resolver.resolve(id)).await));
         }
         Ok(all)
@@ -243,10 +220,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         resolved: Vec<(RecordId, Resolved)>,
         todo_count: usize,
     ) -> Result<FetchReport, StoreFailure> {
-        let mut report = FetchReport {
-            calls_count: self.trouble.calls(),
-            ..FetchReport::default()
-        };
+        let mut report = FetchReport { calls_count: self.trouble.calls(), ..FetchReport::default() };
         let mut finish = Finish::default();
         let mut stored: Vec<(RecordId, UtcMillis)> = Vec::new();
         let mut stamps: Vec<UtcMillis> = Vec::new();
@@ -255,12 +229,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         let mut denied: Option<StoreFailure> = None;
         for (id, outcome) in resolved {
             match outcome {
-                Resolved::Stored {
-                    outcome,
-                    fetched_at,
-                    stamp,
-                    gap_ms,
-                } => {
+                Resolved::Stored { outcome, fetched_at, stamp, gap_ms } => {
                     match outcome {
                         Stored::Written => report.written_count += 1,
                         Stored::Superseded => report.superseded_count += 1,
@@ -279,8 +248,7 @@ impl<P: FetcherPorts> Work<'_, P> {
                 Resolved::Refused(failure) => denied = Some(failure),
             }
         }
-        self.conclude_vanished(vanished, todo_count, &mut stored, &mut report, &mut finish)
-            .await?;
+        self.conclude_vanished(vanished, todo_count, &mut stored, &mut report, &mut finish).await?;
         self.leave_quarantine(&stored).await?;
         self.note_stamps(&stamps, gap, &mut report).await?;
         self.conclude_trouble(&mut report).await?;
@@ -307,9 +275,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         let count = vanished.len();
         if count > VANISHED_MAX && count * 100 > todo_count * VANISHED_PERCENT_MAX {
             finish.withheld_count = u32::try_from(count).unwrap_or(u32::MAX);
-            report.notices.push(Notice::TombstonesWithheld {
-                count: finish.withheld_count,
-            });
+            report.notices.push(Notice::TombstonesWithheld { count: finish.withheld_count });
             return Ok(());
         }
         for (id, tombstone) in vanished {
@@ -324,12 +290,8 @@ impl<P: FetcherPorts> Work<'_, P> {
     async fn leave_quarantine(&self, stored: &[(RecordId, UtcMillis)]) -> Result<(), StoreFailure> {
         let ledger = self.fetcher.ports.ledger();
         let stream = &self.chunk.key.stream;
-        let quarantined: HashSet<RecordId> = ledger
-            .quarantined(stream)
-            .await?
-            .into_iter()
-            .map(|entry| entry.id)
-            .collect();
+        let quarantined: HashSet<RecordId> =
+            ledger.quarantined(stream).await?.into_iter().map(|entry| entry.id).collect();
         for (id, fetched_at) in stored.iter().filter(|(id, _)| quarantined.contains(id)) {
             ledger.resolve(stream, id, *fetched_at).await?;
         }
@@ -353,10 +315,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         report: &mut FetchReport,
     ) -> Result<(), StoreFailure> {
         let source = self.fetcher.ports.source();
-        let is_stamped = source
-            .streams()
-            .iter()
-            .any(|traits| traits.name == self.message.stream && traits.stamped);
+        let is_stamped = source.streams().iter().any(|traits| traits.name == self.message.stream && traits.stamped);
         let stored_count = report.written_count + report.superseded_count;
         if is_stamped && stamps.is_empty() && stored_count > 0 {
             report.notices.push(Notice::StampsMissing { count: stored_count });
@@ -388,15 +347,7 @@ impl<P: FetcherPorts> Work<'_, P> {
             report.notices.push(Notice::BreakerOpened);
         }
         if source_health::pauses_stream(&failure) {
-            ledger
-                .pause_stream(
-                    stream,
-                    &Pause {
-                        until: now.plus(PAUSE),
-                        why: failure.cause.clone(),
-                    },
-                )
-                .await?;
+            ledger.pause_stream(stream, &Pause { until: now.plus(PAUSE), why: failure.cause.clone() }).await?;
             report.notices.push(Notice::StreamPaused);
         }
         report.failure = Some(crate::poll::describe(&failure, stream));

@@ -6,10 +6,7 @@
 //!
 //! The queue is a hint, the ledger is the truth. The poller alone moves a checkpoint, the fetcher alone writes records,
 //! the watcher only reads.
-#![expect(
-    async_fn_in_trait,
-    reason = "static dispatch only: whether a future is Send is known where it is run"
-)]
+#![expect(async_fn_in_trait, reason = "static dispatch only: whether a future is Send is known where it is run")]
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod backoff;

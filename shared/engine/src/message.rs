@@ -88,19 +88,11 @@ impl Message {
 
     /// The stream it belongs to.
     pub fn stream_key(&self) -> StreamKey {
-        StreamKey {
-            source: self.source,
-            name: self.stream.clone(),
-        }
+        StreamKey { source: self.source, name: self.stream.clone() }
     }
 
     /// The chunk it names.
     pub fn chunk_key(&self) -> ChunkKey {
-        ChunkKey {
-            stream: self.stream_key(),
-            run: self.run.clone(),
-            seq: self.seq,
-            epoch: self.epoch,
-        }
+        ChunkKey { stream: self.stream_key(), run: self.run.clone(), seq: self.seq, epoch: self.epoch }
     }
 }

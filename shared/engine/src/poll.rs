@@ -156,8 +156,8 @@ pub enum Notice {
     DateMissing,
     /// Stamps do not agree with the vendor's clock: probably a wrong time zone in the settings.
     ZoneDoubt {
-        /// The newest stamp less the vendor's time, in milliseconds, as far as it is known.
-        gap_ms: Option<i64>,
+        /// How far the newest stamp is behind the vendor's clock, in milliseconds.
+        behind_ms: i64,
     },
     /// Records of a stream that should bear stamps bore none.
     StampsMissing {
@@ -293,33 +293,18 @@ impl<P: PollerPorts> Poller<P> {
         if !self.settings.streams.contains(stream) {
             return Ok(PollReport::new(PollOutcome::TurnedOff));
         }
-        let key = StreamKey {
-            source: self.ports.source().kind(),
-            name: stream.clone(),
-        };
-        let failed = |failure| PollError::Store {
-            stream: key.clone(),
-            failure,
-        };
+        let key = StreamKey { source: self.ports.source().kind(), name: stream.clone() };
+        let failed = |failure| PollError::Store { stream: key.clone(), failure };
         self.tick(&key, traits, owner).await.map_err(failed)
     }
 
     fn traits_of(&self, stream: &StreamName) -> Result<&StreamTraits, PollError> {
         let source = self.ports.source();
-        source
-            .streams()
-            .iter()
-            .find(|traits| traits.name == *stream)
-            .ok_or_else(|| PollError::UnknownStream {
-                source_name: source.kind().as_str(),
-                stream: stream.clone(),
-                known: source
-                    .streams()
-                    .iter()
-                    .map(|t| t.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+        source.streams().iter().find(|traits| traits.name == *stream).ok_or_else(|| PollError::UnknownStream {
+            source_name: source.kind().as_str(),
+            stream: stream.clone(),
+            known: source.streams().iter().map(|t| t.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
     }
 
     async fn tick(&self, key: &StreamKey, traits: &StreamTraits, owner: &str) -> Result<PollReport, StoreFailure> {
@@ -345,10 +330,8 @@ impl<P: PollerPorts> Poller<P> {
             Err(Halt::Source { failure, tries }) => {
                 tick.note_source_failure(&failure, tries).await?;
                 tick.release().await?;
-                tick.report.outcome = PollOutcome::SourceFailed {
-                    class: failure.class,
-                    cause: describe(&failure, key),
-                };
+                tick.report.outcome =
+                    PollOutcome::SourceFailed { class: failure.class, cause: describe(&failure, key) };
             }
             Err(Halt::Store(failure)) => return Err(failure),
         }
@@ -394,10 +377,5 @@ pub(crate) fn describe(failure: &crate::failure::SourceFailure, key: &StreamKey)
         }
     }
     let next_step = disposition(failure.class).next_step;
-    format!(
-        "source {}, stream {}: {}; next: {next_step}",
-        key.source,
-        key.name,
-        Chain(failure)
-    )
+    format!("source {}, stream {}: {}; next: {next_step}", key.source, key.name, Chain(failure))
 }

@@ -39,6 +39,15 @@ pub struct Quarantined {
     pub next_at: UtcMillis,
 }
 
+impl Quarantined {
+    /// Whether it was tried less than the ladder's first step ago. An id that shows up as news is tried out of turn, but
+    /// no more often than that.
+    pub fn was_tried_lately(&self, now: UtcMillis) -> bool {
+        let tried_at = self.next_at.minus(retry_after(self.attempts));
+        now.since(tried_at) < retry_after(0)
+    }
+}
+
 /// How long after try number `attempts` the next one comes.
 pub fn retry_after(attempts: u32) -> Duration {
     Duration::from_secs(match attempts {

@@ -70,10 +70,7 @@ impl From<RecordId> for String {
 /// Shown for logs: control characters escaped, so that an id can forge no line, and cut at 200 characters.
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .chars()
-            .take(200)
-            .try_for_each(|c| write!(f, "{}", c.escape_debug()))
+        self.0.chars().take(200).try_for_each(|c| write!(f, "{}", c.escape_debug()))
     }
 }
 
@@ -152,13 +149,7 @@ const KEY_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remov
 /// The table key: `source#stream#id`, the id percent-encoded.
 impl fmt::Display for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}#{}#{}",
-            self.source,
-            self.stream,
-            utf8_percent_encode(self.id.as_str(), KEY_ESCAPES)
-        )
+        write!(f, "{}#{}#{}", self.source, self.stream, utf8_percent_encode(self.id.as_str(), KEY_ESCAPES))
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Run {
     /// The start of its first list call, on the vendor's clock: a commit never passes it, because what was edited
     /// later may not have been listed.
     pub horizon: UtcMillis,
+    /// The start of its first list call, on the poller's clock.
+    pub listed_at: UtcMillis,
     /// `scanned` when the run began: what a quarantined id of this run holds the checkpoint at.
     pub held_checkpoint: Position,
     /// Chunks accepted so far; the next one's number.
@@ -63,10 +65,7 @@ pub struct Run {
 impl Run {
     /// The epoch that accepted chunk `seq`.
     pub fn epoch_of(&self, seq: u32) -> Option<i64> {
-        self.segments
-            .iter()
-            .find(|s| (s.first..s.end).contains(&seq))
-            .map(|s| s.epoch)
+        self.segments.iter().find(|s| (s.first..s.end).contains(&seq)).map(|s| s.epoch)
     }
 
     /// Notes that `count` more chunks were accepted under `epoch`.
@@ -75,11 +74,7 @@ impl Run {
         self.accepted = first.saturating_add(count);
         match self.segments.last_mut() {
             Some(last) if last.epoch == epoch => last.end = self.accepted,
-            _ => self.segments.push(Segment {
-                epoch,
-                first,
-                end: self.accepted,
-            }),
+            _ => self.segments.push(Segment { epoch, first, end: self.accepted }),
         }
     }
 }

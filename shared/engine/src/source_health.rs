@@ -33,9 +33,7 @@ pub(crate) async fn note_failure<L: Ledger>(
             | FailureClass::TokenRejected => None,
         };
         let open_for = state.breaker.next_open_for(retry_after);
-        ledger
-            .open_breaker(stream.source, now.plus(open_for), open_for, &failure.cause)
-            .await?;
+        ledger.open_breaker(stream.source, now.plus(open_for), open_for, &failure.cause).await?;
     }
     Ok(opens)
 }

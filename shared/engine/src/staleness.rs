@@ -25,27 +25,15 @@ pub struct Standing {
 /// is no progress; a missing checkpoint counts as stale since 1970.
 pub fn standing(checkpoint: Option<&Checkpoint>, now: UtcMillis) -> Standing {
     let Some(checkpoint) = checkpoint else {
-        return Standing {
-            staleness: now.since(NEVER),
-            lag: Duration::ZERO,
-            backlog_count: 0,
-            listed_count: 0,
-        };
+        return Standing { staleness: now.since(NEVER), lag: Duration::ZERO, backlog_count: 0, listed_count: 0 };
     };
-    let moved_at = checkpoint
-        .last_success_at
-        .max(checkpoint.last_progress_at)
-        .unwrap_or(NEVER);
+    let moved_at = checkpoint.last_success_at.max(checkpoint.last_progress_at).unwrap_or(NEVER);
     let run = checkpoint.run.as_ref();
     let is_outstanding = run.is_some() || checkpoint.committed != checkpoint.scanned;
     let complete_at = checkpoint.complete_at.max(checkpoint.committed.at()).unwrap_or(NEVER);
     Standing {
         staleness: now.since(moved_at),
-        lag: if is_outstanding {
-            now.since(complete_at)
-        } else {
-            Duration::ZERO
-        },
+        lag: if is_outstanding { now.since(complete_at) } else { Duration::ZERO },
         backlog_count: run.map_or(0, |run| run.pending_count),
         listed_count: run.map_or(0, |run| run.listed_count),
     }
@@ -60,10 +48,7 @@ mod tests {
     const NOW: UtcMillis = UtcMillis::new(1_800_000_000_000);
 
     fn checkpoint() -> Checkpoint {
-        let stream = StreamKey {
-            source: SourceKind::FieldMotion,
-            name: StreamName::known("customers"),
-        };
+        let stream = StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("customers") };
         let mut checkpoint = Checkpoint::first(stream, Position::At(NOW.shifted(-86_400_000 * 30)));
         checkpoint.last_success_at = Some(NOW.shifted(-900_000));
         checkpoint.complete_at = Some(NOW.shifted(-901_000));

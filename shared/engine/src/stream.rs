@@ -66,9 +66,7 @@ impl StreamName {
     pub fn parse(text: &str) -> Result<Self, BadStreamName> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
-            return Err(BadStreamName {
-                length: text.chars().count(),
-            });
+            return Err(BadStreamName { length: text.chars().count() });
         }
         Ok(Self(Cow::Owned(text.to_owned())))
     }

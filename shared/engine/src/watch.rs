@@ -97,20 +97,13 @@ impl<P: WatcherPorts> Watcher<P> {
             let state = self.ports.ledger().source_state(*source).await?;
             let mut of_source = Vec::new();
             for name in streams {
-                let stream = StreamKey {
-                    source: *source,
-                    name: name.clone(),
-                };
+                let stream = StreamKey { source: *source, name: name.clone() };
                 of_source.push(self.look_at(stream, &state, now).await?);
             }
             measurements.extend(measure(*source, &of_source));
             reports.extend(of_source);
         }
-        measurements.push(Measurement {
-            name: MeasurementName::Heartbeat,
-            source: None,
-            value: 1.0,
-        });
+        measurements.push(Measurement { name: MeasurementName::Heartbeat, source: None, value: 1.0 });
         self.ports.measurements().publish(&measurements).await?;
         Ok(reports)
     }
@@ -126,41 +119,26 @@ impl<P: WatcherPorts> Watcher<P> {
         let quarantine_count = self.ports.ledger().quarantined(&stream).await?.len();
         let held_back = why_held_back(&stream, state, now);
         let is_stale = standing.staleness > self.stale_after;
-        Ok(StreamReport {
-            stream,
-            standing,
-            quarantine_count,
-            is_stale,
-            held_back,
-        })
+        Ok(StreamReport { stream, standing, quarantine_count, is_stale, held_back })
     }
 }
 
 fn why_held_back(stream: &StreamKey, state: &SourceState, now: UtcMillis) -> Option<String> {
     if let Some(pause) = state.paused(&stream.name, now) {
-        return Some(format!(
-            "the vendor refuses this stream until {}: {}",
-            pause.until, pause.why
-        ));
+        return Some(format!("the vendor refuses this stream until {}: {}", pause.until, pause.why));
     }
     match state.breaker.state(now) {
         BreakerState::Closed => None,
-        BreakerState::Open(until) => Some(format!(
-            "the source is left alone until {until}: {}",
-            state.breaker.why.as_deref().unwrap_or("-")
-        )),
+        BreakerState::Open(until) => {
+            Some(format!("the source is left alone until {until}: {}", state.breaker.why.as_deref().unwrap_or("-")))
+        }
         BreakerState::HalfOpen => Some("the next poll tries whether the source is well again".to_owned()),
     }
 }
 
 fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
     let longest = |of: fn(&Standing) -> Duration| {
-        reports
-            .iter()
-            .map(|report| of(&report.standing))
-            .max()
-            .unwrap_or_default()
-            .as_secs_f64()
+        reports.iter().map(|report| of(&report.standing)).max().unwrap_or_default().as_secs_f64()
     };
     let backlog: u64 = reports.iter().map(|report| report.standing.backlog_count).sum();
     let quarantine: usize = reports.iter().map(|report| report.quarantine_count).sum();
@@ -169,15 +147,8 @@ fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
         (MeasurementName::Staleness, longest(|standing| standing.staleness)),
         (MeasurementName::Lag, longest(|standing| standing.lag)),
         (MeasurementName::Backlog, count(backlog)),
-        (
-            MeasurementName::Quarantine,
-            count(u64::try_from(quarantine).unwrap_or(u64::MAX)),
-        ),
+        (MeasurementName::Quarantine, count(u64::try_from(quarantine).unwrap_or(u64::MAX))),
     ]
-    .map(|(name, value)| Measurement {
-        name,
-        source: Some(source),
-        value,
-    })
+    .map(|(name, value)| Measurement { name, source: Some(source), value })
     .to_vec()
 }

@@ -23,12 +23,7 @@ const GONE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) enum Resolved {
     /// This version, or a newer one, is stored.
-    Stored {
-        outcome: Stored,
-        fetched_at: UtcMillis,
-        stamp: Option<UtcMillis>,
-        gap_ms: Option<i64>,
-    },
+    Stored { outcome: Stored, fetched_at: UtcMillis, stamp: Option<UtcMillis>, gap_ms: Option<i64> },
     /// It is marked deleted, as the vendor announced.
     Deleted { fetched_at: UtcMillis },
     /// It is listed, but twice not there when asked for.
@@ -58,37 +53,19 @@ impl<P: FetcherPorts> Resolver<'_, P> {
             Ok(record) => record,
             Err(failure) => return Resolved::Poisoned(failure.to_string()),
         };
-        let key = RecordKey {
-            source: source.kind(),
-            stream,
-            id: record_id,
-        };
+        let key = RecordKey { source: source.kind(), stream, id: record_id };
         let listed_at = self.message.listed_at;
         if let Some(row) = self.message.rows.get(id) {
             // Dated by the start of the page's call: the processing time would let an old row overwrite a newer fetch.
             let stamp = row.stamp.clone();
             return self
-                .store(
-                    Record {
-                        key,
-                        body: row.body.clone(),
-                        stamp,
-                        fetched_at: listed_at,
-                        event: None,
-                    },
-                    None,
-                )
+                .store(Record { key, body: row.body.clone(), stamp, fetched_at: listed_at, event: None }, None)
                 .await;
         }
         if announces_deletion(id) {
             let event = self.message.events.get(id).cloned();
             let because = DeletedBecause::Announced;
-            let tombstone = Tombstone {
-                key,
-                fetched_at: listed_at,
-                because,
-                event,
-            };
+            let tombstone = Tombstone { key, fetched_at: listed_at, because, event };
             return match self.ports.records().tombstone(&tombstone).await {
                 Ok(_) => Resolved::Deleted { fetched_at: listed_at },
                 Err(failure) => unstored(failure),
@@ -114,30 +91,16 @@ impl<P: FetcherPorts> Resolver<'_, P> {
                 return Resolved::Left;
             };
             let wait = match answer.and_then(|detail| about(&key, detail)) {
-                Ok(Detail {
-                    found: Found::Record { body, stamp, .. },
-                    date,
-                }) => {
+                Ok(Detail { found: Found::Record { body, stamp, .. }, date }) => {
                     self.trouble.answered();
                     let event = self.message.events.get(id).cloned();
-                    let record = Record {
-                        key,
-                        body,
-                        stamp,
-                        fetched_at,
-                        event,
-                    };
+                    let record = Record { key, body, stamp, fetched_at, event };
                     return self.store(record, date).await;
                 }
                 Ok(Detail { found: Found::Gone, .. }) if gone => {
                     self.trouble.answered();
                     let because = DeletedBecause::Vanished;
-                    return Resolved::Vanished(Tombstone {
-                        key,
-                        fetched_at,
-                        because,
-                        event: None,
-                    });
+                    return Resolved::Vanished(Tombstone { key, fetched_at, because, event: None });
                 }
                 Ok(Detail { found: Found::Gone, .. }) => {
                     self.trouble.answered();
@@ -170,11 +133,7 @@ impl<P: FetcherPorts> Resolver<'_, P> {
     async fn may_call_again(&self) -> bool {
         let clock = self.ports.clock();
         let now = clock.now();
-        let reserved = self
-            .ports
-            .ledger()
-            .reserve(self.message.source, 1, self.call_interval, now, self.stop_at)
-            .await;
+        let reserved = self.ports.ledger().reserve(self.message.source, 1, self.call_interval, now, self.stop_at).await;
         match reserved {
             Ok(Some(turn)) => self.in_time(clock.sleep(turn.since(now))).await.is_some(),
             Ok(None) | Err(_) => false,
@@ -195,12 +154,7 @@ impl<P: FetcherPorts> Resolver<'_, P> {
         let stamp = record.stamp.as_ref().map(|stamp| stamp.at);
         let gap_ms = stamp.zip(date).map(|(stamp, date)| stamp.millis_since(date));
         match self.ports.records().upsert(&record).await {
-            Ok(outcome) => Resolved::Stored {
-                outcome,
-                fetched_at: record.fetched_at,
-                stamp,
-                gap_ms,
-            },
+            Ok(outcome) => Resolved::Stored { outcome, fetched_at: record.fetched_at, stamp, gap_ms },
             Err(failure) => unstored(failure),
         }
     }
@@ -209,10 +163,9 @@ impl<P: FetcherPorts> Resolver<'_, P> {
 /// An answer about another record than asked for is stored under neither key.
 fn about(key: &RecordKey, detail: Detail) -> Result<Detail, SourceFailure> {
     match &detail.found {
-        Found::Record { id, .. } if *id != key.id => Err(SourceFailure::new(
-            FailureClass::Record,
-            "the answer is about another record than asked for",
-        )),
+        Found::Record { id, .. } if *id != key.id => {
+            Err(SourceFailure::new(FailureClass::Record, "the answer is about another record than asked for"))
+        }
         Found::Record { .. } | Found::Gone => Ok(detail),
     }
 }

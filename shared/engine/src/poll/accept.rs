@@ -36,30 +36,19 @@ impl<P: PollerPorts> Tick<'_, P> {
             let mut messages = Vec::new();
             while chunks.len() < CHUNKS_A_WRITE && changes.peek().is_some() {
                 let draft = take_chunk(&mut changes, chunk_ids);
-                let seq = run
-                    .accepted
-                    .saturating_add(u32::try_from(chunks.len()).unwrap_or(u32::MAX));
-                let delay = if draft.has_rows() {
-                    std::time::Duration::ZERO
-                } else {
-                    self.delay_of(seq, &run, window)
-                };
+                let seq = run.accepted.saturating_add(u32::try_from(chunks.len()).unwrap_or(u32::MAX));
+                let delay = if draft.has_rows() { std::time::Duration::ZERO } else { self.delay_of(seq, &run, window) };
                 let is_sent_now = draft.has_rows() || self.is_next_to_send(seq, messages.len(), &run, window);
                 let key = self.chunk_key(&run, seq);
-                run.listed_count = run
-                    .listed_count
-                    .saturating_add(u64::try_from(draft.ids.len()).unwrap_or(0));
+                run.listed_count = run.listed_count.saturating_add(u64::try_from(draft.ids.len()).unwrap_or(0));
                 self.report.accepted_count += draft.ids.len();
                 if self.traits.shape == ListShape::Whole {
                     run.cursor = draft.ids.last().map(|id| id.as_str().to_owned());
                 }
                 let sent_at = is_sent_now.then(|| self.now().plus(delay));
-                chunks.push(draft.chunk(key.clone(), &run, sent_at));
+                chunks.push(draft.chunk(key.clone(), &run, listed_at, sent_at));
                 if is_sent_now {
-                    messages.push(Outgoing {
-                        message: draft.message(key, listed_at),
-                        delay,
-                    });
+                    messages.push(Outgoing { message: draft.message(key, listed_at), delay });
                 }
             }
             self.put_and_accept(&chunks, run).await?;
@@ -79,25 +68,14 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     fn chunk_key(&self, run: &Run, seq: u32) -> ChunkKey {
-        ChunkKey {
-            stream: self.checkpoint.stream.clone(),
-            run: run.run_id.clone(),
-            seq,
-            epoch: self.checkpoint.epoch,
-        }
+        ChunkKey { stream: self.checkpoint.stream.clone(), run: run.run_id.clone(), seq, epoch: self.checkpoint.epoch }
     }
 
     async fn put_and_accept(&mut self, chunks: &[Chunk], mut run: Run) -> Result<(), Halt> {
         self.poller.ports.ledger().put_chunks(chunks).await?;
-        let guard = Guard::Run {
-            run_id: run.run_id.clone(),
-            accepted: run.accepted,
-        };
+        let guard = Guard::Run { run_id: run.run_id.clone(), accepted: run.accepted };
         run.accept(self.checkpoint.epoch, u32::try_from(chunks.len()).unwrap_or(u32::MAX));
-        let next = Checkpoint {
-            run: Some(run),
-            ..self.checkpoint.clone()
-        };
+        let next = Checkpoint { run: Some(run), ..self.checkpoint.clone() };
         self.store(guard, next).await
     }
 
@@ -127,10 +105,11 @@ impl Draft {
         !self.rows.is_empty()
     }
 
-    fn chunk(&self, key: ChunkKey, run: &Run, sent_at: Option<UtcMillis>) -> Chunk {
+    fn chunk(&self, key: ChunkKey, run: &Run, listed_at: UtcMillis, sent_at: Option<UtcMillis>) -> Chunk {
         Chunk {
             key,
             horizon: run.horizon,
+            listed_at,
             held_checkpoint: run.held_checkpoint.clone(),
             pending: self.ids.iter().cloned().collect(),
             poisoned: BTreeMap::new(),
@@ -164,11 +143,7 @@ impl Draft {
 /// Takes the next chunk off the changes: up to `chunk_ids` ids, and rows up to what a message can carry. Changes with rows and
 /// changes without never share a chunk; a row that is too long for a message travels as its id.
 fn take_chunk(changes: &mut Peekable<impl Iterator<Item = Change>>, chunk_ids: usize) -> Draft {
-    let mut draft = Draft {
-        ids: Vec::new(),
-        rows: BTreeMap::new(),
-        events: BTreeMap::new(),
-    };
+    let mut draft = Draft { ids: Vec::new(), rows: BTreeMap::new(), events: BTreeMap::new() };
     let mut row_bytes = 0;
     while let Some(change) = changes.peek() {
         let bytes = travelling_row_bytes(change);
@@ -180,13 +155,7 @@ fn take_chunk(changes: &mut Peekable<impl Iterator<Item = Change>>, chunk_ids: u
         let Some(change) = changes.next() else { break };
         if let Some(listed) = change.listed {
             if let Some(body) = listed.row.filter(|_| bytes.is_some()) {
-                draft.rows.insert(
-                    change.id.clone(),
-                    Row {
-                        body,
-                        stamp: listed.stamp,
-                    },
-                );
+                draft.rows.insert(change.id.clone(), Row { body, stamp: listed.stamp });
             }
             if let Some(event) = listed.event {
                 draft.events.insert(change.id.clone(), event);
@@ -214,13 +183,7 @@ mod tests {
 
     fn row(n: usize, bytes: usize) -> Change {
         let body = Body::new(format!("\"{}\"", "x".repeat(bytes - 2)));
-        Change {
-            id: id(n),
-            listed: Some(Box::new(Listed {
-                row: Some(body),
-                ..Listed::default()
-            })),
-        }
+        Change { id: id(n), listed: Some(Box::new(Listed { row: Some(body), ..Listed::default() })) }
     }
 
     fn cut(changes: Vec<Change>) -> Vec<Draft> {
@@ -234,10 +197,8 @@ mod tests {
 
     #[test]
     fn a_chunk_closes_at_fifty_ids() {
-        let sizes: Vec<usize> = cut((0..120).map(|n| Change::of(id(n))).collect())
-            .iter()
-            .map(|d| d.ids.len())
-            .collect();
+        let sizes: Vec<usize> =
+            cut((0..120).map(|n| Change::of(id(n))).collect()).iter().map(|d| d.ids.len()).collect();
         assert_eq!(sizes, [50, 50, 20]);
     }
 

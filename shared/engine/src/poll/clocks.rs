@@ -29,33 +29,18 @@ pub(super) struct Reading {
 pub(super) fn read(called_at: UtcMillis, answered_at: UtcMillis, date: Option<UtcMillis>) -> Reading {
     let Some(date) = date else {
         let horizon = called_at.minus(LOCAL_MARGIN);
-        return Reading {
-            called_at,
-            horizon,
-            offset: None,
-            notice: Some(Notice::DateMissing),
-        };
+        return Reading { called_at, horizon, offset: None, notice: Some(Notice::DateMissing) };
     };
     let offset_ms = date.millis_since(answered_at);
     let by_date = called_at.shifted(offset_ms);
     if offset_ms.saturating_abs() > millis_of(OFFSET_MAX) {
         let notice = Some(Notice::ClockDoubt { offset_ms });
-        return Reading {
-            called_at,
-            horizon: by_date.min(called_at),
-            offset: None,
-            notice,
-        };
+        return Reading { called_at, horizon: by_date.min(called_at), offset: None, notice };
     }
-    Reading {
-        called_at,
-        horizon: by_date,
-        offset: Some(offset_ms),
-        notice: None,
-    }
+    Reading { called_at, horizon: by_date, offset: Some(offset_ms), notice: None }
 }
 
-/// What the newest stamp of a run says of the time zone.
+/// What a finished run says of the time zone of its stamps.
 pub(super) struct ZoneEvidence {
     /// The newest stamp stored by the run.
     pub(super) newest: UtcMillis,
@@ -65,33 +50,23 @@ pub(super) struct ZoneEvidence {
     pub(super) previous_horizon: Option<UtcMillis>,
     /// Whether the run holds ids that the listing before did not tell of.
     pub(super) has_news: bool,
-    /// The largest `stamp - vendor Date` seen lately.
-    pub(super) stamp_gap: Option<i64>,
+    /// Now, on the vendor's clock.
+    pub(super) now: UtcMillis,
 }
 
 /// Where a commit must stop at, and what is doubtful.
 ///
 /// Stamps that run behind the vendor's clock (a wrong time zone) would switch the clip to the horizon off, since then
-/// every stamp lies below it. So the horizon is moved by the observed gap: when news is older than the listing before,
-/// which in the right zone it cannot be; and at a first import, which has no listing before to compare with.
+/// every stamp lies below it. So where the zone is in doubt the horizon is moved by the most that stamps can be behind:
+/// the newest one was written before now. In doubt it is when news is older than the listing before, which in the right
+/// zone it cannot be; and, without an alarm, at a first import, which has no listing before to compare with.
 pub(super) fn clip(evidence: &ZoneEvidence) -> (UtcMillis, Option<Notice>) {
-    let behind = evidence.stamp_gap.filter(|gap| *gap < 0);
-    let clipped = evidence.horizon.shifted(behind.unwrap_or(0));
+    let behind_ms = evidence.now.millis_since(evidence.newest).max(0);
+    let clipped = evidence.horizon.shifted(-behind_ms);
     match evidence.previous_horizon {
         None => (clipped, None),
         Some(previous) if evidence.has_news && evidence.newest < previous.minus(NEWS_AGE_MAX) => {
-            let without_gap = evidence.horizon.minus(previous.since(evidence.newest));
-            let bound = if behind.is_some() {
-                clipped
-            } else {
-                without_gap.min(evidence.newest)
-            };
-            (
-                bound,
-                Some(Notice::ZoneDoubt {
-                    gap_ms: evidence.stamp_gap,
-                }),
-            )
+            (clipped, Some(Notice::ZoneDoubt { behind_ms }))
         }
         Some(_) => (evidence.horizon, None),
     }
@@ -127,32 +102,32 @@ mod tests {
         }
     }
 
-    fn evidence(newest: i64, previous: Option<i64>, gap: Option<i64>) -> ZoneEvidence {
+    fn evidence(newest: i64, previous: Option<i64>) -> ZoneEvidence {
         ZoneEvidence {
             newest: NOW.shifted(newest),
             horizon: NOW,
             previous_horizon: previous.map(|millis| NOW.shifted(millis)),
             has_news: true,
-            stamp_gap: gap,
+            now: NOW.shifted(60_000),
         }
     }
 
     #[test]
     fn stamps_that_agree_with_the_clock_are_clipped_at_the_horizon_only() {
-        assert_eq!(clip(&evidence(-1_000, Some(-300_000), Some(-200))), (NOW, None));
+        assert_eq!(clip(&evidence(-1_000, Some(-300_000))), (NOW, None));
     }
 
     #[test]
-    fn news_five_hours_old_moves_the_horizon_by_the_gap() {
-        let gap = -5 * 3_600_000;
-        let (bound, notice) = clip(&evidence(gap, Some(-300_000), Some(gap)));
-        assert_eq!(bound, NOW.shifted(gap));
-        assert_eq!(notice, Some(Notice::ZoneDoubt { gap_ms: Some(gap) }));
+    fn news_five_hours_old_moves_the_horizon_by_the_most_that_stamps_can_be_behind() {
+        let five_hours = 5 * 3_600_000;
+        let (bound, notice) = clip(&evidence(-five_hours, Some(-300_000)));
+        assert_eq!(bound, NOW.shifted(-five_hours - 60_000));
+        assert_eq!(notice, Some(Notice::ZoneDoubt { behind_ms: five_hours + 60_000 }));
     }
 
     #[test]
-    fn a_first_import_is_clipped_by_the_gap_without_a_doubt() {
-        let gap = -5 * 3_600_000;
-        assert_eq!(clip(&evidence(gap, None, Some(gap))), (NOW.shifted(gap), None));
+    fn a_first_import_is_clipped_without_a_doubt() {
+        let five_hours = 5 * 3_600_000;
+        assert_eq!(clip(&evidence(-five_hours, None)), (NOW.shifted(-five_hours - 60_000), None));
     }
 }

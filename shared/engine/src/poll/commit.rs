@@ -55,7 +55,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             horizon: run.horizon,
             previous_horizon: self.checkpoint.listed_at,
             has_news: run.has_news,
-            stamp_gap: self.state.stamp_gap.map(|gap| gap.millis),
+            now: run.horizon.plus(self.now().since(run.listed_at)),
         });
         (Position::At(newest.min(run.horizon).min(bound)), doubt)
     }
@@ -70,11 +70,14 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.checkpoint.committed.clone().max(target)
     }
 
-    /// Notes that a listing of this horizon has nothing outstanding.
+    /// Notes that a listing of this horizon has nothing outstanding. The first one does not count as a listing that
+    /// news can be compared with: it may have been clipped, and then the next one tells of old records again.
     pub(super) fn note_listed(&self, next: &mut Checkpoint, horizon: UtcMillis) {
-        next.listed_at = next.listed_at.max(Some(horizon));
+        if !self.is_first_import() {
+            next.listed_at = next.listed_at.max(Some(horizon));
+        }
         if self.quarantined.is_empty() {
-            next.complete_at = next.listed_at;
+            next.complete_at = next.complete_at.max(Some(horizon));
         }
     }
 
@@ -87,10 +90,7 @@ impl<P: PollerPorts> Tick<'_, P> {
 pub(super) fn note_token(next: &mut Checkpoint, now: UtcMillis) {
     let is_new = next.tokens.last().is_none_or(|last| last.position != next.scanned);
     if matches!(next.scanned, Position::Token { .. }) && is_new {
-        next.tokens.push(SeenToken {
-            position: next.scanned.clone(),
-            seen_at: now,
-        });
+        next.tokens.push(SeenToken { position: next.scanned.clone(), seen_at: now });
         let surplus = next.tokens.len().saturating_sub(TOKENS_KEPT);
         next.tokens.drain(..surplus);
     }

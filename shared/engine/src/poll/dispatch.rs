@@ -6,7 +6,7 @@ use crate::chunk::Chunk;
 use crate::message::{MESSAGE_VERSION, Message};
 use crate::ports::{ChangeQueue, Checkpoints, Ledger, Outgoing};
 use crate::run::Run;
-use crate::stamp::{UtcMillis, millis_of};
+use crate::stamp::millis_of;
 use crate::stream::StreamKey;
 
 use super::tick::{Halt, Tick};
@@ -28,10 +28,7 @@ fn window_of(settings: &PollSettings, run_count: u32) -> Window {
     let chunk_millis = millis_of(settings.call_interval.saturating_mul(settings.chunk_ids)).max(1);
     let whole = millis_of(settings.visibility_timeout) / chunk_millis;
     let share = whole / i64::from(run_count.max(1));
-    Window {
-        chunk_count: u32::try_from(share.max(1)).unwrap_or(u32::MAX),
-        run_count: run_count.max(1),
-    }
+    Window { chunk_count: u32::try_from(share.max(1)).unwrap_or(u32::MAX), run_count: run_count.max(1) }
 }
 
 impl<P: PollerPorts> Tick<'_, P> {
@@ -41,17 +38,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         let of = |run_count| window_of(settings, run_count);
         let all = u32::try_from(settings.streams.len()).unwrap_or(u32::MAX);
         if wanted <= of(all).chunk_count {
-            return Ok(Window {
-                run_count: 1,
-                ..of(all)
-            });
+            return Ok(Window { run_count: 1, ..of(all) });
         }
         let mut run_count = 1;
         for name in settings.streams.iter().filter(|name| **name != self.traits.name) {
-            let key = StreamKey {
-                source: self.checkpoint.stream.source,
-                name: name.clone(),
-            };
+            let key = StreamKey { source: self.checkpoint.stream.source, name: name.clone() };
             let other = self.poller.ports.checkpoints().load(&key).await?;
             run_count += u32::from(other.is_some_and(|checkpoint| checkpoint.run.is_some()));
         }
@@ -88,19 +79,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         if run.sent >= end {
             return Ok(());
         }
-        let stored = self
-            .poller
-            .ports
-            .ledger()
-            .chunks(&self.checkpoint.stream, &run.run_id, run.sent, end)
-            .await?;
+        let stored = self.poller.ports.ledger().chunks(&self.checkpoint.stream, &run.run_id, run.sent, end).await?;
         let chunks: Vec<&Chunk> = stored.iter().filter(|chunk| is_accepted(&run, chunk)).collect();
         let outgoing: Vec<Outgoing> = chunks
             .iter()
-            .map(|chunk| Outgoing {
-                message: again(chunk, &run),
-                delay: self.delay_of(chunk.key.seq, &run, window),
-            })
+            .map(|chunk| Outgoing { message: again(chunk), delay: self.delay_of(chunk.key.seq, &run, window) })
             .collect();
         let sent = self.send(&outgoing).await?;
         for (chunk, outgoing) in chunks.iter().zip(&outgoing).take(sent) {
@@ -113,22 +96,16 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     fn note_sent(&mut self, sent: usize) {
         if let Some(run) = &mut self.checkpoint.run {
-            run.sent = run
-                .sent
-                .saturating_add(u32::try_from(sent).unwrap_or(u32::MAX))
-                .min(run.accepted);
+            run.sent = run.sent.saturating_add(u32::try_from(sent).unwrap_or(u32::MAX)).min(run.accepted);
         }
     }
 
     /// Sends chunks once more: those parked, and those whose message seems lost.
-    pub(super) async fn send_again(&mut self, chunks: &[&Chunk], run: &Run) -> Result<(), Halt> {
+    pub(super) async fn send_again(&mut self, chunks: &[&Chunk]) -> Result<(), Halt> {
         let window = self.window(u32::try_from(chunks.len()).unwrap_or(u32::MAX)).await?;
         let mut outgoing = Vec::new();
         for (ahead, chunk) in (0..).zip(chunks) {
-            outgoing.push(Outgoing {
-                message: again(chunk, run),
-                delay: self.delay_behind(ahead, window),
-            });
+            outgoing.push(Outgoing { message: again(chunk), delay: self.delay_behind(ahead, window) });
         }
         let sent = self.send(&outgoing).await?;
         for (chunk, outgoing) in chunks.iter().zip(&outgoing).take(sent) {
@@ -154,13 +131,9 @@ pub(super) fn is_accepted(run: &Run, chunk: &Chunk) -> bool {
     chunk.key.seq < run.accepted && run.epoch_of(chunk.key.seq) == Some(chunk.key.epoch)
 }
 
-/// The message of a chunk as the ledger knows it: without rows and events, with what is still pending.
-pub(super) fn again(chunk: &Chunk, run: &Run) -> Message {
-    message_of(chunk, run.horizon)
-}
-
-/// The message that names the pending ids of a chunk.
-pub(super) fn message_of(chunk: &Chunk, listed_at: UtcMillis) -> Message {
+/// The message of a chunk as the ledger knows it: without rows and events, with what is still pending. It bears the time
+/// of the list call, on the local clock, as the first one did: an announced deletion is compared with fetches by it.
+pub(super) fn again(chunk: &Chunk) -> Message {
     Message {
         version: MESSAGE_VERSION,
         source: chunk.key.stream.source,
@@ -169,7 +142,7 @@ pub(super) fn message_of(chunk: &Chunk, listed_at: UtcMillis) -> Message {
         seq: chunk.key.seq,
         epoch: chunk.key.epoch,
         ids: chunk.pending.iter().cloned().collect(),
-        listed_at,
+        listed_at: chunk.listed_at,
         rows: std::collections::BTreeMap::new(),
         events: std::collections::BTreeMap::new(),
     }

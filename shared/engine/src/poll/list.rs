@@ -1,5 +1,7 @@
 //! Calling the vendor's list: tries, breaker, clock, and what follows a listing of any shape.
 
+use std::time::Duration;
+
 use crate::backoff::{TRIES, backoff};
 use crate::change::{ListRequest, Page};
 use crate::checkpoint::{Checkpoint, Guard, Position};
@@ -13,6 +15,9 @@ use super::clocks::{self, Reading};
 use super::tick::{Halt, Tick};
 use super::{Notice, PollOutcome, PollerPorts};
 
+/// The coarsest resolution of a stamp.
+const STAMP_RESOLUTION: Duration = Duration::from_secs(1);
+
 impl<P: PollerPorts> Tick<'_, P> {
     /// Takes `calls` places on the source's shared schedule. Lists go first: they do not wait for their place, so
     /// fetchers do.
@@ -20,11 +25,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let source = self.checkpoint.stream.source;
         let interval = self.poller.settings.call_interval;
         let whenever = UtcMillis::new(i64::MAX);
-        self.poller
-            .ports
-            .ledger()
-            .reserve(source, calls, interval, self.now(), whenever)
-            .await?;
+        self.poller.ports.ledger().reserve(source, calls, interval, self.now(), whenever).await?;
         Ok(())
     }
 
@@ -62,11 +63,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             ledger.resume_stream(&self.checkpoint.stream).await?;
         }
         let unusable = Some(page.unusable_count).filter(|count| *count > 0);
-        for notice in unusable
-            .map(|count| Notice::UnusableIds { count })
-            .into_iter()
-            .chain(reading.notice.clone())
-        {
+        for notice in unusable.map(|count| Notice::UnusableIds { count }).into_iter().chain(reading.notice.clone()) {
             if !self.report.notices.contains(&notice) {
                 self.report.notices.push(notice);
             }
@@ -88,35 +85,38 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Where a new list starts: the overlap below `scanned`.
     pub(super) fn start_of_list(&self) -> UtcMillis {
-        self.checkpoint
-            .scanned
-            .at()
-            .unwrap_or_default()
-            .minus(self.poller.settings.overlap)
+        self.checkpoint.scanned.at().unwrap_or_default().minus(self.poller.settings.overlap)
+    }
+
+    /// Where news begin: a second past `scanned`, so that a vendor who takes the bound inclusively does not tell of the
+    /// newest record again at every tick. What lies within that second belongs to the overlap zone.
+    pub(super) fn news_from(&self) -> UtcMillis {
+        self.checkpoint.scanned.at().unwrap_or_default().plus(STAMP_RESOLUTION)
     }
 
     /// Whether the stream has never finished a listing.
     pub(super) fn is_first_import(&self) -> bool {
-        self.checkpoint.listed_at.is_none()
+        self.checkpoint.last_success_at.is_none()
     }
 
     /// Begins a run (E2).
-    pub(super) async fn start(&mut self, from: Position, horizon: UtcMillis, has_news: bool) -> Result<(), Halt> {
-        self.start_with(from, horizon, has_news, None).await
+    pub(super) async fn start(&mut self, from: Position, reading: &Reading, has_news: bool) -> Result<(), Halt> {
+        self.start_with(from, reading, has_news, None).await
     }
 
     /// Begins a run of which it is known where it will commit to.
     pub(super) async fn start_with(
         &mut self,
         from: Position,
-        horizon: UtcMillis,
+        reading: &Reading,
         has_news: bool,
         newest: Option<Position>,
     ) -> Result<(), Halt> {
         let run = Run {
             run_id: format!("{:013}-{}", self.now().get(), self.checkpoint.epoch),
             from,
-            horizon,
+            horizon: reading.horizon,
+            listed_at: reading.called_at,
             held_checkpoint: self.checkpoint.scanned.clone(),
             accepted: 0,
             sent: 0,
@@ -130,10 +130,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             has_news,
         };
         self.report.run_id = Some(run.run_id.clone());
-        let next = Checkpoint {
-            run: Some(run),
-            ..self.checkpoint.clone()
-        };
+        let next = Checkpoint { run: Some(run), ..self.checkpoint.clone() };
         self.store(Guard::NoRun, next).await
     }
 
@@ -142,11 +139,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let now = self.now();
         let committed = self.committable(self.checkpoint.scanned.clone());
         let moved = committed != self.checkpoint.committed;
-        let mut next = Checkpoint {
-            last_success_at: Some(now),
-            committed,
-            ..self.checkpoint.clone()
-        };
+        let mut next = Checkpoint { last_success_at: Some(now), committed, ..self.checkpoint.clone() };
         self.note_listed(&mut next, reading.horizon);
         if moved {
             self.report.committed = Some(next.committed.clone());
@@ -158,10 +151,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// Seals the run (E5): the listing is whole, and that is progress. Ends the tick.
     pub(super) async fn seal(&mut self) -> Result<PollOutcome, Halt> {
         let guard = self.unchanged();
-        let mut next = Checkpoint {
-            last_progress_at: Some(self.now()),
-            ..self.checkpoint.clone()
-        };
+        let mut next = Checkpoint { last_progress_at: Some(self.now()), ..self.checkpoint.clone() };
         if let Some(run) = &mut next.run {
             run.sealed = true;
             run.pending_count = run.listed_count;

@@ -20,41 +20,54 @@ use super::{Notice, PollOutcome, PollerPorts};
 /// Where the walk over the pages stands; kept in the run when a tick's time is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PageCursor {
-    /// Passes finished; odd ones go backward.
+    /// Passes finished; after an odd number the next one goes backward.
     pass: u32,
     /// Steps done of this pass.
     step: u32,
     /// Whether this pass added a row.
     added: bool,
+    /// How many pages the last forward pass met; what a backward pass counts down from.
+    pages: u32,
 }
 
 impl PageCursor {
-    const START: Self = Self {
-        pass: 0,
-        step: 0,
-        added: false,
-    };
+    const START: Self = Self { pass: 0, step: 0, added: false, pages: 1 };
 
     fn to_text(self) -> String {
-        format!("{}/{}/{}", self.pass, self.step, u8::from(self.added))
+        format!("{}/{}/{}/{}", self.pass, self.step, u8::from(self.added), self.pages)
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, '/').map(|part| part.parse().ok());
-        Some(Self {
-            pass: parts.next()??,
-            step: parts.next()??,
-            added: parts.next()?? > 0,
-        })
+        let mut parts = text.splitn(4, '/').map(|part| part.parse::<u32>().ok());
+        let [pass, step, added, pages] = [parts.next()??, parts.next()??, parts.next()??, parts.next()??];
+        Some(Self { pass, step, added: added > 0, pages })
     }
 
-    fn page(self, pages_total: u32) -> u32 {
-        let step = self.step.min(pages_total.saturating_sub(1));
-        if self.pass.is_multiple_of(2) {
-            self.step + 1
-        } else {
-            pages_total - step
+    fn is_forward(self) -> bool {
+        self.pass.is_multiple_of(2)
+    }
+
+    fn page(self) -> u32 {
+        if self.is_forward() { self.step + 1 } else { self.pages.saturating_sub(self.step).max(1) }
+    }
+
+    /// Notes an answer; returns whether the pass is over. Only a forward pass learns how many pages there are: from what
+    /// the vendor tells, else from the first empty one.
+    fn step(&mut self, told: Option<u32>, is_empty: bool) -> bool {
+        self.step += 1;
+        if !self.is_forward() {
+            return self.step >= self.pages;
         }
+        self.pages = match told {
+            Some(total) => total.max(1),
+            None if is_empty => (self.step - 1).max(1),
+            None => self.step,
+        };
+        if told.is_some() { self.step >= self.pages } else { is_empty }
+    }
+
+    fn next_pass(self) -> Self {
+        Self { pass: self.pass + 1, step: 0, added: false, pages: self.pages }
     }
 }
 
@@ -64,10 +77,7 @@ type Seen = HashMap<RecordId, (Option<UtcMillis>, Option<Fingerprint>)>;
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_pages(&mut self) -> Result<PollOutcome, Halt> {
         let resumed = self.checkpoint.run.clone();
-        if resumed
-            .as_ref()
-            .is_some_and(|run| run.sent < run.accepted || run.segments.len() >= SEGMENTS_MAX)
-        {
+        if resumed.as_ref().is_some_and(|run| run.sent < run.accepted || run.segments.len() >= SEGMENTS_MAX) {
             // Accepted, but whether their rows were sent nobody knows.
             self.abort(Notice::ChunkLost).await?;
             return Ok(PollOutcome::Aborted);
@@ -76,46 +86,29 @@ impl<P: PollerPorts> Tick<'_, P> {
             Some(run) => run.from.at().unwrap_or_default(),
             None => self.start_of_list(),
         };
-        let mut cursor = resumed
-            .and_then(|run| PageCursor::parse(&run.cursor?))
-            .unwrap_or(PageCursor::START);
+        let mut cursor = resumed.and_then(|run| PageCursor::parse(&run.cursor?)).unwrap_or(PageCursor::START);
         let mut seen = Seen::new();
-        let mut pages_total = cursor.step + 1;
         let mut first_reading: Option<Reading> = None;
         loop {
             if self.now() >= self.stop_at {
                 return self.pause_pages(cursor).await;
             }
             self.reserve(1).await?;
-            let (page, reading) = self
-                .call(ListRequest::Page {
-                    from,
-                    page: cursor.page(pages_total),
-                })
-                .await?;
-            let told_total = page.pages_total;
-            let is_empty = page.changes.is_empty();
+            let (page, reading) = self.call(ListRequest::Page { from, page: cursor.page() }).await?;
+            let (told, is_empty) = (page.pages_total, page.changes.is_empty());
             let first = first_reading.get_or_insert_with(|| reading.clone()).clone();
             cursor.added |= self.take_page(page.changes, from, &first, &reading, &mut seen).await?;
             self.renew().await?;
-            cursor.step += 1;
-            pages_total = match told_total {
-                Some(total) => total.max(1),
-                None if is_empty => cursor.step,
-                None => pages_total.max(cursor.step + 1),
-            };
-            if cursor.step < pages_total {
+            let is_over = cursor.step(told, is_empty);
+            // One answer that says it is all there is cannot have moved.
+            let is_single = cursor.pass == 0 && cursor.step == 1 && cursor.pages == 1 && (told.is_some() || is_empty);
+            if !is_over && !is_single {
                 continue;
             }
-            let is_stable = pages_total == 1 || (cursor.pass > 0 && !cursor.added);
-            if is_stable {
+            if is_single || (cursor.pass > 0 && !cursor.added) {
                 return self.end_pages(&first).await;
             }
-            cursor = PageCursor {
-                pass: cursor.pass + 1,
-                step: 0,
-                added: false,
-            };
+            cursor = cursor.next_pass();
             if cursor.pass >= PASSES_MAX {
                 return self.give_up_pages().await;
             }
@@ -133,10 +126,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     ) -> Result<bool, Halt> {
         let mut fresh: Vec<Change> = Vec::new();
         for change in changes {
-            let version = (
-                change.stamp().map(|stamp| stamp.at),
-                change.row().map(crate::record::Body::fingerprint),
-            );
+            let version = (change.stamp().map(|stamp| stamp.at), change.row().map(crate::record::Body::fingerprint));
             if seen.insert(change.id.clone(), version) != Some(version) {
                 fresh.push(change);
             }
@@ -147,18 +137,12 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         if self.checkpoint.run.is_none() {
             let previous = self.checkpoint.listed_at;
-            let is_news = |change: &Change| {
-                change
-                    .stamp()
-                    .is_some_and(|s| Some(s.at) > self.checkpoint.scanned.at())
-            };
+            let is_news = |change: &Change| change.stamp().is_some_and(|s| Some(s.at) > self.checkpoint.scanned.at());
             let has_news = previous.is_some() && fresh.iter().any(is_news);
-            self.start(Position::At(from), first.horizon, has_news).await?;
+            self.start(Position::At(from), first, has_news).await?;
         }
         let horizon = self.checkpoint.run.as_ref().map_or(first.horizon, |run| run.horizon);
-        let added = fresh
-            .iter()
-            .any(|change| change.stamp().is_none_or(|stamp| stamp.at <= horizon));
+        let added = fresh.iter().any(|change| change.stamp().is_none_or(|stamp| stamp.at <= horizon));
         self.accept(fresh, reading.called_at).await?;
         Ok(added)
     }
@@ -199,24 +183,31 @@ mod tests {
 
     #[test]
     fn passes_alternate_their_direction() {
-        let at = |pass, step| {
-            PageCursor {
-                pass,
-                step,
-                added: false,
-            }
-            .page(3)
-        };
+        let at = |pass, step| PageCursor { pass, step, added: false, pages: 3 }.page();
         assert_eq!([at(0, 0), at(0, 2), at(1, 0), at(1, 2), at(2, 0)], [1, 3, 3, 1, 1]);
     }
 
     #[test]
+    fn a_vendor_that_tells_no_total_is_walked_to_its_first_empty_page_and_back() {
+        let mut cursor = PageCursor::START;
+        assert_eq!(
+            [(None, false), (None, false), (None, true)].map(|(told, empty)| cursor.step(told, empty)),
+            [false, false, true]
+        );
+        cursor = cursor.next_pass();
+        let mut pages = Vec::new();
+        loop {
+            pages.push(cursor.page());
+            if cursor.step(None, false) {
+                break;
+            }
+        }
+        assert_eq!(pages, [2, 1]);
+    }
+
+    #[test]
     fn a_cursor_survives_its_text() {
-        let cursor = PageCursor {
-            pass: 2,
-            step: 17,
-            added: true,
-        };
+        let cursor = PageCursor { pass: 2, step: 17, added: true, pages: 40 };
         assert_eq!(PageCursor::parse(&cursor.to_text()), Some(cursor));
         assert_eq!(PageCursor::parse("nonsense"), None);
     }

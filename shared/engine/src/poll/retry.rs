@@ -9,7 +9,7 @@ use crate::quarantine::{Quarantined, retry_after};
 use crate::stamp::UtcMillis;
 
 use super::PollerPorts;
-use super::dispatch::message_of;
+use super::dispatch::again;
 use super::tick::{Halt, Tick};
 
 /// How many ids are tried again in one tick.
@@ -19,35 +19,20 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// Sends the quarantined ids whose time has come. Success takes an id out of quarantine (E11), by the fetcher.
     pub(super) async fn retry_quarantined(&mut self) -> Result<(), Halt> {
         let now = self.now();
-        let due: Vec<Quarantined> = self
-            .quarantined
-            .iter()
-            .filter(|entry| entry.next_at <= now)
-            .take(RETRIES_A_TICK)
-            .cloned()
-            .collect();
+        let due: Vec<Quarantined> =
+            self.quarantined.iter().filter(|entry| entry.next_at <= now).take(RETRIES_A_TICK).cloned().collect();
         if due.is_empty() {
             return Ok(());
         }
-        let chunks: Vec<Chunk> = (0..)
-            .zip(&due)
-            .map(|(seq, entry)| self.retry_chunk(seq, entry, now))
-            .collect();
+        let chunks: Vec<Chunk> = (0..).zip(&due).map(|(seq, entry)| self.retry_chunk(seq, entry, now)).collect();
         let ledger = self.poller.ports.ledger();
         ledger.put_chunks(&chunks).await?;
-        let outgoing: Vec<Outgoing> = chunks
-            .iter()
-            .map(|chunk| Outgoing {
-                message: message_of(chunk, now),
-                delay: Duration::ZERO,
-            })
-            .collect();
+        let outgoing: Vec<Outgoing> =
+            chunks.iter().map(|chunk| Outgoing { message: again(chunk), delay: Duration::ZERO }).collect();
         let sent = self.send(&outgoing).await?;
         for entry in due.iter().take(sent) {
             let attempts = entry.attempts.saturating_add(1);
-            ledger
-                .reschedule(&entry.stream, &entry.id, attempts, now.plus(retry_after(attempts)))
-                .await?;
+            ledger.reschedule(&entry.stream, &entry.id, attempts, now.plus(retry_after(attempts))).await?;
         }
         Ok(())
     }
@@ -61,6 +46,7 @@ impl<P: PollerPorts> Tick<'_, P> {
                 epoch: self.checkpoint.epoch,
             },
             horizon: now,
+            listed_at: now,
             held_checkpoint: entry.held_checkpoint.clone(),
             pending: BTreeSet::from([entry.id.clone()]),
             poisoned: BTreeMap::new(),

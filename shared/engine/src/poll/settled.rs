@@ -12,44 +12,53 @@ use super::clocks::Reading;
 use super::tick::{Halt, Tick};
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Leaves out ids of the overlap zone that were fetched after the zone had settled, or are tried again on the
-    /// quarantine's own ladder. `narrow` are the ids that a list without overlap told of.
+    /// Leaves out ids of the overlap zone that were fetched after the zone had settled, and quarantined ids that were
+    /// tried a short while ago. `news` are the ids that a list without overlap told of.
     ///
     /// An edit stamped at or before `scanned` shows in lists at the latest an overlap later; a fetch after that has
-    /// seen it. The fetch bears the local clock, the zone the vendor's: without a trustworthy offset between them
-    /// nothing is left out.
+    /// seen it. The fetch bears the local clock, the zone the vendor's, and stamps may run behind that: without a
+    /// trustworthy offset between the clocks, and a gap observed lately between stamps and clock, nothing is left out.
     pub(super) async fn without_settled(
         &mut self,
         changes: Vec<Change>,
-        narrow: &HashSet<RecordId>,
+        news: &HashSet<RecordId>,
         reading: &Reading,
     ) -> Result<Vec<Change>, Halt> {
         // Read after the list was called: an id that leaves the quarantine later was fetched after this list, too.
         self.quarantined = self.read_quarantine().await?;
-        let on_ladder: HashSet<&RecordId> = self.quarantined.iter().map(|entry| &entry.id).collect();
-        let in_doubt: Vec<&Change> = changes.iter().filter(|change| !narrow.contains(&change.id)).collect();
-        let versions = match reading.offset {
-            Some(_) => self.versions_of(&in_doubt).await?,
+        let now = self.now();
+        let on_ladder: HashSet<&RecordId> = self
+            .quarantined
+            .iter()
+            .filter(|entry| !news.contains(&entry.id) || entry.was_tried_lately(now))
+            .map(|entry| &entry.id)
+            .collect();
+        let in_zone: Vec<&Change> = changes.iter().filter(|change| !news.contains(&change.id)).collect();
+        let settled_at = self.settled_at(reading);
+        let versions = match settled_at {
+            Some(_) => self.versions_of(&in_zone).await?,
             None => BTreeMap::new(),
         };
-        let settled_at = self
-            .checkpoint
-            .scanned
-            .at()
-            .unwrap_or_default()
-            .plus(self.poller.settings.overlap);
-        let offset = reading.offset.unwrap_or(i64::MIN);
-        let is_settled = |version: &StoredVersion| !version.deleted && version.fetched_at.shifted(offset) >= settled_at;
-        let leave: HashSet<RecordId> = in_doubt
+        let is_settled =
+            |version: &StoredVersion| !version.deleted && settled_at.is_some_and(|at| version.fetched_at >= at);
+        let leave: HashSet<RecordId> = changes
             .iter()
             .filter(|change| on_ladder.contains(&change.id) || versions.get(&change.id).is_some_and(is_settled))
             .map(|change| change.id.clone())
             .collect();
         self.report.unchanged_count += leave.len();
-        Ok(changes
-            .into_iter()
-            .filter(|change| !leave.contains(&change.id))
-            .collect())
+        Ok(changes.into_iter().filter(|change| !leave.contains(&change.id)).collect())
+    }
+
+    /// When the overlap zone had settled, on the local clock; none when that cannot be told.
+    fn settled_at(&self, reading: &Reading) -> Option<UtcMillis> {
+        let behind_ms = match self.state.stamp_gap {
+            _ if !self.traits.stamped => 0,
+            Some(gap) => gap.millis.min(0).saturating_neg(),
+            None => return None,
+        };
+        let on_vendors_clock = self.news_from().plus(self.poller.settings.overlap).shifted(behind_ms);
+        Some(on_vendors_clock.shifted(reading.offset?.saturating_neg()))
     }
 
     /// Leaves out rows whose stored version has the same stamp *and* the same body. The stamp alone is not enough:
@@ -69,25 +78,30 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(kept)
     }
 
-    /// Leaves out events whose record was fetched, or marked deleted, well after the event.
+    /// Leaves out events that an earlier run has read, if their record was fetched, or marked deleted, well after the
+    /// event. An event that no run has read is news, whatever its stamp says.
     pub(super) async fn without_seen_events(
         &mut self,
-        changes: Vec<Change>,
+        told: Vec<(Change, bool)>,
         reading: &Reading,
     ) -> Result<Vec<Change>, Halt> {
-        let Some(offset) = reading.offset else {
-            return Ok(changes);
-        };
         let overlap = millis_of(self.poller.settings.overlap);
-        let versions = self.versions_of(&changes.iter().collect::<Vec<_>>()).await?;
+        let known: Vec<&Change> = told.iter().filter(|(_, is_news)| !is_news).map(|(change, _)| change).collect();
+        let versions = match reading.offset {
+            Some(_) => self.versions_of(&known).await?,
+            None => BTreeMap::new(),
+        };
+        let offset = reading.offset.unwrap_or(i64::MIN);
         let is_seen = |change: &Change| {
-            let (Some(stamp), Some(version)) = (change.stamp(), versions.get(&change.id)) else {
-                return false;
-            };
+            let (Some(stamp), Some(version)) = (change.stamp(), versions.get(&change.id)) else { return false };
             version.fetched_at.shifted(offset) >= stamp.at.shifted(overlap)
         };
-        let before = changes.len();
-        let kept: Vec<Change> = changes.into_iter().filter(|change| !is_seen(change)).collect();
+        let before = told.len();
+        let kept: Vec<Change> = told
+            .into_iter()
+            .filter(|(change, is_news)| *is_news || !is_seen(change))
+            .map(|(change, _)| change)
+            .collect();
         self.report.unchanged_count += before - kept.len();
         Ok(kept)
     }
@@ -98,21 +112,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         for change in changes {
             // A locator that names no record is left in: the fetcher says what is wrong with it.
             if let Ok((stream, id)) = source.record_of(&self.traits.name, &change.id) {
-                ids.insert(
-                    RecordKey {
-                        source: source.kind(),
-                        stream,
-                        id,
-                    },
-                    &change.id,
-                );
+                ids.insert(RecordKey { source: source.kind(), stream, id }, &change.id);
             }
         }
         let keys: Vec<RecordKey> = ids.keys().cloned().collect();
         let versions = self.poller.ports.versions().versions(&keys).await?;
-        Ok(versions
-            .into_iter()
-            .filter_map(|(key, version)| ids.get(&key).map(|id| ((*id).clone(), version)))
-            .collect())
+        Ok(versions.into_iter().filter_map(|(key, version)| ids.get(&key).map(|id| ((*id).clone(), version))).collect())
     }
 }

@@ -91,9 +91,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             }
         }
         if self.checkpoint.run.is_none() && self.quarantined.len() > QUARANTINE_MAX {
-            self.report.notices.push(Notice::QuarantineFull {
-                count: self.quarantined.len(),
-            });
+            self.report.notices.push(Notice::QuarantineFull { count: self.quarantined.len() });
             self.release().await?;
             return Ok(PollOutcome::Frozen);
         }
@@ -138,10 +136,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
     pub(super) fn unchanged(&self) -> Guard {
         match &self.checkpoint.run {
             None => Guard::NoRun,
-            Some(run) => Guard::Run {
-                run_id: run.run_id.clone(),
-                accepted: run.accepted,
-            },
+            Some(run) => Guard::Run { run_id: run.run_id.clone(), accepted: run.accepted },
         }
     }
 
@@ -170,13 +165,8 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
     pub(super) async fn abort(&mut self, notice: Notice) -> Result<(), Halt> {
         self.report.notices.push(notice);
         let Some(run) = &self.checkpoint.run else { return Ok(()) };
-        let guard = Guard::Abort {
-            run_id: run.run_id.clone(),
-        };
-        let next = Checkpoint {
-            run: None,
-            ..self.checkpoint.clone()
-        };
+        let guard = Guard::Abort { run_id: run.run_id.clone() };
+        let next = Checkpoint { run: None, ..self.checkpoint.clone() };
         self.store_last(guard, next).await
     }
 
@@ -193,10 +183,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             self.report.notices.push(Notice::BreakerOpened);
         }
         if source_health::pauses_stream(failure) {
-            let pause = Pause {
-                until: now.plus(PAUSE),
-                why: failure.cause.clone(),
-            };
+            let pause = Pause { until: now.plus(PAUSE), why: failure.cause.clone() };
             ledger.pause_stream(stream, &pause).await?;
             self.report.notices.push(Notice::StreamPaused);
         }

@@ -7,6 +7,7 @@ use crate::checkpoint::Position;
 use crate::chunk::{Chunk, Finish};
 use crate::ports::{Ledger, Written};
 use crate::quarantine::{Quarantined, retry_after};
+use crate::record::RecordId;
 use crate::run::Run;
 use crate::stamp::UtcMillis;
 
@@ -40,17 +41,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         self.quarantine_poisoned(&chunks).await?;
         self.advance_frontier(&chunks);
-        if run.sealed
-            && self
-                .checkpoint
-                .run
-                .as_ref()
-                .is_some_and(|run| run.frontier == run.accepted)
-        {
+        if run.sealed && self.checkpoint.run.as_ref().is_some_and(|run| run.frontier == run.accepted) {
             self.commit().await?;
             return Ok(Walked::Committed);
         }
-        self.send_left_over(&run, &chunks).await?;
+        self.send_left_over(&chunks).await?;
         self.dispatch().await?;
         Ok(if run.sealed { Walked::Waiting } else { Walked::Listing })
     }
@@ -61,9 +56,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(BTreeMap::new());
         }
         let ledger = self.poller.ports.ledger();
-        let stored = ledger
-            .chunks(&self.checkpoint.stream, &run.run_id, run.frontier, run.sent)
-            .await?;
+        let stored = ledger.chunks(&self.checkpoint.stream, &run.run_id, run.frontier, run.sent).await?;
         let accepted = stored.into_iter().filter(|chunk| is_accepted(run, chunk));
         Ok(accepted.map(|chunk| (chunk.key.seq, chunk)).collect())
     }
@@ -98,16 +91,24 @@ impl<P: PollerPorts> Tick<'_, P> {
                 if self.poller.ports.ledger().quarantine(&entry).await? == Written::Applied {
                     self.quarantined.push(entry);
                     count += 1;
+                } else {
+                    self.note_tried(id).await?;
                 }
             }
-            let finish = Finish {
-                done: chunk.poisoned.keys().cloned().collect(),
-                ..Finish::default()
-            };
+            let finish = Finish { done: chunk.poisoned.keys().cloned().collect(), ..Finish::default() };
             self.poller.ports.ledger().finish(&chunk.key, &finish).await?;
         }
         if count > 0 {
             self.report.notices.push(Notice::Quarantined { count });
+        }
+        Ok(())
+    }
+
+    /// A quarantined id that showed up as news was tried once more, in vain: its ladder starts this step anew.
+    async fn note_tried(&self, id: &RecordId) -> Result<(), Halt> {
+        if let Some(entry) = self.quarantined.iter().find(|entry| entry.id == *id) {
+            let next_at = self.now().plus(retry_after(entry.attempts));
+            self.poller.ports.ledger().reschedule(&entry.stream, id, entry.attempts, next_at).await?;
         }
         Ok(())
     }
@@ -130,9 +131,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let sent: usize = waiting.map(|chunk| chunk.pending.len()).sum();
         let unsent = u64::from(run.accepted - run.sent.min(run.accepted));
         let full = u64::from(self.poller.settings.chunk_ids);
-        let pending = u64::try_from(sent)
-            .unwrap_or(u64::MAX)
-            .saturating_add(unsent.saturating_mul(full));
+        let pending = u64::try_from(sent).unwrap_or(u64::MAX).saturating_add(unsent.saturating_mul(full));
         if pending < run.pending_count {
             self.checkpoint.last_progress_at = Some(now);
         }
@@ -142,12 +141,12 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Sends again what a fetcher parked and what was not finished long after it was sent. Each chunk by its own time:
     /// a frontier that stands still says nothing of the chunks behind it.
-    async fn send_left_over(&mut self, run: &Run, chunks: &BTreeMap<u32, Chunk>) -> Result<(), Halt> {
+    async fn send_left_over(&mut self, chunks: &BTreeMap<u32, Chunk>) -> Result<(), Halt> {
         let left_over: Vec<&Chunk> = chunks
             .values()
             .filter(|chunk| !chunk.is_done() && !chunk.has_rows && (chunk.parked || self.is_overdue(chunk)))
             .collect();
-        self.send_again(&left_over, run).await
+        self.send_again(&left_over).await
     }
 
     /// Whether a chunk was not finished three visibility timeouts after it became visible.

@@ -21,10 +21,7 @@ impl<P: PollerPorts> Tick<'_, P> {
                 self.abort(Notice::ChunkLost).await?;
                 Ok(PollOutcome::Aborted)
             }
-            Some(run) => {
-                self.relist_whole(run.from.at().unwrap_or_default(), run.cursor.as_deref())
-                    .await
-            }
+            Some(run) => self.relist_whole(run.from.at().unwrap_or_default(), run.cursor.as_deref()).await,
             None => self.list_whole_anew().await,
         }
     }
@@ -51,22 +48,22 @@ impl<P: PollerPorts> Tick<'_, P> {
         let mut changes = in_id_order(page.changes);
         let mut has_news = false;
         if !is_first && !changes.is_empty() {
-            let narrow = self.news().await?;
-            has_news = !narrow.is_empty();
-            changes = self.without_settled(changes, &narrow, &reading).await?;
+            let news = self.news().await?;
+            changes = self.without_settled(changes, &news, &reading).await?;
+            has_news = changes.iter().any(|change| news.contains(&change.id));
         }
         if changes.is_empty() {
             return self.rest_quiet(&reading).await;
         }
-        self.start(Position::At(from), reading.horizon, has_news).await?;
+        self.start(Position::At(from), &reading, has_news).await?;
         self.accept(changes, reading.called_at).await?;
         self.dispatch().await?;
         self.seal().await
     }
 
-    /// The ids changed since `scanned` itself, without the overlap: what no earlier listing told of.
+    /// The ids changed since `scanned`, without the overlap: what no earlier listing told of.
     async fn news(&mut self) -> Result<HashSet<RecordId>, Halt> {
-        let from = self.checkpoint.scanned.at().unwrap_or_default();
+        let from = self.news_from();
         let (page, _) = self.call(ListRequest::Changed { from }).await?;
         Ok(page.changes.into_iter().map(|change| change.id).collect())
     }
