@@ -1,0 +1,231 @@
+//! Attribute values: how an item is written, and how one is read that may have been written by another version.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use thiserror::Error;
+use tidemark_engine::stamp::UtcMillis;
+
+/// An item, a key or a map inside an item, by attribute name; also the values of an expression, by placeholder.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// What is wrong with an item: the attribute's path and the fault, never its value.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub(super) struct BadShape(pub(super) String);
+
+/// Builds an item.
+pub(super) fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
+    attributes.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number; DynamoDB keeps 38 digits, so every 64-bit integer comes back exactly.
+pub(super) fn number(value: impl Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn instant(at: UtcMillis) -> AttributeValue {
+    number(at.get())
+}
+
+pub(super) fn bytes(value: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
+/// A set of texts; none when there are none, because DynamoDB knows no empty set.
+pub(super) fn texts(values: impl IntoIterator<Item = impl Into<String>>) -> Option<AttributeValue> {
+    let values: Vec<String> = values.into_iter().map(Into::into).collect();
+    (!values.is_empty()).then_some(AttributeValue::Ss(values))
+}
+
+/// A set of numbers; none when there are none.
+pub(super) fn numbers(values: impl IntoIterator<Item = impl Display>) -> Option<AttributeValue> {
+    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
+    (!values.is_empty()).then_some(AttributeValue::Ns(values))
+}
+
+/// How large DynamoDB reckons an item to be, at most: names and values in UTF-8, numbers at their full length.
+pub(super) fn size_of(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len(),
+        AttributeValue::B(blob) => blob.as_ref().len(),
+        AttributeValue::Ss(texts) | AttributeValue::Ns(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
+        AttributeValue::M(item) => 3 + item.len() + size_of(item),
+        _ => 1,
+    }
+}
+
+/// An item being read.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    item: &'a Item,
+    /// The attribute that holds it, empty for the item itself.
+    within: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn of(item: &'a Item) -> Self {
+        Self { item, within: "" }
+    }
+
+    pub(super) fn within(item: &'a Item, within: &'a str) -> Self {
+        Self { item, within }
+    }
+
+    fn bad(&self, name: &str, fault: &str) -> BadShape {
+        let dot = if self.within.is_empty() { "" } else { "." };
+        BadShape(format!("{}{dot}{name} {fault}", self.within))
+    }
+
+    fn required<T>(&self, name: &str, found: Option<T>) -> Result<T, BadShape> {
+        found.ok_or_else(|| self.bad(name, "is missing"))
+    }
+
+    pub(super) fn text_if_any(&self, name: &str) -> Result<Option<&'a str>, BadShape> {
+        match self.item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            Some(_) => Err(self.bad(name, "is not a text")),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<&'a str, BadShape> {
+        self.required(name, self.text_if_any(name)?)
+    }
+
+    pub(super) fn number_if_any<T: FromStr>(&self, name: &str) -> Result<Option<T>, BadShape> {
+        match self.item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::N(digits)) => {
+                digits.parse().map(Some).map_err(|_| self.bad(name, "is out of range or not a whole number"))
+            }
+            Some(_) => Err(self.bad(name, "is not a number")),
+        }
+    }
+
+    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<T, BadShape> {
+        self.required(name, self.number_if_any(name)?)
+    }
+
+    pub(super) fn instant_if_any(&self, name: &str) -> Result<Option<UtcMillis>, BadShape> {
+        Ok(self.number_if_any(name)?.map(UtcMillis::new))
+    }
+
+    pub(super) fn instant(&self, name: &str) -> Result<UtcMillis, BadShape> {
+        self.required(name, self.instant_if_any(name)?)
+    }
+
+    /// A flag; one that is not there is not set.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, BadShape> {
+        match self.item.get(name) {
+            None => Ok(false),
+            Some(AttributeValue::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(self.bad(name, "is not a truth value")),
+        }
+    }
+
+    pub(super) fn bytes_if_any(&self, name: &str) -> Result<Option<&'a [u8]>, BadShape> {
+        match self.item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::B(blob)) => Ok(Some(blob.as_ref())),
+            Some(_) => Err(self.bad(name, "is not binary")),
+        }
+    }
+
+    pub(super) fn map_if_any(&self, name: &str) -> Result<Option<&'a Item>, BadShape> {
+        match self.item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::M(item)) => Ok(Some(item)),
+            Some(_) => Err(self.bad(name, "is not a map")),
+        }
+    }
+
+    pub(super) fn map(&self, name: &str) -> Result<&'a Item, BadShape> {
+        self.required(name, self.map_if_any(name)?)
+    }
+
+    /// The maps of a list; an absent list is empty.
+    pub(super) fn maps(&self, name: &str) -> Result<Vec<&'a Item>, BadShape> {
+        match self.item.get(name) {
+            None => Ok(Vec::new()),
+            Some(AttributeValue::L(values)) => values
+                .iter()
+                .map(|value| value.as_m().map_err(|_| self.bad(name, "holds something that is not a map")))
+                .collect(),
+            Some(_) => Err(self.bad(name, "is not a list")),
+        }
+    }
+
+    /// A set of texts; an absent one is empty.
+    pub(super) fn texts(&self, name: &str) -> Result<&'a [String], BadShape> {
+        match self.item.get(name) {
+            None => Ok(&[]),
+            Some(AttributeValue::Ss(texts)) => Ok(texts),
+            Some(_) => Err(self.bad(name, "is not a set of texts")),
+        }
+    }
+
+    /// A set of numbers; an absent one is empty.
+    pub(super) fn numbers<T: FromStr>(&self, name: &str) -> Result<Vec<T>, BadShape> {
+        match self.item.get(name) {
+            None => Ok(Vec::new()),
+            Some(AttributeValue::Ns(numbers)) => numbers
+                .iter()
+                .map(|digits| digits.parse().map_err(|_| self.bad(name, "holds something out of range")))
+                .collect(),
+            Some(_) => Err(self.bad(name, "is not a set of numbers")),
+        }
+    }
+
+    /// Reads a text as what it stands for.
+    pub(super) fn parsed<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, BadShape> {
+        parse(self.text(name)?).ok_or_else(|| self.bad(name, "is not one that this program knows"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_names_the_attribute_and_not_its_value() {
+        let run = item([("accepted", text("canary"))]);
+        let fault = Reader::within(&run, "run").number::<u32>("accepted");
+        assert_eq!(fault, Err(BadShape("run.accepted is not a number".to_owned())));
+        let fault = Reader::of(&run).number::<u32>("epoch");
+        assert_eq!(fault, Err(BadShape("epoch is missing".to_owned())));
+        let fault = Reader::of(&item([("seq", number(-1))])).number::<u32>("seq");
+        assert_eq!(fault, Err(BadShape("seq is out of range or not a whole number".to_owned())));
+    }
+
+    #[test]
+    fn an_empty_set_is_no_value() {
+        assert_eq!(texts(Vec::<String>::new()), None);
+        assert_eq!(numbers(Vec::<i64>::new()), None);
+        assert_eq!(Reader::of(&Item::new()).texts("pending"), Ok(&[][..]));
+    }
+
+    #[test]
+    fn size_counts_names_and_values() {
+        let sized = item([
+            ("ab", text("\u{e9}")),
+            ("c", number(12)),
+            ("d", bytes([1, 2, 3])),
+            ("e", AttributeValue::Bool(true)),
+        ]);
+        assert_eq!(size_of(&sized), (2 + 2) + (1 + 2) + (1 + 3) + (1 + 1));
+    }
+}

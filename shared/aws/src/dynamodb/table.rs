@@ -1,0 +1,244 @@
+//! One table, and the few calls that are made on it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use tidemark_engine::failure::StoreFailure;
+use tidemark_engine::ports::Written;
+
+use super::item::{BadShape, Item, size_of};
+use crate::client::Sdk;
+use crate::errors::AwsError;
+
+/// A table by name.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) client: Client,
+    pub(super) name: String,
+}
+
+/// One conditional update of one item. Expressions name attributes as `#name`; see [`names`].
+#[derive(Debug)]
+pub(super) struct Update<'a> {
+    pub(super) operation: &'static str,
+    pub(super) key: Item,
+    pub(super) expression: &'a str,
+    /// Empty when there is nothing to require.
+    pub(super) condition: &'a str,
+    pub(super) values: Item,
+    /// Names that stand for attributes called otherwise.
+    pub(super) more_names: HashMap<String, String>,
+}
+
+impl Default for Update<'_> {
+    fn default() -> Self {
+        let (key, values, more_names) = (Item::new(), Item::new(), HashMap::new());
+        Self { operation: "update an item", key, expression: "", condition: "", values, more_names }
+    }
+}
+
+/// What became of an update whose outcome is looked at.
+#[derive(Debug)]
+pub(super) enum Updated {
+    /// It was made; the attributes asked for, as they are now.
+    Applied(Item),
+    /// Its condition did not hold; the item as it is, if there is one.
+    Refused(Option<Item>),
+}
+
+impl Updated {
+    /// The item or the attributes asked for; empty when there is none.
+    pub(super) fn into_item(self) -> Item {
+        match self {
+            Self::Applied(item) => item,
+            Self::Refused(item) => item.unwrap_or_default(),
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn new(sdk: &Sdk, name: impl Into<String>) -> Self {
+        Self { client: sdk.dynamodb(), name: name.into() }
+    }
+
+    /// Updates an item without looking at it.
+    pub(super) async fn update(&self, update: Update<'_>) -> Result<Written, StoreFailure> {
+        match self.send(update, ReturnValue::None, ReturnValuesOnConditionCheckFailure::None).await? {
+            Updated::Applied(_) => Ok(Written::Applied),
+            Updated::Refused(_) => Ok(Written::Refused),
+        }
+    }
+
+    /// Updates an item and returns the attributes asked for, or on refusal the item as it is: a decision without a read.
+    pub(super) async fn update_and_look(
+        &self,
+        update: Update<'_>,
+        wanted: ReturnValue,
+    ) -> Result<Updated, StoreFailure> {
+        self.send(update, wanted, ReturnValuesOnConditionCheckFailure::AllOld).await
+    }
+
+    async fn send(
+        &self,
+        update: Update<'_>,
+        wanted: ReturnValue,
+        on_refusal: ReturnValuesOnConditionCheckFailure,
+    ) -> Result<Updated, StoreFailure> {
+        let mut names = names(&[update.expression, update.condition]);
+        names.extend(update.more_names);
+        let bytes = size_of(&update.values);
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(update.key))
+            .update_expression(update.expression)
+            .set_condition_expression(some_text(update.condition))
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(some_values(update.values))
+            .return_values(wanted)
+            .return_values_on_condition_check_failure(on_refusal)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => Ok(Updated::Applied(answer.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                    Ok(Updated::Refused(refusal.item.clone().filter(|item| !item.is_empty())))
+                }
+                _ => Err(AwsError::of(error).store_failure(update.operation, bytes)),
+            },
+        }
+    }
+
+    /// Puts an item that is not there yet.
+    pub(super) async fn put_new(
+        &self,
+        operation: &'static str,
+        key: &str,
+        item: Item,
+    ) -> Result<Written, StoreFailure> {
+        let condition = format!("attribute_not_exists(#{key})");
+        let bytes = size_of(&item);
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .set_expression_attribute_names(Some(names(&[&condition])))
+            .condition_expression(condition)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Written::Applied),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Written::Refused),
+                _ => Err(AwsError::of(error).store_failure(operation, bytes)),
+            },
+        }
+    }
+
+    /// Deletes an item if `condition` holds.
+    pub(super) async fn delete(
+        &self,
+        operation: &'static str,
+        key: Item,
+        condition: &str,
+        values: Item,
+    ) -> Result<Written, StoreFailure> {
+        let sent = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .set_expression_attribute_values(Some(values))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Written::Applied),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(Written::Refused),
+                _ => Err(AwsError::of(error).store_failure(operation, 0)),
+            },
+        }
+    }
+
+    /// Reads one item, strongly consistent.
+    pub(super) async fn get(&self, operation: &'static str, key: Item) -> Result<Option<Item>, StoreFailure> {
+        let sent = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true).send().await;
+        let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation, 0))?;
+        Ok(answer.item.filter(|item| !item.is_empty()))
+    }
+
+    /// Reads all items that `condition` on the key names, strongly consistent, in the order of their sort keys.
+    pub(super) async fn query(
+        &self,
+        operation: &'static str,
+        condition: &str,
+        values: Item,
+    ) -> Result<Vec<Item>, StoreFailure> {
+        let mut items = Vec::new();
+        let mut from = None;
+        loop {
+            let sent = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression(condition)
+                .set_expression_attribute_names(Some(names(&[condition])))
+                .set_expression_attribute_values(Some(values.clone()))
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .send()
+                .await;
+            let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation, 0))?;
+            items.extend(answer.items.unwrap_or_default());
+            from = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if from.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}
+
+/// An item that cannot be read.
+pub(super) fn malformed(operation: &'static str, key: &impl ToString, fault: &BadShape) -> StoreFailure {
+    StoreFailure::Malformed { operation, key: key.to_string(), cause: fault.to_string() }
+}
+
+/// The attribute names of expressions: every `#name` stands for `name`.
+///
+/// Taken from the text, so that no name is forgotten and none is superfluous, which DynamoDB refuses too.
+pub(super) fn names(expressions: &[&str]) -> HashMap<String, String> {
+    let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let words = expressions.iter().flat_map(|expression| expression.split('#').skip(1));
+    words.filter_map(|word| word.split(is_end).next()).map(|name| (format!("#{name}"), name.to_owned())).collect()
+}
+
+fn some_text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn some_values(values: Item) -> Option<Item> {
+    (!values.is_empty()).then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_of_an_expression_gets_its_name() {
+        let found = names(&["SET #run.#run_id = :r, #a1=:a REMOVE #b", "contains(#pending,:id) AND #a1 <= :x"]);
+        let expected = ["run", "run_id", "a1", "b", "pending"];
+        assert_eq!(found.len(), expected.len());
+        assert!(expected.iter().all(|name| found.get(&format!("#{name}")).is_some_and(|of| of == name)), "{found:?}");
+        assert!(names(&[""]).is_empty());
+    }
+}

@@ -1,0 +1,157 @@
+//! The change queue on SQS.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::BuildError;
+use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use tidemark_engine::failure::StoreFailure;
+use tidemark_engine::ports::{ChangeQueue, Clock, Outgoing};
+
+use crate::backoff;
+use crate::client::Sdk;
+use crate::errors::AwsError;
+
+/// The most messages of one call.
+///
+/// Source: Amazon SQS API Reference, `SendMessageBatch` (read 2026-11-21).
+const BATCH_MESSAGES: usize = 10;
+/// The most bytes of one call's bodies. SQS takes more today; emulators and older queues do not.
+const BATCH_BYTES: usize = 256 * 1024;
+/// The longest delay of a message. Source: as above.
+const DELAY_MAX: Duration = Duration::from_mins(15);
+
+const OPERATION: &str = "send changes to the queue";
+
+/// A source's change queue.
+///
+/// Messages go out in batches, one after the other: a batch closes at 10 messages or 256 KiB. Messages that SQS refuses
+/// one by one are sent again with backoff, unless SQS says that the fault is in the message.
+#[derive(Clone, Debug)]
+pub struct SqsQueue<C> {
+    client: Client,
+    url: String,
+    clock: C,
+}
+
+impl<C: Clock> SqsQueue<C> {
+    /// The queue at `url`; `clock` times pauses between tries.
+    pub fn new(sdk: &Sdk, url: impl Into<String>, clock: C) -> Self {
+        Self { client: sdk.sqs(), url: url.into(), clock }
+    }
+
+    /// Sends one batch and returns how many from its front were accepted.
+    async fn send_batch(&self, bodies: &[Body]) -> Result<usize, StoreFailure> {
+        let mut left: Vec<usize> = (0..bodies.len()).collect();
+        let mut try_count = 0;
+        loop {
+            let answer = match self.send_once(bodies, &left).await {
+                Ok(answer) => answer,
+                Err(failure) if try_count == 0 => return Err(failure),
+                Err(_) => break,
+            };
+            let accepted = |index: &usize| answer.successful().iter().any(|entry| entry.id() == index.to_string());
+            left.retain(|index| !accepted(index));
+            let hopeless = answer.failed().iter().find(|entry| entry.sender_fault());
+            if let Some(entry) = hopeless {
+                tracing::error!(code = entry.code(), "SQS refuses a message for what it holds");
+                break;
+            }
+            try_count += 1;
+            if left.is_empty() || try_count > backoff::TRIES {
+                break;
+            }
+            self.clock.sleep(backoff::pause(try_count)).await;
+        }
+        Ok(left.first().copied().unwrap_or(bodies.len()))
+    }
+
+    async fn send_once(&self, bodies: &[Body], which: &[usize]) -> Result<SendMessageBatchOutput, StoreFailure> {
+        let chosen = which.iter().filter_map(|index| Some((index, bodies.get(*index)?)));
+        let entries = chosen.map(|(index, body)| body.entry(*index)).collect::<Result<Vec<_>, _>>();
+        let entries = entries.map_err(|error| unavailable(Box::new(error)))?;
+        let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
+        let bytes = bodies.iter().map(|body| body.json.len()).sum();
+        sent.map_err(|error| AwsError::of(error).store_failure(OPERATION, bytes))
+    }
+}
+
+impl<C: Clock> ChangeQueue for SqsQueue<C> {
+    async fn send(&self, messages: &[Outgoing]) -> Result<usize, StoreFailure> {
+        let mut accepted_count = 0;
+        let mut left = messages.iter();
+        let mut next = left.next().map(Body::of).transpose()?;
+        while let Some(first) = next.take() {
+            let mut bytes = first.json.len();
+            let mut batch = vec![first];
+            for message in left.by_ref() {
+                let body = Body::of(message)?;
+                bytes += body.json.len();
+                if batch.len() == BATCH_MESSAGES || bytes > BATCH_BYTES {
+                    next = Some(body);
+                    break;
+                }
+                batch.push(body);
+            }
+            match self.send_batch(&batch).await {
+                Ok(count) => {
+                    accepted_count += count;
+                    if count < batch.len() {
+                        return Ok(accepted_count);
+                    }
+                }
+                Err(failure) if accepted_count == 0 => return Err(failure),
+                Err(failure) => {
+                    tracing::warn!(%failure, accepted_count, "only part of the changes was sent");
+                    return Ok(accepted_count);
+                }
+            }
+        }
+        Ok(accepted_count)
+    }
+}
+
+/// A message as it is sent.
+struct Body {
+    json: String,
+    delay_seconds: i32,
+}
+
+impl Body {
+    fn of(outgoing: &Outgoing) -> Result<Self, StoreFailure> {
+        let json = serde_json::to_string(&outgoing.message).map_err(|error| unavailable(Box::new(error)))?;
+        Ok(Self { json, delay_seconds: delay_seconds(outgoing.delay) })
+    }
+
+    fn entry(&self, index: usize) -> Result<SendMessageBatchRequestEntry, BuildError> {
+        SendMessageBatchRequestEntry::builder()
+            .id(index.to_string())
+            .message_body(&self.json)
+            .delay_seconds(self.delay_seconds)
+            .build()
+    }
+}
+
+/// The delay in whole seconds, rounded up: a message must not be seen before its time.
+fn delay_seconds(delay: Duration) -> i32 {
+    let whole = delay.min(DELAY_MAX).as_millis().div_ceil(1_000);
+    i32::try_from(whole).unwrap_or_default()
+}
+
+fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> StoreFailure {
+    StoreFailure::Unavailable { operation: OPERATION, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_rounded_up_and_capped() {
+        let cases = [(0, 0), (1, 1), (1_000, 1), (1_001, 2), (900_000, 900), (5_000_000, 900)];
+        for (millis, seconds) in cases {
+            assert_eq!(delay_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
+        }
+    }
+}

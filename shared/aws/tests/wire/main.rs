@@ -1,0 +1,11 @@
+//! What the adapters make of the answers that no emulator gives on demand: leftovers, refusals of single messages, lost
+//! answers, answers that cannot be read. AWS is played by a server on loopback that answers from a script.
+
+#[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod server;
