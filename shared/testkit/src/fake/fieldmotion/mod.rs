@@ -1,0 +1,301 @@
+//! FieldMotion: signed form posts, lists of changed ids, one detail call per id.
+//!
+//! `POST /a/<Function>` with the functions `Customers`, `Jobs`, `Assets`, `AssetTypes`, `Tasks` and `StockContainers`
+//! `_listByLastEdited`, and `_getById` of all but the last. Answers are what PHP's `json_encode` makes of them, so
+//! slashes and letters beyond ASCII arrive escaped. What the vendor's documentation leaves open is in [`Settings`].
+//!
+//! The signature is checked by an implementation of its own, from the received form: sharing the client's would let
+//! both be wrong together.
+
+mod functions;
+mod php;
+mod rows;
+mod settings;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use self::settings::{ApiNowFormat, DetailShape, ListOrder, ListShape, Settings, Vanished};
+use self::{php::Form, signature::Credential};
+use super::{
+    clock::{naive, parse_naive},
+    row::Row,
+    server::{Ports, Running},
+    store::{Record, ShownStamp, Store, Version},
+    vendor::{Call, CallKind, Vendor},
+    wire::{Reply, Request},
+};
+
+/// The streams and the numbers of their first ids.
+const STREAMS: [(&str, u64); 6] = [
+    ("customers", 683_136),
+    ("jobs", 622_081),
+    ("assets", 556_200),
+    ("asset_types", 4_100),
+    ("tasks", 910_000),
+    ("stock_containers", 71_000),
+];
+
+/// What `Customers_list` answers when no fields are asked for; this fake's details do the same.
+const FIELDS_UNASKED: [&str; 3] = ["id", "name", "is_active"];
+
+/// A fake FieldMotion that listens.
+pub type FakeFieldMotion = Running<FieldMotion>;
+
+/// What a fake FieldMotion starts with.
+#[derive(Debug, Clone)]
+pub struct FieldMotionOptions {
+    /// Where it listens; by default on a free port, without a control port.
+    pub ports: Ports,
+    /// What all generated values are made from; 1 by default.
+    pub seed: u64,
+    /// The id of the accepted key; `123` by default.
+    pub api_id: String,
+    /// The accepted key; `0123456789abcdef0123456789abcdef` by default.
+    pub api_key: String,
+    /// How it behaves.
+    pub settings: Settings,
+}
+
+impl Default for FieldMotionOptions {
+    fn default() -> Self {
+        Self {
+            ports: Ports::default(),
+            seed: 1,
+            api_id: "123".to_owned(),
+            api_key: "0123456789abcdef0123456789abcdef".to_owned(),
+            settings: Settings::default(),
+        }
+    }
+}
+
+impl FakeFieldMotion {
+    /// Starts with everything at its default.
+    ///
+    /// # Errors
+    /// When no port can be taken.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_with(FieldMotionOptions::default()).await
+    }
+
+    /// Starts.
+    ///
+    /// # Errors
+    /// When a port cannot be taken.
+    pub async fn start_with(options: FieldMotionOptions) -> io::Result<Self> {
+        let dialect = Dialect {
+            settings: options.settings,
+            accepted: vec![Credential { api_id: options.api_id, api_key: options.api_key }],
+        };
+        Self::listen(FieldMotion { dialect: Mutex::new(dialect) }, options.seed, options.ports).await
+    }
+
+    /// Changes settings.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.vendor().dialect().settings);
+    }
+
+    /// Accepts another key, beside the old ones or in their place.
+    pub fn rotate(&self, api_id: &str, api_key: &str, keep_old: bool) {
+        self.vendor().accept(Credential { api_id: api_id.to_owned(), api_key: api_key.to_owned() }, keep_old);
+    }
+}
+
+/// The vendor's own side.
+#[derive(Debug)]
+pub struct FieldMotion {
+    dialect: Mutex<Dialect>,
+}
+
+#[derive(Debug)]
+struct Dialect {
+    settings: Settings,
+    accepted: Vec<Credential>,
+}
+
+impl FieldMotion {
+    fn dialect(&self) -> MutexGuard<'_, Dialect> {
+        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settings(&self) -> Settings {
+        self.dialect().settings.clone()
+    }
+
+    fn accept(&self, credential: Credential, keep_old: bool) {
+        let mut dialect = self.dialect();
+        if !keep_old {
+            dialect.accepted.clear();
+        }
+        dialect.accepted.push(credential);
+    }
+
+    fn list(&self, stream: &'static str, form: &Form, store: &Store, now_ms: i64) -> Reply {
+        let settings = self.settings();
+        let form_id = |record: &Record, version: &Version| {
+            self.row(store, stream, record, version).text("form_id").map(str::to_owned)
+        };
+        match functions::changed_ids(form, stream, store, &settings, now_ms, form_id) {
+            Ok(ids) => Reply::json(200, functions::list_written(&ids, settings.list_shape)),
+            Err(error) => self.error(error),
+        }
+    }
+
+    fn detail(&self, stream: &'static str, call: &Call, form: &Form, store: &Store, now_ms: i64) -> Reply {
+        let settings = self.settings();
+        let Some(id) = call.id.as_deref().filter(|id| !id.is_empty()) else {
+            return self.error("missing id parameter");
+        };
+        let fields = match functions::asked_fields(form) {
+            Ok(fields) => fields,
+            Err(error) => return self.error(error),
+        };
+        let shown = store.record(stream, id).and_then(|record| {
+            let version = record.detailed(now_ms)?;
+            let has_row = !version.deleted || (stream == "jobs" && settings.deleted_jobs_have_rows);
+            has_row.then(|| self.row(store, stream, record, version))
+        });
+        let Some(mut row) = shown else {
+            return Reply::json(200, functions::vanished_written(settings.vanished));
+        };
+        if let Some(other) = &call.shown_id {
+            row.set("id", other.as_str().into());
+        }
+        let row = match fields {
+            Some(fields) => row.only(&fields),
+            None if stream == "jobs" => row,
+            None => row.only(&FIELDS_UNASKED.map(str::to_owned)),
+        };
+        let key = call.shown_id.as_deref().unwrap_or(id);
+        Reply::json(200, functions::detail_written(&row, key, settings.detail_shape))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    api_id: String,
+    api_key: String,
+    #[serde(default)]
+    keep_old: bool,
+}
+
+impl Vendor for FieldMotion {
+    fn name(&self) -> &'static str {
+        "fieldmotion"
+    }
+
+    fn streams(&self) -> &'static [(&'static str, u64)] {
+        &STREAMS
+    }
+
+    fn identify(&self, request: &Request) -> Call {
+        let function = request.path.strip_prefix("/a/").unwrap_or(&request.path);
+        let (kind, stream) = functions::function_named(function);
+        let form = Form::parse(&request.body).unwrap_or_default();
+        Call {
+            function: function.to_owned(),
+            kind,
+            stream,
+            id: form.text("id").map(str::to_owned),
+            from: form.text("from").map(str::to_owned),
+            parameters: form.names(),
+            shown_id: None,
+        }
+    }
+
+    fn authorize(&self, request: &Request, now_ms: i64) -> Result<(), String> {
+        if request.method != "POST" {
+            return Err(format!("{} instead of POST", request.method));
+        }
+        let form = Form::parse(&request.body).ok_or("the form is not UTF-8")?;
+        let dialect = self.dialect();
+        signature::verify(&form, &dialect.accepted, &dialect.settings, now_ms.div_euclid(1000))
+    }
+
+    fn refuse(&self) -> Reply {
+        self.error("not logged in")
+    }
+
+    fn answer(&self, call: &Call, request: &Request, store: &Store, now_ms: i64) -> Reply {
+        if !request.path.starts_with("/a/") {
+            return Reply::new(404, "text/html", "<html><body><h1>Not Found</h1></body></html>");
+        }
+        let form = Form::parse(&request.body).unwrap_or_default();
+        match (call.kind, call.stream) {
+            (CallKind::List, Some(stream)) => self.list(stream, &form, store, now_ms),
+            (CallKind::Detail, Some(stream)) => self.detail(stream, call, &form, store, now_ms),
+            (CallKind::List | CallKind::Detail | CallKind::Other, _) => self.error("unknown function"),
+        }
+    }
+
+    fn error(&self, text: &str) -> Reply {
+        Reply::json(self.settings().error_status, functions::error_written(text))
+    }
+
+    fn wrong_shape(&self) -> Reply {
+        Reply::json(200, r#"{"ok":1,"unexpected":[[1],[2,null]]}"#)
+    }
+
+    fn row(&self, store: &Store, stream: &'static str, record: &Record, version: &Version) -> Row {
+        let offset = self.settings().zone_offset_seconds;
+        let mut row = rows::first_row(store.seed(), stream, record.number, record.id(), offset);
+        version.apply_to(&mut row);
+        let stamp = naive(version.stamp, offset);
+        if !version.active && row.get("is_active").is_some() {
+            row.set("is_active", "0".into());
+        }
+        if version.deleted && stream == "jobs" {
+            row.set("deleted", "1".into());
+            row.set("ddate", version.stamp.to_string().into());
+        }
+        if row.get("last_edited_all").is_some() {
+            row.set("last_edited_all", stamp.as_str().into());
+        }
+        match &record.shown {
+            ShownStamp::Real => row.set("last_edited", stamp.into()),
+            ShownStamp::Missing => row.remove("last_edited"),
+            ShownStamp::Text(text) => row.set("last_edited", text.as_str().into()),
+        }
+        row
+    }
+
+    fn written(&self, row: &Row) -> String {
+        functions::row_written(row)
+    }
+
+    fn touch(&self, stream: &'static str, row: &Row, revision: usize) -> (String, Value) {
+        let field = if stream == "jobs" { "job_ref" } else { "name" };
+        let text = row.text(field).unwrap_or_default();
+        let first = text.split_once(" (edit ").map_or(text, |(first, _)| first);
+        (field.to_owned(), format!("{first} (edit {revision})").into())
+    }
+
+    fn stamp(&self, seconds: i64) -> String {
+        naive(seconds, self.settings().zone_offset_seconds)
+    }
+
+    fn parse_stamp(&self, text: &str) -> Option<i64> {
+        parse_naive(text, self.settings().zone_offset_seconds)
+    }
+
+    fn configure(&self, settings: Value) -> Result<(), String> {
+        let mut dialect = self.dialect();
+        dialect.settings = dialect.settings.changed(settings)?;
+        Ok(())
+    }
+
+    fn rotate(&self, credentials: Value) -> Result<(), String> {
+        let rotation: Rotation = serde_json::from_value(credentials).map_err(|error| error.to_string())?;
+        self.accept(Credential { api_id: rotation.api_id, api_key: rotation.api_key }, rotation.keep_old);
+        Ok(())
+    }
+}

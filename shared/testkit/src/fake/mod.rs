@@ -1,0 +1,92 @@
+//! Fake vendors: real HTTP servers on the loopback address that can be told to misbehave.
+//!
+//! A fake checks credentials by an implementation of its own, serves generated records in the shapes of the vendor's
+//! samples, logs what it was asked, and knows the truth that a copy of it must arrive at. It holds no records until
+//! told. A Rust test starts one in its own process ([`fieldmotion::FakeFieldMotion::start`]) and calls the methods of
+//! [`Fake`]; everything else runs the `fake-vendor` program ([`program`]) and talks to its control port, which has one
+//! endpoint per method.
+//!
+//! # Control API
+//!
+//! JSON over HTTP, whatever the content type; an empty body is `{}`. Unknown names are refused with status 400 and
+//! `{"error":".."}`, and nothing is changed then. Without a description, the answer is `{"ok":true}`. Streams are named
+//! as in configuration: `customers`, `jobs`, `assets`, `asset_types`, `tasks`, `stock_containers`. Stamps are written as
+//! the vendor writes them.
+//!
+//! | call | body or query | does |
+//! |---|---|---|
+//! | `POST /seed` | `{"stream","count","first_stamp"?,"every_seconds"?}` | [`Seed`]: old records; answers `count`, `first_id`, `last_id` |
+//! | `POST /add` | `{"stream","count"?,"id"?,"set"?,"stamp"?,"visible_after_ms"?,"detail_at_once"?}` | [`Add`]: new records; answers `ids`, `stamp` |
+//! | `POST /edit` | `{"stream", "id" or "ids" or "first" or "all", "set"?,"stamp"?,"visible_after_ms"?,"detail_at_once"?}` | [`Change`]: answers `ids`, `stamp` |
+//! | `POST /delete`, `/undelete`, `/deactivate`, `/activate` | as `/edit`, without `set` | as `/edit` |
+//! | `POST /hook` | `{"on":"list" or "detail","stream"?,"id"?,"when":"after" or "before"?,"times"?,"action":{"edit":{..}}}` | [`Hook`]: an action on the next such call; actions are named as the five calls above, and `add` |
+//! | `POST /poison` | `{"stream","id" or "ids","effect"?}` | [`Poison`]: wrong details until healed |
+//! | `POST /heal` | `{"stream"?,"id"?}` | [`Heal`] |
+//! | `POST /stamp` | `{"stream","id","shown":"real" or "missing" or {"text":".."}}` | [`ShowStamp`]: a strange stamp in the row |
+//! | `POST /fault` | `{"effect":.., "function"?,"call":"list" or "detail"?,"stream"?,"id"?,"skip"?,"times"?}` | [`Fault`]: requests go wrong, by the effects below |
+//! | `POST /clear_faults` | | ends all faults and forgets all hooks; poison and holds stay |
+//! | `POST /mode` | `{"mode":"up" or "down"}` | [`Mode`]: down closes every connection at once |
+//! | `POST /credentials` | FieldMotion: `{"api_id","api_key","keep_old"?}` | another key, in place of the old ones or beside them |
+//! | `POST /settings` | FieldMotion: any of [`fieldmotion::Settings`] | what the vendor's documentation leaves open |
+//! | `POST /clock` | `{"offset_ms"?,"advance_ms"?,"frozen"?,"date":"present" or "absent" or {"skewed_seconds":n}?}` | [`ClockChange`]; answers as `/status` |
+//! | `POST /hold` | `{"call"?,"stream"?,"id"?,"times"?,"stale"?}` | [`Hold`]: requests stay unanswered |
+//! | `POST /release` | `{"stream"?,"id"?}` | ends the holds on, or holding, such requests |
+//! | `GET /held` | `?stream=&id=&wait_ms=` (30000) | waits until such a request is held; answers `held`, or status 408 |
+//! | `GET /truth` | `?stream=customers&fields=id,name` | `{"stream","now","now_ms","records":{id: TruthRecord}}`, see [`TruthRecord`] |
+//! | `GET /requests` | `?counts_only=true` | `{"counts":`[`RequestCounts`]`,"requests":[`[`LoggedRequest`]`]}` |
+//! | `POST /reset_requests` | | forgets the requests |
+//! | `GET /status` | | `{"vendor","mode","now","now_ms","seed","records":{stream: count}}` |
+//! | `POST /shutdown` | | ends the vendor |
+//!
+//! # Effects
+//!
+//! `"empty_body"`, `"wrong_shape"`, `"not_logged_in"`, `"maintenance_page"`, `"cut_before_answer"`, `{"error":"text"}`,
+//! `{"answer":{"status":500,"body":"..","content_type":"text/html","headers":{"A":"b"}}}`,
+//! `{"throttled":{"status":429,"retry_after":{"seconds":2}}}` (or `{"date_in_seconds":60}`, `{"text":"junk"}`),
+//! `{"delay":{"ms":20}}`, `{"redirect":{"status":302,"to":"http://.."}}`, `{"other_id":{"id":"5"}}`,
+//! `{"deep_json":{"depth":10000}}`, `{"endless_body":{"bytes":100000000}}`, `{"truncate":{"bytes":5}}`,
+//! `{"cut_head":{"after_bytes":20}}`, `{"cut_body":{"after_bytes":5,"reset":true}}`,
+//! `{"slow_body":{"bytes":1,"every_ms":100}}`. See [`Effect`].
+//!
+//! # In which order
+//!
+//! A request is logged, counted into the faults and caught by a hold when it arrives; then come the delays, then the
+//! wait for release. Then the answer is computed in one step: hooks `before`, the true answer, hooks `after`; so an
+//! edit `after` an answer has happened when the client reads that answer. A fault or poison that replaces the true
+//! answer fires no hook, and neither does a refused signature.
+//!
+//! # Another vendor
+//!
+//! Is one folder with an implementation of [`Vendor`], and a name in [`program`].
+
+mod clock;
+mod commands;
+mod control;
+mod exchange;
+mod faults;
+pub mod fieldmotion;
+mod handle;
+mod holds;
+mod log;
+pub mod program;
+mod row;
+mod server;
+mod store;
+mod vendor;
+mod wire;
+mod world;
+
+pub use self::{
+    clock::{ClockChange, DateHeader},
+    commands::{Action, Add, Change, Heal, Hook, Moment, Poison, Seed, ShowStamp},
+    faults::{Effect, Fault, FixedAnswer, RetryAfter},
+    handle::{Fake, Mode},
+    holds::{HeldRequest, Hold, HoldFilter},
+    log::{LoggedRequest, RequestCounts},
+    row::Row,
+    server::{Ports, Running},
+    store::{Record, ShownStamp, Store, Version},
+    vendor::{Call, CallKind, Vendor},
+    wire::{Delivery, Reply, Request},
+    world::{ControlError, Done, TruthRecord},
+};

@@ -1,0 +1,152 @@
+//! The `fake-vendor` program, without its process: arguments in, one line out, then waiting.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use serde_json::json;
+
+use super::{
+    fieldmotion::{FakeFieldMotion, FieldMotionOptions},
+    server::Ports,
+    wire::pause,
+};
+
+/// What `--help` says.
+pub const HELP: &str = "\
+A fake field-service vendor on the loopback address, for tests and demonstrations.
+
+Usage: fake-vendor fieldmotion [options]
+
+  --port <n>          the vendor's port, 0 (the default) takes a free one
+  --control-port <n>  the control API's port, 0 (the default) takes a free one
+  --api-id <text>     the id of the accepted key (default 123)
+  --api-key <text>    the accepted key (default 0123456789abcdef0123456789abcdef)
+  --seed <n>          what all generated values are made from (default 1)
+  --help              this text
+
+Once it listens it prints one line: {\"vendor_url\":\"http://..\",\"control_url\":\"http://..\"}
+It holds no records until told: curl -d '{\"stream\":\"customers\",\"count\":500}' <control_url>/seed
+It ends on SIGTERM, SIGINT or POST <control_url>/shutdown.
+";
+
+/// Why the program could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// The arguments make no sense.
+    #[error("{0}; see fake-vendor --help")]
+    Usage(String),
+    /// A port was not free, or the line could not be written.
+    #[error("cannot listen or print")]
+    Io(#[from] io::Error),
+}
+
+/// Runs until `interrupted` completes or the control API says so.
+///
+/// # Errors
+/// `Usage`, `Io`.
+pub async fn run(
+    arguments: impl IntoIterator<Item = String>,
+    out: &mut (impl Write + Send),
+    interrupted: impl Future<Output = ()>,
+) -> Result<(), ProgramError> {
+    let Some(options) = parse(arguments)? else {
+        out.write_all(HELP.as_bytes())?;
+        return Ok(());
+    };
+    let vendor = FakeFieldMotion::start_with(options).await?;
+    let line = json!({"vendor_url": vendor.url(), "control_url": vendor.control_url()});
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    tokio::select! {
+        () = vendor.stopped() => {
+            // The answer to the shutdown call is still on its way.
+            pause(Duration::from_millis(200)).await;
+        }
+        () = interrupted => {}
+    }
+    Ok(())
+}
+
+fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<FieldMotionOptions>, ProgramError> {
+    let mut arguments = arguments.into_iter();
+    let usage = |text: String| Err(ProgramError::Usage(text));
+    match arguments.next().as_deref() {
+        Some("fieldmotion") => {}
+        Some("--help" | "-h" | "help") => return Ok(None),
+        Some(other) => return usage(format!("unknown vendor {other:?}")),
+        None => return usage("no vendor named".to_owned()),
+    }
+    let mut options =
+        FieldMotionOptions { ports: Ports { vendor: 0, control: Some(0) }, ..FieldMotionOptions::default() };
+    while let Some(name) = arguments.next() {
+        if matches!(name.as_str(), "--help" | "-h") {
+            return Ok(None);
+        }
+        let known = ["--port", "--control-port", "--api-id", "--api-key", "--seed"];
+        if !known.contains(&name.as_str()) {
+            return usage(format!("unknown option {name:?}"));
+        }
+        let Some(value) = arguments.next() else {
+            return usage(format!("{name} lacks its value"));
+        };
+        let not_a_number = || ProgramError::Usage(format!("{name} {value:?} is not a number that fits"));
+        match name.as_str() {
+            "--port" => options.ports.vendor = value.parse().map_err(|_| not_a_number())?,
+            "--control-port" => options.ports.control = Some(value.parse().map_err(|_| not_a_number())?),
+            "--seed" => options.seed = value.parse().map_err(|_| not_a_number())?,
+            "--api-id" => options.api_id = value,
+            _ => options.api_key = value,
+        }
+    }
+    Ok(Some(options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &str) -> Result<Option<FieldMotionOptions>, ProgramError> {
+        parse(arguments.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read() {
+        let options = parsed("fieldmotion --port 8080 --control-port 8081 --api-id 7 --api-key k --seed 9").unwrap();
+        let options = options.unwrap();
+        assert_eq!((options.ports.vendor, options.ports.control), (8080, Some(8081)));
+        assert_eq!((options.api_id.as_str(), options.api_key.as_str(), options.seed), ("7", "k", 9));
+    }
+
+    #[test]
+    fn bad_arguments_are_named() {
+        for (arguments, named) in [
+            ("", "no vendor"),
+            ("acme", "acme"),
+            ("fieldmotion --prot 1", "--prot"),
+            ("fieldmotion --port", "--port"),
+            ("fieldmotion --port 99999", "99999"),
+        ] {
+            let error = parsed(arguments).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("--help"), "{arguments}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn help_is_printed_instead_of_listening() {
+        let mut out = Vec::new();
+        run(["--help".to_owned()], &mut out, std::future::pending()).await.unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), HELP);
+    }
+
+    #[tokio::test]
+    async fn the_line_is_printed_once_listening_and_an_interrupt_ends_it() {
+        let mut out = Vec::new();
+        run(["fieldmotion".to_owned()], &mut out, std::future::ready(())).await.unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        for url in ["vendor_url", "control_url"] {
+            assert!(line[url].as_str().unwrap().starts_with("http://127.0.0.1:"));
+        }
+    }
+}

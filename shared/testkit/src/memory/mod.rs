@@ -1,0 +1,27 @@
+//! The engine's ports in memory: DynamoDB's and SQS's semantics as far as the ports promise them, and nothing more.
+//!
+//! [`MemoryTables`] and [`MemoryQueue`] are cheap handles of shared state; clones see the same items. Every call passes
+//! a [`Gate`] before and after its effect: there a call can be refused, lose its answer or be held. In tests the gate is
+//! [`ScriptedFaults`]; in the simulation it is where time passes and where a process dies.
+
+mod checkpoints;
+mod clock;
+mod gate;
+mod ledger;
+mod queue;
+mod random;
+mod records;
+mod source;
+mod tables;
+mod vendor;
+
+pub use clock::ManualClock;
+pub use gate::{Extent, Fault, Gate, Hold, Operation, ScriptedFaults, unavailable};
+pub use queue::{Delivery, MemoryQueue, Queued, Redelivery};
+pub use random::SeededRandom;
+pub use source::MemorySource;
+pub use tables::{Flaw, MemoryTables, SourceItem, StoredCheckpoint, StoredRecord, Tables};
+pub use vendor::{DateHeader, Event, Order, Vendor, VendorSettings, Version, version_of};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! What the workspace's tests share. The tests themselves are in `tests/tests`.
+
+pub mod stage;

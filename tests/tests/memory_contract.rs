@@ -1,0 +1,78 @@
+//! The memory ports keep the ports' contracts, as the real adapters do.
+
+use std::time::Duration;
+
+use tidemark_engine::message::Message;
+use tidemark_engine::ports::Clock;
+use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_testkit::contract;
+use tidemark_testkit::memory::{ManualClock, MemoryQueue, MemoryTables};
+
+fn stream() -> StreamKey {
+    StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("contract") }
+}
+
+#[tokio::test]
+async fn checkpoints() {
+    contract::checkpoints(&MemoryTables::new(), &stream()).await;
+}
+
+#[tokio::test]
+async fn ledger() {
+    contract::ledger(&MemoryTables::new(), &stream()).await;
+}
+
+#[tokio::test]
+async fn quarantine() {
+    contract::quarantine(&MemoryTables::new(), &stream()).await;
+}
+
+#[tokio::test]
+async fn source_state() {
+    contract::source_state(&MemoryTables::new(), &stream()).await;
+}
+
+#[tokio::test]
+async fn records() {
+    let tables = MemoryTables::new();
+    contract::records(&tables, &tables, &stream()).await;
+}
+
+#[tokio::test]
+async fn stored_versions() {
+    let tables = MemoryTables::new();
+    contract::stored_versions(&tables, &tables, &stream()).await;
+}
+
+struct Receiver {
+    queue: MemoryQueue,
+    clock: ManualClock,
+}
+
+impl contract::Receiver for Receiver {
+    async fn take(&self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for delivery in self.queue.receive(10) {
+            self.queue.delete(&delivery);
+            // A message really travels as text.
+            let text = serde_json::to_string(&*delivery.message).unwrap_or_default();
+            messages.extend(Message::parse(&text));
+        }
+        messages
+    }
+
+    async fn elapse(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+}
+
+#[tokio::test]
+async fn queue() {
+    let clock = ManualClock::new(UtcMillis::new(1_767_225_600_000));
+    let queue = MemoryQueue::new(clock.clone(), Duration::from_mins(12), 8);
+    let receiver = Receiver { queue: queue.clone(), clock };
+    contract::queue(&queue, &receiver, &stream(), "r1").await;
+    assert_eq!(queue.queued_count(), 1, "only the message with the longest delay is left");
+    assert!(receiver.clock.now() > UtcMillis::new(1_767_225_600_000));
+}

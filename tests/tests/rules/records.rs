@@ -1,0 +1,120 @@
+//! Rule 2 (order of records) and rule 3 (a row is dated by the start of its page's call).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidemark_engine::checkpoint::Position;
+use tidemark_engine::chunk::{Chunk, ChunkKey};
+use tidemark_engine::message::{MESSAGE_VERSION, Message, Row};
+use tidemark_engine::ports::{Ledger, Records};
+use tidemark_engine::record::{Body, Record, RecordKey};
+use tidemark_engine::stamp::{Stamp, UtcMillis};
+use tidemark_engine::stream::ListShape;
+use tidemark_testkit::memory::version_of;
+use tidemark_tests::stage::{Stage, id};
+
+#[tokio::test]
+async fn of_two_edits_in_one_second_the_one_fetched_later_is_kept() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["a"]);
+    stage.sync().await;
+    stage.wait(300);
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.drain().await;
+    // The second edit bears the same stamp as the first.
+    stage.edit(["a"]);
+    stage.wait(300);
+    stage.sync().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_row_that_waited_does_not_overwrite_a_newer_fetch_of_the_same_stamp() {
+    // GIVEN a record fetched at 2000, and a row of the same stamp that was listed at 1000 and waited in the queue
+    let stage = Stage::new(ListShape::Pages);
+    let stamp = Stamp { text: "500".to_owned(), at: UtcMillis::new(500) };
+    let body = |version: u64| Body::new(format!("{{\"version\":{version},\"id\":\"a\"}}"));
+    let stream = stage.stream();
+    let key = RecordKey { source: stream.source, stream: stream.name.clone(), id: id("a") };
+    let fetched_at = UtcMillis::new(2_000);
+    let newer = Record { key, body: body(2), stamp: Some(stamp.clone()), fetched_at, event: None };
+    stage.world.tables.upsert(&newer).await.unwrap();
+    let chunk_key = ChunkKey { stream: stream.clone(), run: "r".to_owned(), seq: 0, epoch: 1 };
+    let chunk = Chunk {
+        key: chunk_key,
+        horizon: UtcMillis::new(1_000),
+        listed_at: UtcMillis::new(1_000),
+        held_checkpoint: Position::At(UtcMillis::new(0)),
+        pending: BTreeSet::from([id("a")]),
+        poisoned: BTreeMap::new(),
+        stamps: BTreeSet::new(),
+        has_rows: true,
+        sent_at: Some(UtcMillis::new(1_000)),
+        send_count: 1,
+        parked: false,
+        withheld_count: 0,
+        trying: None,
+        receives: 0,
+    };
+    stage.world.tables.put_chunks(&[chunk]).await.unwrap();
+    let message = Message {
+        version: MESSAGE_VERSION,
+        source: stream.source,
+        stream: stream.name,
+        run: "r".to_owned(),
+        seq: 0,
+        epoch: 1,
+        ids: vec![id("a")],
+        listed_at: UtcMillis::new(1_000),
+        rows: BTreeMap::from([(id("a"), Row { body: body(1), stamp: Some(stamp) })]),
+        events: BTreeMap::new(),
+    };
+    // WHEN it is processed, much later
+    let stop_at = stage.now().shifted(60_000);
+    let report = stage.fetcher().fetch(&message, 1, stop_at).await.unwrap();
+    // THEN the newer fetch stays
+    assert_eq!((report.superseded_count, report.acknowledged), (1, true));
+    assert_eq!(stage.record("a").and_then(|record| version_of(&record.body?)), Some(2));
+}
+
+#[tokio::test]
+async fn a_tombstone_of_an_unseen_record_does_not_refuse_later_versions() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["a", "b"]);
+    stage.tick().await;
+    stage.delete(["a"]);
+    stage.drain().await;
+    assert!(stage.record("a").is_some_and(|record| record.deleted.is_some()));
+    stage.wait(300);
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.drain().await;
+    stage.tick().await;
+    stage.drain().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_version_without_a_stamp_keeps_the_stored_stamp_and_gives_way_to_later_ones() {
+    let stage = Stage::new(ListShape::Whole);
+    let stream = stage.stream();
+    let record = |version: u64, fetched_at: i64, stamp: Option<i64>| Record {
+        key: RecordKey { source: stream.source, stream: stream.name.clone(), id: id("a") },
+        body: Body::new(format!("{{\"version\":{version},\"id\":\"a\"}}")),
+        stamp: stamp.map(|at| Stamp { text: at.to_string(), at: UtcMillis::new(at) }),
+        fetched_at: UtcMillis::new(fetched_at),
+        event: None,
+    };
+    let stored = || stage.record("a").map(|r| (r.body.as_ref().and_then(version_of), r.stamp.map(|s| s.at.get())));
+    for (incoming, expected) in [
+        (record(1, 100, None), (Some(1), None)),
+        (record(2, 200, Some(50)), (Some(2), Some(50))),
+        (record(3, 300, None), (Some(3), Some(50))),
+        (record(4, 250, None), (Some(3), Some(50))),
+        (record(5, 400, Some(40)), (Some(3), Some(50))),
+        (record(6, 400, Some(60)), (Some(6), Some(60))),
+    ] {
+        stage.world.tables.upsert(&incoming).await.unwrap();
+        assert_eq!(stored(), Some(expected));
+    }
+}

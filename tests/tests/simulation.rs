@@ -1,0 +1,73 @@
+//! The deterministic simulation: nothing is lost, whatever crashes, freezes, repeats or comes late.
+//!
+//! `SEED=7 cargo nextest run -p tidemark-tests --run-ignored all --no-capture replays_one_seed` replays one seed in
+//! words; the binary `simulate` plays as many as asked.
+
+use std::fmt::Write;
+
+use tidemark_testkit::sim::{Mutant, replay, run, run_many, run_mutant};
+
+/// How many seeds every run of the tests plays.
+const SEEDS: u64 = 2_000;
+
+#[test]
+fn no_seed_violates_an_invariant() {
+    let many = run_many(0..SEEDS, |_, _| {});
+    assert_eq!(many.played, SEEDS);
+    let mut story = String::new();
+    if let Some((seed, _)) = many.bad.first() {
+        write!(story, "{}", replay(*seed, 60)).expect("a string takes all");
+    }
+    assert!(many.bad.is_empty(), "{story}\nviolating seeds: {:?}", many.bad);
+    // A simulation in which nothing goes wrong would prove nothing.
+    let stats = many.stats;
+    let faults = [
+        stats.crashes,
+        stats.freezes,
+        stats.rejections,
+        stats.lost_answers,
+        stats.partial_calls,
+        stats.lost_messages,
+        stats.doubled_messages,
+        stats.late_messages,
+        stats.lost_acknowledgements,
+        stats.outages,
+        stats.wipes,
+        stats.fenced,
+        stats.leases_refused,
+        stats.aborts,
+        stats.quarantined,
+    ];
+    assert!(faults.iter().all(|count| *count > 20), "every fault happens often:\n{stats}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in 0..20 {
+        let (once, again) = (run(seed), replay(seed, 10_000));
+        assert_eq!(once.stats, again.stats, "seed {seed}");
+    }
+}
+
+#[test]
+#[ignore = "replays the seed in SEED, in words"]
+#[expect(clippy::disallowed_methods, reason = "the seed to replay is given by hand")]
+fn replays_one_seed() {
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let outcome = replay(seed, 400);
+    println!("{outcome}");
+    assert!(outcome.violation.is_none());
+}
+
+/// What the simulation sees of a rule that is left out must be seen within the seeds that every run of the tests plays.
+#[test]
+fn every_mutant_is_killed() {
+    for mutant in Mutant::ALL {
+        let killed = (0..SEEDS).map(|seed| run_mutant(seed, mutant)).find_map(|outcome| {
+            let violation = outcome.violation?;
+            Some((outcome.seed, violation.invariant))
+        });
+        let (seed, invariant) = killed.unwrap_or_else(|| panic!("{mutant:?} survives {SEEDS} seeds"));
+        println!("{mutant:?}: killed by seed {seed}, {invariant}");
+    }
+}
