@@ -59,15 +59,14 @@ fn replays_one_seed() {
     assert!(outcome.violation.is_none());
 }
 
-/// What the simulation sees of a rule that is left out must be seen within the seeds that every run of the tests plays.
+/// A rule that is left out is noticed within the seeds that every run of the tests plays, by a seed that is good with it.
 #[test]
 fn every_mutant_is_killed() {
     for mutant in Mutant::ALL {
-        let killed = (0..SEEDS).map(|seed| run_mutant(seed, mutant)).find_map(|outcome| {
-            let violation = outcome.violation?;
-            Some((outcome.seed, violation.invariant))
-        });
-        let (seed, invariant) = killed.unwrap_or_else(|| panic!("{mutant:?} survives {SEEDS} seeds"));
-        println!("{mutant:?}: killed by seed {seed}, {invariant}");
+        let mut killers = (0..SEEDS).filter_map(|seed| Some((seed, run_mutant(seed, mutant).violation?)));
+        let (seed, violation) = killers
+            .find(|(seed, _)| run(*seed).violation.is_none())
+            .unwrap_or_else(|| panic!("{mutant:?} survives {SEEDS} seeds"));
+        println!("{mutant:?}: killed by seed {seed}, {}", violation.invariant);
     }
 }

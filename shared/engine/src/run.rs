@@ -58,8 +58,9 @@ pub struct Run {
     pub listed_count: u64,
     /// Ids that were pending at the end of the last tick.
     pub pending_count: u64,
-    /// Whether it holds ids that no earlier listing told of.
-    pub has_news: bool,
+    /// The newest stamp that was stored, before this run, of a record that it listed: up to there its stamps tell
+    /// nothing new.
+    pub known: Option<UtcMillis>,
 }
 
 impl Run {

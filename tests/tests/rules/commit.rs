@@ -69,14 +69,10 @@ async fn stamps_in_a_wrong_zone_do_not_switch_the_clip_off() {
     let vendor = VendorSettings { zone_shift: -5 * 3_600_000, ..VendorSettings::new(ListShape::Whole) };
     let stage = Stage::with(vendor);
     stage.edit(["a", "b", "c"]);
-    stage.sync().await;
-    for _ in 0..2 {
-        stage.wait(300);
-        stage.edit(["b"]);
-        stage.sync().await;
-    }
+    stage.settle().await;
+    stage.edit(["b"]);
+    stage.settle().await;
     // WHEN c is edited after the list that told of a, and a again before it is fetched
-    stage.wait(300);
     stage.edit(["a"]);
     stage.tick().await;
     stage.wait(60);

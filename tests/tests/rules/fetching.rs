@@ -59,14 +59,14 @@ async fn an_id_is_set_aside_for_crashing_only_after_three_crashes_alone() {
         if receive_count == 2 {
             stage.world.source.faults().push(Operation::Fetch, Fault::Pass);
         }
+        if receive_count == 5 {
+            break stage.fetch(&delivery).await.expect("the fetch works").poisoned;
+        }
         let hold = stage.world.source.faults().hold_before(Operation::Fetch);
-        let report = tokio::select! {
+        tokio::select! {
             biased;
-            () = hold.reached() => None,
-            report = stage.fetch(&delivery) => Some(report.expect("the fetch works")),
-        };
-        if let Some(report) = report {
-            break report.poisoned;
+            () = hold.reached() => {}
+            report = stage.fetch(&delivery) => unreachable!("it came to an end: {report:?}"),
         }
         stage.world.source.faults().clear();
         stage.wait(721);

@@ -13,7 +13,7 @@
 //!
 //! `run` holds `run_id` S, `from` M, `horizon` N ms, `listed_at` N ms, `held_checkpoint` M, `accepted` N, `sent` N, `frontier` N, `newest`
 //! M?, `sealed` BOOL, `cursor` S?, `segments` L of M `{epoch, first, end}`, `listed_count` N, `pending_count` N,
-//! `has_news` BOOL.
+//! `known` N ms?.
 //!
 //! A state is written by an update that names its attributes, not by a put: an attribute that this program does not know
 //! stays as it is.
@@ -219,10 +219,10 @@ fn run_item(run: &Run) -> Item {
         ("segments", AttributeValue::L(segments.collect())),
         ("listed_count", number(run.listed_count)),
         ("pending_count", number(run.pending_count)),
-        ("has_news", AttributeValue::Bool(run.has_news)),
     ]);
     found.extend(run.newest.as_ref().map(|newest| ("newest".to_owned(), position::to_value(newest))));
     found.extend(run.cursor.as_ref().map(|cursor| ("cursor".to_owned(), text(cursor))));
+    found.extend(run.known.map(|known| ("known".to_owned(), instant(known))));
     found
 }
 
@@ -274,7 +274,7 @@ fn run_of(item: &Item) -> Result<Run, BadShape> {
         segments: run.maps("segments")?.into_iter().map(segment_of).collect::<Result<_, _>>()?,
         listed_count: run.number("listed_count")?,
         pending_count: run.number("pending_count")?,
-        has_news: run.flag("has_news")?,
+        known: run.instant_if_any("known")?,
     })
 }
 
@@ -302,7 +302,8 @@ mod tests {
             horizon in samples::instants(),
             listed_at in samples::instants(),
             counts in any::<(u32, u32, u32, u64, u64)>(),
-            flags in any::<(bool, bool)>(),
+            sealed in any::<bool>(),
+            known in proptest::option::of(samples::instants()),
             segments in proptest::collection::vec(any::<(i64, u32, u32)>(), 0..4),
         ) -> Run {
             Run {
@@ -315,12 +316,12 @@ mod tests {
                 sent: counts.1,
                 frontier: counts.2,
                 newest: positions.2,
-                sealed: flags.0,
+                sealed,
                 cursor: ids.1,
                 segments: segments.into_iter().map(|(epoch, first, end)| Segment { epoch, first, end }).collect(),
                 listed_count: counts.3,
                 pending_count: counts.4,
-                has_news: flags.1,
+                known,
             }
         }
     }

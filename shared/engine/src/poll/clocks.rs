@@ -48,8 +48,8 @@ pub(super) struct ZoneEvidence {
     pub(super) horizon: UtcMillis,
     /// The start of the listing before, whose findings are all stored.
     pub(super) previous_horizon: Option<UtcMillis>,
-    /// Whether the run holds ids that the listing before did not tell of.
-    pub(super) has_news: bool,
+    /// Up to where stamps were stored before.
+    pub(super) known: UtcMillis,
     /// Now, on the vendor's clock.
     pub(super) now: UtcMillis,
 }
@@ -64,8 +64,9 @@ pub(super) fn clip(evidence: &ZoneEvidence) -> (UtcMillis, Option<Notice>) {
     let behind_ms = evidence.now.millis_since(evidence.newest).max(0);
     let clipped = evidence.horizon.shifted(-behind_ms);
     match evidence.previous_horizon {
+        _ if evidence.newest <= evidence.known => (evidence.horizon, None),
         None => (clipped, None),
-        Some(previous) if evidence.has_news && evidence.newest < previous.minus(NEWS_AGE_MAX) => {
+        Some(previous) if evidence.newest < previous.minus(NEWS_AGE_MAX) => {
             (clipped, Some(Notice::ZoneDoubt { behind_ms }))
         }
         Some(_) => (evidence.horizon, None),
@@ -107,7 +108,7 @@ mod tests {
             newest: NOW.shifted(newest),
             horizon: NOW,
             previous_horizon: previous.map(|millis| NOW.shifted(millis)),
-            has_news: true,
+            known: UtcMillis::default(),
             now: NOW.shifted(60_000),
         }
     }
@@ -129,5 +130,12 @@ mod tests {
     fn a_first_import_is_clipped_without_a_doubt() {
         let five_hours = 5 * 3_600_000;
         assert_eq!(clip(&evidence(-five_hours, None)), (NOW.shifted(-five_hours - 60_000), None));
+    }
+
+    #[test]
+    fn stamps_that_were_stored_before_are_no_news_however_old_they_are() {
+        let old = evidence(-86_400_000, Some(-300_000));
+        let known = ZoneEvidence { known: old.newest, ..old };
+        assert_eq!(clip(&known), (NOW, None));
     }
 }

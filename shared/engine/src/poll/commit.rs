@@ -54,7 +54,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             newest,
             horizon: run.horizon,
             previous_horizon: self.checkpoint.listed_at,
-            has_news: run.has_news,
+            known: run.known.max(self.checkpoint.scanned.at()).unwrap_or_default(),
             now: run.horizon.plus(self.now().since(run.listed_at)),
         });
         (Position::At(newest.min(run.horizon).min(bound)), doubt)

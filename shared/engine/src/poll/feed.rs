@@ -94,7 +94,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         if changes.is_empty() {
             return self.rest_at(reached, &first).await;
         }
-        self.start(self.checkpoint.scanned.clone(), &first, true).await?;
+        self.start(self.checkpoint.scanned.clone(), &first).await?;
         // Dated by the last call: a deletion dated earlier could lose against a fetch that had not seen it.
         self.accept(changes, last.called_at).await?;
         if let Some(run) = &mut self.checkpoint.run {
@@ -131,7 +131,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let (page, reading) = self.call(ListRequest::NewestToken).await?;
         let token = page.next.unwrap_or_default();
         let reached = Position::Token { text: token, sequence: self.checkpoint.scanned.order().saturating_add(1) };
-        self.start_with(self.checkpoint.scanned.clone(), &reading, false, Some(reached)).await?;
+        self.start_with(self.checkpoint.scanned.clone(), &reading, Some(reached)).await?;
         self.go_on_with_snapshot(None).await
     }
 

@@ -100,8 +100,8 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// Begins a run (E2).
-    pub(super) async fn start(&mut self, from: Position, reading: &Reading, has_news: bool) -> Result<(), Halt> {
-        self.start_with(from, reading, has_news, None).await
+    pub(super) async fn start(&mut self, from: Position, reading: &Reading) -> Result<(), Halt> {
+        self.start_with(from, reading, None).await
     }
 
     /// Begins a run of which it is known where it will commit to.
@@ -109,7 +109,6 @@ impl<P: PollerPorts> Tick<'_, P> {
         &mut self,
         from: Position,
         reading: &Reading,
-        has_news: bool,
         newest: Option<Position>,
     ) -> Result<(), Halt> {
         let run = Run {
@@ -127,7 +126,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             segments: Vec::new(),
             listed_count: 0,
             pending_count: 0,
-            has_news,
+            known: self.known,
         };
         self.report.run_id = Some(run.run_id.clone());
         let next = Checkpoint { run: Some(run), ..self.checkpoint.clone() };

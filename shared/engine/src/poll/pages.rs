@@ -136,10 +136,10 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(false);
         }
         if self.checkpoint.run.is_none() {
-            let previous = self.checkpoint.listed_at;
-            let is_news = |change: &Change| change.stamp().is_some_and(|s| Some(s.at) > self.checkpoint.scanned.at());
-            let has_news = previous.is_some() && fresh.iter().any(is_news);
-            self.start(Position::At(from), first, has_news).await?;
+            self.start(Position::At(from), first).await?;
+        }
+        if let Some(run) = &mut self.checkpoint.run {
+            run.known = run.known.max(self.known);
         }
         let horizon = self.checkpoint.run.as_ref().map_or(first.horizon, |run| run.horizon);
         let added = fresh.iter().any(|change| change.stamp().is_none_or(|stamp| stamp.at <= horizon));

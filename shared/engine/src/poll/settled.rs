@@ -26,6 +26,8 @@ impl<P: PollerPorts> Tick<'_, P> {
     ) -> Result<Vec<Change>, Halt> {
         // Read after the list was called: an id that leaves the quarantine later was fetched after this list, too.
         self.quarantined = self.read_quarantine().await?;
+        let versions = self.versions_of(&changes.iter().collect::<Vec<_>>()).await?;
+        self.note_known(&versions);
         let now = self.now();
         let on_ladder: HashSet<&RecordId> = self
             .quarantined
@@ -33,17 +35,14 @@ impl<P: PollerPorts> Tick<'_, P> {
             .filter(|entry| !news.contains(&entry.id) || entry.was_tried_lately(now))
             .map(|entry| &entry.id)
             .collect();
-        let in_zone: Vec<&Change> = changes.iter().filter(|change| !news.contains(&change.id)).collect();
         let settled_at = self.settled_at(reading);
-        let versions = match settled_at {
-            Some(_) => self.versions_of(&in_zone).await?,
-            None => BTreeMap::new(),
-        };
         let is_settled =
             |version: &StoredVersion| !version.deleted && settled_at.is_some_and(|at| version.fetched_at >= at);
+        let is_in_settled_zone =
+            |change: &Change| !news.contains(&change.id) && versions.get(&change.id).is_some_and(is_settled);
         let leave: HashSet<RecordId> = changes
             .iter()
-            .filter(|change| on_ladder.contains(&change.id) || versions.get(&change.id).is_some_and(is_settled))
+            .filter(|change| on_ladder.contains(&change.id) || is_in_settled_zone(change))
             .map(|change| change.id.clone())
             .collect();
         self.report.unchanged_count += leave.len();
@@ -65,6 +64,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// two edits of one second bear the same.
     pub(super) async fn without_unchanged(&mut self, changes: Vec<Change>) -> Result<Vec<Change>, Halt> {
         let versions = self.versions_of(&changes.iter().collect::<Vec<_>>()).await?;
+        self.note_known(&versions);
         let is_stored = |change: &Change| {
             let (Some(row), Some(version)) = (change.row(), versions.get(&change.id)) else {
                 return false;
@@ -104,6 +104,11 @@ impl<P: PollerPorts> Tick<'_, P> {
             .collect();
         self.report.unchanged_count += before - kept.len();
         Ok(kept)
+    }
+
+    fn note_known(&mut self, versions: &BTreeMap<RecordId, StoredVersion>) {
+        let newest = versions.values().filter_map(|version| version.last_edited_at).max();
+        self.known = self.known.max(newest);
     }
 
     async fn versions_of(&self, changes: &[&Change]) -> Result<BTreeMap<RecordId, StoredVersion>, Halt> {

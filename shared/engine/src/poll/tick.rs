@@ -44,6 +44,8 @@ pub(super) struct Tick<'a, P: PollerPorts> {
     pub(super) unsent: Vec<Outgoing>,
     /// Chunks that were sent earlier and are not finished.
     pub(super) outstanding: u32,
+    /// The newest stamp that is stored of a record in this tick's list.
+    pub(super) known: Option<UtcMillis>,
     renewed_at: UtcMillis,
 }
 
@@ -65,6 +67,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             stop_at: started_at.plus(LISTING_MAX),
             unsent: Vec::new(),
             outstanding: 0,
+            known: None,
             renewed_at: started_at,
         }
     }

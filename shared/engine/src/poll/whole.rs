@@ -46,16 +46,14 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.reserve(if is_first { 1 } else { 2 }).await?;
         let (page, reading) = self.call(ListRequest::Changed { from }).await?;
         let mut changes = in_id_order(page.changes);
-        let mut has_news = false;
         if !is_first && !changes.is_empty() {
             let news = self.news().await?;
             changes = self.without_settled(changes, &news, &reading).await?;
-            has_news = changes.iter().any(|change| news.contains(&change.id));
         }
         if changes.is_empty() {
             return self.rest_quiet(&reading).await;
         }
-        self.start(Position::At(from), &reading, has_news).await?;
+        self.start(Position::At(from), &reading).await?;
         self.accept(changes, reading.called_at).await?;
         self.dispatch().await?;
         self.seal().await

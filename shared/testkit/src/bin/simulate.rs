@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tidemark_testkit::sim::{Many, replay, run_many};
 
 /// How many violating seeds are shown.
-const SHOWN_MAX: usize = 200;
+const SHOWN_MAX: usize = 20;
 
 fn main() -> io::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();

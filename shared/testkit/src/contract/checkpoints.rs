@@ -101,7 +101,7 @@ fn run(run_id: &str) -> Run {
         segments: Vec::new(),
         listed_count: 0,
         pending_count: 0,
-        has_news: true,
+        known: Some(at(3)),
     }
 }
 

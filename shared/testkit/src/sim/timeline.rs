@@ -102,9 +102,10 @@ impl Draft<'_> {
                     self.add(at, Event::Delete(some, lag));
                 }
                 4..12 => self.add(at, Event::Delete(vec![record], lag)),
-                12..35 => {
+                12..50 => {
+                    // Twice in a second, or almost; what comes second may show much later.
                     self.add(at, Event::Edit(vec![record], Duration::ZERO));
-                    self.add(at + self.random.between(1, 900), Event::Edit(vec![record], Duration::from_secs(1)));
+                    self.add(at + self.random.between(1, 900), Event::Edit(vec![record], lag));
                 }
                 _ => self.add(at, Event::Edit(vec![record], lag)),
             }

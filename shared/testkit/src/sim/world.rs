@@ -161,7 +161,7 @@ impl World {
         for _ in 0..copies {
             let late = if self.random.chance(chances.late) {
                 self.count(|stats| stats.late_messages += 1);
-                self.random.one_of(&[1_000, 5_000, 60_000, 400_000])
+                self.random.one_of(&[5_000, 60_000, 400_000, 900_000])
             } else {
                 100
             };
