@@ -269,7 +269,8 @@ pub enum Stored {
 /// The records, for the one who writes them.
 ///
 /// Versions are ordered by (stamp, fetch start). A stored record without a stamp gives way to any later fetch; an
-/// incoming one without a stamp needs a later fetch and keeps the stored stamp.
+/// incoming one without a stamp needs a later fetch and keeps the stored stamp. A tombstone gives way to a later fetch
+/// and to nothing else: when it was found, the vendor had no such record, whatever an earlier fetch had seen.
 pub trait Records {
     /// E8: stores a version, unless a newer one is there. Idempotent.
     ///

@@ -49,9 +49,10 @@ const ZSTD_LEVEL: i32 = 3;
 const BATCH_ITEMS: usize = 100;
 
 /// E8 for a version with a stamp. A comparison with a missing attribute is false, hence the last arm.
-const NEWER_BY_STAMP: &str = "attribute_not_exists(#record_key) OR #last_edited_ms < :last_edited_ms \
-    OR (#last_edited_ms = :last_edited_ms AND #fetched_at_ms < :fetched_at_ms) \
-    OR (attribute_not_exists(#last_edited_ms) AND #fetched_at_ms < :fetched_at_ms)";
+const NEWER_BY_STAMP: &str = "attribute_not_exists(#record_key) \
+    OR (attribute_not_exists(#deleted) AND #last_edited_ms < :last_edited_ms) \
+    OR (#fetched_at_ms < :fetched_at_ms AND (attribute_exists(#deleted) \
+    OR attribute_not_exists(#last_edited_ms) OR #last_edited_ms = :last_edited_ms))";
 
 /// E8 for a version without a stamp, and E9.
 const NEWER_BY_FETCH: &str = "attribute_not_exists(#record_key) OR #fetched_at_ms < :fetched_at_ms";

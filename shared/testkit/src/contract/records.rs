@@ -135,6 +135,7 @@ impl<R: Records, V: StoredVersions> Suite<'_, R, V> {
         assert_eq!(self.put("d", short(10, 102, "[1]")).await, Written, "a record that came back is there again");
         self.assert_stored("d", short(10, 102, "[1]"), false).await;
         assert_eq!(self.bury("d", 103).await, Written);
+        assert_eq!(self.put("d", short(12, 100, "[3]")).await, Superseded, "nor does one with a newer stamp");
         assert_eq!(self.put("d", short(11, 104, "[2]")).await, Written);
         self.assert_stored("d", short(11, 104, "[2]"), false).await;
 

@@ -61,10 +61,15 @@ fn upsert(tables: &mut Tables, record: &Record) -> Stored {
 /// The condition of E8 on an item that exists.
 fn is_newer(record: &Record, stored: &StoredRecord, flaw: Option<Flaw>) -> bool {
     let is_later = stored.fetched_at < record.fetched_at;
+    if flaw == Some(Flaw::RefusesMissingStamps) && stored.stamp.is_none() {
+        return record.stamp.is_none() && is_later;
+    }
+    if stored.deleted.is_some() {
+        return is_later;
+    }
     match (&record.stamp, &stored.stamp) {
         (Some(new), Some(old)) if flaw == Some(Flaw::RefusesEqualStamps) => old.at < new.at,
         (Some(new), Some(old)) => old.at < new.at || (old.at == new.at && is_later),
-        (Some(_), None) if flaw == Some(Flaw::RefusesMissingStamps) => false,
         (Some(_), None) | (None, _) => is_later,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A simulation that does not notice them would prove nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use tidemark_engine::chunk::ChunkKey;
@@ -76,12 +76,12 @@ impl Mutant {
 
 /// Which chunks were sent, for the mutant that sends each only once.
 #[derive(Debug, Default)]
-pub(super) struct SentOnce(Mutex<BTreeMap<ChunkKey, ()>>);
+pub(super) struct SentOnce(Mutex<BTreeSet<ChunkKey>>);
 
 impl SentOnce {
     /// Whether this is the first time.
     pub(super) fn is_first(&self, key: ChunkKey) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, ()).is_none()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
     }
 }
 

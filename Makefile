@@ -1,0 +1,67 @@
+# Everything one needs, from a fresh clone on. `make` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON3 ?= python3
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+FUNCTION ?= poller
+EVENT ?= events/poller-customers.json
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+# cargo-lambda always names its target; when the tests do too, one folder serves both and the SDK is built once.
+export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+
+.PHONY: help setup demo test bench check deploy local-up local-down invoke clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Install the Python tools into .venv (only when requirements.txt changed)
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON3=..."; exit 1; }
+	$(PYTHON3) -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+demo: setup ## Show the main job on this machine: import, edit, outage, alarm
+	@$(PYTHON) -m local demo
+
+test: setup ## Run every test
+	@# The contract suites of the AWS adapters need the emulator.
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m local run cargo nextest run --workspace --locked; \
+	else \
+	  $(PYTHON) -m local run cargo test --workspace --locked --lib --bins --tests; \
+	fi
+	cargo test --workspace --locked --doc
+	$(PYTHON) -m pytest tests/template tests/end_to_end
+
+bench: setup ## Measure the budgets of docs/performance.md
+	cargo bench --workspace --locked
+
+check: setup ## Lint everything
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	sam validate --lint
+	cfn-lint infra/template.yaml
+
+deploy: setup ## Build and deploy to your AWS account (asks the first time)
+	sam build
+	sam deploy --guided
+
+local-up: setup ## Start a local cloud with the stack in it, and leave it running
+	@$(PYTHON) -m local up
+
+local-down: setup ## End it
+	@$(PYTHON) -m local down
+
+invoke: setup ## Invoke there: make invoke FUNCTION=poller EVENT=events/poller-customers.json
+	@$(PYTHON) -m local invoke $(FUNCTION) $(EVENT)
+
+clean: ## Remove what was built, installed and written here
+	@if [ -e .local/running.json ]; then $(PYTHON) -m local down; fi
+	rm -rf target .aws-sam .local $(VENV) .pytest_cache

@@ -1,0 +1,56 @@
+//! The fetcher's configuration.
+
+use tidemark_aws::Sdk;
+use tidemark_aws::clock::SystemClock;
+use tidemark_aws::dynamodb::{LedgerTable, RecordTable};
+use tidemark_engine::fetch::Fetcher;
+use tidemark_runtime::StartError;
+use tidemark_runtime::environment::Environment;
+use tidemark_runtime::vendor::VendorConfig;
+use tidemark_runtime::worlds::FetcherWorld;
+
+/// What a deployment says of its fetcher, checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    vendor: VendorConfig,
+    ledger_table: String,
+    records_table: String,
+}
+
+impl Config {
+    /// Reads the variables; what is wrong with them is noted in `environment`.
+    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+        let vendor = VendorConfig::read(environment);
+        let ledger_table = environment.text("TIDEMARK_LEDGER_TABLE", "the ledger table's name");
+        let records_table = environment.text("TIDEMARK_RECORDS_TABLE", "the records table's name");
+        Some(Self { vendor: vendor?, ledger_table: ledger_table?, records_table: records_table? })
+    }
+
+    /// Builds the fetcher on AWS.
+    ///
+    /// The streams that are turned on are read to be checked alone: what is in the queue when one is turned off is
+    /// still fetched, because it was listed.
+    pub(crate) fn build(self, sdk: &Sdk) -> Result<Fetcher<FetcherWorld>, StartError> {
+        let ports = FetcherWorld {
+            source: self.vendor.build(sdk)?,
+            ledger: LedgerTable::new(sdk, self.ledger_table, SystemClock),
+            records: RecordTable::new(sdk, self.records_table),
+        };
+        Ok(Fetcher { ports, call_interval: self.vendor.call_interval })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_set_is_one_error_that_names_every_variable() {
+        let mut environment = Environment::default();
+        let config = Config::read(&mut environment);
+        let error = environment.finish(config).unwrap_err().to_string();
+        for name in ["SOURCE", "BASE_URL", "SECRET_ARN", "REQUESTS_PER_SECOND", "LEDGER_TABLE", "RECORDS_TABLE"] {
+            assert!(error.contains(&format!("TIDEMARK_{name} is not set; set it to")), "{name}: {error}");
+        }
+    }
+}

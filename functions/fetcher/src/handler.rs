@@ -1,0 +1,161 @@
+//! One invocation of the fetcher: a batch of queue messages in, the ids of those to be delivered again out.
+//!
+//! Each message is read, resolved and logged by itself, one after the other, so that a bad one fails alone. What is not
+//! ours, or cannot be read, fails until the queue moves it to its dead letters, where a person finds it; what is ours and
+//! could not be resolved in time is acknowledged and sent again by the poller.
+
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsMessage};
+use futures_util::FutureExt;
+use lambda_runtime::LambdaEvent;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tidemark_engine::fetch::{Fetcher, FetcherPorts};
+use tidemark_engine::message::Message;
+use tidemark_engine::ports::{Clock, Source};
+use tidemark_engine::stamp::UtcMillis;
+use tidemark_runtime::attention::Attention;
+use tidemark_runtime::failure::{ErrorKind, InvocationError, chain};
+
+use crate::log::{self, Delivery};
+
+/// The most time that is kept back from an invocation for writing down what became of its ids.
+const MARGIN_MAX: Duration = Duration::from_secs(10);
+/// The part of the time left that is kept back, when that is less.
+const MARGIN_PART: u32 = 5;
+
+/// Serves the fetcher's invocations.
+pub(crate) struct Handler<P, W> {
+    pub(crate) fetcher: Fetcher<P>,
+    pub(crate) attention: Attention<W>,
+}
+
+/// An SQS event whose messages are not looked at yet: one that is odd must not spoil the others.
+#[derive(Deserialize)]
+struct Batch {
+    #[serde(rename = "Records")]
+    messages: Vec<Box<RawValue>>,
+}
+
+/// What of a message is needed to give it back.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "messageId")]
+    id: String,
+}
+
+impl<P: FetcherPorts, W: Write> Handler<P, W> {
+    /// Resolves the messages of an SQS event and names those that are to be delivered again.
+    ///
+    /// # Errors
+    /// [`InvocationError`] when the event is no SQS event, or when a message failed that bears no id: an answer can name
+    /// it by nothing (an empty name would mean the whole batch, in silence), so the whole batch comes back.
+    pub(crate) async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<SqsBatchResponse, InvocationError> {
+        let (payload, context) = event.into_parts();
+        let answered = self.resolve(&payload, context.deadline).await;
+        if let Err(error) = &answered {
+            tracing::error!(source = %self.fetcher.ports.source().kind(), error_type = error.kind.as_str(), "{error}");
+        }
+        answered
+    }
+
+    async fn resolve(&self, payload: &RawValue, deadline: u64) -> Result<SqsBatchResponse, InvocationError> {
+        let batch: Batch = serde_json::from_str(payload.get()).map_err(|_| {
+            let message =
+                "the event is no SQS event: it has no list of \"Records\". Invoke the fetcher through its queue";
+            InvocationError::new(ErrorKind::MalformedEvent, message)
+        })?;
+        let deadline = UtcMillis::new(i64::try_from(deadline).unwrap_or(i64::MAX));
+        let stop_at = stop_at(self.fetcher.ports.clock().now(), deadline);
+        let mut response = SqsBatchResponse::default();
+        let mut nameless_count = 0;
+        for message in batch.messages {
+            if self.is_done(&message, stop_at).await {
+                continue;
+            }
+            match serde_json::from_str::<Named>(message.get()) {
+                Ok(Named { id }) if !id.is_empty() => response.add_failure(id),
+                _ => nameless_count += 1,
+            }
+        }
+        if nameless_count > 0 {
+            let message =
+                format!("{nameless_count} messages without a messageId failed; the whole batch is given back");
+            return Err(InvocationError::new(ErrorKind::MissingMessageId, message));
+        }
+        Ok(response)
+    }
+
+    /// Resolves one message; whether it is done with.
+    async fn is_done(&self, message: &RawValue, stop_at: UtcMillis) -> bool {
+        let source = self.fetcher.ports.source().kind();
+        let Ok(sqs) = serde_json::from_str::<SqsMessage>(message.get()) else {
+            log::not_ours(source, &Delivery::default(), "the record is no SQS message");
+            return false;
+        };
+        let delivery = Delivery::of(&sqs);
+        let message = match Message::parse(sqs.body.as_deref().unwrap_or_default()) {
+            Ok(message) => message,
+            Err(bad) => {
+                log::not_ours(source, &delivery, &bad.to_string());
+                return false;
+            }
+        };
+        drop(sqs);
+        if let Some(why) = self.why_not_ours(&message) {
+            log::not_ours(source, &delivery, &why);
+            return false;
+        }
+        self.fetch(&message, &delivery, stop_at).await
+    }
+
+    fn why_not_ours(&self, message: &Message) -> Option<String> {
+        let source = self.fetcher.ports.source();
+        if message.source != source.kind() {
+            return Some(format!("it is for source {}, and this function fetches {}", message.source, source.kind()));
+        }
+        let is_known = source.streams().iter().any(|traits| traits.name == message.stream);
+        (!is_known).then(|| format!("source {} has no stream {}", source.kind(), message.stream))
+    }
+
+    async fn fetch(&self, message: &Message, delivery: &Delivery, stop_at: UtcMillis) -> bool {
+        let clock = self.fetcher.ports.clock();
+        let started_at = clock.now();
+        // Ids can be parked in the ledger at any time; rows exist only in the message, so it has to come again.
+        if started_at >= stop_at && !message.rows.is_empty() {
+            log::no_time(message, delivery);
+            return false;
+        }
+        // One message's panic must not take its neighbours along.
+        let fetching = AssertUnwindSafe(self.fetcher.fetch(message, delivery.receive_count, stop_at)).catch_unwind();
+        let fetched = fetching.await;
+        let took = clock.now().since(started_at);
+        match fetched {
+            Ok(Ok(report)) => {
+                log::fetched(message, delivery, &report, took);
+                self.attention.raise(&message.stream_key(), Some(&message.run), &report.notices);
+                report.acknowledged
+            }
+            Ok(Err(failure)) => {
+                log::failed(message, delivery, ErrorKind::of_store(&failure), &chain(&failure), took);
+                false
+            }
+            Err(_) => {
+                log::failed(message, delivery, ErrorKind::Panicked, "the log names the place", took);
+                false
+            }
+        }
+    }
+}
+
+/// When to stop resolving, so that there is time to write down what became of the ids.
+fn stop_at(now: UtcMillis, deadline: UtcMillis) -> UtcMillis {
+    let margin = (deadline.since(now) / MARGIN_PART).min(MARGIN_MAX);
+    deadline.minus(margin)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,376 @@
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+use tidemark_engine::checkpoint::Position;
+use tidemark_engine::chunk::Chunk;
+use tidemark_engine::message::Row;
+use tidemark_engine::record::Body;
+use tidemark_engine::stream::{ListShape, StreamName};
+use tidemark_runtime::kept::Kept;
+use tidemark_testkit::memory::{
+    Fault, ManualClock, MemorySource, MemoryTables, Operation, SeededRandom, VendorSettings,
+};
+use tidemark_tests::stage::{Stage, World, id};
+
+use super::*;
+
+/// A function over a vendor in memory, and what it writes.
+struct Function {
+    stage: Stage,
+    handler: Handler<World, Kept>,
+    kept: Kept,
+}
+
+impl Function {
+    /// The fetcher of a source whose one stream is customers.
+    fn new() -> Self {
+        let mut vendor = VendorSettings::new(ListShape::Whole);
+        vendor.stream.name = StreamName::known("customers");
+        let stage = Stage::with(vendor);
+        let kept = Kept::default();
+        let handler = Handler { fetcher: stage.fetcher(), attention: Attention::new(kept.clone()) };
+        Self { stage, handler, kept }
+    }
+
+    /// The same, with what an event's messages tell of in the ledger and at the vendor.
+    fn knowing(event: &Value) -> Self {
+        let function = Self::new();
+        for record in event["Records"].as_array().unwrap() {
+            let Ok(message) = Message::parse(record["body"].as_str().unwrap_or_default()) else { continue };
+            function.stage.edit(message.ids.iter().map(tidemark_engine::record::RecordId::as_str));
+            function.expect(&message);
+        }
+        function
+    }
+
+    /// Puts a message's chunk into the ledger.
+    fn expect(&self, message: &Message) {
+        let key = message.chunk_key();
+        let chunk = Chunk {
+            key: key.clone(),
+            horizon: self.stage.now(),
+            held_checkpoint: Position::At(UtcMillis::new(0)),
+            pending: message.ids.iter().cloned().collect(),
+            poisoned: BTreeMap::new(),
+            stamps: BTreeSet::new(),
+            listed_at: message.listed_at,
+            has_rows: !message.rows.is_empty(),
+            sent_at: Some(self.stage.now()),
+            send_count: 1,
+            parked: false,
+            withheld_count: 0,
+            trying: None,
+            receives: 0,
+        };
+        self.stage.world.tables.with(|tables| tables.chunks.insert(key, chunk));
+    }
+
+    async fn invoke(&self, event: &Value) -> Result<String, InvocationError> {
+        self.invoke_with(event, Duration::from_mins(2)).await
+    }
+
+    async fn invoke_with(&self, event: &Value, left: Duration) -> Result<String, InvocationError> {
+        let mut context = Context::default();
+        context.deadline = u64::try_from(self.stage.now().plus(left).get()).unwrap();
+        let payload = RawValue::from_string(event.to_string()).unwrap();
+        let _log = self.kept.log();
+        let response = self.handler.handle(LambdaEvent::new(payload, context)).await?;
+        Ok(serde_json::to_string(&response).unwrap())
+    }
+
+    /// The lines that tell of a message.
+    fn lines(&self) -> Vec<Value> {
+        self.kept.lines().into_iter().filter(|line| line.get("outcome").is_some()).collect()
+    }
+
+    fn pending(&self) -> usize {
+        self.stage.world.tables.with(|tables| tables.chunks.values().map(|chunk| chunk.pending.len()).sum())
+    }
+
+    fn stored(&self) -> usize {
+        self.stage.world.tables.with(|tables| tables.records.len())
+    }
+}
+
+fn event(name: &str) -> Value {
+    let path = format!("{}/../../events/fetcher-{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// An event of these bodies; their messages are called m0, m1 and so on.
+fn event_of(bodies: &[String]) -> Value {
+    let record = |(at, body): (usize, &String)| json!({ "messageId": format!("m{at}"), "body": body });
+    json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() })
+}
+
+fn message(seq: u32, ids: &[&str]) -> Message {
+    Message {
+        version: 1,
+        source: tidemark_engine::stream::SourceKind::FieldMotion,
+        stream: StreamName::known("customers"),
+        run: "r1".to_owned(),
+        seq,
+        epoch: 1,
+        ids: ids.iter().map(|text| id(text)).collect(),
+        listed_at: UtcMillis::new(1_799_999_999_000),
+        rows: BTreeMap::new(),
+        events: BTreeMap::new(),
+    }
+}
+
+fn text(message: &Message) -> String {
+    serde_json::to_string(message).unwrap()
+}
+
+const NONE_FAILED: &str = r#"{"batchItemFailures":[]}"#;
+const FIRST_FAILED: &str = r#"{"batchItemFailures":[{"itemIdentifier":"00000000-0000-4000-8000-000000000001"}]}"#;
+const SECOND_FAILED: &str = r#"{"batchItemFailures":[{"itemIdentifier":"00000000-0000-4000-8000-000000000002"}]}"#;
+
+#[test]
+fn a_part_of_the_time_is_kept_back_and_never_more_than_ten_seconds() {
+    let now = UtcMillis::new(1_000_000);
+    for (left_ms, kept_ms) in [(120_000, 10_000), (50_000, 10_000), (10_000, 2_000), (500, 100), (0, 0), (-5, 0)] {
+        let deadline = now.shifted(left_ms);
+        assert_eq!(stop_at(now, deadline), deadline.shifted(-kept_ms), "{left_ms}");
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_is_stored_and_told_in_one_line() {
+    let event = event("one-chunk");
+    let function = Function::knowing(&event);
+    assert_eq!(function.invoke(&event).await.unwrap(), NONE_FAILED);
+    assert_eq!((function.stored(), function.pending()), (3, 0));
+    let lines = function.lines();
+    assert_eq!(lines.len(), 1, "{}", function.kept.text());
+    let expected = [
+        ("level", json!("INFO")),
+        ("source", json!("fieldmotion")),
+        ("stream", json!("customers")),
+        ("run", json!("01795262400000-6f1c")),
+        ("chunk", json!(0)),
+        ("outcome", json!("resolved")),
+        ("ids_count", json!(3)),
+        ("calls_count", json!(3)),
+        ("written_count", json!(3)),
+        ("left_count", json!(0)),
+        ("receive_count", json!(1)),
+    ];
+    for (field, value) in expected {
+        assert_eq!(lines[0][field], value, "{field}");
+    }
+    assert!(lines[0]["took_ms"].is_number());
+}
+
+#[tokio::test]
+async fn every_sample_event_does_what_its_name_says() {
+    for (name, answer, stored) in [
+        ("one-chunk", NONE_FAILED, 3),
+        ("redelivered-chunk", NONE_FAILED, 3),
+        ("retry-chunk", NONE_FAILED, 1),
+        ("odd-ids", NONE_FAILED, 4),
+        ("empty-batch", NONE_FAILED, 0),
+        ("mixed-batch", SECOND_FAILED, 4),
+        ("bad-json", FIRST_FAILED, 0),
+        ("foreign-message", FIRST_FAILED, 0),
+        ("newer-version", FIRST_FAILED, 0),
+        ("other-source", FIRST_FAILED, 0),
+        ("unknown-stream", FIRST_FAILED, 0),
+    ] {
+        let event = event(name);
+        let function = Function::knowing(&event);
+        assert_eq!(function.invoke(&event).await.unwrap(), answer, "{name}");
+        assert_eq!(function.stored(), stored, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_sample_event_is_known_to_a_test() {
+    let folder = format!("{}/../../events", env!("CARGO_MANIFEST_DIR"));
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let tests = include_str!("tests.rs");
+    for name in names.filter_map(|name| Some(name.strip_prefix("fetcher-")?.strip_suffix(".json")?.to_owned())) {
+        assert!(tests.contains(&format!("(\"{name}\",")), "events/fetcher-{name}.json is used by no test");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_told_with_the_reason_and_never_with_its_text() {
+    for (name, reason) in [
+        ("bad-json", "the message is not a change message: Eof error"),
+        ("foreign-message", "the message is not a change message: Data error"),
+        ("newer-version", "the message has version 2, this program reads version 1"),
+        ("unknown-stream", "source fieldmotion has no stream invoices"),
+    ] {
+        let function = Function::new();
+        function.invoke(&event(name)).await.unwrap();
+        let line = function.lines().pop().unwrap();
+        assert_eq!((&line["level"], &line["outcome"]), (&json!("ERROR"), &json!("not_ours")), "{name}");
+        assert!(line["message"].as_str().unwrap().starts_with(reason), "{line}");
+        assert_eq!(line["message_id"], "00000000-0000-4000-8000-000000000001");
+        assert!(!function.kept.text().contains("hello"));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_message_or_a_failing_table_harms_no_neighbour() {
+    let messages = [message(0, &["a"]), message(1, &["b"]), message(2, &["c"])];
+    let function = Function::new();
+    function.stage.edit(["a", "b", "c"]);
+    messages.iter().for_each(|message| function.expect(message));
+    function.stage.world.tables.faults().push(Operation::Chunk, Fault::Pass);
+    function.stage.world.tables.faults().push(Operation::Chunk, Fault::Reject);
+    let mut event = event_of(&messages.iter().map(text).collect::<Vec<_>>());
+    event["Records"].as_array_mut().unwrap().push(json!({ "messageId": "odd", "body": 7 }));
+    let answer = function.invoke(&event).await.unwrap();
+    assert_eq!(answer, r#"{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"odd"}]}"#);
+    assert_eq!(function.stored(), 2);
+    let failed = function.lines().into_iter().find(|line| line["outcome"] == "failed").unwrap();
+    assert_eq!((&failed["chunk"], &failed["error_type"]), (&json!(1), &json!("StoreUnavailable")));
+}
+
+#[tokio::test]
+async fn a_message_without_an_id_is_done_or_brings_the_whole_batch_back() {
+    let good = message(0, &["a"]);
+    let function = Function::new();
+    function.stage.edit(["a"]);
+    function.expect(&good);
+    for message_id in [json!(null), json!("")] {
+        let done = json!({ "Records": [{ "messageId": message_id, "body": text(&good) }] });
+        assert_eq!(function.invoke(&done).await.unwrap(), NONE_FAILED);
+        let bad =
+            json!({ "Records": [{ "messageId": message_id, "body": "?" }, { "messageId": "m", "body": text(&good) }] });
+        let error = function.invoke(&bad).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::MissingMessageId);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_sqs_event_is_refused() {
+    for event in [json!({}), json!({ "Records": 3 }), json!([]), json!("x")] {
+        let function = Function::new();
+        assert_eq!(function.invoke(&event).await.unwrap_err().kind, ErrorKind::MalformedEvent, "{event}");
+    }
+}
+
+#[tokio::test]
+async fn ids_wait_in_the_ledger_when_time_is_up_and_the_message_is_done_with() {
+    let message = message(0, &["a", "b"]);
+    let function = Function::new();
+    function.stage.edit(["a", "b"]);
+    function.expect(&message);
+    assert_eq!(function.invoke_with(&event_of(&[text(&message)]), Duration::ZERO).await.unwrap(), NONE_FAILED);
+    assert_eq!((function.stored(), function.pending()), (0, 2));
+    let line = function.lines().pop().unwrap();
+    assert_eq!((&line["outcome"], &line["left_count"]), (&json!("left_over"), &json!(2)));
+}
+
+#[tokio::test]
+async fn rows_for_which_no_time_is_left_come_again() {
+    let mut message = message(0, &["a"]);
+    message.rows.insert(id("a"), Row { body: Body::new("{\"name\":\"Ada\"}"), stamp: None });
+    let function = Function::new();
+    function.expect(&message);
+    let event = event_of(&[text(&message)]);
+    let failed = r#"{"batchItemFailures":[{"itemIdentifier":"m0"}]}"#;
+    assert_eq!(function.invoke_with(&event, Duration::ZERO).await.unwrap(), failed);
+    assert_eq!(function.invoke(&event).await.unwrap(), NONE_FAILED);
+    assert_eq!(function.stored(), 1);
+    assert!(!function.kept.text().contains("Ada"), "{}", function.kept.text());
+}
+
+#[tokio::test]
+async fn an_id_that_is_set_aside_is_named_with_the_reason() {
+    let message = message(0, &["a", "b\nad"]);
+    let function = Function::new();
+    function.stage.edit(["a", "b\nad"]);
+    function.expect(&message);
+    let heals_at = function.stage.now().plus(Duration::from_hours(1));
+    function.stage.world.source.with(|vendor| vendor.poison(&id("b\nad"), heals_at));
+    assert_eq!(function.invoke(&event_of(&[text(&message)])).await.unwrap(), NONE_FAILED);
+    let line = function.kept.lines().into_iter().find(|line| line.get("reason").is_some()).unwrap();
+    assert_eq!((&line["id"], &line["reason"]), (&json!("b\\nad"), &json!("the detail is malformed")));
+    assert_eq!((&line["stream"], &line["chunk"]), (&json!("customers"), &json!(0)));
+    assert_eq!(function.lines().pop().unwrap()["poisoned_count"], 1);
+}
+
+/// A world that panics once, where it is asked for its ledger.
+struct Fragile {
+    world: World,
+    panics: Cell<bool>,
+}
+
+impl FetcherPorts for Fragile {
+    type Source = MemorySource;
+    type Ledger = MemoryTables;
+    type Records = MemoryTables;
+    type Clock = ManualClock;
+    type Random = SeededRandom;
+
+    fn source(&self) -> &MemorySource {
+        FetcherPorts::source(&self.world)
+    }
+
+    fn ledger(&self) -> &MemoryTables {
+        assert!(!self.panics.take(), "of canary");
+        FetcherPorts::ledger(&self.world)
+    }
+
+    fn records(&self) -> &MemoryTables {
+        self.world.records()
+    }
+
+    fn clock(&self) -> &ManualClock {
+        FetcherPorts::clock(&self.world)
+    }
+
+    fn random(&self) -> &SeededRandom {
+        FetcherPorts::random(&self.world)
+    }
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_message_alone() {
+    let messages = [message(0, &["a"]), message(1, &["b"])];
+    let function = Function::new();
+    function.stage.edit(["a", "b"]);
+    messages.iter().for_each(|message| function.expect(message));
+    let ports = Fragile { world: function.stage.world.clone(), panics: Cell::new(true) };
+    let fetcher = Fetcher { ports, call_interval: Duration::from_millis(1) };
+    let handler = Handler { fetcher, attention: Attention::new(function.kept.clone()) };
+    let event = event_of(&messages.iter().map(text).collect::<Vec<_>>());
+    let mut context = Context::default();
+    context.deadline = u64::MAX;
+    let _log = function.kept.log();
+    let payload = RawValue::from_string(event.to_string()).unwrap();
+    let answer = handler.handle(LambdaEvent::new(payload, context)).await.unwrap();
+    assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"batchItemFailures":[{"itemIdentifier":"m0"}]}"#);
+    assert_eq!(function.lines()[0]["error_type"], "Panicked");
+    assert_eq!(function.stored(), 1);
+}
+
+#[tokio::test]
+async fn no_body_is_logged_whatever_happens() {
+    let message = message(0, &["canary-1", "canary-2"]);
+    let function = Function::new();
+    function.stage.edit(["canary-1", "canary-2"]);
+    function.expect(&message);
+    function.invoke(&event_of(&[text(&message)])).await.unwrap();
+    assert_eq!(function.stored(), 2);
+    assert!(!function.kept.text().contains("canary"), "{}", function.kept.text());
+}
+
+#[tokio::test]
+async fn many_vanished_records_ask_for_attention() {
+    let ids: Vec<String> = (0..10).map(|n| format!("gone-{n}")).collect();
+    let message = message(0, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let function = Function::new();
+    function.expect(&message);
+    assert_eq!(function.invoke(&event_of(&[text(&message)])).await.unwrap(), NONE_FAILED);
+    let metrics: Vec<Value> = function.kept.lines().into_iter().filter(|line| line.get("_aws").is_some()).collect();
+    assert_eq!(metrics.len(), 1);
+    assert_eq!((&metrics[0]["notice"], &metrics[0]["run"]), (&json!("tombstones_withheld"), &json!("r1")));
+    assert_eq!(function.lines().pop().unwrap()["level"], "WARN");
+}

@@ -1,0 +1,21 @@
+//! The fetcher's Lambda function: a batch of queue messages an invocation.
+
+mod config;
+mod handler;
+mod log;
+
+use std::process::ExitCode;
+
+use tidemark_aws::Sdk;
+use tidemark_runtime::attention::Attention;
+
+use config::Config;
+use handler::Handler;
+
+fn main() -> ExitCode {
+    tidemark_runtime::start(Config::read, async |config| {
+        let fetcher = config.build(&Sdk::load().await)?;
+        let handler = Handler { fetcher, attention: Attention::new(std::io::stdout()) };
+        tidemark_runtime::serve(|event| handler.handle(event)).await
+    })
+}

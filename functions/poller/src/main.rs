@@ -1,0 +1,20 @@
+//! The poller's Lambda function: one tick of one stream an invocation.
+
+mod config;
+mod handler;
+
+use std::process::ExitCode;
+
+use tidemark_aws::Sdk;
+use tidemark_runtime::attention::Attention;
+
+use config::Config;
+use handler::Handler;
+
+fn main() -> ExitCode {
+    tidemark_runtime::start(Config::read, async |config| {
+        let poller = config.build(&Sdk::load().await)?;
+        let handler = Handler { poller, attention: Attention::new(std::io::stdout()) };
+        tidemark_runtime::serve(|event| handler.handle(event)).await
+    })
+}

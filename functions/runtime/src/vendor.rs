@@ -1,0 +1,155 @@
+//! The configuration of a source: what its poller and its fetcher read alike.
+
+use std::time::Duration;
+
+use tidemark_aws::Sdk;
+use tidemark_aws::clock::SystemClock;
+use tidemark_aws::secrets::SourceSecret;
+use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_sources::http::{BaseUrl, RequestsPerSecond};
+pub use tidemark_sources::registry::parse_streams;
+use tidemark_sources::registry::{self, AnySource, BadSource};
+
+use crate::environment::Environment;
+
+/// The source as it is built here.
+pub type VendorSource = AnySource<SystemClock, SourceSecret<SystemClock>>;
+
+/// What a deployment says of its source, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VendorConfig {
+    /// The vendor.
+    pub kind: SourceKind,
+    /// The streams that are turned on.
+    pub streams: Vec<StreamName>,
+    /// The time between two calls.
+    pub call_interval: Duration,
+    base_url: String,
+    secret_arn: String,
+    settings: String,
+    requests_per_second: String,
+}
+
+impl VendorConfig {
+    /// Reads the variables of a source; what is wrong with them is noted in `environment`.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let kind = environment.read("TIDEMARK_SOURCE", &format!("one of {}", kinds()), |text| {
+            SourceKind::parse(text).ok_or("there is no such source")
+        });
+        let base_url = environment.read("TIDEMARK_BASE_URL", "the address of the vendor's API", |text| {
+            BaseUrl::parse(text).map(|_| text.to_owned())
+        });
+        let secret_arn = environment.read("TIDEMARK_SECRET_ARN", "the ARN of the source's secret", |text| {
+            let is_arn = text.starts_with("arn:") && text.contains(":secretsmanager:");
+            is_arn.then(|| text.to_owned()).ok_or("it is no ARN of a Secrets Manager secret")
+        });
+        let rate = environment.read("TIDEMARK_REQUESTS_PER_SECOND", "what the vendor allows, such as 2", |text| {
+            RequestsPerSecond::parse(text).map(|rate| (text.to_owned(), rate.interval()))
+        });
+        let streams = kind.and_then(|kind| {
+            environment.read("TIDEMARK_STREAMS", "all, or names with commas between", |text| parse_streams(kind, text))
+        });
+        let settings = settings(environment, kind);
+        let (requests_per_second, call_interval) = rate?;
+        Some(Self {
+            kind: kind?,
+            streams: streams?,
+            call_interval,
+            base_url: base_url?,
+            secret_arn: secret_arn?,
+            settings: settings?,
+            requests_per_second,
+        })
+    }
+
+    /// Builds the source. Makes no call: the secret is read with the first one.
+    ///
+    /// # Errors
+    /// [`BadSource`] when the system lacks what TLS needs; all else was checked by [`VendorConfig::read`].
+    pub fn build(&self, sdk: &Sdk) -> Result<VendorSource, BadSource> {
+        let config = registry::SourceConfig {
+            kind: self.kind,
+            base_url: &self.base_url,
+            settings: &self.settings,
+            requests_per_second: &self.requests_per_second,
+        };
+        registry::build(config, SourceSecret::new(sdk, self.secret_arn.as_str(), SystemClock), SystemClock)
+    }
+}
+
+/// The settings' text; without a source nothing is known of its keys, so they are looked at only with one.
+fn settings(environment: &mut Environment, kind: Option<SourceKind>) -> Option<String> {
+    const VARIABLE: &str = "TIDEMARK_SETTINGS";
+    let text = environment.text(VARIABLE, "{}, or a JSON object with the source's settings")?;
+    // One problem each, so that the list can be worked off.
+    if let Err(bad) = registry::streams_of(kind?, &text) {
+        for problem in bad.problems {
+            environment.problem(VARIABLE, format!("is not right: {problem}; correct the source's Settings parameter"));
+        }
+        return None;
+    }
+    Some(text)
+}
+
+fn kinds() -> String {
+    SourceKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Variables of a source with which all is well.
+    const GOOD: [(&str, &str); 6] = [
+        ("TIDEMARK_SOURCE", "fieldmotion"),
+        ("TIDEMARK_BASE_URL", "https://cp13.fieldmotion.com"),
+        ("TIDEMARK_SECRET_ARN", "arn:aws:secretsmanager:eu-west-1:000000000000:secret:fieldmotion-AbCdEf"),
+        ("TIDEMARK_STREAMS", "jobs,customers"),
+        ("TIDEMARK_SETTINGS", "{}"),
+        ("TIDEMARK_REQUESTS_PER_SECOND", "4"),
+    ];
+
+    fn read(changes: &[(&str, &str)]) -> Result<VendorConfig, crate::environment::BadConfig> {
+        let mut environment = Environment::of(GOOD.iter().chain(changes).copied());
+        let config = VendorConfig::read(&mut environment);
+        environment.finish(config)
+    }
+
+    #[test]
+    fn a_good_configuration_is_read() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.kind, SourceKind::FieldMotion);
+        assert_eq!(config.streams, [StreamName::known("customers"), StreamName::known("jobs")]);
+        assert_eq!(config.call_interval, Duration::from_millis(250));
+    }
+
+    #[test]
+    fn every_variable_that_is_wrong_is_named_and_no_password_is() {
+        let error = read(&[
+            ("TIDEMARK_BASE_URL", "https://user:s3cret@host"),
+            ("TIDEMARK_SECRET_ARN", "{\"api_key\":\"s3cret\"}"),
+            ("TIDEMARK_STREAMS", "customers,inventory"),
+            ("TIDEMARK_SETTINGS", r#"{"timezone":"Mars/Olympus","s":"s3cret"}"#),
+            ("TIDEMARK_REQUESTS_PER_SECOND", "0"),
+        ])
+        .unwrap_err();
+        let named: Vec<&str> = error.0.iter().map(|problem| problem.variable.as_str()).collect();
+        let expected = [
+            "TIDEMARK_BASE_URL",
+            "TIDEMARK_SECRET_ARN",
+            "TIDEMARK_REQUESTS_PER_SECOND",
+            "TIDEMARK_STREAMS",
+            "TIDEMARK_SETTINGS",
+            "TIDEMARK_SETTINGS",
+        ];
+        assert_eq!(named, expected, "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+        assert!(error.to_string().contains("inventory") && error.to_string().contains("stock_containers"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_source_is_told_beside_the_known_ones() {
+        let error = read(&[("TIDEMARK_SOURCE", "acme")]).unwrap_err();
+        assert!(error.to_string().contains("no such source; set it to one of fieldmotion"), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! The watcher's configuration.
+
+use std::time::Duration;
+
+use tidemark_aws::Sdk;
+use tidemark_aws::clock::SystemClock;
+use tidemark_aws::cloudwatch::MetricSink;
+use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
+use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_engine::watch::Watcher;
+use tidemark_runtime::environment::Environment;
+use tidemark_runtime::vendor;
+use tidemark_runtime::worlds::WatcherWorld;
+
+/// What a deployment says of its watcher, checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    checkpoints_table: String,
+    ledger_table: String,
+    watched: Vec<(SourceKind, Vec<StreamName>)>,
+    stale_after: Duration,
+}
+
+impl Config {
+    /// Reads the variables; what is wrong with them is noted in `environment`.
+    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+        let checkpoints_table = environment.text("TIDEMARK_CHECKPOINTS_TABLE", "the checkpoints table's name");
+        let ledger_table = environment.text("TIDEMARK_LEDGER_TABLE", "the ledger table's name");
+        let stale_after = environment.seconds(
+            "TIDEMARK_STALE_AFTER_SECONDS",
+            Duration::from_secs(1),
+            "how long a stream may go without a successful poll, such as 900",
+        );
+        let watched: Vec<_> = SourceKind::ALL.iter().filter_map(|kind| watched(environment, *kind)).collect();
+        Some(Self {
+            checkpoints_table: checkpoints_table?,
+            ledger_table: ledger_table?,
+            watched,
+            stale_after: stale_after?,
+        })
+    }
+
+    /// Builds the watcher on AWS.
+    pub(crate) fn build(self, sdk: &Sdk) -> Watcher<WatcherWorld> {
+        let ports = WatcherWorld {
+            checkpoints: CheckpointTable::new(sdk, self.checkpoints_table),
+            ledger: LedgerTable::new(sdk, self.ledger_table, SystemClock),
+            measurements: MetricSink::new(sdk),
+        };
+        Watcher { ports, watched: self.watched, stale_after: self.stale_after }
+    }
+}
+
+/// A source and its streams: none when its variable is empty, because the source is off then.
+///
+/// A variable that is missing is a problem: a source that nobody watches must not come about by a slip.
+fn watched(environment: &mut Environment, kind: SourceKind) -> Option<(SourceKind, Vec<StreamName>)> {
+    let variable = format!("TIDEMARK_{}_STREAMS", kind.as_str().to_ascii_uppercase());
+    if environment.given(&variable).is_some_and(|text| text.is_empty()) {
+        return None;
+    }
+    let wanted = "all, names with commas between, or nothing when the source is off";
+    let streams = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, text))?;
+    Some((kind, streams))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(streams: Option<&str>, stale_after: &str) -> Result<Config, String> {
+        let tables = [("TIDEMARK_CHECKPOINTS_TABLE", "checkpoints"), ("TIDEMARK_LEDGER_TABLE", "ledger")];
+        let streams = streams.map(|text| ("TIDEMARK_FIELDMOTION_STREAMS", text));
+        let variables = tables.into_iter().chain(streams).chain([("TIDEMARK_STALE_AFTER_SECONDS", stale_after)]);
+        let mut environment = Environment::of(variables);
+        let config = Config::read(&mut environment);
+        environment.finish(config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn streams_are_watched_as_they_are_polled() {
+        let config = read(Some("jobs,customers"), "900").unwrap();
+        let names = vec![StreamName::known("customers"), StreamName::known("jobs")];
+        assert_eq!(config.watched, [(SourceKind::FieldMotion, names)]);
+        assert_eq!(read(Some("all"), "900").unwrap().watched[0].1.len(), 6);
+    }
+
+    #[test]
+    fn an_empty_value_turns_a_source_off_and_a_missing_one_is_a_problem() {
+        assert!(read(Some(""), "900").unwrap().watched.is_empty());
+        let error = read(None, "soon").unwrap_err();
+        assert!(error.contains("TIDEMARK_FIELDMOTION_STREAMS is not set"), "{error}");
+        assert!(error.contains("TIDEMARK_STALE_AFTER_SECONDS is not right"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_stream_is_named() {
+        let error = read(Some("customers,orders"), "900").unwrap_err();
+        assert!(error.contains("there is no stream orders"), "{error}");
+    }
+}

@@ -1,0 +1,79 @@
+//! One invocation of the watcher: look at every stream, publish, and log each stream in one line.
+
+use lambda_runtime::LambdaEvent;
+use serde::de::IgnoredAny;
+use tidemark_engine::ports::Clock;
+use tidemark_engine::stamp::millis_of;
+use tidemark_engine::watch::{StreamReport, Watcher, WatcherPorts};
+use tidemark_runtime::failure::InvocationError;
+
+/// Serves the watcher's invocations.
+pub(crate) struct Handler<P> {
+    pub(crate) watcher: Watcher<P>,
+}
+
+impl<P: WatcherPorts> Handler<P> {
+    /// Watches, whatever the event holds.
+    ///
+    /// # Errors
+    /// [`InvocationError`] when a table cannot be read or the figures cannot be published: there is no heartbeat then.
+    pub(crate) async fn handle(&self, _event: LambdaEvent<IgnoredAny>) -> Result<(), InvocationError> {
+        let clock = self.watcher.ports.clock();
+        let started_at = clock.now();
+        let watched = self.watcher.watch().await.map_err(InvocationError::from);
+        let took_ms = millis_of(clock.now().since(started_at));
+        match watched {
+            Ok(reports) => {
+                reports.iter().for_each(log);
+                let stale_count = reports.iter().filter(|report| report.is_stale).count();
+                let streams_count = reports.len();
+                tracing::info!(streams_count, stale_count, took_ms, "figures and heartbeat published");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(error_type = error.kind.as_str(), took_ms, "{error}");
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Logs how a stream stands, as a warning when it is stale, held back, or owes records.
+fn log(report: &StreamReport) {
+    let standing = &report.standing;
+    let state = state(report);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                source = %report.stream.source,
+                stream = %report.stream.name,
+                staleness_seconds = standing.staleness.as_secs(),
+                lag_seconds = standing.lag.as_secs(),
+                backlog_count = standing.backlog_count,
+                quarantine_count = report.quarantine_count,
+                is_stale = report.is_stale,
+                held_back = report.held_back,
+                "{state}"
+            )
+        };
+    }
+    if report.is_stale || report.held_back.is_some() || report.quarantine_count > 0 {
+        line!(warn);
+    } else {
+        line!(info);
+    }
+}
+
+/// How a stream stands, in words.
+fn state(report: &StreamReport) -> String {
+    let standing = &report.standing;
+    let stale = if report.is_stale { "stale, " } else { "" };
+    match standing.listed_count {
+        0 if standing.lag.is_zero() => format!("{stale}up to date"),
+        0 => format!("{stale}behind"),
+        listed => format!("{stale}importing, {} of {listed}", listed.saturating_sub(standing.backlog_count)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

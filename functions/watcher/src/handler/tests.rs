@@ -1,0 +1,197 @@
+use std::cell::RefCell;
+use std::time::Duration;
+
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+use tidemark_engine::breaker::Pause;
+use tidemark_engine::checkpoint::{Checkpoint, Position};
+use tidemark_engine::failure::{FailureClass, StoreFailure};
+use tidemark_engine::ports::{Ledger, Measurements};
+use tidemark_engine::stream::ListShape;
+use tidemark_engine::watch::{Measurement, MeasurementName};
+use tidemark_runtime::failure::ErrorKind;
+use tidemark_runtime::kept::Kept;
+use tidemark_testkit::memory::{Fault, ManualClock, MemoryTables, Operation};
+use tidemark_tests::stage::{Stage, ids};
+
+use super::*;
+
+/// The tables of a stage, and a place for figures.
+struct World {
+    tables: MemoryTables,
+    clock: ManualClock,
+    published: Published,
+}
+
+#[derive(Default)]
+struct Published(RefCell<Vec<Measurement>>);
+
+impl Measurements for Published {
+    async fn publish(&self, measurements: &[Measurement]) -> Result<(), StoreFailure> {
+        self.0.borrow_mut().extend_from_slice(measurements);
+        Ok(())
+    }
+}
+
+impl WatcherPorts for World {
+    type Checkpoints = MemoryTables;
+    type Ledger = MemoryTables;
+    type Measurements = Published;
+    type Clock = ManualClock;
+
+    fn checkpoints(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn ledger(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn measurements(&self) -> &Published {
+        &self.published
+    }
+
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+}
+
+struct Function {
+    handler: Handler<World>,
+    kept: Kept,
+}
+
+impl Function {
+    /// A watcher of the stage's stream, which is stale after 15 minutes.
+    fn over(stage: &Stage) -> Self {
+        let stream = stage.stream();
+        let ports = World {
+            tables: stage.world.tables.clone(),
+            clock: stage.world.clock.clone(),
+            published: Published::default(),
+        };
+        let watched = vec![(stream.source, vec![stream.name])];
+        let watcher = Watcher { ports, watched, stale_after: Duration::from_mins(15) };
+        Self { handler: Handler { watcher }, kept: Kept::default() }
+    }
+
+    async fn invoke(&self) -> Result<(), InvocationError> {
+        let path = format!("{}/../../events/watcher-scheduled.json", env!("CARGO_MANIFEST_DIR"));
+        let payload = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let _log = self.kept.log();
+        self.handler.handle(LambdaEvent::new(payload, Context::default())).await
+    }
+
+    /// The line of the stream.
+    fn line(&self) -> Value {
+        let lines = self.kept.lines().into_iter().filter(|line| line.get("staleness_seconds").is_some());
+        lines.last().expect("every stream has a line")
+    }
+
+    fn figure(&self, name: MeasurementName) -> Option<f64> {
+        let published = self.handler.watcher.ports.published.0.borrow();
+        published.iter().find(|measurement| measurement.name == name).map(|measurement| measurement.value)
+    }
+}
+
+#[tokio::test]
+async fn a_stream_in_order_is_logged_and_published() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["a"]);
+    for _ in 0..3 {
+        stage.tick().await;
+        stage.drain().await;
+        stage.wait(300);
+    }
+    let function = Function::over(&stage);
+    function.invoke().await.unwrap();
+    let line = function.line();
+    assert_eq!((&line["level"], &line["message"]), (&json!("INFO"), &json!("up to date")));
+    assert_eq!((&line["source"], &line["stream"]), (&json!("fieldmotion"), &json!("things")));
+    assert_eq!((&line["is_stale"], &line["backlog_count"]), (&json!(false), &json!(0)));
+    assert!(line["staleness_seconds"].as_u64().unwrap() >= 60);
+    assert_eq!(function.figure(MeasurementName::Heartbeat), Some(1.0));
+    let last = function.kept.lines().pop().unwrap();
+    assert_eq!((&last["message"], &last["streams_count"]), (&json!("figures and heartbeat published"), &json!(1)));
+}
+
+#[tokio::test]
+async fn an_import_says_how_far_it_got() {
+    let stage = Stage::new(ListShape::Whole);
+    let all = ids(70);
+    stage.edit(all.iter().map(String::as_str));
+    stage.tick().await;
+    let first = stage.world.queue.receive(1).pop().unwrap();
+    stage.fetch(&first).await.unwrap();
+    stage.tick().await;
+    let function = Function::over(&stage);
+    function.invoke().await.unwrap();
+    let line = function.line();
+    assert_eq!(line["message"], "importing, 50 of 70");
+    assert_eq!(line["backlog_count"], 20);
+    assert_eq!(function.figure(MeasurementName::Backlog), Some(20.0));
+}
+
+#[tokio::test]
+async fn a_stale_and_held_back_stream_is_a_warning_with_the_cause() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.sync().await;
+    stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Forbidden));
+    stage.wait(1_000);
+    stage.tick().await;
+    let function = Function::over(&stage);
+    function.invoke().await.unwrap();
+    let line = function.line();
+    assert_eq!((&line["level"], &line["is_stale"]), (&json!("WARN"), &json!(true)));
+    assert!(line["held_back"].as_str().unwrap().contains("the vendor refuses this stream"), "{line}");
+    assert!(function.figure(MeasurementName::Staleness).unwrap() >= 1_000.0);
+}
+
+#[tokio::test]
+async fn a_stream_that_was_never_polled_is_stale() {
+    let function = Function::over(&Stage::new(ListShape::Whole));
+    function.invoke().await.unwrap();
+    assert_eq!(function.line()["is_stale"], true);
+}
+
+#[tokio::test]
+async fn without_tables_there_is_no_heartbeat() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.world.tables.faults().push(Operation::SourceState, Fault::Reject);
+    let function = Function::over(&stage);
+    let error = function.invoke().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::StoreUnavailable);
+    assert_eq!(function.figure(MeasurementName::Heartbeat), None);
+    assert_eq!(function.kept.lines().pop().unwrap()["error_type"], "StoreUnavailable");
+}
+
+#[tokio::test]
+async fn what_a_vendor_said_cannot_forge_a_line() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.sync().await;
+    let why = "no\n{\"level\":\"INFO\",\"staleness_seconds\":0}\u{2028}\u{1b}[2J".to_owned();
+    let until = stage.now().plus(Duration::from_mins(5));
+    stage.world.tables.pause_stream(&stage.stream(), &Pause { until, why }).await.unwrap();
+    let function = Function::over(&stage);
+    function.invoke().await.unwrap();
+    let text = function.kept.text();
+    assert_eq!(text.lines().count(), function.kept.lines().len(), "every line is an object of ours: {text}");
+    assert!(!text.contains(['\u{2028}', '\u{1b}']));
+    assert!(function.line()["held_back"].as_str().unwrap().contains("staleness_seconds"));
+}
+
+#[test]
+fn a_stream_with_a_held_checkpoint_is_behind() {
+    let stage = Stage::new(ListShape::Whole);
+    let mut checkpoint = Checkpoint::first(stage.stream(), Position::At(stage.now().shifted(-60_000)));
+    checkpoint.scanned = Position::At(stage.now());
+    checkpoint.last_success_at = Some(stage.now());
+    let report = StreamReport {
+        stream: stage.stream(),
+        standing: tidemark_engine::staleness::standing(Some(&checkpoint), stage.now()),
+        quarantine_count: 1,
+        is_stale: false,
+        held_back: None,
+    };
+    assert_eq!(state(&report), "behind");
+}

@@ -1,0 +1,157 @@
+"""Command line of the local cloud; see the package."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from local import background, cloud, demo
+from local.cloud import Cloud
+from local.vendor import FakeVendor
+
+DIRECTORY = background.ROOT / ".local"
+# What `up` started, so that `down` and `invoke` find it.
+RUNNING = DIRECTORY / "running.json"
+
+
+def up() -> int:
+    """Starts a cloud with a fake vendor and the stack in it, and leaves it running."""
+    if running() is not None:
+        print("The local cloud is running already; `make local-down` ends it.")
+        return 1
+    print("Building ...", flush=True)
+    cloud.build_programs()
+    local = Cloud(DIRECTORY)
+    vendor = None
+    try:
+        print("Starting the local cloud and the fake vendor ...", flush=True)
+        local.start()
+        vendor = FakeVendor.start(DIRECTORY / "vendor.log")
+        vendor.post("seed", stream="customers", count=demo.CUSTOMERS)
+        vendor.post("seed", stream="jobs", count=demo.JOBS)
+        print("sam build ...", flush=True)
+        local.build()
+        print("sam deploy ...", flush=True)
+        local.deploy(vendor.url)
+    except BaseException:
+        if vendor is not None:
+            vendor.stop()
+        local.stop()
+        raise
+    state = {
+        "port": local.port,
+        "pid": local.pid,
+        "vendor_url": vendor.url,
+        "control_url": vendor.control_url,
+        "vendor_pid": vendor.pid,
+    }
+    RUNNING.write_text(json.dumps(state))
+    write_environment(local)
+    print(
+        f"""
+Running: local cloud {local.url}, fake FieldMotion {vendor.url} (control port {vendor.control_url})
+The schedules tick every minute. To work with it:
+
+  make invoke FUNCTION=poller EVENT=events/poller-customers.json
+  . .local/env                          # AWS tools then work on this cloud
+  sam build --config-env local && sam deploy --config-env local
+  make local-down
+"""
+    )
+    for name, value in local.outputs().items():
+        print(f"  {name:<30}{value}")
+    return 0
+
+
+def write_environment(local: Cloud) -> None:
+    """Writes `.local/env`, which a shell reads to work on this cloud."""
+    ours = local.environment()
+    names = [name for name in ours if name.startswith(("AWS_", "SAM_", "CARGO_BUILD", "CARGO_LAMBDA"))]
+    lines = [f"export {name}={shlex.quote(ours[name])}" for name in sorted(names)]
+    lines.append(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+    (DIRECTORY / "env").write_text("\n".join(lines) + "\n")
+
+
+def running() -> tuple[Cloud, FakeVendor] | None:
+    """The cloud that `up` started, if it still answers."""
+    if not RUNNING.exists():
+        return None
+    state = json.loads(RUNNING.read_text())
+    local = Cloud(DIRECTORY)
+    local.port, local.pid = state["port"], state["pid"]
+    return (local, FakeVendor(state["vendor_url"], state["control_url"], state["vendor_pid"])) if local.answers() else None
+
+
+def down() -> int:
+    """Ends what `up` started."""
+    if not RUNNING.exists():
+        print("Nothing is running.")
+        return 0
+    state = json.loads(RUNNING.read_text())
+    local = Cloud(DIRECTORY)
+    local.port, local.pid = state["port"], state["pid"]
+    local.stop()
+    FakeVendor(state["vendor_url"], state["control_url"], state["vendor_pid"]).stop()
+    RUNNING.unlink()
+    (DIRECTORY / "env").unlink(missing_ok=True)
+    print("Stopped.")
+    return 0
+
+
+def invoke(function: str, event: Path) -> int:
+    """Invokes a function of the running cloud with the event in a file."""
+    found = running()
+    if found is None:
+        print("No local cloud is running; `make local-up` starts one.", file=sys.stderr)
+        return 1
+    try:
+        print(json.dumps(found[0].invoke(function, json.loads(event.read_text())), indent=2))
+    except cloud.FunctionFailed as failed:
+        print(json.dumps(failed.payload, indent=2), file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(command: list[str]) -> int:
+    """Runs a command beside an empty emulator, whose address it finds in `TIDEMARK_LOCAL_ENDPOINT`."""
+    local = Cloud(DIRECTORY / "run")
+    try:
+        local.start()
+        environment = {**background.build_environment(), "TIDEMARK_LOCAL_ENDPOINT": local.url}
+        return subprocess.run(command, env=environment, check=False).returncode
+    finally:
+        local.stop()
+
+
+def main() -> int:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m local", description="Tidemark's local cloud.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start a cloud with the stack in it, and leave it running")
+    commands.add_parser("down", help="end it")
+    commands.add_parser("demo", help="show the main job and leave nothing running")
+    one = commands.add_parser("invoke", help="invoke a function of the running cloud")
+    one.add_argument("function", choices=sorted(cloud.FUNCTIONS))
+    one.add_argument("event", type=Path)
+    beside = commands.add_parser("run", help="run a command beside an empty emulator")
+    beside.add_argument("argv", nargs=argparse.REMAINDER)
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: cleaned up
+    if asked.command == "up":
+        return up()
+    if asked.command == "down":
+        return down()
+    if asked.command == "demo":
+        return demo.main(DIRECTORY / "demo")
+    if asked.command == "run":
+        return run(asked.argv)
+    return invoke(asked.function, asked.event)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The fake vendor: a FieldMotion on loopback that can be told to misbehave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from local import background
+
+API_ID = "123"
+API_KEY = "0123456789abcdef0123456789abcdef"
+
+
+class VendorRefused(RuntimeError):
+    """The control API said no; the text says why."""
+
+
+class FakeVendor:
+    """A running fake vendor; `shared/testkit/src/fake/mod.rs` documents its control API."""
+
+    def __init__(self, url: str, control_url: str, pid: int) -> None:
+        self.url = url
+        self.control_url = control_url
+        self.pid = pid
+
+    @classmethod
+    def start(cls, log: Path, seed: int = 1) -> FakeVendor:
+        """Starts the program that `cargo build --bins` made, on free ports."""
+        program = background.target_directory() / "debug" / "fake-vendor"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [program, "fieldmotion", "--api-id", API_ID, "--api-key", API_KEY, "--seed", str(seed)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.stdout.close()
+        if not line:
+            raise RuntimeError(f"the fake vendor did not start; see {log}")
+        addresses = json.loads(line)
+        return cls(addresses["vendor_url"], addresses["control_url"], process.pid)
+
+    def stop(self) -> None:
+        """Ends it."""
+        background.stop(self.pid, "fake-vendor")
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """Calls the control API, such as `post("seed", stream="customers", count=500)`."""
+        return self._call(path, json.dumps(body).encode())
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Asks the control API, such as `get("truth", stream="customers")`."""
+        return self._call(f"{path}?{urllib.parse.urlencode(query)}", None)
+
+    def truth(self, stream: str, fields: str | None = None) -> dict[str, Any]:
+        """What a copy of the stream must arrive at, by id."""
+        query = {"stream": stream} if fields is None else {"stream": stream, "fields": fields}
+        return self.get("truth", **query)["records"]
+
+    def down(self) -> None:
+        """Closes every connection from now on."""
+        self.post("mode", mode="down")
+
+    def up(self) -> None:
+        """Answers again."""
+        self.post("mode", mode="up")
+
+    def _call(self, path: str, body: bytes | None) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self.control_url}/{path}", data=body)
+        try:
+            # An opener without proxies: this is loopback, whatever the environment says.
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as refused:
+            raise VendorRefused(f"{path}: {refused.read().decode(errors='replace')}") from refused

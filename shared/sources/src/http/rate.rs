@@ -1,0 +1,218 @@
+//! How fast a vendor is called: the local half of the rate limit.
+//!
+//! The budget that all functions of a source share is the engine's (`Ledger::reserve`). This one is the last gate
+//! before the wire: whatever a caller does, one process sends at most one request per interval. It waits by the
+//! `Clock` port, and it sees the clock only through differences, so that a clock set back delays nobody.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as Timeline;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use thiserror::Error;
+use tidemark_engine::ports::Clock;
+use tidemark_engine::stamp::UtcMillis;
+use tokio::sync::Mutex;
+
+/// The shortest interval that is kept: the clock port tells no two instants within one millisecond apart.
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// The longest interval: a slower source could not be polled at all.
+const INTERVAL_MAX: Duration = Duration::from_hours(1);
+
+/// How many requests a second a vendor allows; a positive finite number, such as 2 or 0.5.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct RequestsPerSecond(f64);
+
+/// A rate that cannot be kept.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("requests per second is a number above 0, at least one an hour (0.0003), such as 2 or 0.5")]
+pub struct BadRate;
+
+impl RequestsPerSecond {
+    /// Reads a rate.
+    ///
+    /// # Errors
+    /// [`BadRate`] unless it is a finite number that is at least one request an hour.
+    pub fn parse(text: &str) -> Result<Self, BadRate> {
+        let rate: f64 = text.trim().parse().map_err(|_| BadRate)?;
+        let slowest = 1.0 / INTERVAL_MAX.as_secs_f64();
+        if rate.is_finite() && rate >= slowest { Ok(Self(rate)) } else { Err(BadRate) }
+    }
+
+    /// The rate.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// The time from one request to the next.
+    pub fn interval(self) -> Duration {
+        Duration::try_from_secs_f64(1.0 / self.0).unwrap_or(INTERVAL_MAX)
+    }
+}
+
+/// Proof that a request waited for its turn; a request cannot be sent without one.
+#[derive(Debug)]
+pub(crate) struct Turn(());
+
+/// Lets requests pass one by one, an interval apart, in the order they came.
+pub(super) struct Gate {
+    limiter: Option<RateLimiter<NotKeyed, InMemoryState, ToldTime, NoOpMiddleware<Nanos>>>,
+    time: ToldTime,
+    /// When the clock was last looked at. Held while waiting: tokio's lock is fair, so nobody is overtaken.
+    looked_at: Mutex<UtcMillis>,
+}
+
+impl Gate {
+    /// A gate that lets a first request through at once. An interval under a millisecond is no limit.
+    pub(super) fn new(rate: RequestsPerSecond, now: UtcMillis) -> Self {
+        let time = ToldTime::default();
+        let quota = Some(rate.interval())
+            .filter(|interval| *interval >= INTERVAL_MIN)
+            .and_then(Quota::with_period)
+            .map(|quota| quota.allow_burst(NonZeroU32::MIN));
+        Self {
+            limiter: quota.map(|quota| RateLimiter::direct_with_clock(quota, time.clone())),
+            time,
+            looked_at: Mutex::new(now),
+        }
+    }
+
+    /// Waits for a turn.
+    pub(super) async fn turn(&self, clock: &impl Clock) -> Turn {
+        let Some(limiter) = &self.limiter else { return Turn(()) };
+        let mut looked_at = self.looked_at.lock().await;
+        loop {
+            let now = clock.now();
+            self.time.advance(now.since(*looked_at));
+            *looked_at = now;
+            match limiter.check() {
+                Ok(()) => return Turn(()),
+                Err(early) => clock.sleep(whole_millis(early.wait_time_from(self.time.now()))).await,
+            }
+        }
+    }
+}
+
+/// Rounded up: a wait that a clock of milliseconds takes for none would never end.
+fn whole_millis(wait: Duration) -> Duration {
+    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    Duration::from_millis(millis)
+}
+
+/// The limiter's time: what it was told, in nanoseconds; it never goes back.
+#[derive(Clone, Debug, Default)]
+struct ToldTime(Arc<AtomicU64>);
+
+impl ToldTime {
+    fn advance(&self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let told = self.0.load(Ordering::Relaxed).saturating_add(nanos);
+        // Only the holder of the gate's lock writes, so load and store need not be one step.
+        self.0.store(told, Ordering::Relaxed);
+    }
+}
+
+impl Timeline for ToldTime {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.load(Ordering::Relaxed).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicI64;
+
+    use super::*;
+
+    /// A clock that moves only when somebody sleeps.
+    #[derive(Default)]
+    struct Sleeper(AtomicI64);
+
+    impl Clock for Sleeper {
+        fn now(&self) -> UtcMillis {
+            UtcMillis::new(self.0.load(Ordering::Relaxed))
+        }
+
+        async fn sleep(&self, span: Duration) {
+            let millis = i64::try_from(span.as_millis()).unwrap();
+            assert!(millis > 0, "a sleep of nothing would never end");
+            self.0.fetch_add(millis, Ordering::Relaxed);
+        }
+    }
+
+    fn rate(text: &str) -> RequestsPerSecond {
+        RequestsPerSecond::parse(text).unwrap()
+    }
+
+    #[test]
+    fn rates_are_positive_finite_numbers() {
+        for (text, interval_ms) in [("2", 500), (" 0.5\n", 2_000), ("200", 5), ("1e3", 1), ("0.001", 1_000_000)] {
+            assert_eq!(rate(text).interval(), Duration::from_millis(interval_ms), "{text}");
+        }
+        for text in ["", "0", "-1", "NaN", "inf", "-inf", "1e-300", "two", "2/s", "0x2", "1,5"] {
+            assert_eq!(RequestsPerSecond::parse(text), Err(BadRate), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_pass_one_interval_apart_and_the_first_at_once() {
+        let clock = Sleeper(AtomicI64::new(1_767_225_600_000));
+        let gate = Gate::new(rate("2"), clock.now());
+        let mut passed = Vec::new();
+        for _ in 0..4 {
+            let _turn = gate.turn(&clock).await;
+            passed.push(clock.now().get() - 1_767_225_600_000);
+        }
+        assert_eq!(passed, [0, 500, 1_000, 1_500]);
+    }
+
+    #[tokio::test]
+    async fn idle_time_is_not_saved_up() {
+        let clock = Sleeper::default();
+        let gate = Gate::new(rate("2"), clock.now());
+        let _turn = gate.turn(&clock).await;
+        clock.0.store(60_000, Ordering::Relaxed);
+        for expected in [60_000, 60_500, 61_000] {
+            let _turn = gate.turn(&clock).await;
+            assert_eq!(clock.now().get(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_set_back_delays_by_one_interval_at_most() {
+        let clock = Sleeper(AtomicI64::new(10_000_000));
+        let gate = Gate::new(rate("2"), clock.now());
+        let _turn = gate.turn(&clock).await;
+        clock.0.store(0, Ordering::Relaxed);
+        let _turn = gate.turn(&clock).await;
+        assert_eq!(clock.now().get(), 500);
+    }
+
+    #[tokio::test]
+    async fn odd_intervals_are_rounded_up_to_what_the_clock_can_tell() {
+        let clock = Sleeper::default();
+        let gate = Gate::new(rate("300"), clock.now());
+        for _ in 0..301 {
+            let _turn = gate.turn(&clock).await;
+        }
+        let took = clock.now().get();
+        assert!((1_000..=1_300).contains(&took), "300 requests after the first took {took} ms");
+    }
+
+    #[tokio::test]
+    async fn more_than_a_thousand_a_second_is_no_limit() {
+        let clock = Sleeper::default();
+        let gate = Gate::new(rate("100000"), clock.now());
+        for _ in 0..1_000 {
+            let _turn = gate.turn(&clock).await;
+        }
+        assert_eq!(clock.now().get(), 0);
+    }
+}

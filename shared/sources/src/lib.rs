@@ -1,0 +1,9 @@
+//! The vendors: one module each, implementing the engine's `Source` port.
+//!
+//! A source knows its vendor's streams, how one page of changes is listed and how one record is fetched. It never sees a
+//! checkpoint, a queue or a retry loop, and it reads no clock but the one it is given. [`registry`] is the only place
+//! that knows all of them; [`http`] is the only place that speaks HTTP.
+pub mod fieldmotion;
+pub mod http;
+pub mod registry;
+mod settings;

@@ -1,0 +1,272 @@
+//! Knows every source: builds it from its configuration, and names its streams without building it.
+//!
+//! A new vendor is one module, one variant of [`AnySource`], and one arm in each match here; the compiler names them.
+
+use thiserror::Error;
+use tidemark_engine::change::{Detail, ListRequest, Page};
+use tidemark_engine::failure::SourceFailure;
+use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::record::RecordId;
+use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
+
+use crate::fieldmotion::{self, FieldMotion, FieldMotionSettings};
+use crate::http::{BaseUrl, RequestsPerSecond};
+
+/// What a deployment says of a source, as text: the values of `<Source>BaseUrl`, `<Source>Settings` and
+/// `<Source>RequestsPerSecond`.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceConfig<'a> {
+    /// The vendor.
+    pub kind: SourceKind,
+    /// Where its API is.
+    pub base_url: &'a str,
+    /// Its settings, JSON; `{}` or nothing for the defaults.
+    pub settings: &'a str,
+    /// How many requests a second it allows.
+    pub requests_per_second: &'a str,
+}
+
+/// A configuration that no source can be built from, with everything that is wrong with it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{kind}: {}", problems.join("; "))]
+pub struct BadSource {
+    /// The vendor.
+    pub kind: SourceKind,
+    /// What is wrong, each in words for a person.
+    pub problems: Vec<String>,
+}
+
+/// A source of any kind.
+pub enum AnySource<C, K> {
+    /// FieldMotion.
+    FieldMotion(FieldMotion<C, K>),
+}
+
+/// Builds a source. Makes no call: a wrong credential or an unreachable address shows with the first one.
+///
+/// # Errors
+/// [`BadSource`], naming all problems together.
+pub fn build<C: Clock, K: Credentials>(
+    config: SourceConfig<'_>,
+    credentials: K,
+    clock: C,
+) -> Result<AnySource<C, K>, BadSource> {
+    let kind = config.kind;
+    let mut problems = Vec::new();
+    let base = BaseUrl::parse(config.base_url).map_err(|bad| problems.push(bad.to_string())).ok();
+    let rate = RequestsPerSecond::parse(config.requests_per_second).map_err(|bad| problems.push(bad.to_string())).ok();
+    match kind {
+        SourceKind::FieldMotion => {
+            let settings = FieldMotionSettings::parse(config.settings)
+                .map_err(|bad| problems.extend(bad.0.into_iter().map(|problem| format!("settings: {problem}"))))
+                .ok();
+            match (base, rate, settings) {
+                (Some(base), Some(rate), Some(settings)) => {
+                    Ok(AnySource::FieldMotion(FieldMotion::new(base, settings, rate, credentials, clock)))
+                }
+                _ => Err(BadSource { kind, problems }),
+            }
+        }
+    }
+}
+
+/// The streams of a source under these settings, whether turned on or not. Needs no network and no credential.
+///
+/// # Errors
+/// [`BadSource`] when the settings are refused.
+pub fn streams_of(kind: SourceKind, settings: &str) -> Result<Vec<StreamTraits>, BadSource> {
+    match kind {
+        SourceKind::FieldMotion => FieldMotionSettings::parse(settings)
+            .map(|settings| fieldmotion::streams(&settings))
+            .map_err(|bad| BadSource { kind, problems: bad.0 }),
+    }
+}
+
+/// The names of a source's streams, in the order in which reports list them.
+pub fn stream_names(kind: SourceKind) -> Vec<StreamName> {
+    match kind {
+        SourceKind::FieldMotion => fieldmotion::stream_names(),
+    }
+}
+
+/// A list of streams that is refused.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BadStreams {
+    /// It names nothing.
+    #[error("no stream is named; write all, or some of {}", known.join(", "))]
+    Empty {
+        /// What may be named.
+        known: Vec<String>,
+    },
+    /// It names what the source does not have.
+    #[error("there is no stream {}; write all, or some of {}", unknown.join(", "), known.join(", "))]
+    Unknown {
+        /// What was named; control characters escaped.
+        unknown: Vec<String>,
+        /// What may be named.
+        known: Vec<String>,
+    },
+}
+
+/// Reads the value of `<Source>Streams`: `all`, or stream names with commas between. Answers them in the source's order,
+/// each once.
+///
+/// # Errors
+/// [`BadStreams`], naming all unknown streams and those that there are.
+pub fn parse_streams(kind: SourceKind, text: &str) -> Result<Vec<StreamName>, BadStreams> {
+    let known = stream_names(kind);
+    let listed: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let known_texts = || known.iter().map(|name| name.as_str().to_owned()).collect();
+    if listed.is_empty() {
+        return Err(BadStreams::Empty { known: known_texts() });
+    }
+    if listed == ["all"] {
+        return Ok(known);
+    }
+    let unknown: Vec<String> = listed
+        .iter()
+        .filter(|listed| known.iter().all(|name| name.as_str() != **listed))
+        .map(|listed| listed.chars().take(64).flat_map(char::escape_debug).collect())
+        .collect();
+    if !unknown.is_empty() {
+        return Err(BadStreams::Unknown { unknown, known: known_texts() });
+    }
+    Ok(known.into_iter().filter(|name| listed.contains(&name.as_str())).collect())
+}
+
+impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
+    fn kind(&self) -> SourceKind {
+        match self {
+            Self::FieldMotion(source) => source.kind(),
+        }
+    }
+
+    fn streams(&self) -> &[StreamTraits] {
+        match self {
+            Self::FieldMotion(source) => source.streams(),
+        }
+    }
+
+    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
+        match self {
+            Self::FieldMotion(source) => source.list(stream, request).await,
+        }
+    }
+
+    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
+        match self {
+            Self::FieldMotion(source) => source.fetch(stream, id).await,
+        }
+    }
+
+    fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
+        match self {
+            Self::FieldMotion(source) => source.record_of(stream, id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use secrecy::SecretString;
+    use tidemark_engine::stamp::UtcMillis;
+
+    use super::*;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> UtcMillis {
+            UtcMillis::new(1_767_225_600_000)
+        }
+
+        async fn sleep(&self, _span: Duration) {}
+    }
+
+    struct NoSecret;
+
+    impl Credentials for NoSecret {
+        async fn secret(&self) -> Result<SecretString, SourceFailure> {
+            Ok("{}".into())
+        }
+
+        async fn fresh_secret(&self) -> Result<SecretString, SourceFailure> {
+            Ok("{}".into())
+        }
+    }
+
+    const KIND: SourceKind = SourceKind::FieldMotion;
+    const NAMES: [&str; 6] = ["customers", "jobs", "assets", "asset_types", "tasks", "stock_containers"];
+
+    fn texts(names: &[StreamName]) -> Vec<&str> {
+        names.iter().map(StreamName::as_str).collect()
+    }
+
+    #[test]
+    fn a_source_is_built_from_text() {
+        let config =
+            SourceConfig { kind: KIND, base_url: "http://127.0.0.1:9", settings: "{}", requests_per_second: "2" };
+        let source = build(config, NoSecret, Stopped).unwrap();
+        assert_eq!(source.kind(), KIND);
+        let names: Vec<StreamName> = source.streams().iter().map(|stream| stream.name.clone()).collect();
+        assert_eq!(texts(&names), NAMES);
+    }
+
+    #[test]
+    fn all_problems_of_a_configuration_come_together() {
+        let config = SourceConfig {
+            kind: KIND,
+            base_url: "http://user:s3cret@host",
+            settings: r#"{"x":1,"timezone":7}"#,
+            requests_per_second: "fast",
+        };
+        let error = build(config, NoSecret, Stopped).err().unwrap();
+        assert_eq!(error.problems.len(), 4, "{error}");
+        assert!(error.to_string().starts_with("fieldmotion: "));
+        assert!(!error.to_string().contains("s3cret"));
+    }
+
+    #[test]
+    fn every_source_has_streams_that_need_no_network() {
+        for kind in SourceKind::ALL {
+            let streams = streams_of(*kind, "{}").unwrap();
+            let names: Vec<StreamName> = streams.iter().map(|stream| stream.name.clone()).collect();
+            assert!(!names.is_empty());
+            assert_eq!(names, stream_names(*kind));
+        }
+        assert!(streams_of(KIND, "[]").is_err());
+    }
+
+    #[test]
+    fn stock_containers_alone_bear_no_stamp() {
+        for stream in streams_of(KIND, "").unwrap() {
+            assert_eq!(stream.stamped, stream.name.as_str() != "stock_containers", "{}", stream.name);
+        }
+    }
+
+    #[test]
+    fn stream_lists_are_read_in_the_sources_order() {
+        for (text, expected) in [
+            ("all", &NAMES[..]),
+            (" all ", &NAMES[..]),
+            ("jobs,customers", &["customers", "jobs"]),
+            (" tasks , tasks,", &["tasks"]),
+        ] {
+            assert_eq!(texts(&parse_streams(KIND, text).unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_streams_are_named_beside_the_known_ones() {
+        let error = parse_streams(KIND, "jobs,job,all,Customers").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no stream job, all, Customers; write all, or some of customers, jobs, assets, asset_types, tasks, stock_containers"
+        );
+        for text in ["", " ", ",,"] {
+            assert!(matches!(parse_streams(KIND, text), Err(BadStreams::Empty { .. })), "{text}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+"""The stack under test, the vendor that knows the truth, and the questions that tests ask of both.
+
+Nothing here sleeps to let something happen: `Stack.until` asks again and again until it has happened, or tells what is
+in the tables instead. Ticks are driven by the tests; the schedules of the deployed stack are too slow to fire.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+from local.cloud import FUNCTIONS, STREAMS, Cloud
+from local.vendor import FakeVendor
+
+T = TypeVar("T")
+
+# The fields that the functions ask for where the vendor has more of them; see docs for `FieldMotionSettings`.
+FIELDS = {stream: "id,name,last_edited" for stream in ("assets", "asset_types", "tasks")} | {"stock_containers": "id"}
+STAMPLESS = ("stock_containers",)
+
+
+class Stack:
+    """The deployed stack and its fake vendor."""
+
+    def __init__(self, cloud: Cloud, vendor: FakeVendor) -> None:
+        self.cloud = cloud
+        self.vendor = vendor
+        # Bodies of all queue messages that passed through the hands of a test.
+        self.messages: list[str] = []
+        # Detail calls of the first import, by stream.
+        self.imported_by: dict[str, list[str]] = {}
+
+    # ---- waiting ------------------------------------------------------------------------------------------------
+
+    def until(self, condition: Callable[[], T], what: str, seconds: float = 30) -> T:
+        """Asks until `condition` holds, and returns what it answered; fails with the state of the tables otherwise."""
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            if time.monotonic() > end:
+                pytest.fail(f"expected within {seconds:.0f} s: {what}\n{self.state()}", pytrace=False)
+            time.sleep(0.05)
+        return found
+
+    def settle(self, *streams: str, seconds: float = 60) -> None:
+        """Ticks the streams until each is a copy of the vendor's truth, committed, with nothing on its way."""
+
+        def settled() -> bool:
+            self.cloud.poll_all(streams)
+            return not any(self.open_run(stream) or self.differences(stream) for stream in streams)
+
+        end = time.monotonic() + seconds
+        while not settled():
+            if time.monotonic() > end:
+                found = [difference for stream in streams for difference in self.differences(stream)]
+                text = "\n  ".join(found[:20]) or "none; but a run is still open"
+                pytest.fail(
+                    f"expected within {seconds:.0f} s: {', '.join(streams)} equal to the vendor's truth and committed\n"
+                    f"differences:\n  {text}\n{self.state()}",
+                    pytrace=False,
+                )
+
+    def state(self) -> str:
+        """What is in the tables and queues, for a failure."""
+        lines = ["what is there:"]
+        counts = Counter(each["stream"] for each in self.cloud.scan("records"))
+        for each in sorted(self.cloud.scan("checkpoints"), key=lambda each: each["stream_key"]):
+            stream = each["stream_key"].removeprefix("fieldmotion#")
+            run = each.get("run")
+            doing = f"run {run['run_id']}, {run['pending_count']} of {run['listed_count']} pending" if run else "idle"
+            lines.append(
+                f"  {stream}: {counts[stream]} records, committed {each['committed']['text']}, "
+                f"scanned {each['scanned']['text']}, {doing}"
+            )
+        for each in self.cloud.scan("ledger"):
+            kind = each["partition"].split("#")[0]
+            if kind == "quarantine":
+                lines.append(f"  {each['partition']}: {each['item']}: {each['reason']}")
+            elif kind == "breaker":
+                lines.append(f"  {each['partition']} {each['item']}: {each.get('why', 'closed')}")
+            elif each.get("pending"):
+                parked = ", parked" if each["parked"] else ""
+                lines.append(f"  {each['partition']} {each['item']}: {len(each['pending'])} pending{parked}")
+        depth, dead = self.cloud.queue_depth(), self.cloud.queue_depth(dead_letters=True)
+        lines.append(f"  {depth} messages waiting or in flight, {dead} dead letters")
+        for function in FUNCTIONS:
+            lines += [f"  {function}: {line[:400]}" for line in self.cloud.log(function)[-4:]]
+        return "\n".join(lines)
+
+    # ---- the copy and the truth ---------------------------------------------------------------------------------
+
+    def truth(self, stream: str) -> dict[str, Any]:
+        """What a copy of the stream must hold, by id: what lists show, as a detail answers it."""
+        records = self.vendor.truth(stream, FIELDS.get(stream))
+        return {identity: each for identity, each in records.items() if each["active"] and not each["deleted"]}
+
+    def differences(self, stream: str) -> list[str]:
+        """How the copy differs from the vendor's truth; bodies are compared byte by byte."""
+        truth, stored = self.truth(stream), self.cloud.records(stream)
+        found = []
+        for identity, true in truth.items():
+            record = stored.get(identity)
+            if record is None or record.get("deleted"):
+                found.append(f"{stream} {identity!r}: {'missing' if record is None else 'marked deleted'}")
+            elif record["body"] != true["body"]:
+                found.append(f"{stream} {identity!r}: stored {record['body']}\n    but the vendor has {true['body']}")
+            elif record["hash"].value != hashlib.sha256(true["body"].encode()).digest()[:16]:
+                found.append(f"{stream} {identity!r}: its hash is not that of its body")
+            elif stream not in STAMPLESS and record.get("last_edited") != true["row"].get("last_edited"):
+                found.append(f"{stream} {identity!r}: stamp {record.get('last_edited')}, not {true['last_edited']}")
+        strangers = set(stored) - set(self.vendor.truth(stream, "id"))
+        return found + [f"{stream} {identity!r}: the vendor never had it" for identity in sorted(strangers)]
+
+    def record(self, stream: str, identity: str) -> dict[str, Any]:
+        """A stored record."""
+        return self.cloud.records(stream)[identity]
+
+    def ids(self, stream: str) -> list[str]:
+        """The ids that the vendor lists, in the order in which chunks are cut."""
+        return sorted(self.truth(stream))
+
+    def edit(self, stream: str, *identities: str, **fields: str) -> None:
+        """Edits records at the vendor."""
+        self.vendor.post("edit", stream=stream, ids=list(identities), set=fields)
+
+    # ---- checkpoints and ledger ---------------------------------------------------------------------------------
+
+    def checkpoint(self, stream: str) -> dict[str, Any]:
+        """The checkpoint of a stream."""
+        found = self.cloud.checkpoint(stream)
+        assert found is not None, f"{stream} has no checkpoint\n{self.state()}"
+        return found
+
+    def committed(self, stream: str) -> int:
+        """Up to where a stream is committed, in milliseconds."""
+        return int(self.checkpoint(stream)["committed"]["order"])
+
+    def scanned(self, stream: str) -> int:
+        """Up to where a stream was listed, in milliseconds."""
+        return int(self.checkpoint(stream)["scanned"]["order"])
+
+    def open_run(self, stream: str) -> dict[str, Any] | None:
+        """The run under way, if there is one."""
+        found = self.cloud.checkpoint(stream)
+        return found.get("run") if found else None
+
+    def chunks(self, stream: str) -> list[dict[str, Any]]:
+        """The chunks of the stream's open run, in order."""
+        run = self.open_run(stream)
+        wanted = f"run#fieldmotion#{stream}#{run['run_id']}" if run else None
+        found = [each for each in self.cloud.scan("ledger") if each["partition"] == wanted]
+        return sorted(found, key=lambda each: each["item"])
+
+    def pending(self, stream: str) -> set[str]:
+        """The ids that the stream's open run still owes."""
+        return {identity for chunk in self.chunks(stream) for identity in chunk.get("pending", ())}
+
+    def quarantined(self, stream: str) -> dict[str, dict[str, Any]]:
+        """The stream's quarantine, by id."""
+        wanted = f"quarantine#fieldmotion#{stream}"
+        return {each["item"]: each for each in self.cloud.scan("ledger") if each["partition"] == wanted}
+
+    def breaker(self) -> dict[str, Any]:
+        """The breaker of the source; empty before the first failure."""
+        found = (each for each in self.cloud.scan("ledger") if each["partition"] == "breaker#fieldmotion")
+        return next((each for each in found if each["item"] == "-"), {})
+
+    def breaker_time_is_up(self) -> None:
+        """Ends the breaker's pause now: the tests' own clock, so that they need not wait a minute for the probe."""
+        if "open_until" in self.breaker():
+            self._move_back("breaker#fieldmotion", "-", "open_until")
+
+    def quarantine_time_is_up(self, stream: str, identity: str) -> None:
+        """Lets the next try of a quarantined id be due: the tests' own clock, as its ladder begins at 15 minutes."""
+        self._move_back(f"quarantine#fieldmotion#{stream}", identity, "next_at")
+
+    def _move_back(self, partition: str, item: str, attribute: str) -> None:
+        self.cloud.client("dynamodb").update_item(
+            TableName=self.cloud.outputs()["LedgerTable"],
+            Key={"partition": {"S": partition}, "item": {"S": item}},
+            UpdateExpression="SET #attribute = :past",
+            ExpressionAttributeNames={"#attribute": attribute},
+            ExpressionAttributeValues={":past": {"N": str(int(time.time() * 1000) - 2 * 86_400_000)}},
+        )
+
+    # ---- what the vendor was asked ------------------------------------------------------------------------------
+
+    def now_asked(self) -> int:
+        """The number of the vendor's last request, to tell earlier ones from later ones."""
+        return max((each["number"] for each in self.vendor.get("requests")["requests"]), default=0)
+
+    def details(self, stream: str, after: int) -> list[str]:
+        """The ids of the stream whose details were asked for after request `after`, in order."""
+        requests = self.vendor.get("requests")["requests"]
+        asked = (each for each in requests if each["number"] > after and each["stream"] == stream)
+        return [each["id"] for each in asked if each["kind"] == "detail"]
+
+    def is_held(self, stream: str, identity: str) -> None:
+        """Waits until a held request for this record has arrived."""
+        self.vendor.get("held", stream=stream, id=identity, wait_ms=20_000)
+
+    # ---- the queue ----------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def deliveries_paused(self) -> Iterator[None]:
+        """Keeps messages in the queue, where a test can take them, instead of delivering them to the fetcher."""
+        functions = self.cloud.client("lambda")
+        name = self.cloud.outputs()[FUNCTIONS["fetcher"]]
+        mapping = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"][0]["UUID"]
+        functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+        try:
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+
+    @contextlib.contextmanager
+    def visibility_timeout(self, seconds: int) -> Iterator[None]:
+        """Shortens the queue's visibility timeout, so that a message comes back soon."""
+        self._set_visibility_timeout(seconds)
+        try:
+            yield
+        finally:
+            self._set_visibility_timeout(60)
+
+    def _set_visibility_timeout(self, seconds: int) -> None:
+        attributes = {"VisibilityTimeout": str(seconds)}
+        self.cloud.client("sqs").set_queue_attributes(QueueUrl=self.queue(), Attributes=attributes)
+
+    def queue(self, dead_letters: bool = False) -> str:
+        """The address of the change queue, or of its dead-letter queue."""
+        return self.cloud.outputs()["FieldMotionDeadLetterQueueUrl" if dead_letters else "FieldMotionQueueUrl"]
+
+    def take(self, count: int, dead_letters: bool = False) -> list[str]:
+        """Takes so many messages out of the queue, for good, and returns their bodies."""
+        sqs, queue = self.cloud.client("sqs"), self.queue(dead_letters)
+        bodies: list[str] = []
+
+        def took() -> bool:
+            received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+            for message in received.get("Messages", ()):
+                bodies.append(message["Body"])
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            return len(bodies) >= count
+
+        self.until(took, f"{count} messages in {queue}")
+        self.messages += bodies
+        return bodies
+
+    def send(self, body: str) -> str:
+        """Sends a message to the change queue and returns its id."""
+        return self.cloud.client("sqs").send_message(QueueUrl=self.queue(), MessageBody=body)["MessageId"]
+
+    def line_about(self, message_id: str) -> dict[str, Any] | None:
+        """The fetcher's last line about a message."""
+        lines = (json.loads(line) for line in self.cloud.log("fetcher") if message_id in line)
+        return next((line for line in reversed(list(lines)) if line.get("message_id") == message_id), None)
+
+    # ---- alarms -------------------------------------------------------------------------------------------------
+
+    def alarm_is(self, name: str, wanted: str, ticking: Iterable[str] = (), seconds: float = 60) -> None:
+        """Runs the watcher, and ticks `ticking` before, until the alarm is in this state."""
+
+        def is_so() -> bool:
+            self.cloud.poll_all(ticking)
+            self.cloud.watch()
+            return self.cloud.alarm(name) == wanted
+
+        self.until(is_so, f"alarm {name} in state {wanted}; it is {self.cloud.alarm(name)}", seconds)
+
+
+def queue_event(*bodies: str) -> dict[str, Any]:
+    """An event as the queue delivers it; the messages are named m0, m1 and so on."""
+    records = [
+        {
+            "messageId": f"m{number}",
+            "receiptHandle": f"receipt-{number}",
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "awsRegion": "us-east-1",
+        }
+        for number, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
+def failed_messages(response: dict[str, Any]) -> list[str]:
+    """The messages that a partial batch response gives back."""
+    return [each["itemIdentifier"] for each in response["batchItemFailures"]]
+
+
+ALL = STREAMS

@@ -1,0 +1,92 @@
+"""The main job: what is at the vendor is in the records table, byte for byte, and the checkpoint says so only then."""
+
+from collections import Counter
+
+from stack import STAMPLESS
+
+
+def test_the_first_import_copies_every_stream_with_one_call_a_record(stack):
+    for stream, asked in stack.imported_by.items():
+        assert stack.differences(stream) == []
+        expected = 0 if stream in STAMPLESS else len(stack.ids(stream))
+        twice = {identity: count for identity, count in Counter(asked).items() if count > 1}
+        assert (len(asked), twice) == (expected, {}), f"detail calls of {stream}"
+        assert stack.committed(stream) == stack.scanned(stream) > 0, stack.state()
+
+
+def test_an_edit_arrives_and_a_quiet_tick_asks_for_nothing(stack):
+    first, second = stack.ids("customers")[:2]
+    job = stack.ids("jobs")[0]
+    stack.edit("customers", first, name="Zoë's \"new\" name / <b>🛠</b>", notes="a\nb\u2028c")
+    stack.edit("customers", second, name="twice")
+    stack.edit("customers", second, name="twice in a second")
+    stack.edit("jobs", job, job_ref="edited")
+    before = stack.committed("customers")
+    stack.settle("customers", "jobs")
+    assert stack.committed("customers") > before
+    assert "twice in a second" in stack.record("customers", second)["body"]
+
+    # The overlap makes lists tell of the edit again; once it was fetched after the overlap had passed, or is unchanged
+    # beyond doubt, it is left alone. Of the others nothing is asked anew at any time.
+    mark = stack.now_asked()
+    stack.cloud.poll("customers")
+    stack.until(lambda: not stack.cloud.queue_depth(), "an empty queue")
+    assert set(stack.details("customers", mark)) <= {first, second}
+    stack.settle("customers")
+
+
+def test_edits_during_a_run_are_not_lost(stack):
+    listed, unlisted = stack.ids("customers")[10:12]
+    stack.edit("customers", listed, name="before the list")
+    # After the list was answered one record is edited that it told of and one that it did not, ...
+    for identity in (listed, unlisted):
+        edit = {"edit": {"stream": "customers", "id": identity, "set": {"name": "after the list"}}}
+        stack.vendor.post("hook", on="list", stream="customers", when="after", action=edit)
+    # ... and after its detail was answered the first once more.
+    edit = {"edit": {"stream": "customers", "id": listed, "set": {"name": "after the detail"}}}
+    stack.vendor.post("hook", on="detail", stream="customers", id=listed, when="after", action=edit)
+    stack.settle("customers")
+    names = {each: stack.truth("customers")[each]["row"]["name"] for each in (listed, unlisted)}
+    assert names == {listed: "after the detail", unlisted: "after the list"}, "the edits of this test did not happen"
+
+
+def test_a_record_that_vanishes_between_list_and_detail_is_marked_deleted(stack):
+    identity = stack.ids("assets")[0]
+    stack.edit("assets", identity, name="about to go")
+    delete = {"delete": {"stream": "assets", "id": identity}}
+    stack.vendor.post("hook", on="detail", stream="assets", id=identity, when="before", action=delete)
+
+    def is_marked():
+        stack.cloud.poll("assets")
+        return stack.record("assets", identity).get("deleted")
+
+    stack.until(is_marked, f"asset {identity} marked deleted")
+    assert stack.record("assets", identity)["deleted_because"] == "vanished"
+    stack.settle("assets")
+
+
+def test_a_message_delivered_twice_costs_nothing_and_changes_nothing(stack):
+    identities = stack.ids("customers")[20:23]
+    stack.edit("customers", *identities, town="Delivered twice")
+    with stack.deliveries_paused():
+        stack.cloud.poll("customers")
+        (body,) = stack.take(1)
+    mark = stack.now_asked()
+    stack.send(body)
+    stack.until(lambda: not stack.pending("customers"), "the first delivery to be stored")
+    stored = {each: stack.record("customers", each) for each in identities}
+    asked = stack.details("customers", mark)
+    assert set(identities) <= set(asked)
+
+    copy = stack.send(body)
+    line = stack.until(lambda: stack.line_about(copy), "the second delivery to be logged")
+    assert line["outcome"] == "nothing_to_do", line
+    assert stack.details("customers", mark) == asked, "the second delivery asked the vendor"
+    assert {each: stack.record("customers", each) for each in identities} == stored
+    stack.settle("customers")
+
+    # Long after the run was committed it still does no harm.
+    late = stack.send(body)
+    line = stack.until(lambda: stack.line_about(late), "the late delivery to be logged")
+    assert line["outcome"] == "nothing_to_do", line
+    assert stack.differences("customers") == []

@@ -1,0 +1,33 @@
+"""The binaries run on Lambda: they need no newer C library than Amazon Linux 2023 has."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from template import ROOT, functions
+
+from local.cloud import Cloud
+
+AMAZON_LINUX_2023 = (2, 34)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    cloud = Cloud(tmp_path_factory.mktemp("artifact"))
+    cloud.build()
+    return cloud.directory / "build"
+
+
+def test_sam_build_lays_out_one_bootstrap_a_function(built):
+    assert sorted(each.parent.name for each in built.glob("*/bootstrap")) == sorted(functions())
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_bootstrap_needs_no_newer_glibc(built, function):
+    shown = subprocess.run(
+        ["readelf", "--version-info", built / function / "bootstrap"], check=True, capture_output=True, text=True
+    ).stdout
+    needed = {tuple(map(int, each.split("."))) for each in re.findall(r"GLIBC_(\d+\.\d+)", shown)}
+    assert needed, f"no symbol versions in {ROOT}: is this a dynamic binary?"
+    assert max(needed) <= AMAZON_LINUX_2023

@@ -1,0 +1,80 @@
+"""What keeps the data: encrypted, recoverable, retained, and patient enough."""
+
+import pytest
+from template import SOURCES, TABLES, default, local_parameters, of_type, resolved
+
+FOURTEEN_DAYS = 14 * 24 * 3600
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_on_demand_recoverable_and_retained(table):
+    resource = resolved()[table]
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    assert resource["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_encrypted_with_the_given_key_or_one_that_aws_owns(table):
+    with_key = of_type("AWS::DynamoDB::Table", HasKey=True)[table]["SSESpecification"]
+    assert with_key == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}
+    assert of_type("AWS::DynamoDB::Table")[table]["SSESpecification"] == {"SSEEnabled": False}
+
+
+def test_keys_time_to_live_and_stream():
+    tables = of_type("AWS::DynamoDB::Table")
+    keys = {
+        name: [(key["AttributeName"], key["KeyType"]) for key in each["KeySchema"]] for name, each in tables.items()
+    }
+    assert keys == {
+        "CheckpointsTable": [("stream_key", "HASH")],
+        "LedgerTable": [("partition", "HASH"), ("item", "RANGE")],
+        "RecordsTable": [("record_key", "HASH")],
+    }
+    assert tables["LedgerTable"]["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert tables["RecordsTable"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert not any("GlobalSecondaryIndexes" in each for each in tables.values())
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_message_has_fourteen_days_and_eight_deliveries(source):
+    queues = of_type("AWS::SQS::Queue")
+    changes, dead = queues[f"{source}ChangeQueue"], queues[f"{source}DeadLetterQueue"]
+    assert changes["MessageRetentionPeriod"] == dead["MessageRetentionPeriod"] == FOURTEEN_DAYS
+    assert changes["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": [f"{source}DeadLetterQueue", "Arn"]},
+        "maxReceiveCount": 8,
+    }
+
+
+def test_queues_are_encrypted():
+    for queue in of_type("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True and "KmsMasterKeyId" not in queue
+    for queue in of_type("AWS::SQS::Queue", HasKey=True).values():
+        assert queue["KmsMasterKeyId"] == {"Ref": "KmsKeyArn"} and "SqsManagedSseEnabled" not in queue
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_queues_refuse_plain_http_everywhere_but_on_the_local_cloud(source):
+    queues = [f"{source}ChangeQueue", f"{source}DeadLetterQueue"]
+    policy = of_type("AWS::SQS::QueuePolicy")[f"{source}QueuesPolicy"]
+    assert policy["Queues"] == [{"Ref": queue} for queue in queues]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [{"Fn::GetAtt": [queue, "Arn"]} for queue in queues]
+    assert {"sqs:SendMessage", "sqs:ReceiveMessage"} <= set(statement["Action"])
+
+
+@pytest.mark.parametrize("figures", [{}, local_parameters()], ids=["defaults", "local"])
+def test_a_chunk_is_delivered_again_only_after_six_times_the_timeout(figures):
+    def figure(name):
+        return figures.get(name, default(name))
+
+    assert figure("VisibilityTimeoutSeconds") >= 6 * figure("FetcherTimeoutSeconds")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_visibility_timeout_is_the_queues_own(source):
+    queue = of_type("AWS::SQS::Queue")[f"{source}ChangeQueue"]
+    assert queue["VisibilityTimeout"] == {"Ref": "VisibilityTimeoutSeconds"}
