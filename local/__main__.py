@@ -69,12 +69,15 @@ The schedules tick every minute. To work with it:
 
 
 def write_environment(local: Cloud) -> None:
-    """Writes `.local/env`, which a shell reads to work on this cloud."""
+    """Writes `.local/env`, which a shell reads to work on this cloud, and the variables of each function beside it."""
     ours = local.environment()
     names = [name for name in ours if name.startswith(("AWS_", "SAM_", "CARGO_BUILD", "CARGO_LAMBDA"))]
     lines = [f"export {name}={shlex.quote(ours[name])}" for name in sorted(names)]
     lines.append(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
     (DIRECTORY / "env").write_text("\n".join(lines) + "\n")
+    for function in cloud.FUNCTIONS:
+        given = "".join(f"{name}={value}\n" for name, value in local.variables(function).items())
+        (DIRECTORY / f"{function}.env").write_text(given)
 
 
 def running() -> tuple[Cloud, FakeVendor] | None:
@@ -98,6 +101,8 @@ def down() -> int:
     local.stop()
     FakeVendor(state["vendor_url"], state["control_url"], state["vendor_pid"]).stop()
     RUNNING.unlink()
+    for name in cloud.FUNCTIONS:
+        (DIRECTORY / f"{name}.env").unlink(missing_ok=True)
     (DIRECTORY / "env").unlink(missing_ok=True)
     print("Stopped.")
     return 0

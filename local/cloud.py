@@ -218,6 +218,11 @@ class Cloud:
             raise FunctionFailed(function, payload)
         return payload
 
+    def variables(self, function: str) -> dict[str, str]:
+        """The environment variables that the stack gives a function."""
+        name = self.outputs()[FUNCTIONS[function]]
+        return self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
     def poll(self, stream: str) -> Any:
         """Runs one tick of a stream."""
         return self.invoke("poller", {"stream": stream})
@@ -228,21 +233,29 @@ class Cloud:
             list(pool.map(self.poll, streams))
 
     def settle(self, truth: dict[str, set[str]], timeout: float = 120, progress: Progress | None = None) -> None:
-        """Ticks the streams of `truth` until each stores exactly these ids and has committed its run.
+        """Ticks the streams of `truth` until each stores exactly these ids and the runs that stored them are over.
 
-        `progress` is told the number of stored records per stream after every round. Raises `TimeoutError`.
+        A tick that ends one run may begin the next, so a run in progress alone says nothing. `progress` is told the
+        number of stored records per stream after every round. Raises `TimeoutError`.
         """
+        runs_when_stored: dict[str, str | None] | None = None
 
         def settled() -> bool:
+            nonlocal runs_when_stored
             self.poll_all(truth)
-            stored = {stream: set() for stream in truth}
+            stored: dict[str, set[str]] = {stream: set() for stream in truth}
             for each in self.scan("records"):
                 if each["stream"] in stored and not each.get("deleted"):
                     stored[each["stream"]].add(each["id"])
             if progress is not None:
                 progress({stream: len(ids) for stream, ids in stored.items()})
-            idle = {each["stream_key"] for each in self.scan("checkpoints") if not each.get("run")}
-            return stored == truth and all(f"fieldmotion#{stream}" in idle for stream in truth)
+            if stored != truth:
+                return False
+            found = {each["stream_key"]: each.get("run") or {} for each in self.scan("checkpoints")}
+            runs = {stream: found[f"fieldmotion#{stream}"].get("run_id") for stream in truth}
+            if runs_when_stored is None:
+                runs_when_stored = runs
+            return all(runs[stream] is None or runs[stream] != runs_when_stored[stream] for stream in truth)
 
         background.wait_for(f"{', '.join(truth)} to be stored and committed", settled, timeout, pause=0.5)
 
@@ -261,7 +274,7 @@ class Cloud:
         return {each["id"]: each for each in self.scan("records") if each["stream"] == stream}
 
     def checkpoint(self, stream: str) -> dict[str, Any] | None:
-        """The checkpoint of a FieldMotion stream."""
+        """The checkpoint of a FieldMotion stream, once it was polled."""
         key = f"fieldmotion#{stream}"
         return next((each for each in self.scan("checkpoints") if each["stream_key"] == key), None)
 

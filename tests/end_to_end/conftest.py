@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from local import background, cloud
 from local.cloud import Cloud
 from local.vendor import FakeVendor
-from stack import Stack
+from stack import OVERLAP_SECONDS, Stack
 
 SEEDED = {"customers": 300, "jobs": 150, "assets": 12, "asset_types": 4, "stock_containers": 6}
 
@@ -33,7 +32,7 @@ def stack():
         local.build()
         # No schedule fires during the tests: they drive every tick themselves. Enabled they stay, because alarms tell
         # nobody while they are disabled.
-        local.deploy(vendor.url, PollRate="rate(1 day)")
+        local.deploy(vendor.url, PollRate="rate(1 day)", OverlapSeconds=str(OVERLAP_SECONDS))
         found = Stack(local, vendor)
         found.settle(*SEEDED, seconds=120)
         found.imported_by = {stream: found.details(stream, after=0) for stream in SEEDED}

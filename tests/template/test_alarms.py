@@ -24,6 +24,13 @@ def test_the_set_is_complete():
     assert set(ALARMS) == expected
 
 
+def test_the_runbook_has_every_section_that_an_alarm_names():
+    named = {re.search(r"runbook\.md#([a-z-]+)$", each["AlarmDescription"]).group(1) for each in ALARMS.values()}
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    sections = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", runbook, re.MULTILINE)}
+    assert named <= sections
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_every_alarm_rings_explains_itself_and_can_be_silenced(name):
     alarm = ALARMS[name]

@@ -25,7 +25,8 @@ impl fmt::Display for Shown<'_> {
             | Notice::ListMoving
             | Notice::Resync
             | Notice::StreamPaused
-            | Notice::BreakerOpened => Ok(()),
+            | Notice::BreakerOpened
+            | Notice::CredentialRejected => Ok(()),
         }
     }
 }
@@ -53,6 +54,7 @@ pub fn name(notice: &Notice) -> &'static str {
         Notice::StreamPaused => "stream_paused",
         Notice::QuarantineFull { .. } => "quarantine_full",
         Notice::BreakerOpened => "breaker_opened",
+        Notice::CredentialRejected => "credential_rejected",
     }
 }
 
@@ -75,6 +77,7 @@ pub fn next_step(notice: &Notice) -> &'static str {
         Notice::Resync => "nothing: everything is listed once; expect a day of more calls",
         Notice::StreamPaused => "give the vendor's API user the right to read this object type, or turn the stream off",
         Notice::QuarantineFull { .. } => "read the reasons in the ledger and mend the common cause",
+        Notice::CredentialRejected => "put a valid credential into the source's secret; nothing else needs to be done",
         Notice::BreakerOpened => "look at the cause in the log; calls go on by themselves",
     }
 }

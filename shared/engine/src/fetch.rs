@@ -348,8 +348,8 @@ impl<P: FetcherPorts> Work<'_, P> {
         }
         if source_health::pauses_stream(&failure) {
             ledger.pause_stream(stream, &Pause { until: now.plus(PAUSE), why: failure.cause.clone() }).await?;
-            report.notices.push(Notice::StreamPaused);
         }
+        report.notices.extend(source_health::notice_of(&failure));
         report.failure = Some(crate::poll::describe(&failure, stream));
         Ok(())
     }

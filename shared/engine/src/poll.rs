@@ -194,6 +194,8 @@ pub enum Notice {
     },
     /// The source was left alone after failures.
     BreakerOpened,
+    /// The vendor rejected the credential, also after it was read anew.
+    CredentialRejected,
 }
 
 impl Notice {
@@ -210,6 +212,7 @@ impl Notice {
             | Self::UnusableIds { .. }
             | Self::Resync
             | Self::StreamPaused
+            | Self::CredentialRejected
             | Self::QuarantineFull { .. } => true,
             // Quarantine and staleness have metrics of their own; the others are news, not trouble.
             Self::FirstImport | Self::Quarantined { .. } | Self::DateMissing | Self::BreakerOpened => false,

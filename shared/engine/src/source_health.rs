@@ -2,6 +2,7 @@
 
 use crate::breaker::{FAILURES_TO_OPEN, SourceState};
 use crate::failure::{Afterwards, BreakerEffect, FailureClass, SourceFailure, StoreFailure, disposition};
+use crate::poll::Notice;
 use crate::ports::Ledger;
 use crate::stamp::UtcMillis;
 use crate::stream::StreamKey;
@@ -36,6 +37,18 @@ pub(crate) async fn note_failure<L: Ledger>(
         ledger.open_breaker(stream.source, now.plus(open_for), open_for, &failure.cause).await?;
     }
     Ok(opens)
+}
+
+/// What a person has to be told about the failure, besides the breaker.
+pub(crate) fn notice_of(failure: &SourceFailure) -> Option<Notice> {
+    match failure.class {
+        FailureClass::Unauthorized => Some(Notice::CredentialRejected),
+        FailureClass::Forbidden => Some(Notice::StreamPaused),
+        FailureClass::Transient
+        | FailureClass::Throttled { .. }
+        | FailureClass::Record
+        | FailureClass::TokenRejected => None,
+    }
 }
 
 /// Whether the failure is about the stream alone.

@@ -1,12 +1,14 @@
 //! Rule 2 (order of records) and rule 3 (a row is dated by the start of its page's call).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tidemark_engine::checkpoint::Position;
 use tidemark_engine::chunk::{Chunk, ChunkKey};
 use tidemark_engine::message::{MESSAGE_VERSION, Message, Row};
+use tidemark_engine::poll::Notice;
 use tidemark_engine::ports::{Ledger, Records};
-use tidemark_engine::record::{Body, Record, RecordKey};
+use tidemark_engine::record::{Body, DeletedBecause, Record, RecordKey, Tombstone};
 use tidemark_engine::stamp::{Stamp, UtcMillis};
 use tidemark_engine::stream::ListShape;
 use tidemark_testkit::memory::version_of;
@@ -117,4 +119,46 @@ async fn a_version_without_a_stamp_keeps_the_stored_stamp_and_gives_way_to_later
         stage.world.tables.upsert(&incoming).await.unwrap();
         assert_eq!(stored(), Some(expected));
     }
+}
+
+#[tokio::test]
+async fn a_stamp_far_in_the_future_does_not_refuse_later_versions() {
+    // GIVEN a vendor that shows a record stamped in 2099, then corrects it
+    let stage = Stage::new(ListShape::Whole);
+    let far = stage.now().shifted(73 * 365 * 86_400_000);
+    let ahead = i64::try_from(far.since(stage.now()).as_millis()).unwrap();
+    stage.world.source.with(|vendor| vendor.settings.zone_shift = ahead);
+    stage.edit(["a"]);
+    stage.tick().await;
+    let reports = stage.drain().await;
+    assert!(reports[0].notices.contains(&Notice::FutureStamp { ahead_ms: ahead }), "{reports:?}");
+    stage.world.source.with(|vendor| vendor.settings.zone_shift = 0);
+    // WHEN it is edited again
+    stage.wait(300);
+    stage.edit(["a"]);
+    stage.settle().await;
+    // THEN the true stamp counts
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_late_store_of_an_early_fetch_does_not_undo_a_tombstone() {
+    let stage = Stage::new(ListShape::Whole);
+    let stream = stage.stream();
+    let key = RecordKey { source: stream.source, stream: stream.name.clone(), id: id("a") };
+    let record = |stamp: i64, fetched_at: i64| Record {
+        key: key.clone(),
+        body: Body::new("{}"),
+        stamp: Some(Stamp { text: stamp.to_string(), at: UtcMillis::new(stamp) }),
+        fetched_at: UtcMillis::new(fetched_at),
+        event: None,
+    };
+    let because = DeletedBecause::Vanished;
+    let tombstone = Tombstone { key: key.clone(), fetched_at: UtcMillis::new(200), because, event: None };
+    stage.world.tables.upsert(&record(10, 50)).await.unwrap();
+    stage.world.tables.tombstone(&tombstone).await.unwrap();
+    stage.world.tables.upsert(&record(20, 100)).await.unwrap();
+    assert!(stage.record("a").is_some_and(|record| record.deleted.is_some()));
+    stage.world.tables.upsert(&record(20, 300)).await.unwrap();
+    assert!(stage.record("a").is_some_and(|record| record.deleted.is_none()));
 }

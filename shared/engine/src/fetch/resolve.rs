@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use crate::backoff::{TRIES, backoff};
+use crate::breaker::GAP_MAX;
 use crate::change::{Detail, Found, announces_deletion};
 use crate::failure::{Afterwards, FailureClass, SourceFailure, StoreFailure, disposition};
 use crate::message::Message;
 use crate::ports::{Clock, Ledger, Records, Source, Stored};
 use crate::record::{DeletedBecause, Record, RecordId, RecordKey, Tombstone};
-use crate::stamp::UtcMillis;
+use crate::stamp::{Stamp, UtcMillis, millis_of};
 
 use super::FetcherPorts;
 use super::trouble::Trouble;
@@ -150,9 +151,15 @@ impl<P: FetcherPorts> Resolver<'_, P> {
         }
     }
 
-    async fn store(&self, record: Record, date: Option<UtcMillis>) -> Resolved {
+    /// Stores a version. A stamp further in the future than any zone explains is no stamp: kept, it would refuse every
+    /// later version until that day.
+    async fn store(&self, mut record: Record, date: Option<UtcMillis>) -> Resolved {
+        let gap_of = |stamp: &Stamp| stamp.at.millis_since(date.unwrap_or(record.fetched_at));
+        let gap_ms = record.stamp.as_ref().map(gap_of);
+        if gap_ms.is_some_and(|gap| gap > millis_of(GAP_MAX)) {
+            record.stamp = None;
+        }
         let stamp = record.stamp.as_ref().map(|stamp| stamp.at);
-        let gap_ms = stamp.zip(date).map(|(stamp, date)| stamp.millis_since(date));
         match self.ports.records().upsert(&record).await {
             Ok(outcome) => Resolved::Stored { outcome, fetched_at: record.fetched_at, stamp, gap_ms },
             Err(failure) => unstored(failure),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::breaker::GAP_MAX;
 use crate::change::Change;
 use crate::ports::{Source, StoredVersions};
 use crate::record::{RecordId, RecordKey, StoredVersion};
@@ -16,8 +17,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// tried a short while ago. `news` are the ids that a list without overlap told of.
     ///
     /// An edit stamped at or before `scanned` shows in lists at the latest an overlap later; a fetch after that has
-    /// seen it. The fetch bears the local clock, the zone the vendor's, and stamps may run behind that: without a
-    /// trustworthy offset between the clocks, and a gap observed lately between stamps and clock, nothing is left out.
+    /// seen it. The fetch bears the local clock, the zone the vendor's, and stamps may run behind that.
     pub(super) async fn without_settled(
         &mut self,
         changes: Vec<Change>,
@@ -49,12 +49,13 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(changes.into_iter().filter(|change| !leave.contains(&change.id)).collect())
     }
 
-    /// When the overlap zone had settled, on the local clock; none when that cannot be told.
+    /// When the overlap zone had settled, on the local clock; none when the clocks cannot be compared. Stamps may run
+    /// behind the vendor's clock by what was observed, or, where nothing was, by as much as zones can differ.
     fn settled_at(&self, reading: &Reading) -> Option<UtcMillis> {
         let behind_ms = match self.state.stamp_gap {
             _ if !self.traits.stamped => 0,
             Some(gap) => gap.millis.min(0).saturating_neg(),
-            None => return None,
+            None => millis_of(GAP_MAX),
         };
         let on_vendors_clock = self.news_from().plus(self.poller.settings.overlap).shifted(behind_ms);
         Some(on_vendors_clock.shifted(reading.offset?.saturating_neg()))

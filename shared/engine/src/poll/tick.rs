@@ -188,8 +188,8 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         if source_health::pauses_stream(failure) {
             let pause = Pause { until: now.plus(PAUSE), why: failure.cause.clone() };
             ledger.pause_stream(stream, &pause).await?;
-            self.report.notices.push(Notice::StreamPaused);
         }
+        self.report.notices.extend(source_health::notice_of(failure));
         Ok(())
     }
 }

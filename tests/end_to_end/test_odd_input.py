@@ -1,0 +1,119 @@
+"""Events, messages, ids and stamps that nobody should send: each is answered clearly, and harms nothing beside it."""
+
+import json
+import time
+
+import pytest
+from local.background import ROOT
+from local.cloud import FunctionFailed
+from stack import failed_messages, queue_event
+
+FIRST, SECOND = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+# What the deployed function answers: None, the messages it gives back, or the error with words it must contain.
+EVENTS = {
+    "poller-customers": None,
+    "poller-jobs": None,
+    "poller-malformed": ("MalformedEvent", ["fieldmotion", '{"stream":"<name>"}', "customers", "schedule"]),
+    "poller-unknown-stream": ("UnknownStream", ["fieldmotion", "invoices", "customers", "schedule"]),
+    "watcher-scheduled": None,
+    "fetcher-bad-json": [FIRST],
+    "fetcher-empty-batch": [],
+    "fetcher-foreign-message": [FIRST],
+    "fetcher-mixed-batch": [SECOND],
+    "fetcher-newer-version": [FIRST],
+    "fetcher-odd-ids": [],
+    "fetcher-one-chunk": [],
+    "fetcher-other-source": [FIRST],
+    "fetcher-redelivered-chunk": [],
+    "fetcher-retry-chunk": [],
+    "fetcher-unknown-stream": [FIRST],
+}
+
+
+def test_every_sample_event_has_an_expected_answer():
+    assert {each.stem for each in (ROOT / "events").glob("*.json")} == set(EVENTS)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_sample_event_is_answered_as_documented(stack, name):
+    event = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    function, expected = name.split("-")[0], EVENTS[name]
+    if isinstance(expected, tuple):
+        kind, words = expected
+        with pytest.raises(FunctionFailed) as failed:
+            stack.cloud.invoke(function, event)
+        answer = failed.value.payload
+        assert answer["errorType"] == kind, answer
+        assert [word for word in words if word not in answer["errorMessage"]] == [], answer
+        return
+    # The chunks of the samples are in no ledger: a message without its chunk asks the vendor for nothing.
+    mark = stack.now_asked()
+    answer = stack.cloud.invoke(function, event)
+    if expected is None:
+        assert answer is None
+    else:
+        assert failed_messages(answer) == expected
+        assert stack.details("customers", mark) == []
+
+
+def test_a_foreign_message_fails_alone_and_ends_in_the_dead_letter_queue(stack):
+    customer, job = stack.ids("customers")[60], stack.ids("jobs")[60]
+    stack.edit("customers", customer, notes="beside a foreign message")
+    stack.edit("jobs", job, job_ref="beside a foreign message")
+    with stack.deliveries_paused():
+        stack.cloud.poll_all(["customers", "jobs"])
+        one, two = stack.take(2)
+    foreign = '{"Type":"Notification","Message":"not for us"}'
+    assert failed_messages(stack.cloud.invoke("fetcher", queue_event(one, foreign, two))) == ["m1"]
+    assert "foreign message" in stack.record("customers", customer)["body"]
+    assert "foreign message" in stack.record("jobs", job)["body"]
+    stack.settle("customers", "jobs")
+
+    # The queue gives it up after eight deliveries; a short visibility timeout makes that seconds.
+    with stack.visibility_timeout(0):
+        sent = stack.send(foreign)
+        stack.until(lambda: stack.cloud.queue_depth(dead_letters=True), "the message in the dead-letter queue", 60)
+    line = stack.line_about(sent)
+    assert line["outcome"] == "not_ours", line
+    assert "not for us" not in json.dumps(line)
+    assert stack.take(1, dead_letters=True) == [foreign]
+
+
+@pytest.mark.parametrize("identity", ["12#34", "a b", "🛠", "../7", "%2F", "é\"\\'<>&", "0", "9" * 200])
+def test_an_odd_id_is_an_id_like_any_other(stack, identity):
+    stack.vendor.post("add", stream="assets", id=identity, set={"name": f"asset {identity}"})
+    stack.settle("assets")
+    assert stack.record("assets", identity)["id"] == identity
+
+
+def test_a_stamp_in_the_future_is_stored_and_moves_no_checkpoint_there(stack):
+    identity = stack.ids("asset_types")[0]
+    future = "2099-01-01 00:00:00"
+    stack.edit("asset_types", identity, name="from the future")
+    stack.vendor.post("stamp", stream="asset_types", id=identity, shown={"text": future})
+    stack.settle("asset_types")
+    assert stack.record("asset_types", identity)["last_edited"] == future
+    now = time.time() * 1000
+    assert max(stack.committed("asset_types"), stack.scanned("asset_types")) < now
+    # An ordinary edit after it is not passed over.
+    other = stack.ids("asset_types")[1]
+    stack.edit("asset_types", other, name="from today")
+    stack.settle("asset_types")
+    # Or it would be listed for ever.
+    stack.vendor.post("deactivate", stream="asset_types", id=identity)
+
+
+@pytest.mark.parametrize("shown", ["missing", {"text": "not a time"}, {"text": ""}])
+def test_a_missing_or_unreadable_stamp_is_stored_all_the_same(stack, shown):
+    identity = stack.ids("asset_types")[2]
+    stack.vendor.post("add", stream="asset_types", id=f"stampless {time.time_ns()}")
+    new = next(each for each in reversed(stack.ids("asset_types")) if each.startswith("stampless"))
+    for each in (identity, new):
+        stack.vendor.post("stamp", stream="asset_types", id=each, shown=shown)
+    stack.edit("asset_types", identity, name=f"without a stamp: {shown}")
+    stack.until_stored("asset_types", identity, new)
+    for each in (identity, new):
+        stack.vendor.post("stamp", stream="asset_types", id=each, shown="real")
+    # Once it has a stamp again it is ordered by it again.
+    stack.edit("asset_types", identity, new, name="with a stamp")
+    stack.settle("asset_types")

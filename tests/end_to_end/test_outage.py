@@ -1,0 +1,102 @@
+"""Times in which the vendor cannot be read: an alarm rings, nothing is lost, and all goes on by itself afterwards."""
+
+import json
+
+import pytest
+from local.cloud import STREAMS
+from local.vendor import API_ID, API_KEY
+
+
+@pytest.fixture
+def told(stack):
+    """What people are told: a queue that hears the alarm topic, as a function that reads it."""
+    sqs, sns = stack.cloud.client("sqs"), stack.cloud.client("sns")
+    queue = sqs.create_queue(QueueName="people")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = stack.cloud.outputs()["AlarmTopicArn"]
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    heard = []
+
+    def read():
+        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", ()):
+            alarm = json.loads(json.loads(message["Body"])["Message"])
+            heard.append((alarm["AlarmName"], alarm["NewStateValue"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return heard
+
+    yield read
+    sns.unsubscribe(SubscriptionArn=subscription)
+    sqs.delete_queue(QueueUrl=queue)
+
+
+def test_an_outage_rings_and_heals_by_itself(stack, told):
+    stack.alarm_is("fieldmotion-stale", "OK", ticking=STREAMS)
+    identities = stack.ids("customers")[30:36]
+    committed = {stream: stack.committed(stream) for stream in STREAMS}
+    # The vendor goes down while details are under way.
+    stack.edit("customers", *identities, notes="edited before the outage")
+    stack.vendor.post("hold", stream="customers", id=identities[0])
+    stack.cloud.poll("customers")
+    stack.is_held("customers", identities[0])
+    stack.vendor.down()
+    stack.vendor.post("release")
+    stack.edit("customers", stack.ids("customers")[36], notes="edited in the outage")
+
+    stack.cloud.poll_all()
+    stack.until(lambda: stack.breaker().get("open_until"), "the breaker to open")
+    stack.until(lambda: not stack.cloud.queue_depth(), "the fetcher to give its message back to the ledger")
+    assert identities[0] in stack.pending("customers")
+    stack.alarm_is("fieldmotion-stale", "ALARM", ticking=STREAMS)
+    stack.until(lambda: ("tidemark-fieldmotion-stale", "ALARM") in told(), "the topic to be told of the alarm")
+    mark = stack.now_asked()
+    stack.cloud.poll_all()
+    assert stack.now_asked() == mark, "the vendor was asked although the breaker is open"
+    # (Every tick before it opened may have committed what was stored by then.)
+    assert stack.committed("customers") == committed["customers"]
+    assert stack.cloud.queue_depth(dead_letters=True) == 0
+
+    stack.vendor.up()
+    stack.breaker_time_is_up()
+    stack.settle(*STREAMS)
+    stack.alarm_is("fieldmotion-stale", "OK", ticking=STREAMS)
+    stack.until(lambda: ("tidemark-fieldmotion-stale", "OK") in told(), "the topic to be told of the end")
+    assert not stack.breaker().get("open_until")
+
+
+def test_a_rejected_credential_rings_and_a_rotated_secret_heals_it(stack):
+    stack.alarm_is("fieldmotion-stale", "OK", ticking=STREAMS)
+    new_key = "fedcba9876543210fedcba9876543210"
+    identities = stack.ids("customers")[40:43]
+    stack.edit("customers", *identities, notes="edited before the key was changed")
+    before = stack.committed("customers")
+    with stack.deliveries_paused():
+        stack.cloud.poll("customers")
+        stack.vendor.post("credentials", api_id=API_ID, api_key=new_key)
+    try:
+        stack.until(lambda: stack.breaker().get("open_until"), "the breaker to open at the first rejected call")
+        stack.until(lambda: not stack.cloud.queue_depth(), "the fetcher to give its message back to the ledger")
+        assert stack.pending("customers") >= set(identities)
+        refused = stack.vendor.get("requests", counts_only="true")["counts"]["refused"]
+        stack.alarm_is("fieldmotion-stale", "ALARM", ticking=STREAMS)
+        again = stack.vendor.get("requests", counts_only="true")["counts"]["refused"] - refused
+        assert again == 0, "a rejected credential is not tried over and over"
+        assert stack.committed("customers") == before
+        assert stack.cloud.queue_depth(dead_letters=True) == 0
+
+        # The next probe fails as well, and says what is wrong and what to do.
+        stack.breaker_time_is_up()
+        stack.cloud.poll("customers")
+        line = next(line for line in reversed(stack.cloud.log("poller")) if "source_failed" in line)
+        assert json.loads(line)["class"] == "unauthorized", line
+        assert "put a valid credential into the source's secret" in line
+
+        stack.cloud.rotate_secret(API_ID, new_key)
+        stack.breaker_time_is_up()
+        stack.settle(*STREAMS)
+        stack.alarm_is("fieldmotion-stale", "OK", ticking=STREAMS)
+    finally:
+        stack.vendor.post("credentials", api_id=API_ID, api_key=API_KEY)
+        stack.cloud.rotate_secret(API_ID, API_KEY)
+    # And once more without a pause: a key that was changed at both ends is read anew within one tick.
+    stack.settle("customers")
+    assert not stack.breaker().get("open_until"), stack.breaker()

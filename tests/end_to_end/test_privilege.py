@@ -1,0 +1,100 @@
+"""Each function can do its own work and nothing else: its role, in the hands of a test, is refused the rest."""
+
+import json
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from local.cloud import FUNCTIONS, REGION
+
+TRUST_ANYBODY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+}
+
+
+@pytest.fixture(scope="module")
+def as_function(stack):
+    """Clients that act in a function's role. Lambda alone may take these roles, so tests first let themselves in."""
+    iam, sts, functions = (stack.cloud.client(name) for name in ("iam", "sts", "lambda"))
+    credentials = {}
+
+    def client(function, service):
+        if function not in credentials:
+            found = functions.get_function_configuration(FunctionName=stack.cloud.outputs()[FUNCTIONS[function]])
+            arn = found["Role"]
+            iam.update_assume_role_policy(RoleName=arn.split("/")[-1], PolicyDocument=json.dumps(TRUST_ANYBODY))
+            credentials[function] = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        taken = credentials[function]
+        return boto3.client(
+            service,
+            endpoint_url=stack.cloud.url,
+            region_name=REGION,
+            aws_access_key_id=taken["AccessKeyId"],
+            aws_secret_access_key=taken["SecretAccessKey"],
+            aws_session_token=taken["SessionToken"],
+            config=Config(retries={"max_attempts": 0}, proxies={}),
+        )
+
+    return client
+
+
+def outcome(call, **arguments):
+    """`allowed`, or the code of the refusal."""
+    try:
+        call(**arguments)
+    except ClientError as refused:
+        return refused.response["Error"]["Code"]
+    return "allowed"
+
+
+REFUSED = ("AccessDeniedException", "AccessDenied")
+
+
+def test_the_fetcher_cannot_touch_a_checkpoint_or_another_source(stack, as_function):
+    tables, dynamodb = stack.cloud.outputs(), as_function("fetcher", "dynamodb")
+    ledger = {"TableName": tables["LedgerTable"]}
+    own = {"partition": {"S": "quarantine#fieldmotion#customers"}, "item": {"S": "nobody"}}
+    other = {"partition": {"S": "quarantine#fieldly#clients"}, "item": {"S": "nobody"}}
+    assert outcome(dynamodb.get_item, **ledger, Key=own) == "allowed"
+    assert outcome(dynamodb.get_item, **ledger, Key=other) in REFUSED
+
+    checkpoints = {"TableName": tables["CheckpointsTable"]}
+    key = {"stream_key": {"S": "fieldmotion#customers"}}
+    before = stack.checkpoint("customers")
+    assert outcome(dynamodb.put_item, **checkpoints, Item=key) in REFUSED
+    assert outcome(dynamodb.delete_item, **checkpoints, Key=key) in REFUSED
+    move = {"UpdateExpression": "SET epoch = :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
+    assert outcome(dynamodb.update_item, **checkpoints, Key=key, **move) in REFUSED
+    assert outcome(dynamodb.scan, TableName=tables["RecordsTable"]) in REFUSED
+    assert stack.checkpoint("customers") == before
+
+    sqs = as_function("fetcher", "sqs")
+    assert outcome(sqs.send_message, QueueUrl=stack.queue(), MessageBody="forged") in REFUSED
+
+
+def test_the_poller_cannot_write_a_record_or_read_a_body(stack, as_function):
+    records, dynamodb = stack.cloud.outputs()["RecordsTable"], as_function("poller", "dynamodb")
+    key = {"record_key": {"S": next(iter(stack.cloud.scan("records")))["record_key"]}}
+    before = stack.cloud.records("customers")
+    assert outcome(dynamodb.put_item, TableName=records, Item=key) in REFUSED
+    assert outcome(dynamodb.delete_item, TableName=records, Key=key) in REFUSED
+
+    def read(attributes):
+        asked = {records: {"Keys": [key], "ProjectionExpression": attributes}}
+        return outcome(dynamodb.batch_get_item, RequestItems=asked)
+
+    assert read("record_key, fetched_at_ms, deleted") == "allowed"
+    assert read("record_key, body") in REFUSED
+    assert stack.cloud.records("customers") == before
+
+
+def test_the_watcher_only_reads_progress(stack, as_function):
+    tables, dynamodb = stack.cloud.outputs(), as_function("watcher", "dynamodb")
+    key = {"stream_key": {"S": "fieldmotion#customers"}}
+    assert outcome(dynamodb.get_item, TableName=tables["CheckpointsTable"], Key=key) == "allowed"
+    assert outcome(dynamodb.put_item, TableName=tables["CheckpointsTable"], Item=key) in REFUSED
+    assert outcome(dynamodb.scan, TableName=tables["RecordsTable"]) in REFUSED
+    secrets = as_function("watcher", "secretsmanager")
+    assert outcome(secrets.get_secret_value, SecretId="tidemark/fieldmotion") in REFUSED

@@ -1,0 +1,44 @@
+"""What must not leave the records table: credentials, signatures, and what customers' records say.
+
+The last file of this folder, so that it looks through what all the others have left behind.
+"""
+
+import json
+import re
+
+from local.cloud import FUNCTIONS
+from local.vendor import API_KEY
+
+# The vendor's generated customers bear these in every e-mail address and mobile number; the rest are the tests' keys.
+SECRETS = re.compile(
+    rf"{API_KEY}|fedcba9876543210fedcba9876543210|api_key|_api_md5|_api_id|@example\.com|4477009\d{{5}}|canary", re.I
+)
+
+
+def shown(texts):
+    """What of the secrets is found in the texts, with what is around it."""
+    return [text[max(0, found.start() - 80) : found.end() + 20] for text in texts for found in SECRETS.finditer(text)]
+
+
+def test_no_log_ledger_checkpoint_or_message_shows_a_secret_or_a_record(stack):
+    identity = stack.ids("customers")[70]
+    stack.edit("customers", identity, email="canary@nowhere.test", notes="canary")
+    with stack.deliveries_paused():
+        stack.cloud.poll("customers")
+        bodies = stack.take(1)
+    for body in bodies:
+        stack.send(body)
+    stack.settle("customers")
+    stack.cloud.watch()
+
+    stored = [each["body"] for each in stack.cloud.records("customers").values()]
+    assert len(shown(stored)) > 100, "the records themselves hold what is looked for"
+    for function in FUNCTIONS:
+        lines = stack.cloud.log(function)
+        assert any('"level"' in line for line in lines), f"the log of the {function} is empty"
+        assert shown(lines) == [], f"log of the {function}"
+    assert shown(stack.messages) == [], "queue messages"
+    for table in ("ledger", "checkpoints"):
+        items = [json.dumps(each, default=str) for each in stack.cloud.scan(table)]
+        assert items, f"the {table} table is empty"
+        assert shown(items) == [], f"items of the {table} table"
