@@ -40,7 +40,9 @@ test: setup ## Run every test
 	$(PYTHON) -m pytest tests/template tests/end_to_end
 
 bench: setup ## Measure the budgets of docs/performance.md
-	cargo bench --workspace --locked
+	@# Built in one go, so that what is measured is what is built here.
+	cargo build --workspace --locked --release --bins
+	cargo run --locked --release --bin tidemark-bench
 
 check: setup ## Lint everything
 	cargo fmt --all --check

@@ -31,10 +31,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match arguments.as_slice() {
         ["fetch", url, count] => fetching::child(url, count.parse()?).await,
         ["list", url] => listing::child(url).await,
-        [] => print(&measure().await?),
+        [] => {
+            print(&measure().await?);
+            Ok(())
+        }
         ["--write"] => {
             let rows = measure().await?;
-            print(&rows)?;
+            print(&rows);
             Ok(std::fs::write("docs/performance.md", page(&rows))?)
         }
         _ => {
@@ -52,11 +55,10 @@ async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     Ok(rows)
 }
 
-fn print(rows: &[Row]) -> Result<(), Box<dyn Error>> {
+fn print(rows: &[Row]) {
     println!("{}", table(rows));
     let missed = rows.iter().filter(|row| row.is_missed).count();
     println!("{} of {} budgets are kept", rows.len() - missed, rows.len());
-    Ok(())
 }
 
 fn page(rows: &[Row]) -> String {
