@@ -1,5 +1,6 @@
 """One stack for all tests: deployed once by a real `sam deploy`, ended whatever happens."""
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -19,29 +20,35 @@ SEEDED = {"customers": 300, "jobs": 150, "assets": 12, "asset_types": 4, "stock_
 @pytest.fixture(scope="session")
 def stack():
     """The stack after its first import. Tasks are left out of it: their first import is the one that is killed."""
+    directory = background.ROOT / ".local" / "end_to_end"
     # A termination ends as Ctrl-C does: cleaned up.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    cloud.build_programs()
-    directory = background.ROOT / ".local" / "end_to_end"
-    local, vendor = Cloud(directory), None
-    try:
-        local.start()
-        vendor = FakeVendor.start(directory / "vendor.log")
-        for stream, count in SEEDED.items():
-            vendor.post("seed", stream=stream, count=count)
-        local.build()
-        # No schedule fires during the tests: they drive every tick themselves. Enabled they stay, because alarms tell
-        # nobody while they are disabled.
-        local.deploy(vendor.url, PollRate="rate(1 day)", OverlapSeconds=str(OVERLAP_SECONDS))
-        found = Stack(local, vendor)
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(signal.signal, signal.SIGTERM, before)
+        try:
+            found = deployed(directory, cleanup)
+        except (RuntimeError, TimeoutError) as failed:
+            pytest.fail(f"the stack did not come up: {failed}\nlogs: {directory}", pytrace=False)
         found.settle(*SEEDED, seconds=120)
         found.imported_by = {stream: found.details(stream, after=0) for stream in SEEDED}
         yield found
-    finally:
-        if vendor is not None:
-            vendor.stop()
-        local.stop()
-        signal.signal(signal.SIGTERM, before)
+
+
+def deployed(directory, cleanup):
+    """Builds, starts and deploys everything; `cleanup` ends it."""
+    cloud.build_programs()
+    local = Cloud(directory)
+    cleanup.callback(local.stop)
+    local.start()
+    vendor = FakeVendor.start(directory / "vendor.log")
+    cleanup.callback(vendor.stop)
+    for stream, count in SEEDED.items():
+        vendor.post("seed", stream=stream, count=count)
+    local.build()
+    # No schedule fires during the tests: they drive every tick themselves. Enabled they stay, because alarms tell nobody
+    # while they are disabled.
+    local.deploy(vendor.url, PollRate="rate(1 day)", OverlapSeconds=str(OVERLAP_SECONDS))
+    return Stack(local, vendor)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 from local.cloud import FUNCTIONS, Cloud
-from local.vendor import FakeVendor
+from local.vendor import FakeVendor, VendorRefused
 
 T = TypeVar("T")
 
@@ -46,8 +46,14 @@ class Stack:
         while not (found := condition()):
             if time.monotonic() > end:
                 pytest.fail(f"expected within {seconds:.0f} s: {what}\n{self.state()}", pytrace=False)
-            time.sleep(0.05)
+            time.sleep(0.2)
         return found
+
+    def list_anew(self, *streams: str) -> None:
+        """Ticks the streams so that each is listed: one tick does not, while ids of an earlier run are under way."""
+        for stream in streams:
+            self.until(lambda stream=stream: not self.pending(stream), f"the open run of {stream} stored")
+        self.cloud.poll_all(streams)
 
     def settle(self, *streams: str, seconds: float = 60) -> None:
         """Ticks the streams until each is a copy of the vendor's truth, and what brought it there is committed.
@@ -78,15 +84,6 @@ class Stack:
 
         self.until(committed, f"the runs of {', '.join(streams)} committed", seconds)
 
-    def until_stored(self, stream: str, *identities: str) -> None:
-        """Ticks the stream until these records are as the vendor has them."""
-
-        def stored() -> bool:
-            self.cloud.poll(stream)
-            return not any(repr(each) in found for found in self.differences(stream) for each in identities)
-
-        self.until(stored, f"{stream} {', '.join(identities)} as the vendor has them")
-
     def state(self) -> str:
         """What is in the tables and queues, for a failure."""
         lines = ["what is there:"]
@@ -110,6 +107,8 @@ class Stack:
                 lines.append(f"  {each['partition']} {each['item']}: {len(each['pending'])} pending{parked}")
         depth, dead = self.cloud.queue_depth(), self.cloud.queue_depth(dead_letters=True)
         lines.append(f"  {depth} messages waiting or in flight, {dead} dead letters")
+        alarms = self.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        lines += [f"  {each['AlarmName']}: {each['StateValue']}" for each in alarms if each["StateValue"] == "ALARM"]
         for function in FUNCTIONS:
             lines += [f"  {function}: {line[:400]}" for line in self.cloud.log(function)[-4:]]
         return "\n".join(lines)
@@ -133,7 +132,7 @@ class Stack:
                 found.append(f"{stream} {identity!r}: stored {record['body']}\n    but the vendor has {true['body']}")
             elif record["hash"].value != hashlib.sha256(true["body"].encode()).digest()[:16]:
                 found.append(f"{stream} {identity!r}: its hash is not that of its body")
-            elif stream not in STAMPLESS and record.get("last_edited") != true["row"].get("last_edited"):
+            elif is_stamped(true) and record.get("last_edited") != true["last_edited"]:
                 found.append(f"{stream} {identity!r}: stamp {record.get('last_edited')}, not {true['last_edited']}")
         strangers = set(stored) - set(self.vendor.truth(stream, "id"))
         return found + [f"{stream} {identity!r}: the vendor never had it" for identity in sorted(strangers)]
@@ -236,9 +235,13 @@ class Stack:
         asked = (each for each in requests if each["number"] > after and each["stream"] == stream)
         return [each["id"] for each in asked if each["kind"] == "detail"]
 
-    def is_held(self, stream: str, identity: str) -> None:
-        """Waits until a held request for this record has arrived."""
-        self.vendor.get("held", stream=stream, id=identity, wait_ms=20_000)
+    def is_held(self, stream: str, identity: str | None = None) -> None:
+        """Waits until a held request for this record, or for the stream's list, has arrived."""
+        wanted = {"stream": stream, "wait_ms": 20_000} | ({"id": identity} if identity else {})
+        try:
+            self.vendor.get("held", **wanted)
+        except VendorRefused as refused:
+            pytest.fail(f"expected a request to be held: {refused}\n{self.state()}", pytrace=False)
 
     # ---- the queue ----------------------------------------------------------------------------------------------
 
@@ -306,7 +309,12 @@ class Stack:
             self.cloud.watch()
             return self.cloud.alarm(name) == wanted
 
-        self.until(is_so, f"alarm {name} in state {wanted}; it is {self.cloud.alarm(name)}", seconds)
+        self.until(is_so, f"alarm {name} in state {wanted}", seconds)
+
+
+def is_stamped(true: dict[str, Any]) -> bool:
+    """Whether a record of the truth shows its true stamp."""
+    return true["row"].get("last_edited") == true["last_edited"]
 
 
 def queue_event(*bodies: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Each function can do its own work and nothing else: its role, in the hands of a test, is refused the rest."""
+"""Each function can do its own work and nothing else: its role, in the hands of a test, is refused the rest.
+
+Limits on keys and attributes are not looked at here, since the emulator does not evaluate them; tests/template does.
+"""
 
 import json
 
@@ -52,13 +55,11 @@ def outcome(call, **arguments):
 REFUSED = ("AccessDeniedException", "AccessDenied")
 
 
-def test_the_fetcher_cannot_touch_a_checkpoint_or_another_source(stack, as_function):
+def test_the_fetcher_cannot_touch_a_checkpoint(stack, as_function):
     tables, dynamodb = stack.cloud.outputs(), as_function("fetcher", "dynamodb")
     ledger = {"TableName": tables["LedgerTable"]}
     own = {"partition": {"S": "quarantine#fieldmotion#customers"}, "item": {"S": "nobody"}}
-    other = {"partition": {"S": "quarantine#fieldly#clients"}, "item": {"S": "nobody"}}
     assert outcome(dynamodb.get_item, **ledger, Key=own) == "allowed"
-    assert outcome(dynamodb.get_item, **ledger, Key=other) in REFUSED
 
     checkpoints = {"TableName": tables["CheckpointsTable"]}
     key = {"stream_key": {"S": "fieldmotion#customers"}}
@@ -81,12 +82,10 @@ def test_the_poller_cannot_write_a_record_or_read_a_body(stack, as_function):
     assert outcome(dynamodb.put_item, TableName=records, Item=key) in REFUSED
     assert outcome(dynamodb.delete_item, TableName=records, Key=key) in REFUSED
 
-    def read(attributes):
-        asked = {records: {"Keys": [key], "ProjectionExpression": attributes}}
-        return outcome(dynamodb.batch_get_item, RequestItems=asked)
-
-    assert read("record_key, fetched_at_ms, deleted") == "allowed"
-    assert read("record_key, body") in REFUSED
+    versions = {records: {"Keys": [key], "ProjectionExpression": "record_key, fetched_at_ms, deleted"}}
+    assert outcome(dynamodb.batch_get_item, RequestItems=versions) == "allowed"
+    assert outcome(dynamodb.get_item, TableName=records, Key=key) in REFUSED
+    assert outcome(dynamodb.scan, TableName=records) in REFUSED
     assert stack.cloud.records("customers") == before
 
 

@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn the_templates_defaults_are_good() {
         let config = read(&GOOD).unwrap();
-        assert_eq!(config.overlap, Duration::from_secs(120));
+        assert_eq!(config.overlap, Duration::from_mins(2));
         assert_eq!(config.poison_policy, PoisonPolicy::Block);
-        assert_eq!(config.visibility_timeout, Duration::from_secs(720));
+        assert_eq!(config.visibility_timeout, Duration::from_mins(12));
     }
 
     #[test]

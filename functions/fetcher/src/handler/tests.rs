@@ -219,7 +219,9 @@ async fn a_bad_message_or_a_failing_table_harms_no_neighbour() {
     let messages = [message(0, &["a"]), message(1, &["b"]), message(2, &["c"])];
     let function = Function::new();
     function.stage.edit(["a", "b", "c"]);
-    messages.iter().for_each(|message| function.expect(message));
+    for message in &messages {
+        function.expect(message);
+    }
     function.stage.world.tables.faults().push(Operation::Chunk, Fault::Pass);
     function.stage.world.tables.faults().push(Operation::Chunk, Fault::Reject);
     let mut event = event_of(&messages.iter().map(text).collect::<Vec<_>>());
@@ -336,7 +338,9 @@ async fn a_panic_fails_its_message_alone() {
     let messages = [message(0, &["a"]), message(1, &["b"])];
     let function = Function::new();
     function.stage.edit(["a", "b"]);
-    messages.iter().for_each(|message| function.expect(message));
+    for message in &messages {
+        function.expect(message);
+    }
     let ports = Fragile { world: function.stage.world.clone(), panics: Cell::new(true) };
     let fetcher = Fetcher { ports, call_interval: Duration::from_millis(1) };
     let handler = Handler { fetcher, attention: Attention::new(function.kept.clone()) };

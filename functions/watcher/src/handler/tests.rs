@@ -70,8 +70,8 @@ impl Function {
             clock: stage.world.clock.clone(),
             published: Published::default(),
         };
-        let watched = vec![(stream.source, vec![stream.name])];
-        let watcher = Watcher { ports, watched, stale_after: Duration::from_mins(15) };
+        let streams = vec![(stream.source, vec![stream.name])];
+        let watcher = Watcher { ports, watched: streams, stale_after: Duration::from_mins(15) };
         Self { handler: Handler { watcher }, kept: Kept::default() }
     }
 
@@ -84,8 +84,8 @@ impl Function {
 
     /// The line of the stream.
     fn line(&self) -> Value {
-        let lines = self.kept.lines().into_iter().filter(|line| line.get("staleness_seconds").is_some());
-        lines.last().expect("every stream has a line")
+        let mut lines = self.kept.lines().into_iter().filter(|line| line.get("staleness_seconds").is_some());
+        lines.next_back().expect("every stream has a line")
     }
 
     fn figure(&self, name: MeasurementName) -> Option<f64> {
