@@ -84,6 +84,15 @@ class Stack:
 
         self.until(committed, f"the runs of {', '.join(streams)} committed", seconds)
 
+    def idle(self, *streams: str) -> None:
+        """Ticks the streams until a tick finds nothing to do: what was edited lately is looked at more than once."""
+
+        def is_idle() -> bool:
+            self.list_anew(*streams)
+            return not any(self.open_run(stream) for stream in streams)
+
+        self.until(is_idle, f"{', '.join(streams)} idle", 90)
+
     def state(self) -> str:
         """What is in the tables and queues, for a failure."""
         lines = ["what is there:"]
@@ -160,6 +169,18 @@ class Stack:
     def committed(self, stream: str) -> int:
         """Up to where a stream is committed, in milliseconds."""
         return int(self.checkpoint(stream)["committed"]["order"])
+
+    def commits_past(self, stream: str, before: int) -> None:
+        """Ticks the stream until it is committed past an earlier checkpoint.
+
+        An edit in the very second of its listing is committed by the next run: the vendor tells whole seconds.
+        """
+
+        def is_past() -> bool:
+            self.cloud.poll(stream)
+            return self.committed(stream) > before
+
+        self.until(is_past, f"{stream} committed past {before}")
 
     def scanned(self, stream: str) -> int:
         """Up to where a stream was listed, in milliseconds."""

@@ -9,13 +9,17 @@ def test_the_first_import_copies_every_stream_with_one_call_a_record(stack):
     for stream, asked in stack.imported_by.items():
         assert stack.differences(stream) == []
         truth = {} if stream in STAMPLESS else stack.truth(stream)
-        twice = {identity for identity, count in Counter(asked).items() if count > 1}
-        assert (set(asked), twice) == (set(truth), set()), f"details of {stream} asked for"
+        assert set(asked) == set(truth), f"details of {stream} asked for"
+        # The first commit stops just below the newest stamp, so that record may be looked at once more.
+        newest = max(truth, key=lambda identity: truth[identity]["last_edited_ms"], default=None)
+        twice = {identity: count for identity, count in Counter(asked).items() if count > 1}
+        assert twice.keys() <= {newest} and max(twice.values(), default=0) <= 2, f"details of {stream} asked for twice"
         assert stack.committed(stream) == stack.scanned(stream) > 0, stack.state()
 
 
 def test_a_tick_without_news_lists_and_does_nothing_else(stack):
     for stream in ("asset_types", "stock_containers"):
+        stack.idle(stream)
         mark = stack.now_asked()
         stack.list_anew(stream)
         assert stack.open_run(stream) is None, stack.state()
@@ -25,13 +29,14 @@ def test_a_tick_without_news_lists_and_does_nothing_else(stack):
 def test_an_edit_arrives_and_nothing_else_is_asked_for(stack):
     first, second = stack.ids("customers")[:2]
     job = stack.ids("jobs")[0]
+    stack.idle("customers", "jobs")
     stack.edit("customers", first, name="Zoë's \"new\" name / <b>🛠</b>", notes="a\nb\u2028c")
     stack.edit("customers", second, name="twice")
     stack.edit("customers", second, name="twice in a second")
     stack.edit("jobs", job, job_ref="edited")
     before, mark = stack.committed("customers"), stack.now_asked()
     stack.settle("customers", "jobs")
-    assert stack.committed("customers") > before
+    stack.commits_past("customers", before)
     assert "twice in a second" in stack.record("customers", second)["body"]
     assert set(stack.details("customers", mark)) == {first, second}
     assert set(stack.details("jobs", mark)) == {job}

@@ -36,11 +36,11 @@ def told(stack):
 def test_an_outage_rings_and_heals_by_itself(stack, told):
     stack.alarm_is("fieldmotion-stale", "OK", ticking=STREAMS)
     identities = stack.ids("customers")[30:36]
-    before = stack.committed("customers")
     # The vendor goes down while details are under way.
     stack.edit("customers", *identities, notes="edited before the outage")
     stack.vendor.post("hold", stream="customers", id=identities[0])
     stack.list_anew("customers")
+    before = stack.committed("customers")
     stack.is_held("customers", identities[0])
     stack.vendor.down()
     stack.vendor.post("release")
@@ -71,9 +71,9 @@ def test_a_rejected_credential_rings_and_a_rotated_secret_heals_it(stack):
     new_key = "fedcba9876543210fedcba9876543210"
     identities = stack.ids("customers")[40:43]
     stack.edit("customers", *identities, notes="edited before the key was changed")
-    before = stack.committed("customers")
     with stack.deliveries_paused():
         stack.list_anew("customers")
+        before = stack.committed("customers")
         stack.vendor.post("credentials", api_id=API_ID, api_key=new_key)
     try:
         stack.until(lambda: stack.breaker().get("open_until"), "the breaker to open at the first rejected call")

@@ -142,18 +142,18 @@ async fn idle_tick() -> Vec<Row> {
     vec![lists, details, written, month]
 }
 
-/// Edits records evenly over the day before now, as a vendor's users do; how many of them lie within the overlap, whose
-/// ids have to be looked at once more.
-fn edit_over_a_day(stage: &Stage, count: usize) -> usize {
-    const DAY_MS: usize = 24 * 3_600 * 1_000;
+/// Edits records evenly over the last `days`, as a vendor's users do; how many of them lie within the overlap, whose ids
+/// have to be looked at once more.
+fn edit_over(days: usize, stage: &Stage, count: usize) -> usize {
+    let span_ms = days * 24 * 3_600 * 1_000;
     let now = stage.now();
     let overlap_ms = millis_of(stage.settings.borrow().overlap);
     let mut overlapped = 0;
     stage.world.source.with(|vendor| {
         for (nth, text) in ids(count).iter().enumerate() {
-            let before_ms = i64::try_from(DAY_MS - DAY_MS * nth / count).unwrap_or(i64::MAX);
+            let before_ms = i64::try_from(span_ms - span_ms * nth / count).unwrap_or(i64::MAX);
             vendor.edit(&id(text), now.shifted(-before_ms), Duration::ZERO);
-            overlapped += usize::from(before_ms <= overlap_ms + i64::try_from(DAY_MS / count).unwrap_or(0) + 1_000);
+            overlapped += usize::from(before_ms <= overlap_ms + i64::try_from(span_ms / count).unwrap_or(0) + 1_000);
         }
     });
     overlapped
@@ -163,7 +163,7 @@ async fn changed_records() -> Result<Vec<Row>, Box<dyn Error>> {
     const CHANGED: usize = 5_000;
     let stage = settled(CHANGED).await;
     stage.wait(24 * 3_600);
-    let overlapped = edit_over_a_day(&stage, CHANGED);
+    let overlapped = edit_over(1, &stage, CHANGED);
     stage.world.tables.with(|tables| tables.chunks.clear());
     forget(&stage);
     let sent_before = stage.world.queue.queued_count();
@@ -223,8 +223,7 @@ fn cost_of_a_million(tables: &Calls, chunks: usize, messages: usize, records: us
 
 async fn killed_import() -> Row {
     let stage = Stage::new(ListShape::Whole);
-    stage.wait(48 * 3_600);
-    edit_over_a_day(&stage, 1_000);
+    edit_over(365, &stage, 1_000);
     stage.tick().await;
     // Half of the chunks are done when everything dies, one fetcher in the midst of its own.
     for delivery in stage.world.queue.receive(10) {
@@ -251,22 +250,10 @@ async fn killed_import() -> Row {
     // The poller finds out after three visibility timeouts what is missing.
     for _ in 0..20 {
         stage.wait(300);
-        let r = stage.tick().await;
-        println!(
-            "{:?} calls {} listed {} unchanged {} acc {} sent {} pending {}",
-            r.outcome,
-            r.calls_count,
-            r.listed_count,
-            r.unchanged_count,
-            r.accepted_count,
-            r.sent_count,
-            r.pending_count
-        );
-        if r.outcome == PollOutcome::Quiet {
+        if stage.tick().await.outcome == PollOutcome::Quiet {
             break;
         }
         stage.drain().await;
-        println!("{:?}", stage.world.source.faults().calls(Operation::Fetch));
     }
     let (_, vendor) = forget(&stage);
     let calls: usize = vendor.values().sum();

@@ -154,8 +154,8 @@ async fn under_advance_the_checkpoint_goes_on_and_the_quarantine_remembers() {
     let heals_at = stage.now().plus(Duration::from_hours(100));
     stage.world.source.with(|vendor| vendor.poison(&id("bad"), heals_at));
     stage.sync().await;
-    let state = stage.checkpoint();
-    assert_eq!((state.committed == state.scanned, stage.quarantined()), (true, vec!["bad".to_owned()]));
+    let checkpoint = stage.checkpoint();
+    assert_eq!((checkpoint.committed == checkpoint.scanned, stage.quarantined()), (true, vec!["bad".to_owned()]));
 }
 
 #[tokio::test]

@@ -51,14 +51,14 @@ async fn an_id_is_set_aside_for_crashing_only_after_three_crashes_alone() {
     let stage = Stage::patient(ListShape::Whole);
     stage.edit(["a", "killer"]);
     stage.tick().await;
-    let mut receive_count = 0;
     let poisoned = loop {
         let delivery = stage.world.queue.receive(1).pop().expect("the message comes back");
-        receive_count = delivery.receive_count;
+        let receive_count = delivery.receive_count;
         // The process dies at the killer: its call never comes back.
         if receive_count == 2 {
             stage.world.source.faults().push(Operation::Fetch, Fault::Pass);
         }
+        // One crash in company and three alone: now it is set aside.
         if receive_count == 5 {
             break stage.fetch(&delivery).await.expect("the fetch works").poisoned;
         }
@@ -71,7 +71,7 @@ async fn an_id_is_set_aside_for_crashing_only_after_three_crashes_alone() {
         stage.world.source.faults().clear();
         stage.wait(721);
     };
-    assert_eq!((poisoned.len(), receive_count), (1, 5), "one crash in company, three alone, then it is set aside");
+    assert_eq!(poisoned.len(), 1);
     assert_eq!(poisoned[0].0, id("killer"));
 }
 
@@ -143,8 +143,8 @@ async fn many_vanished_records_are_not_believed_and_really_vanished_ones_do_not_
         stage.sync().await;
         stage.wait(300);
     }
-    let state = stage.checkpoint();
-    assert_eq!((state.run, stage.differences().len()), (None, 0));
+    let checkpoint = stage.checkpoint();
+    assert_eq!((checkpoint.run, stage.differences().len()), (None, 0));
 }
 
 #[tokio::test]

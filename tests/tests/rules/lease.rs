@@ -30,9 +30,9 @@ async fn a_poller_that_froze_and_lost_its_lease_changes_nothing() {
         hold.reached().await;
         stage.wait(600);
         stage.sync().await;
-        let state = stage.checkpoint();
+        let checkpoint = stage.checkpoint();
         hold.release();
-        state
+        checkpoint
     };
     let (zombie, after) = tokio::join!(stage.tick(), meanwhile);
     assert_eq!(zombie.outcome, PollOutcome::Fenced);
@@ -54,8 +54,8 @@ async fn a_frozen_pollers_chunks_are_ignored() {
     };
     let (zombie, ()) = tokio::join!(stage.tick(), meanwhile);
     assert_eq!(zombie.outcome, PollOutcome::Fenced);
-    let state = stage.checkpoint();
-    assert_eq!((state.run, stage.differences().len()), (None, 0));
+    let checkpoint = stage.checkpoint();
+    assert_eq!((checkpoint.run, stage.differences().len()), (None, 0));
 }
 
 #[tokio::test]

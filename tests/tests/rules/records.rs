@@ -1,7 +1,6 @@
 //! Rule 2 (order of records) and rule 3 (a row is dated by the start of its page's call).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use tidemark_engine::checkpoint::Position;
 use tidemark_engine::chunk::{Chunk, ChunkKey};
