@@ -45,8 +45,8 @@ def deployed(directory, cleanup):
     for stream, count in SEEDED.items():
         vendor.post("seed", stream=stream, count=count)
     local.build()
-    # No schedule fires during the tests: they drive every tick themselves. Enabled they stay, because alarms tell nobody
-    # while they are disabled.
+    # No schedule fires during the tests: they drive every tick themselves. The schedules stay enabled, because
+    # alarms tell nobody while they are disabled.
     local.deploy(vendor.url, PollRate="rate(1 day)", OverlapSeconds=str(OVERLAP_SECONDS))
     return Stack(local, vendor)
 

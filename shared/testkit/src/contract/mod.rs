@@ -1,7 +1,7 @@
 //! The ports' docs as assertions: one suite a port, run alike on the memory ports and on the real adapters.
 //!
 //! A suite relies on nothing but the port. What it writes it writes under the stream it is given, which must be unused;
-//! [`source_state`] writes the item that all streams of a source share, so it needs a source that nobody else uses at the
+//! [`source_state()`] writes the item that all streams of a source share, so it needs a source that nobody else uses at the
 //! time. A suite panics with the sentence that does not hold.
 
 mod checkpoints;
