@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use futures_util::FutureExt;
 use lambda_runtime::{IntoFunctionResponse, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 
 use crate::environment::{BadConfig, Environment};
 use crate::failure::{ErrorKind, InvocationError, chain};
@@ -33,7 +35,11 @@ pub fn start<C>(
     match run(environment.finish(config), serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error_type = "StartFailed", "the function did not start: {}", chain(&*error));
+            // Past the filter: it may be what is wrong, and silence would hide why nothing runs.
+            let everything = log::subscriber(Targets::new().with_default(LevelFilter::ERROR), std::io::stdout);
+            tracing::subscriber::with_default(everything, || {
+                tracing::error!(error_type = "StartFailed", "the function did not start: {}", chain(&*error));
+            });
             ExitCode::FAILURE
         }
     }
