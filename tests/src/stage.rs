@@ -11,11 +11,12 @@ use tidemark_engine::poll::{PollError, PollOutcome, PollReport, PollSettings, Po
 use tidemark_engine::ports::Clock;
 use tidemark_engine::quarantine::PoisonPolicy;
 use tidemark_engine::record::{RecordId, RecordKey};
+use tidemark_engine::rule::{self, Rule};
 use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName};
 use tidemark_testkit::memory::{
-    Delivery, ManualClock, MemoryQueue, MemorySource, MemoryTables, Operation, SeededRandom, StoredRecord, Vendor,
-    VendorSettings, version_of,
+    Delivery, Flaw, ManualClock, MemoryQueue, MemorySource, MemoryTables, Operation, SeededRandom, StoredRecord,
+    Vendor, VendorSettings, version_of,
 };
 
 /// When every play begins.
@@ -102,6 +103,20 @@ impl FetcherPorts for World {
     }
 }
 
+/// The variable that names the rule to leave out, or the flaw of the tables, when a test is run to see it fail.
+pub const LEAVE_OUT: &str = "TIDEMARK_LEAVE_OUT";
+
+/// Leaves out the rule that the environment names; the tables' flaw, if it names one.
+#[expect(clippy::disallowed_methods, reason = "how a test that is run once more is told what to leave out")]
+fn leave_out_what_is_asked() -> Option<Flaw> {
+    let asked = std::env::var(LEAVE_OUT).ok()?;
+    let rule = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == asked);
+    rule::leave_out(rule);
+    let flaw = Flaw::ALL.into_iter().find(|flaw| format!("{flaw:?}") == asked);
+    assert!(rule.is_some() || flaw.is_some(), "there is nothing to leave out that is called {asked}");
+    flaw
+}
+
 /// A play: the world, the settings, and who acts next.
 pub struct Stage {
     /// The world.
@@ -130,6 +145,7 @@ impl Stage {
     }
 
     fn at(vendor: VendorSettings, clock: ManualClock) -> Self {
+        let flaw = leave_out_what_is_asked();
         let stream = vendor.stream.name.clone();
         let settings = PollSettings {
             overlap: Duration::from_mins(2),
@@ -146,6 +162,7 @@ impl Stage {
             random: SeededRandom::new(1),
             clock,
         };
+        world.tables.with(|tables| tables.flaw = flaw);
         Self { world, settings: RefCell::new(settings), owners: Cell::new(0) }
     }
 

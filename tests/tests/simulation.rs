@@ -1,7 +1,6 @@
 //! The deterministic simulation: nothing is lost, whatever crashes, freezes, repeats or comes late.
 //!
-//! `SEED=7 cargo nextest run -p tidemark-tests --run-ignored all --no-capture replays_one_seed` replays one seed in
-//! words; the binary `simulate` plays as many as asked.
+//! The binary `simulate` (`make simulate SEEDS=..`) plays as many seeds as asked, and replays one in words.
 
 use std::fmt::Write;
 
@@ -49,16 +48,6 @@ fn the_same_seed_gives_the_same_history() {
     }
 }
 
-#[test]
-#[ignore = "replays the seed in SEED, in words"]
-#[expect(clippy::disallowed_methods, reason = "the seed to replay is given by hand")]
-fn replays_one_seed() {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let outcome = replay(seed, 400);
-    println!("{outcome}");
-    assert!(outcome.violation.is_none());
-}
-
 /// A rule that is left out is noticed within the seeds that every run of the tests plays, by a seed that is good with it.
 #[test]
 fn every_mutant_is_killed() {
@@ -66,7 +55,7 @@ fn every_mutant_is_killed() {
         let mut killers = (0..SEEDS).filter_map(|seed| Some((seed, run_mutant(seed, mutant).violation?)));
         let (seed, violation) = killers
             .find(|(seed, _)| run(*seed).violation.is_none())
-            .unwrap_or_else(|| panic!("{mutant:?} survives {SEEDS} seeds"));
-        println!("{mutant:?}: killed by seed {seed}, {}", violation.invariant);
+            .unwrap_or_else(|| panic!("{mutant} survives {SEEDS} seeds"));
+        println!("{mutant}: killed by seed {seed}, {}", violation.invariant);
     }
 }

@@ -1,6 +1,5 @@
 //! Changes: what a list call tells, and how one page of it is asked for.
 
-use crate::checkpoint::Position;
 use crate::record::{Body, RecordId};
 use crate::stamp::{Stamp, UtcMillis};
 
@@ -120,12 +119,4 @@ pub enum Found {
 /// Whether a feed's locator announces a deletion.
 pub fn announces_deletion(id: &RecordId) -> bool {
     id.as_str().starts_with('-')
-}
-
-/// Where a feed starts to be read: a token, once there is one.
-pub fn token_of(position: &Position) -> Option<&str> {
-    match position {
-        Position::Token { text, .. } if !text.is_empty() => Some(text),
-        Position::Token { .. } | Position::At(_) => None,
-    }
 }

@@ -45,6 +45,14 @@ impl Position {
         }
     }
 
+    /// The token, when this is one and there is one yet.
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            Self::Token { text, .. } if !text.is_empty() => Some(text),
+            Self::Token { .. } | Self::At(_) => None,
+        }
+    }
+
     /// The later of two.
     #[must_use]
     pub fn max(self, other: Self) -> Self {

@@ -73,6 +73,38 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// A chunk that nobody has worked on and that is not sent yet; ids of rows are told from others by `has_rows`.
+    pub fn new(
+        key: ChunkKey,
+        horizon: UtcMillis,
+        listed_at: UtcMillis,
+        held_checkpoint: Position,
+        pending: BTreeSet<RecordId>,
+    ) -> Self {
+        Self {
+            key,
+            horizon,
+            listed_at,
+            held_checkpoint,
+            pending,
+            poisoned: BTreeMap::new(),
+            stamps: BTreeSet::new(),
+            has_rows: false,
+            sent_at: None,
+            send_count: 0,
+            parked: false,
+            withheld_count: 0,
+            trying: None,
+            receives: 0,
+        }
+    }
+
+    /// The same, sent for the first time, or about to be: its message becomes visible then.
+    #[must_use]
+    pub fn sent(self, sent_at: Option<UtcMillis>) -> Self {
+        Self { sent_at, send_count: u32::from(sent_at.is_some()), ..self }
+    }
+
     /// Whether every id is stored or quarantined.
     pub fn is_done(&self) -> bool {
         self.pending.is_empty()

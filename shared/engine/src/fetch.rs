@@ -23,6 +23,7 @@ use crate::message::Message;
 use crate::poll::Notice;
 use crate::ports::{Clock, Ledger, Random, Records, Source, Stored, Written};
 use crate::record::{RecordId, Tombstone};
+use crate::rule::Rule;
 use crate::source_health;
 use crate::stamp::{UtcMillis, millis_of};
 use resolve::{Resolved, Resolver};
@@ -256,7 +257,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         finish.stamp = newest_within(&stamps, self.chunk.horizon);
         finish.done = stored.into_iter().map(|(id, _)| id).collect();
         report.left_count = todo_count - finish.done.len().min(todo_count) - report.poisoned.len().min(todo_count);
-        finish.parked = report.left_count > 0 && !self.chunk.has_rows;
+        finish.parked = report.left_count > 0 && !self.chunk.has_rows && !Rule::Park.is_left_out();
         let ledger = self.fetcher.ports.ledger();
         ledger.finish(&self.chunk.key, &finish).await?;
         report.acknowledged = report.left_count == 0 || finish.parked;
@@ -273,7 +274,8 @@ impl<P: FetcherPorts> Work<'_, P> {
         finish: &mut Finish,
     ) -> Result<(), StoreFailure> {
         let count = vanished.len();
-        if count > VANISHED_MAX && count * 100 > todo_count * VANISHED_PERCENT_MAX {
+        let is_doubtful = count > VANISHED_MAX && count * 100 > todo_count * VANISHED_PERCENT_MAX;
+        if is_doubtful && !Rule::FalseDeletes.is_left_out() {
             finish.withheld_count = u32::try_from(count).unwrap_or(u32::MAX);
             report.notices.push(Notice::TombstonesWithheld { count: finish.withheld_count });
             return Ok(());
@@ -364,6 +366,9 @@ async fn caught(resolving: impl Future<Output = Resolved>) -> Resolved {
 /// The newest stamp at or before the horizon; the horizon itself when all are newer, so that a record which is edited
 /// every second cannot stall the checkpoint.
 fn newest_within(stamps: &[UtcMillis], horizon: UtcMillis) -> Option<UtcMillis> {
+    if Rule::Horizon.is_left_out() {
+        return stamps.iter().copied().max();
+    }
     let newest = stamps.iter().copied().filter(|stamp| *stamp <= horizon).max();
     newest.or((!stamps.is_empty()).then_some(horizon))
 }

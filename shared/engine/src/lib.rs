@@ -21,6 +21,10 @@ pub mod poll;
 pub mod ports;
 pub mod quarantine;
 pub mod record;
+#[cfg(feature = "mutants")]
+pub mod rule;
+#[cfg(not(feature = "mutants"))]
+mod rule;
 pub mod run;
 mod source_health;
 pub mod staleness;

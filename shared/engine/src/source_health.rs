@@ -4,6 +4,7 @@ use crate::breaker::{FAILURES_TO_OPEN, SourceState};
 use crate::failure::{Afterwards, BreakerEffect, FailureClass, SourceFailure, StoreFailure, disposition};
 use crate::poll::Notice;
 use crate::ports::Ledger;
+use crate::rule::Rule;
 use crate::stamp::UtcMillis;
 use crate::stream::StreamKey;
 
@@ -19,6 +20,9 @@ pub(crate) async fn note_failure<L: Ledger>(
     tries: u32,
     now: UtcMillis,
 ) -> Result<bool, StoreFailure> {
+    if Rule::Breaker.is_left_out() {
+        return Ok(false);
+    }
     let opens = match disposition(failure.class).breaker {
         BreakerEffect::None => false,
         BreakerEffect::Opens => true,
@@ -41,14 +45,10 @@ pub(crate) async fn note_failure<L: Ledger>(
 
 /// What a person has to be told about the failure, besides the breaker.
 pub(crate) fn notice_of(failure: &SourceFailure) -> Option<Notice> {
-    match failure.class {
-        FailureClass::Unauthorized => Some(Notice::CredentialRejected),
-        FailureClass::Forbidden => Some(Notice::StreamPaused),
-        FailureClass::Transient
-        | FailureClass::Throttled { .. }
-        | FailureClass::Record
-        | FailureClass::TokenRejected => None,
+    if pauses_stream(failure) {
+        return Some(Notice::StreamPaused);
     }
+    (failure.class == FailureClass::Unauthorized).then_some(Notice::CredentialRejected)
 }
 
 /// Whether the failure is about the stream alone.

@@ -90,22 +90,13 @@ impl Ledger for Bare {
     }
 
     async fn chunk(&self, key: &ChunkKey) -> Result<Option<Chunk>, StoreFailure> {
-        Ok(Some(Chunk {
-            key: key.clone(),
-            horizon: SystemClock.now(),
-            listed_at: SystemClock.now(),
-            held_checkpoint: Position::At(UtcMillis::default()),
-            pending: self.ids_of(key.seq),
-            poisoned: BTreeMap::new(),
-            stamps: BTreeSet::new(),
-            has_rows: false,
-            sent_at: None,
-            send_count: 1,
-            parked: false,
-            withheld_count: 0,
-            trying: None,
-            receives: 0,
-        }))
+        Ok(Some(Chunk::new(
+            key.clone(),
+            SystemClock.now(),
+            SystemClock.now(),
+            Position::At(UtcMillis::default()),
+            self.ids_of(key.seq),
+        )))
     }
 
     async fn mark_sent(&self, _: &ChunkKey, _: UtcMillis) -> Result<Written, StoreFailure> {

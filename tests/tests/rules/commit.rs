@@ -11,12 +11,19 @@ use tidemark_tests::stage::{START, Stage, id, ids};
 
 #[tokio::test]
 async fn a_checkpoint_does_not_move_when_ids_are_merely_enqueued() {
+    // GIVEN two chunks that are sent, of which one is stored
     let stage = Stage::new(ListShape::Whole);
-    stage.edit(["a", "b"]);
+    let all = ids(60);
+    stage.edit(all.iter().map(String::as_str));
     stage.tick().await;
     let before = stage.checkpoint().committed;
+    let [first, _] = &stage.world.queue.receive(2)[..] else { panic!("two messages") };
+    assert!(stage.fetch(first).await.unwrap().acknowledged);
+    // THEN nothing is committed
     assert_eq!(stage.tick().await.outcome, PollOutcome::Waiting);
     assert_eq!(stage.checkpoint().committed, before);
+    // until the other one is, too
+    stage.wait(800);
     stage.drain().await;
     stage.tick().await;
     assert!(stage.checkpoint().committed.order() > before.order());
@@ -27,10 +34,10 @@ async fn an_edit_between_list_and_fetch_does_not_drag_the_checkpoint_past_what_n
     // GIVEN a stream that was imported, and a list that told of a
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a", "b", "c"]);
-    stage.sync().await;
+    stage.settle().await;
     stage.wait(600);
     stage.edit(["a"]);
-    stage.tick().await;
+    assert_eq!(stage.tick().await.accepted_count, 1);
     // WHEN c is edited after the list, and a again long after, before a is fetched
     stage.wait(60);
     stage.edit(["c"]);
@@ -121,13 +128,15 @@ async fn a_poison_record_holds_the_checkpoint_while_fresh_records_flow() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a", "b"]);
     stage.settle().await;
-    // WHEN one record is broken
-    stage.edit(["bad"]);
+    let before = stage.checkpoint().committed;
+    // WHEN one record of two is broken
+    stage.edit(["bad", "fresh"]);
     let heals_at = stage.now().plus(Duration::from_hours(1));
     stage.world.source.with(|vendor| vendor.poison(&id("bad"), heals_at));
     stage.sync().await;
     let held = stage.checkpoint();
     assert_eq!(stage.quarantined(), ["bad"]);
+    assert_eq!(held.committed, before);
     // THEN what comes later is stored, the scan goes on, and the checkpoint waits
     stage.settle().await;
     stage.edit(["b"]);

@@ -61,10 +61,14 @@ async fn a_local_clock_ten_minutes_ahead_does_not_make_ids_settled() {
     let stage =
         Stage::with(VendorSettings { date: DateHeader::Skewed(-600_000), ..VendorSettings::new(ListShape::Whole) });
     stage.edit(["a"]);
-    stage.sync().await;
-    stage.wait(300);
+    for _ in 0..3 {
+        stage.tick().await;
+        stage.drain().await;
+        stage.wait(300);
+    }
     stage.details();
-    let report = stage.sync().await;
+    let report = stage.tick().await;
+    stage.drain().await;
     assert!(stage.details() > 0);
     assert!(report.notices.iter().any(|notice| matches!(notice, Notice::ClockDoubt { .. })));
 }
@@ -125,6 +129,31 @@ async fn a_listing_that_was_interrupted_goes_on_behind_the_last_accepted_id() {
     stage.drain().await;
     stage.tick().await;
     assert_eq!((stage.differences().len(), stage.details()), (0, 1_000));
+}
+
+#[tokio::test]
+async fn what_was_created_below_the_cursor_of_an_interrupted_listing_is_found_by_the_next_run() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["old"]);
+    stage.settle().await;
+    stage.wait(600);
+    let all = ids(1_000);
+    stage.edit(all.iter().map(String::as_str));
+    let tables = stage.world.tables.faults();
+    for fault in [Fault::Pass, Fault::Pass, Fault::Reject] {
+        tables.push(Operation::Store, fault);
+    }
+    stage.try_tick().await.unwrap_err();
+    // WHEN a record is created below the cursor, and one above it is edited long after
+    stage.wait(300);
+    stage.edit(["00000x"]);
+    stage.wait(600);
+    stage.edit(["00999"]);
+    stage.tick().await;
+    stage.drain().await;
+    // THEN the run commits no further than its first list reached
+    stage.settle().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]

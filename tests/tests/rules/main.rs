@@ -6,4 +6,5 @@ mod commit;
 mod fetching;
 mod lease;
 mod listing;
+mod missed;
 mod records;

@@ -42,20 +42,15 @@ async fn a_row_that_waited_does_not_overwrite_a_newer_fetch_of_the_same_stamp() 
     stage.world.tables.upsert(&newer).await.unwrap();
     let chunk_key = ChunkKey { stream: stream.clone(), run: "r".to_owned(), seq: 0, epoch: 1 };
     let chunk = Chunk {
-        key: chunk_key,
-        horizon: UtcMillis::new(1_000),
-        listed_at: UtcMillis::new(1_000),
-        held_checkpoint: Position::At(UtcMillis::new(0)),
-        pending: BTreeSet::from([id("a")]),
-        poisoned: BTreeMap::new(),
-        stamps: BTreeSet::new(),
         has_rows: true,
-        sent_at: Some(UtcMillis::new(1_000)),
-        send_count: 1,
-        parked: false,
-        withheld_count: 0,
-        trying: None,
-        receives: 0,
+        ..Chunk::new(
+            chunk_key,
+            UtcMillis::new(1_000),
+            UtcMillis::new(1_000),
+            Position::At(UtcMillis::new(0)),
+            BTreeSet::from([id("a")]),
+        )
+        .sent(Some(UtcMillis::new(1_000)))
     };
     stage.world.tables.put_chunks(&[chunk]).await.unwrap();
     let message = Message {

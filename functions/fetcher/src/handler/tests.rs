@@ -1,5 +1,5 @@
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lambda_runtime::Context;
 use serde_json::{Value, json};
@@ -49,20 +49,15 @@ impl Function {
     fn expect(&self, message: &Message) {
         let key = message.chunk_key();
         let chunk = Chunk {
-            key: key.clone(),
-            horizon: self.stage.now(),
-            held_checkpoint: Position::At(UtcMillis::new(0)),
-            pending: message.ids.iter().cloned().collect(),
-            poisoned: BTreeMap::new(),
-            stamps: BTreeSet::new(),
-            listed_at: message.listed_at,
             has_rows: !message.rows.is_empty(),
-            sent_at: Some(self.stage.now()),
-            send_count: 1,
-            parked: false,
-            withheld_count: 0,
-            trying: None,
-            receives: 0,
+            ..Chunk::new(
+                key.clone(),
+                self.stage.now(),
+                message.listed_at,
+                Position::At(UtcMillis::new(0)),
+                message.ids.iter().cloned().collect(),
+            )
+            .sent(Some(self.stage.now()))
         };
         self.stage.world.tables.with(|tables| tables.chunks.insert(key, chunk));
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tidemark_aws::dynamodb::LedgerTable;
 use tidemark_engine::checkpoint::Position;
@@ -32,22 +32,13 @@ fn id(text: &str) -> RecordId {
 }
 
 fn chunk(ids: &[&str]) -> Chunk {
-    Chunk {
-        key: ChunkKey { stream: stream("jobs"), run: "1-2".to_owned(), seq: 7, epoch: 1_800_000_000_001 },
-        horizon: UtcMillis::new(5),
-        listed_at: UtcMillis::new(5),
-        held_checkpoint: Position::At(UtcMillis::new(-5)),
-        pending: ids.iter().map(|text| id(text)).collect(),
-        poisoned: BTreeMap::new(),
-        stamps: BTreeSet::new(),
-        has_rows: false,
-        sent_at: None,
-        send_count: 0,
-        parked: false,
-        withheld_count: 0,
-        trying: None,
-        receives: 0,
-    }
+    Chunk::new(
+        ChunkKey { stream: stream("jobs"), run: "1-2".to_owned(), seq: 7, epoch: 1_800_000_000_001 },
+        UtcMillis::new(5),
+        UtcMillis::new(5),
+        Position::At(UtcMillis::new(-5)),
+        ids.iter().map(|text| id(text)).collect(),
+    )
 }
 
 #[tokio::test]

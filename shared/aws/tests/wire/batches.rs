@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,22 +20,13 @@ fn clock() -> ManualClock {
 
 fn chunk(seq: u32) -> Chunk {
     let stream = StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") };
-    Chunk {
-        key: ChunkKey { stream, run: "1-2".to_owned(), seq, epoch: 3 },
-        horizon: UtcMillis::new(5),
-        listed_at: UtcMillis::new(5),
-        held_checkpoint: Position::At(UtcMillis::new(-5)),
-        pending: BTreeSet::from([RecordId::parse("1").expect("it is an id")]),
-        poisoned: BTreeMap::new(),
-        stamps: BTreeSet::new(),
-        has_rows: false,
-        sent_at: None,
-        send_count: 0,
-        parked: false,
-        withheld_count: 0,
-        trying: None,
-        receives: 0,
-    }
+    Chunk::new(
+        ChunkKey { stream, run: "1-2".to_owned(), seq, epoch: 3 },
+        UtcMillis::new(5),
+        UtcMillis::new(5),
+        Position::At(UtcMillis::new(-5)),
+        BTreeSet::from([RecordId::parse("1").expect("it is an id")]),
+    )
 }
 
 /// The sort keys that a batch write was asked to put.

@@ -12,6 +12,7 @@ use crate::failure::{Afterwards, FailureClass, SourceFailure, StoreFailure, disp
 use crate::message::Message;
 use crate::ports::{Clock, Ledger, Records, Source, Stored};
 use crate::record::{DeletedBecause, Record, RecordId, RecordKey, Tombstone};
+use crate::rule::Rule;
 use crate::stamp::{Stamp, UtcMillis, millis_of};
 
 use super::FetcherPorts;
@@ -59,9 +60,8 @@ impl<P: FetcherPorts> Resolver<'_, P> {
         if let Some(row) = self.message.rows.get(id) {
             // Dated by the start of the page's call: the processing time would let an old row overwrite a newer fetch.
             let stamp = row.stamp.clone();
-            return self
-                .store(Record { key, body: row.body.clone(), stamp, fetched_at: listed_at, event: None }, None)
-                .await;
+            let fetched_at = if Rule::RowDate.is_left_out() { self.ports.clock().now() } else { listed_at };
+            return self.store(Record { key, body: row.body.clone(), stamp, fetched_at, event: None }, None).await;
         }
         if announces_deletion(id) {
             let event = self.message.events.get(id).cloned();

@@ -1,6 +1,6 @@
 //! Turning listed changes into chunks of the ledger, and having them accepted into the run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 
 use crate::change::Change;
@@ -106,22 +106,9 @@ impl Draft {
     }
 
     fn chunk(&self, key: ChunkKey, run: &Run, listed_at: UtcMillis, sent_at: Option<UtcMillis>) -> Chunk {
-        Chunk {
-            key,
-            horizon: run.horizon,
-            listed_at,
-            held_checkpoint: run.held_checkpoint.clone(),
-            pending: self.ids.iter().cloned().collect(),
-            poisoned: BTreeMap::new(),
-            stamps: BTreeSet::new(),
-            has_rows: self.has_rows(),
-            sent_at,
-            send_count: u32::from(sent_at.is_some()),
-            parked: false,
-            withheld_count: 0,
-            trying: None,
-            receives: 0,
-        }
+        let pending = self.ids.iter().cloned().collect();
+        let chunk = Chunk::new(key, run.horizon, listed_at, run.held_checkpoint.clone(), pending);
+        Chunk { has_rows: self.has_rows(), ..chunk.sent(sent_at) }
     }
 
     fn message(self, key: ChunkKey, listed_at: UtcMillis) -> Message {

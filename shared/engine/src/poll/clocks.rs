@@ -6,7 +6,7 @@ use crate::poll::Notice;
 use crate::stamp::{UtcMillis, millis_of};
 
 /// How far the vendor's and the local clock may be apart before neither is believed alone.
-const OFFSET_MAX: Duration = Duration::from_mins(5);
+pub(super) const OFFSET_MAX: Duration = Duration::from_mins(5);
 /// What is taken off the local clock where the vendor's is not known.
 const LOCAL_MARGIN: Duration = Duration::from_secs(10);
 /// How far the newest stamp of news may lie below the previous horizon before the time zone is doubted.

@@ -1,8 +1,11 @@
 //! Committing a finished run: the only way in which a checkpoint moves.
 
+use std::time::Duration;
+
 use crate::checkpoint::{Checkpoint, Guard, Position, SeenToken, TOKENS_KEPT};
 use crate::ports::Ledger;
 use crate::quarantine::{PoisonPolicy, Quarantined};
+use crate::rule::Rule;
 use crate::run::{Run, STAMPLESS_MARGIN};
 use crate::stamp::UtcMillis;
 use crate::stream::ListShape;
@@ -38,14 +41,15 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// How far the run got: the newest stamp stored, clipped to the horizon; a feed's token; or, where records bear no
-    /// stamps, the horizon less a margin.
+    /// stamps, the horizon less a margin and less what the source's other streams showed of a wrong zone.
     fn reached(&self, run: &Run) -> (Position, Option<Notice>) {
         let newest = run.newest.clone();
         if self.traits.shape == ListShape::Feed {
             return (newest.unwrap_or_else(|| self.checkpoint.scanned.clone()), None);
         }
         if !self.traits.stamped {
-            return (Position::At(run.horizon.minus(STAMPLESS_MARGIN)), None);
+            let margin = if Rule::StamplessMargin.is_left_out() { Duration::ZERO } else { STAMPLESS_MARGIN };
+            return (Position::At(run.horizon.minus(margin).shifted(-self.stamps_behind_ms())), None);
         }
         let Some(newest) = newest.and_then(|position| position.at()) else {
             return (self.checkpoint.scanned.clone(), None);
@@ -57,6 +61,12 @@ impl<P: PollerPorts> Tick<'_, P> {
             known: run.known.max(self.checkpoint.scanned.at()).unwrap_or_default(),
             now: run.horizon.plus(self.now().since(run.listed_at)),
         });
+        if Rule::Horizon.is_left_out() {
+            return (Position::At(newest), None);
+        }
+        if Rule::ZoneGuard.is_left_out() {
+            return (Position::At(newest.min(run.horizon)), None);
+        }
         (Position::At(newest.min(run.horizon).min(bound)), doubt)
     }
 

@@ -1,10 +1,13 @@
 //! Sending chunks: never more of them than the vendor's rate can finish within a visibility timeout.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::chunk::Chunk;
 use crate::message::{MESSAGE_VERSION, Message};
 use crate::ports::{ChangeQueue, Checkpoints, Ledger, Outgoing};
+use crate::record::{Body, RecordId};
+use crate::rule::Rule;
 use crate::run::Run;
 use crate::stamp::millis_of;
 use crate::stream::StreamKey;
@@ -14,6 +17,9 @@ use super::{PollSettings, PollerPorts};
 
 /// The longest a message can be kept invisible when it is sent (SQS).
 const DELAY_MAX: Duration = Duration::from_mins(15);
+
+/// The window where its rule is left out: as if every vendor were fast.
+const WINDOW_UNRULED: i64 = 256;
 
 /// How many chunks may be out, and with how many runs the source's rate is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +33,21 @@ pub(super) struct Window {
 fn window_of(settings: &PollSettings, run_count: u32) -> Window {
     let chunk_millis = millis_of(settings.call_interval.saturating_mul(settings.chunk_ids)).max(1);
     let whole = millis_of(settings.visibility_timeout) / chunk_millis;
-    let share = whole / i64::from(run_count.max(1));
+    let share = if Rule::Window.is_left_out() { WINDOW_UNRULED } else { whole / i64::from(run_count.max(1)) };
     Window { chunk_count: u32::try_from(share.max(1)).unwrap_or(u32::MAX), run_count: run_count.max(1) }
 }
 
 impl<P: PollerPorts> Tick<'_, P> {
     /// The window of this tick. The source's other streams are looked at only when it matters how many are open.
-    pub(super) async fn window(&self, wanted: u32) -> Result<Window, Halt> {
+    pub(super) async fn window(&mut self, wanted: u32) -> Result<Window, Halt> {
         let settings = &self.poller.settings;
         let of = |run_count| window_of(settings, run_count);
         let all = u32::try_from(settings.streams.len()).unwrap_or(u32::MAX);
         if wanted <= of(all).chunk_count {
             return Ok(Window { run_count: 1, ..of(all) });
+        }
+        if let Some(run_count) = self.open_runs {
+            return Ok(of(run_count));
         }
         let mut run_count = 1;
         for name in settings.streams.iter().filter(|name| **name != self.traits.name) {
@@ -46,6 +55,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             let other = self.poller.ports.checkpoints().load(&key).await?;
             run_count += u32::from(other.is_some_and(|checkpoint| checkpoint.run.is_some()));
         }
+        self.open_runs = Some(run_count);
         Ok(of(run_count))
     }
 
@@ -80,16 +90,9 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(());
         }
         let stored = self.poller.ports.ledger().chunks(&self.checkpoint.stream, &run.run_id, run.sent, end).await?;
-        let chunks: Vec<&Chunk> = stored.iter().filter(|chunk| is_accepted(&run, chunk)).collect();
-        let outgoing: Vec<Outgoing> = chunks
-            .iter()
-            .map(|chunk| Outgoing { message: again(chunk), delay: self.delay_of(chunk.key.seq, &run, window) })
-            .collect();
-        let sent = self.send(&outgoing).await?;
-        for (chunk, outgoing) in chunks.iter().zip(&outgoing).take(sent) {
-            let sent_at = self.now().plus(outgoing.delay);
-            self.poller.ports.ledger().mark_sent(&chunk.key, sent_at).await?;
-        }
+        let chunks = stored.iter().filter(|chunk| is_accepted(&run, chunk));
+        let due = chunks.map(|chunk| (chunk, self.delay_of(chunk.key.seq, &run, window))).collect();
+        let sent = self.send_chunks(due).await?;
         self.note_sent(sent);
         Ok(())
     }
@@ -103,16 +106,24 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// Sends chunks once more: those parked, and those whose message seems lost.
     pub(super) async fn send_again(&mut self, chunks: &[&Chunk]) -> Result<(), Halt> {
         let window = self.window(u32::try_from(chunks.len()).unwrap_or(u32::MAX)).await?;
-        let mut outgoing = Vec::new();
-        for (ahead, chunk) in (0..).zip(chunks) {
-            outgoing.push(Outgoing { message: again(chunk), delay: self.delay_behind(ahead, window) });
+        let delayed = (0..).zip(chunks).map(|(ahead, chunk)| (*chunk, self.delay_behind(ahead, window)));
+        self.send_chunks(delayed.collect()).await.map(drop)
+    }
+
+    /// Sends chunks as the ledger knows them, each after its delay; returns how many from the front were accepted.
+    async fn send_chunks(&mut self, chunks: Vec<(&Chunk, Duration)>) -> Result<usize, Halt> {
+        let mut events = self.events_of(&chunks).await?;
+        let mut outgoing = Vec::with_capacity(chunks.len());
+        for (chunk, delay) in &chunks {
+            let told = chunk.pending.iter().filter_map(|id| events.remove_entry(id)).collect();
+            outgoing.push(Outgoing { message: again(chunk, told), delay: *delay });
         }
         let sent = self.send(&outgoing).await?;
-        for (chunk, outgoing) in chunks.iter().zip(&outgoing).take(sent) {
-            let sent_at = self.now().plus(outgoing.delay);
+        for (chunk, delay) in chunks.iter().take(sent) {
+            let sent_at = self.now().plus(*delay);
             self.poller.ports.ledger().mark_sent(&chunk.key, sent_at).await?;
         }
-        Ok(())
+        Ok(sent)
     }
 
     /// Sends messages and returns how many from the front were accepted.
@@ -131,9 +142,9 @@ pub(super) fn is_accepted(run: &Run, chunk: &Chunk) -> bool {
     chunk.key.seq < run.accepted && run.epoch_of(chunk.key.seq) == Some(chunk.key.epoch)
 }
 
-/// The message of a chunk as the ledger knows it: without rows and events, with what is still pending. It bears the time
-/// of the list call, on the local clock, as the first one did: an announced deletion is compared with fetches by it.
-pub(super) fn again(chunk: &Chunk) -> Message {
+/// The message of a chunk as the ledger knows it: without rows, with what is still pending. It bears the time of the list
+/// call, on the local clock, as the first one did: an announced deletion is compared with fetches by it.
+pub(super) fn again(chunk: &Chunk, events: BTreeMap<RecordId, Body>) -> Message {
     Message {
         version: MESSAGE_VERSION,
         source: chunk.key.stream.source,
@@ -143,8 +154,8 @@ pub(super) fn again(chunk: &Chunk) -> Message {
         epoch: chunk.key.epoch,
         ids: chunk.pending.iter().cloned().collect(),
         listed_at: chunk.listed_at,
-        rows: std::collections::BTreeMap::new(),
-        events: std::collections::BTreeMap::new(),
+        rows: BTreeMap::new(),
+        events,
     }
 }
 

@@ -5,11 +5,14 @@
 //! Without a token, or when it is rejected, a new token is taken first, then everything is listed once, then the token
 //! is committed: what changes meanwhile comes through the feed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use crate::change::{Change, ListRequest, token_of};
+use crate::change::{Change, ListRequest};
 use crate::checkpoint::{Checkpoint, Guard, Position};
+use crate::chunk::Chunk;
 use crate::failure::{Afterwards, disposition};
+use crate::record::{Body, RecordId};
 use crate::run::{ORDERED_PAGES_MAX, SEGMENTS_MAX};
 
 use super::clocks::Reading;
@@ -29,10 +32,11 @@ impl<P: PollerPorts> Tick<'_, P> {
             let next = Checkpoint { run: None, ..self.checkpoint.clone() };
             self.store(guard, next).await?;
         }
-        let Some(token) = self.token_to_start_from() else {
+        let start = self.position_to_start_from();
+        let Some(token) = start.token() else {
             return self.begin_snapshot().await;
         };
-        match self.follow(&token).await {
+        match self.follow(&start, token).await {
             Err(Halt::Source { failure, .. }) if disposition(failure.class).afterwards == Afterwards::Resync => {
                 self.report.notices.push(Notice::Resync);
                 self.begin_snapshot().await
@@ -42,18 +46,17 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// The newest token that was seen an overlap ago; else the oldest there is.
-    fn token_to_start_from(&self) -> Option<String> {
+    fn position_to_start_from(&self) -> Position {
         let settled = self.now().minus(self.poller.settings.overlap);
         let tokens = &self.checkpoint.tokens;
         let seen = tokens.iter().rev().find(|token| token.seen_at <= settled).or_else(|| tokens.first());
-        let position = seen.map_or(&self.checkpoint.scanned, |token| &token.position);
-        token_of(position).map(str::to_owned)
+        seen.map_or(&self.checkpoint.scanned, |token| &token.position).clone()
     }
 
-    /// Reads events from `token` on.
-    async fn follow(&mut self, start: &str) -> Result<PollOutcome, Halt> {
-        let scanned = token_of(&self.checkpoint.scanned).map(str::to_owned);
-        let mut token = start.to_owned();
+    /// Reads events from a position on.
+    async fn follow(&mut self, start: &Position, token: &str) -> Result<PollOutcome, Halt> {
+        let scanned = self.checkpoint.scanned.token().map(str::to_owned);
+        let mut token = token.to_owned();
         let mut newest: HashMap<String, Told> = HashMap::new();
         let mut readings: Option<(Reading, Reading)> = None;
         let mut is_past = false;
@@ -75,10 +78,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             is_at_end = page.changes.is_empty() || page.next.as_ref().is_none_or(|next| *next == token);
             for change in page.changes {
                 order += 1;
-                newest.insert(
-                    change.id.as_str().trim_start_matches('-').to_owned(),
-                    Told { order, is_news: true, change },
-                );
+                newest.insert(record_in(&change.id).to_owned(), Told { order, is_news: true, change });
             }
             token = page.next.unwrap_or(token);
             self.renew().await?;
@@ -94,7 +94,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         if changes.is_empty() {
             return self.rest_at(reached, &first).await;
         }
-        self.start(self.checkpoint.scanned.clone(), &first).await?;
+        self.start(start.clone(), &first).await?;
         // Dated by the last call: a deletion dated earlier could lose against a fetch that had not seen it.
         self.accept(changes, last.called_at).await?;
         if let Some(run) = &mut self.checkpoint.run {
@@ -107,7 +107,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// A token as a position: the one we stand at, or one behind it.
     fn position_of(&self, token: String) -> Position {
         let scanned = &self.checkpoint.scanned;
-        if token_of(scanned) == Some(&token) {
+        if scanned.token() == Some(&token) {
             return scanned.clone();
         }
         Position::Token { text: token, sequence: scanned.order().saturating_add(1) }
@@ -131,12 +131,17 @@ impl<P: PollerPorts> Tick<'_, P> {
         let (page, reading) = self.call(ListRequest::NewestToken).await?;
         let token = page.next.unwrap_or_default();
         let reached = Position::Token { text: token, sequence: self.checkpoint.scanned.order().saturating_add(1) };
-        self.start_with(self.checkpoint.scanned.clone(), &reading, Some(reached)).await?;
+        // From no token at all: there are no events to this run.
+        let from = Position::Token { text: String::new(), sequence: self.checkpoint.scanned.order() };
+        self.start_with(from, &reading, Some(reached)).await?;
         self.go_on_with_snapshot(None).await
     }
 
-    /// Lists everything, page by page; each page is accepted before the next is asked for.
+    /// Lists everything, page by page; each page is accepted before the next is asked for. A list that moves is told
+    /// more than once by its source: what was told before is left out.
     async fn go_on_with_snapshot(&mut self, mut cursor: Option<String>) -> Result<PollOutcome, Halt> {
+        let is_resumed = cursor.is_some();
+        let mut told: HashSet<RecordId> = HashSet::new();
         loop {
             if self.now() >= self.stop_at {
                 self.dispatch().await?;
@@ -146,7 +151,12 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             self.reserve(1).await?;
             let (page, reading) = self.call(ListRequest::Snapshot { cursor: cursor.as_deref() }).await?;
-            self.accept(page.changes, reading.called_at).await?;
+            let mut changes = page.changes;
+            changes.retain(|change| told.insert(change.id.clone()));
+            if is_resumed {
+                changes = self.without_fetched_by_this_run(changes).await?;
+            }
+            self.accept(changes, reading.called_at).await?;
             cursor = page.next;
             if let Some(run) = &mut self.checkpoint.run {
                 run.cursor.clone_from(&cursor);
@@ -159,6 +169,44 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.dispatch().await?;
         self.seal().await
     }
+}
+
+impl<P: PollerPorts> Tick<'_, P> {
+    /// The newest events of the ids that these chunks still hold, read from the feed once more: the ledger does not keep
+    /// them, and they travelled with the first message alone. None where the run read no events, and what was found so
+    /// far where the vendor has forgotten the token meanwhile: then the records keep the events they have.
+    pub(super) async fn events_of(&mut self, chunks: &[(&Chunk, Duration)]) -> Result<HashMap<RecordId, Body>, Halt> {
+        let mut events = HashMap::new();
+        let wanted: HashSet<&RecordId> = chunks.iter().flat_map(|(chunk, _)| &chunk.pending).collect();
+        let Some(run) = self.checkpoint.run.clone().filter(|run| run.cursor.is_none() && !wanted.is_empty()) else {
+            return Ok(events);
+        };
+        let end = run.newest.as_ref().and_then(Position::token);
+        let mut token = run.from.token().map(str::to_owned);
+        while let Some(from) = token.take().filter(|token| end != Some(token)) {
+            self.reserve(1).await?;
+            let page = match self.call(ListRequest::Events { token: &from }).await {
+                Ok((page, _)) => page,
+                Err(Halt::Source { failure, .. }) if disposition(failure.class).afterwards == Afterwards::Resync => {
+                    break;
+                }
+                Err(halt) => return Err(halt),
+            };
+            token = page.next.filter(|next| *next != from && !page.changes.is_empty());
+            for change in page.changes {
+                if let Some(event) = change.event().filter(|_| wanted.contains(&change.id)) {
+                    events.insert(change.id.clone(), event.clone());
+                }
+            }
+            self.renew().await?;
+        }
+        Ok(events)
+    }
+}
+
+/// The record that a locator names, whatever it announces.
+fn record_in(locator: &RecordId) -> &str {
+    locator.as_str().trim_start_matches('-')
 }
 
 /// The newest event of a record, and whether no earlier run has read it.

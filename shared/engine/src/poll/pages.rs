@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use crate::change::{Change, ListRequest};
 use crate::checkpoint::Position;
 use crate::record::{Fingerprint, RecordId};
+use crate::rule::Rule;
 use crate::run::{PASSES_MAX, SEGMENTS_MAX};
 use crate::stamp::UtcMillis;
 
@@ -105,7 +106,8 @@ impl<P: PollerPorts> Tick<'_, P> {
             if !is_over && !is_single {
                 continue;
             }
-            if is_single || (cursor.pass > 0 && !cursor.added) {
+            let is_stable = cursor.pass > 0 && !cursor.added;
+            if is_single || is_stable || Rule::Passes.is_left_out() {
                 return self.end_pages(&first).await;
             }
             cursor = cursor.next_pass();

@@ -27,8 +27,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         let chunks: Vec<Chunk> = (0..).zip(&due).map(|(seq, entry)| self.retry_chunk(seq, entry, now)).collect();
         let ledger = self.poller.ports.ledger();
         ledger.put_chunks(&chunks).await?;
-        let outgoing: Vec<Outgoing> =
-            chunks.iter().map(|chunk| Outgoing { message: again(chunk), delay: Duration::ZERO }).collect();
+        let outgoing: Vec<Outgoing> = chunks
+            .iter()
+            .map(|chunk| Outgoing { message: again(chunk, BTreeMap::new()), delay: Duration::ZERO })
+            .collect();
         let sent = self.send(&outgoing).await?;
         for entry in due.iter().take(sent) {
             let attempts = entry.attempts.saturating_add(1);
@@ -38,26 +40,12 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     fn retry_chunk(&self, seq: u32, entry: &Quarantined, now: UtcMillis) -> Chunk {
-        Chunk {
-            key: ChunkKey {
-                stream: self.checkpoint.stream.clone(),
-                run: RETRY_RUN.to_owned(),
-                seq,
-                epoch: self.checkpoint.epoch,
-            },
-            horizon: now,
-            listed_at: now,
-            held_checkpoint: entry.held_checkpoint.clone(),
-            pending: BTreeSet::from([entry.id.clone()]),
-            poisoned: BTreeMap::new(),
-            stamps: BTreeSet::new(),
-            has_rows: false,
-            sent_at: Some(now),
-            send_count: 1,
-            parked: false,
-            withheld_count: 0,
-            trying: None,
-            receives: 0,
-        }
+        let key = ChunkKey {
+            stream: self.checkpoint.stream.clone(),
+            run: RETRY_RUN.to_owned(),
+            seq,
+            epoch: self.checkpoint.epoch,
+        };
+        Chunk::new(key, now, now, entry.held_checkpoint.clone(), BTreeSet::from([entry.id.clone()])).sent(Some(now))
     }
 }

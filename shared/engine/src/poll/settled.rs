@@ -6,10 +6,11 @@ use crate::breaker::GAP_MAX;
 use crate::change::Change;
 use crate::ports::{Source, StoredVersions};
 use crate::record::{RecordId, RecordKey, StoredVersion};
+use crate::rule::Rule;
 use crate::stamp::{UtcMillis, millis_of};
 
 use super::PollerPorts;
-use super::clocks::Reading;
+use super::clocks::{OFFSET_MAX, Reading};
 use super::tick::{Halt, Tick};
 
 impl<P: PollerPorts> Tick<'_, P> {
@@ -36,8 +37,10 @@ impl<P: PollerPorts> Tick<'_, P> {
             .map(|entry| &entry.id)
             .collect();
         let settled_at = self.settled_at(reading);
-        let is_settled =
-            |version: &StoredVersion| !version.deleted && settled_at.is_some_and(|at| version.fetched_at >= at);
+        let is_settled = |version: &StoredVersion| {
+            let is_late = settled_at.is_some_and(|at| version.fetched_at >= at);
+            !version.deleted && is_late && !Rule::Settled.is_left_out()
+        };
         let is_in_settled_zone =
             |change: &Change| !news.contains(&change.id) && versions.get(&change.id).is_some_and(is_settled);
         let leave: HashSet<RecordId> = changes
@@ -52,13 +55,35 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// When the overlap zone had settled, on the local clock; none when the clocks cannot be compared. Stamps may run
     /// behind the vendor's clock by what was observed, or, where nothing was, by as much as zones can differ.
     fn settled_at(&self, reading: &Reading) -> Option<UtcMillis> {
-        let behind_ms = match self.state.stamp_gap {
-            _ if !self.traits.stamped => 0,
-            Some(gap) => gap.millis.min(0).saturating_neg(),
-            None => millis_of(GAP_MAX),
-        };
-        let on_vendors_clock = self.news_from().plus(self.poller.settings.overlap).shifted(behind_ms);
+        let settled = self.news_from().plus(self.poller.settings.overlap);
+        let on_vendors_clock = settled.shifted(self.stamps_behind_ms());
+        if Rule::ClockOffset.is_left_out() {
+            return Some(on_vendors_clock);
+        }
         Some(on_vendors_clock.shifted(reading.offset?.saturating_neg()))
+    }
+
+    /// How far, in milliseconds, stamps and lower bounds may be read behind the vendor's clock: by what was observed of
+    /// any stream of the source, or by as much as zones can differ. A stream without stamps has nothing of its own to
+    /// notice a wrong zone by; where the others have not shown one, none is assumed.
+    pub(super) fn stamps_behind_ms(&self) -> i64 {
+        match self.state.stamp_gap {
+            Some(gap) => gap.millis.min(0).saturating_neg(),
+            None if self.traits.stamped => millis_of(GAP_MAX),
+            None => 0,
+        }
+    }
+
+    /// Leaves out what was fetched well after the run began: an interrupted snapshot tells some of it again.
+    pub(super) async fn without_fetched_by_this_run(&mut self, changes: Vec<Change>) -> Result<Vec<Change>, Halt> {
+        let Some(begun_at) = self.checkpoint.run.as_ref().map(|run| run.listed_at.plus(OFFSET_MAX)) else {
+            return Ok(changes);
+        };
+        let versions = self.versions_of(&changes.iter().collect::<Vec<_>>()).await?;
+        let is_fetched = |change: &Change| {
+            versions.get(&change.id).is_some_and(|version| !version.deleted && version.fetched_at >= begun_at)
+        };
+        Ok(changes.into_iter().filter(|change| !is_fetched(change)).collect())
     }
 
     /// Leaves out rows whose stored version has the same stamp *and* the same body. The stamp alone is not enough:
@@ -71,7 +96,8 @@ impl<P: PollerPorts> Tick<'_, P> {
                 return false;
             };
             let stamp: Option<UtcMillis> = change.stamp().map(|stamp| stamp.at);
-            !version.deleted && version.last_edited_at == stamp && version.fingerprint == Some(row.fingerprint())
+            let is_same_body = version.fingerprint == Some(row.fingerprint()) || Rule::SameBody.is_left_out();
+            !version.deleted && version.last_edited_at == stamp && is_same_body
         };
         let before = changes.len();
         let kept: Vec<Change> = changes.into_iter().filter(|change| !is_stored(change)).collect();

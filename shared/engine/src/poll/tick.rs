@@ -5,6 +5,7 @@ use crate::checkpoint::{Checkpoint, Guard, LEASE, LEASE_RENEWAL, Transition};
 use crate::failure::{SourceFailure, StoreFailure};
 use crate::ports::{Checkpoints, Clock, Ledger, Outgoing, Written};
 use crate::quarantine::{QUARANTINE_MAX, Quarantined};
+use crate::rule::Rule;
 use crate::source_health;
 use crate::stamp::UtcMillis;
 use crate::stream::{ListShape, StreamTraits};
@@ -44,6 +45,8 @@ pub(super) struct Tick<'a, P: PollerPorts> {
     pub(super) unsent: Vec<Outgoing>,
     /// Chunks that were sent earlier and are not finished.
     pub(super) outstanding: u32,
+    /// How many runs of the source are open, once this tick has looked.
+    pub(super) open_runs: Option<u32>,
     /// The newest stamp that is stored of a record in this tick's list.
     pub(super) known: Option<UtcMillis>,
     renewed_at: UtcMillis,
@@ -67,6 +70,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             stop_at: started_at.plus(LISTING_MAX),
             unsent: Vec::new(),
             outstanding: 0,
+            open_runs: None,
             known: None,
             renewed_at: started_at,
         }
@@ -169,7 +173,10 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         self.report.notices.push(notice);
         let Some(run) = &self.checkpoint.run else { return Ok(()) };
         let guard = Guard::Abort { run_id: run.run_id.clone() };
-        let next = Checkpoint { run: None, ..self.checkpoint.clone() };
+        let mut next = Checkpoint { run: None, ..self.checkpoint.clone() };
+        if Rule::AbortIsNoProgress.is_left_out() {
+            next.last_progress_at = Some(self.now());
+        }
         self.store_last(guard, next).await
     }
 

@@ -8,6 +8,7 @@ use crate::chunk::{Chunk, Finish};
 use crate::ports::{Ledger, Written};
 use crate::quarantine::{Quarantined, retry_after};
 use crate::record::RecordId;
+use crate::rule::Rule;
 use crate::run::Run;
 use crate::stamp::UtcMillis;
 
@@ -41,7 +42,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         self.quarantine_poisoned(&chunks).await?;
         self.advance_frontier(&chunks);
-        if run.sealed && self.checkpoint.run.as_ref().is_some_and(|run| run.frontier == run.accepted) {
+        let is_finished = |run: &Run| {
+            run.frontier == run.accepted || (Rule::CommitWhenStored.is_left_out() && run.sent == run.accepted)
+        };
+        if run.sealed && self.checkpoint.run.as_ref().is_some_and(is_finished) {
             self.commit().await?;
             return Ok(Walked::Committed);
         }
@@ -153,6 +157,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     fn is_overdue(&self, chunk: &Chunk) -> bool {
         let patience: Duration = self.poller.settings.visibility_timeout.saturating_mul(3);
         let visible_at: Option<UtcMillis> = chunk.sent_at;
-        !chunk.is_done() && visible_at.is_none_or(|at| at.plus(patience) < self.now())
+        let is_late = visible_at.is_none_or(|at| at.plus(patience) < self.now());
+        !chunk.is_done() && is_late && !Rule::Resend.is_left_out()
     }
 }

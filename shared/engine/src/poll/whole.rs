@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use crate::change::{Change, ListRequest};
 use crate::checkpoint::Position;
 use crate::record::RecordId;
+use crate::rule::Rule;
 use crate::run::SEGMENTS_MAX;
 
 use super::tick::{Halt, Tick};
@@ -31,10 +32,13 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.reserve(1).await?;
         let (page, reading) = self.call(ListRequest::Changed { from }).await?;
         if let Some(run) = &mut self.checkpoint.run {
-            run.horizon = run.horizon.min(reading.horizon);
+            run.horizon =
+                if Rule::FirstHorizon.is_left_out() { reading.horizon } else { run.horizon.min(reading.horizon) };
         }
         let mut changes = in_id_order(page.changes);
-        changes.retain(|change| cursor.is_none_or(|last| change.id.as_str() > last));
+        if !Rule::Cursor.is_left_out() {
+            changes.retain(|change| cursor.is_none_or(|last| change.id.as_str() > last));
+        }
         self.accept(changes, reading.called_at).await?;
         self.dispatch().await?;
         self.seal().await

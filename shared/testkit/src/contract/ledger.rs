@@ -28,22 +28,7 @@ fn ids(texts: &[&str]) -> BTreeSet<RecordId> {
 }
 
 fn chunk(key: ChunkKey, pending: &[&str]) -> Chunk {
-    Chunk {
-        key,
-        horizon: at(5),
-        listed_at: at(1),
-        held_checkpoint: position(-500),
-        pending: ids(pending),
-        poisoned: BTreeMap::new(),
-        stamps: BTreeSet::new(),
-        has_rows: false,
-        sent_at: None,
-        send_count: 0,
-        parked: false,
-        withheld_count: 0,
-        trying: None,
-        receives: 0,
-    }
+    Chunk::new(key, at(5), at(1), position(-500), ids(pending))
 }
 
 async fn put(port: &impl Ledger, chunk: &Chunk) {

@@ -52,6 +52,18 @@ pub enum Flaw {
     ShowsAllDone,
 }
 
+impl Flaw {
+    /// Every one of them.
+    pub const ALL: [Self; 6] = [
+        Self::NoFence,
+        Self::RefusesEqualStamps,
+        Self::RefusesMissingStamps,
+        Self::QuarantinesLate,
+        Self::CountsDown,
+        Self::ShowsAllDone,
+    ];
+}
+
 /// A checkpoint as its item holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCheckpoint {

@@ -99,7 +99,7 @@ impl Gate for SimGate {
             }
         }
         delay(&world.executor, self.latency(operation)).await;
-        if operation == Operation::Chunks && world.mutant == Some(Mutant::QueueLooksEmpty) {
+        if operation == Operation::Chunks && world.mutant == Some(Mutant::Flawed(Flaw::ShowsAllDone)) {
             let flaw = (world.queue.queued_count() == 0).then_some(Flaw::ShowsAllDone);
             world.tables.with(|tables| tables.flaw = flaw);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidemark_engine::checkpoint::Position;
 use tidemark_engine::ports::Random;
+use tidemark_engine::rule::leave_out;
 use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::ListShape;
 
@@ -71,6 +72,7 @@ pub fn replay(seed: u64, kept: usize) -> Outcome {
 }
 
 fn play(seed: u64, trace: Trace, mutant: Option<Mutant>) -> Outcome {
+    leave_out(mutant.and_then(Mutant::rule));
     let random = SeededRandom::new(seed);
     let shape = *pick(&random, &SHAPES);
     let weather = Weather::draw(&random, shape);
@@ -88,6 +90,7 @@ fn play(seed: u64, trace: Trace, mutant: Option<Mutant>) -> Outcome {
         stats.simulated_seconds = u64::try_from(world.now().millis_since(START) / 1_000).unwrap_or(0);
     });
     world.executor.clear();
+    leave_out(None);
     Outcome {
         seed,
         shape,

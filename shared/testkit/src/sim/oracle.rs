@@ -14,7 +14,7 @@ use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName};
 
 use super::history::{Violation, token_index};
 use super::trace::Who;
-use super::weather::{OVERLAP, Weather};
+use super::weather::{CHUNK_IDS, OVERLAP, VISIBILITY, Weather};
 use super::world::World;
 use crate::memory::{DateHeader, Operation, StoredRecord, Tables, Vendor, Version, version_of};
 
@@ -34,6 +34,10 @@ pub(super) struct Oracle {
     last: Option<Checkpoint>,
     /// What was left of each accepted chunk of the run.
     left: BTreeMap<ChunkKey, usize>,
+    /// The ids that the run has accepted.
+    accepted: BTreeSet<RecordId>,
+    /// How many chunks may be out.
+    window: u32,
     /// Stamp and fetch start of each record as they were last seen.
     seen: BTreeMap<RecordKey, (Option<UtcMillis>, UtcMillis)>,
     /// Records that were rightly marked deleted, with the deletion's number.
@@ -41,6 +45,12 @@ pub(super) struct Oracle {
     /// Events before this one were passed over by listing everything instead, which tells of no deletion.
     passed_over: usize,
     violation: Option<Violation>,
+}
+
+/// `max(1, rate x visibility timeout / ids of a chunk)`, as the design has it.
+fn window_of(weather: &Weather) -> u32 {
+    let chunk = weather.call_interval.saturating_mul(CHUNK_IDS).as_millis().max(1);
+    u32::try_from(VISIBILITY.as_millis() / chunk).unwrap_or(u32::MAX).max(1)
 }
 
 type Verdict = Result<(), (&'static str, String)>;
@@ -60,6 +70,8 @@ impl Oracle {
             policy: weather.policy,
             last: None,
             left: BTreeMap::new(),
+            accepted: BTreeSet::new(),
+            window: window_of(weather),
             seen: BTreeMap::new(),
             buried: BTreeMap::new(),
             passed_over: 0,
@@ -141,6 +153,10 @@ impl Oracle {
         }
         if let Some(run) = &state.run {
             check_run(world, &self.stream, run)?;
+            self.check_accepted(world, last.run.as_ref(), run)?;
+            if self.shape != ListShape::Pages && run.sent.saturating_sub(run.frontier) > self.window {
+                return broken("I13 bounded work", || format!("{} chunks may be out: {run:?}", self.window));
+            }
             if let Some(token) = run.newest.as_ref().and_then(token_index).filter(|_| run.accepted == 0) {
                 self.passed_over = self.passed_over.max(token);
             }
@@ -161,6 +177,33 @@ impl Oracle {
             self.check_records(world)?;
         }
         Ok(())
+    }
+
+    /// I13: where all ids come in one list, none is accepted twice by a run, however often its listing is interrupted.
+    fn check_accepted(&mut self, world: &World, last: Option<&Run>, run: &Run) -> Verdict {
+        if self.shape != ListShape::Whole {
+            return Ok(());
+        }
+        let first = match last {
+            Some(last) if last.run_id == run.run_id => last.accepted,
+            _ => {
+                self.accepted.clear();
+                0
+            }
+        };
+        world.tables.with(|tables| {
+            for seq in first..run.accepted {
+                let Some(epoch) = run.epoch_of(seq) else { continue };
+                let key = ChunkKey { stream: self.stream.clone(), run: run.run_id.clone(), seq, epoch };
+                let Some(chunk) = tables.chunks.get(&key) else { continue };
+                for id in &chunk.pending {
+                    if !self.accepted.insert(id.clone()) {
+                        return broken("I13 bounded work", || format!("run {} accepted {id} twice", run.run_id));
+                    }
+                }
+            }
+            Ok(())
+        })
     }
 
     /// I6: what is left of an accepted chunk only shrinks.

@@ -12,7 +12,6 @@ use tidemark_engine::stamp::{UtcMillis, millis_of};
 
 use super::executor::{Executor, delay};
 use super::gate::{Process, SimGate};
-use super::mutant::{Mutant, SimRecords, SimVersions};
 use super::world::World;
 use crate::memory::{Gate, MemorySource, MemoryTables, Operation};
 
@@ -55,10 +54,7 @@ impl ChangeQueue for SimQueue {
         let accepted = self.0.before(Operation::Send).await?.of(messages.len());
         for Outgoing { message, delay } in messages.iter().take(accepted) {
             let world = &self.0.world;
-            let is_sent = world.mutant != Some(Mutant::NoResend) || world.sent.is_first(message.chunk_key());
-            if is_sent {
-                world.post(&Arc::new(message.clone()), *delay);
-            }
+            world.post(&Arc::new(message.clone()), *delay);
         }
         self.0.after(Operation::Send).await?;
         Ok(accepted)
@@ -78,8 +74,6 @@ impl Random for SimRandom {
 pub(super) struct SimPorts {
     source: MemorySource<TrueClock, SimGate>,
     tables: MemoryTables<SimGate>,
-    versions: SimVersions,
-    records: SimRecords,
     queue: SimQueue,
     clock: LocalClock,
     random: SimRandom,
@@ -88,15 +82,11 @@ pub(super) struct SimPorts {
 impl SimPorts {
     pub(super) fn new(world: &Rc<World>, process: &Rc<Process>) -> Self {
         let gate = || SimGate { world: Rc::clone(world), process: Rc::clone(process) };
-        let tables = || world.tables.behind(gate());
-        let clock = LocalClock { executor: Rc::clone(&world.executor), skew_millis: process.skew_millis };
         Self {
             source: world.source.behind(gate()),
-            tables: tables(),
-            versions: SimVersions { tables: tables(), gate: gate() },
-            records: SimRecords { tables: tables(), gate: gate(), clock: clock.clone() },
+            tables: world.tables.behind(gate()),
             queue: SimQueue(gate()),
-            clock,
+            clock: LocalClock { executor: Rc::clone(&world.executor), skew_millis: process.skew_millis },
             random: SimRandom(Rc::clone(world)),
         }
     }
@@ -106,7 +96,7 @@ impl PollerPorts for SimPorts {
     type Source = MemorySource<TrueClock, SimGate>;
     type Checkpoints = MemoryTables<SimGate>;
     type Ledger = MemoryTables<SimGate>;
-    type Versions = SimVersions;
+    type Versions = MemoryTables<SimGate>;
     type Queue = SimQueue;
     type Clock = LocalClock;
     type Random = SimRandom;
@@ -124,7 +114,7 @@ impl PollerPorts for SimPorts {
     }
 
     fn versions(&self) -> &Self::Versions {
-        &self.versions
+        &self.tables
     }
 
     fn queue(&self) -> &Self::Queue {
@@ -143,7 +133,7 @@ impl PollerPorts for SimPorts {
 impl FetcherPorts for SimPorts {
     type Source = MemorySource<TrueClock, SimGate>;
     type Ledger = MemoryTables<SimGate>;
-    type Records = SimRecords;
+    type Records = MemoryTables<SimGate>;
     type Clock = LocalClock;
     type Random = SimRandom;
 
@@ -156,7 +146,7 @@ impl FetcherPorts for SimPorts {
     }
 
     fn records(&self) -> &Self::Records {
-        &self.records
+        &self.tables
     }
 
     fn clock(&self) -> &Self::Clock {

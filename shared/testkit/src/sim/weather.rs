@@ -100,6 +100,9 @@ impl Weather {
         vendor.page_rows = random.one_of(&[7, 12, 50]);
         vendor.order = *pick(random, &[Order::Oldest, Order::Newest, Order::Id]);
         vendor.tells_total = random.chance(500_000);
+        // Of the vendors that tell ids some bear no stamps, of those that tell rows some take no lower bound.
+        vendor.stream.stamped = shape != ListShape::Whole || random.chance(850_000);
+        vendor.stream.filtered = shape != ListShape::Pages || random.chance(850_000);
         vendor.token_life = Duration::from_secs(random.one_of(&[900, 3_600, 7 * 24 * 3_600]));
         vendor.date = match random.below(10) {
             0 => DateHeader::Absent,
@@ -111,7 +114,8 @@ impl Weather {
         let skews: &[i64] =
             if vendor.date == DateHeader::True { &[20_000, 20_000, 20_000, 900_000] } else { &[15_000] };
         let skew = random.one_of(skews);
-        if random.chance(60_000) {
+        // A stream without stamps shows nothing of a wrong zone.
+        if vendor.stream.stamped && random.chance(60_000) {
             vendor.zone_shift = random.one_of(&[-5, -1, 1, 5]) * 3_600_000;
         }
         Self {
@@ -122,7 +126,7 @@ impl Weather {
             edit_millis: random.one_of(&[20_000, 60_000, 200_000]),
             skew_millis: random.between(-skew, skew),
             policy: if random.chance(700_000) { PoisonPolicy::Block } else { PoisonPolicy::Advance },
-            call_interval: Duration::from_millis(random.one_of(&[50, 200, 1_000])),
+            call_interval: Duration::from_millis(random.one_of(&[50, 200, 1_000, 5_000])),
             poison_count: random.one_of(&[0, 0, 1, 3]),
             outage_count: random.one_of(&[0, 0, 1, 2]),
             wipes: random.chance(100_000),

@@ -14,7 +14,7 @@ use tidemark_engine::stamp::UtcMillis;
 
 use super::executor::{Executor, Life};
 use super::gate::Process;
-use super::mutant::{Mutant, SentOnce};
+use super::mutant::Mutant;
 use super::oracle::Oracle;
 use super::ports::{SimPorts, TrueClock};
 use super::stats::Stats;
@@ -35,7 +35,6 @@ pub(super) struct World {
     pub(super) source: MemorySource<TrueClock>,
     pub(super) trace: Trace,
     pub(super) mutant: Option<Mutant>,
-    pub(super) sent: SentOnce,
     oracle: RefCell<Oracle>,
     stats: Cell<Stats>,
     is_calm: Cell<bool>,
@@ -60,7 +59,6 @@ impl World {
             weather,
             trace,
             mutant,
-            sent: SentOnce::default(),
             stats: Cell::default(),
             is_calm: Cell::new(false),
             invocations: Cell::new(0),

@@ -255,22 +255,13 @@ mod tests {
 
     #[test]
     fn what_is_not_a_chunk_is_not_read_as_one() {
-        let chunk = Chunk {
-            key: ChunkKey { stream: stream(), run: "1-2".to_owned(), seq: 0, epoch: 1 },
-            horizon: UtcMillis::new(0),
-            listed_at: UtcMillis::new(0),
-            held_checkpoint: tidemark_engine::checkpoint::Position::At(UtcMillis::new(0)),
-            pending: BTreeSet::new(),
-            poisoned: BTreeMap::new(),
-            stamps: BTreeSet::new(),
-            has_rows: false,
-            sent_at: None,
-            send_count: 0,
-            parked: false,
-            withheld_count: 0,
-            trying: None,
-            receives: 0,
-        };
+        let chunk = Chunk::new(
+            ChunkKey { stream: stream(), run: "1-2".to_owned(), seq: 0, epoch: 1 },
+            UtcMillis::new(0),
+            UtcMillis::new(0),
+            tidemark_engine::checkpoint::Position::At(UtcMillis::new(0)),
+            BTreeSet::new(),
+        );
         let good = item_of(&chunk, 7);
         let spoilt = [
             (ITEM, text("chunk#x#1"), "item is not one that this program knows"),
