@@ -16,16 +16,25 @@ use crate::checkpoint::Position;
 pub enum SourceKind {
     /// FieldMotion: signed form posts, changed ids per object type.
     FieldMotion,
+    /// FieldAware: one feed of events behind a token.
+    FieldAware,
+    /// FSM Navigator: numbered pages of whole rows, behind an API key.
+    FsmNavigator,
+    /// Fieldly: numbered pages of whole rows, behind OAuth2 client credentials.
+    Fieldly,
 }
 
 impl SourceKind {
     /// Every source, in the order in which reports list them.
-    pub const ALL: &[Self] = &[Self::FieldMotion];
+    pub const ALL: &[Self] = &[Self::FieldMotion, Self::FieldAware, Self::FsmNavigator, Self::Fieldly];
 
     /// The name used in keys, messages, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::FieldMotion => "fieldmotion",
+            Self::FieldAware => "fieldaware",
+            Self::FsmNavigator => "fsmnavigator",
+            Self::Fieldly => "fieldly",
         }
     }
 

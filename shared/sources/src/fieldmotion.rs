@@ -15,14 +15,12 @@
 //! [`FieldMotionSettings`].
 
 mod answer;
-mod credential;
 mod error_text;
 mod object_types;
 mod settings;
 mod signature;
 mod zone;
 
-use secrecy::SecretString;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::checkpoint::Position;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
@@ -30,28 +28,30 @@ use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
-use tokio::sync::Mutex;
 
-use self::answer::{Malformed, Row};
-pub use self::credential::BadCredential;
-use self::credential::Credential;
+use self::answer::Row;
 use self::error_text::{Meaning, shown};
 use self::object_types::{OBJECT_TYPES, ObjectType};
+pub use self::settings::FieldMotionSettings;
 use self::settings::{ApiNowFormat, FORM_ID, FieldsEncoding};
-pub use self::settings::{BadSettings, FieldMotionSettings};
 use self::signature::Parameters;
+use crate::credential::{self, Keeper};
 use crate::http::{
-    Answer, BaseUrl, DETAIL_BYTES_MAX, HttpClient, ID_LIST_BYTES_MAX, Problem, Purpose, RequestsPerSecond, Terms,
+    Answer, BaseUrl, DETAIL_BYTES_MAX, HttpClient, ID_LIST_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond,
+    Terms,
 };
+use crate::json::{self, Malformed};
 
 /// A FieldMotion account.
 pub struct FieldMotion<C, K> {
     http: HttpClient<C>,
-    credentials: K,
+    credential: Keeper<K, 2>,
     settings: FieldMotionSettings,
     streams: Vec<StreamTraits>,
-    renewal: Mutex<()>,
 }
+
+/// A key and its id.
+type Credential = credential::Credential<2>;
 
 /// One call: everything but the time, the signature and the credential, which are made anew for every attempt.
 struct Call<'a> {
@@ -104,46 +104,11 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
     ) -> Self {
         let http = HttpClient::new(base.or_path("/a"), rate, clock);
         let streams = streams(&settings);
-        Self { http, credentials, settings, streams, renewal: Mutex::new(()) }
+        Self { http, credential: Keeper::new(["api_id", "api_key"], credentials), settings, streams }
     }
 
-    /// Makes a call, and once more if the credential was rejected and has been changed since it was read.
     async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
-        let credential = match self.credential(call).await {
-            Ok(credential) => credential,
-            // The remembered secret may be a broken one that was mended since.
-            Err(unusable) if unusable.class == FailureClass::Unauthorized => self.fresh_credential(call).await?,
-            Err(failure) => return Err(failure),
-        };
-        match self.attempt(call, &credential).await {
-            Err(rejected) if rejected.class == FailureClass::Unauthorized => {
-                let fresh = self.renewed(call, &credential).await?;
-                if fresh.is(&credential) {
-                    return Err(rejected);
-                }
-                tracing::info!(call = call.function, "the credential was rejected and has changed; trying the new one");
-                self.attempt(call, &fresh).await
-            }
-            judged => judged,
-        }
-    }
-
-    /// The credential after `rejected`. Of several calls that were rejected together one reads the secret anew, and the
-    /// others take what it found.
-    async fn renewed(&self, call: &Call<'_>, rejected: &Credential) -> Result<Credential, SourceFailure> {
-        let _one_at_a_time = self.renewal.lock().await;
-        match self.credential(call).await {
-            Ok(remembered) if !remembered.is(rejected) => Ok(remembered),
-            Ok(_) | Err(_) => self.fresh_credential(call).await,
-        }
-    }
-
-    async fn credential(&self, call: &Call<'_>) -> Result<Credential, SourceFailure> {
-        parsed(call, &self.credentials.secret().await?)
-    }
-
-    async fn fresh_credential(&self, call: &Call<'_>) -> Result<Credential, SourceFailure> {
-        parsed(call, &self.credentials.fresh_secret().await?)
+        self.credential.with(call.function, async |credential| self.attempt(call, credential).await).await
     }
 
     async fn attempt(&self, call: &Call<'_>, credential: &Credential) -> Result<Judged, SourceFailure> {
@@ -152,7 +117,17 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         let form = call.parameters.signed_form(&self.api_now(), credential);
         let answer = self
             .http
-            .post_form(turn, call.function, form, call.terms)
+            .send(
+                turn,
+                Request {
+                    call: call.function,
+                    segments: &[call.function],
+                    query: &[],
+                    credential: None,
+                    form: Some(form),
+                    terms: call.terms,
+                },
+            )
             .await
             .map_err(|problem| problem.into_failure(call.function, call.terms.purpose))?;
         self.judge(call, answer, credential)
@@ -180,7 +155,7 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
             return Err(problem.into_failure(call.function, purpose));
         }
         let plain_text = short_plain_text(&answer.body);
-        let json = match answer::checked(answer.body) {
+        let json = match json::checked(answer.body) {
             Ok(json) => json,
             Err(malformed) => {
                 // Not every rejection needs to come as JSON; any other bare text is just a broken answer.
@@ -296,11 +271,6 @@ fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
 fn id_alone(id: &RecordId) -> Found {
     let body = serde_json::json!({ "id": id.as_str() }).to_string();
     Found::Record { id: id.clone(), body: Body::new(body), stamp: None }
-}
-
-fn parsed(call: &Call<'_>, secret: &SecretString) -> Result<Credential, SourceFailure> {
-    Credential::parse(secret)
-        .map_err(|bad| SourceFailure::caused(FailureClass::Unauthorized, format!("{}: {bad}", call.function), bad))
 }
 
 /// The failure that an error text reports.

@@ -16,7 +16,7 @@ mod tests;
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Response, StatusCode, redirect, retry, tls};
 use tidemark_engine::ports::Clock;
 use tidemark_engine::stamp::UtcMillis;
@@ -30,6 +30,8 @@ pub use self::rate::{BadRate, RequestsPerSecond};
 
 /// How large one record's answer may be.
 pub(crate) const DETAIL_BYTES_MAX: usize = 4 << 20;
+/// How large a page of a list may be.
+pub(crate) const PAGE_BYTES_MAX: usize = 16 << 20;
 /// How large a list of all changed ids may be.
 pub(crate) const ID_LIST_BYTES_MAX: usize = 64 << 20;
 /// How much of an answer is read that did not succeed: enough for its error text.
@@ -61,9 +63,28 @@ pub(crate) struct Terms {
     pub(crate) bytes_max: usize,
 }
 
+/// One request, before it is addressed to the configured host.
+pub(crate) struct Request<'a> {
+    /// The function or address pattern, for logs; never a record's address.
+    pub(crate) call: &'a str,
+    /// The path below the base URL; each segment is percent-encoded so that it stays one, and an empty last one makes
+    /// a slash at the end.
+    pub(crate) segments: &'a [&'a str],
+    /// The query, not yet encoded.
+    pub(crate) query: &'a [(&'a str, &'a str)],
+    /// The header that bears the credential, if one does.
+    pub(crate) credential: Option<(HeaderName, HeaderValue)>,
+    /// The form to post, already encoded.
+    pub(crate) form: Option<String>,
+    /// What it is for and how large the answer may be.
+    pub(crate) terms: Terms,
+}
+
 /// An answer that arrived whole, whatever its status; redirects never come this far.
 pub(crate) struct Answer {
-    status: StatusCode,
+    pub(crate) status: StatusCode,
+    /// Its headers, for what one vendor alone says in them.
+    pub(crate) headers: HeaderMap,
     retry_after: Option<Duration>,
     /// When the vendor answered, on its clock.
     pub(crate) date: Option<UtcMillis>,
@@ -148,28 +169,29 @@ impl<C: Clock> HttpClient<C> {
         self.gate.turn(&self.clock).await
     }
 
-    /// Posts a form to one function below the base URL; `form` is already encoded.
+    /// Sends one request to an address below the base URL: a POST when it has a form, else a GET.
     ///
     /// # Errors
     /// A [`Problem`]: no whole answer within the limits, or a redirect.
-    pub(crate) async fn post_form(
-        &self,
-        _used_up: Turn,
-        function: &str,
-        form: String,
-        terms: Terms,
-    ) -> Result<Answer, Problem> {
+    pub(crate) async fn send(&self, _used_up: Turn, request: Request<'_>) -> Result<Answer, Problem> {
         let started_at = self.clock.now();
-        let request = self
-            .client()
-            .await?
-            .post(self.base.join(function))
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form);
-        let response = request.send().await.map_err(Problem::of)?;
-        let answer = self.read(response, terms).await?;
+        let mut url = self.base.join(request.segments);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query);
+        }
+        let client = self.client().await?;
+        let mut builder = match request.form {
+            Some(form) => client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form),
+            None => client.get(url),
+        };
+        if let Some((name, mut value)) = request.credential {
+            value.set_sensitive(true);
+            builder = builder.header(name, value);
+        }
+        let response = builder.send().await.map_err(Problem::of)?;
+        let answer = self.read(response, request.terms).await?;
         tracing::debug!(
-            call = function,
+            call = request.call,
             status = answer.status.as_u16(),
             body_bytes = answer.body.len(),
             took_ms = self.clock.now().millis_since(started_at),
@@ -183,13 +205,13 @@ impl<C: Clock> HttpClient<C> {
         if status.is_redirection() {
             return Err(Problem::Redirect(status));
         }
-        let headers = response.headers();
+        let headers = response.headers().clone();
         let header_bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if header_bytes > problem::HEADER_KIB_MAX << 10 {
             return Err(Problem::HeadersTooLarge);
         }
-        let date = headers::date(headers);
-        let retry_after = headers::retry_after(headers, self.clock.now());
+        let date = headers::date(&headers);
+        let retry_after = headers::retry_after(&headers, self.clock.now());
         let body = if status.is_success() {
             whole_body(response, terms.bytes_max).await?
         } else if says_it_all(status) {
@@ -197,7 +219,7 @@ impl<C: Clock> HttpClient<C> {
         } else {
             start_of_body(response).await
         };
-        Ok(Answer { status, retry_after, date, body })
+        Ok(Answer { status, headers, retry_after, date, body })
     }
 }
 

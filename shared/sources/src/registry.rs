@@ -9,8 +9,12 @@ use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
 
+use crate::fieldaware::{self, FieldAware, FieldAwareSettings};
+use crate::fieldly::{self, Fieldly, FieldlySettings};
 use crate::fieldmotion::{self, FieldMotion, FieldMotionSettings};
+use crate::fsmnavigator::{self, FsmNavigator, FsmNavigatorSettings};
 use crate::http::{BaseUrl, RequestsPerSecond};
+use crate::settings::BadSettings;
 
 /// What a deployment says of a source, as text: the values of `<Source>BaseUrl`, `<Source>Settings` and
 /// `<Source>RequestsPerSecond`.
@@ -40,6 +44,12 @@ pub struct BadSource {
 pub enum AnySource<C, K> {
     /// FieldMotion.
     FieldMotion(FieldMotion<C, K>),
+    /// FieldAware.
+    FieldAware(FieldAware<C, K>),
+    /// FSM Navigator.
+    FsmNavigator(FsmNavigator<C, K>),
+    /// Fieldly.
+    Fieldly(Fieldly<C, K>),
 }
 
 /// Builds a source. Makes no call: a wrong credential or an unreachable address shows with the first one.
@@ -51,22 +61,40 @@ pub fn build<C: Clock, K: Credentials>(
     credentials: K,
     clock: C,
 ) -> Result<AnySource<C, K>, BadSource> {
-    let kind = config.kind;
+    match config.kind {
+        SourceKind::FieldMotion => {
+            let (base, rate, settings) = parts(config, FieldMotionSettings::parse)?;
+            Ok(AnySource::FieldMotion(FieldMotion::new(base, settings, rate, credentials, clock)))
+        }
+        SourceKind::FieldAware => {
+            let (base, rate, settings) = parts(config, FieldAwareSettings::parse)?;
+            Ok(AnySource::FieldAware(FieldAware::new(base, settings, rate, credentials, clock)))
+        }
+        SourceKind::FsmNavigator => {
+            let (base, rate, settings) = parts(config, FsmNavigatorSettings::parse)?;
+            Ok(AnySource::FsmNavigator(FsmNavigator::new(base, settings, rate, credentials, clock)))
+        }
+        SourceKind::Fieldly => {
+            let (base, rate, settings) = parts(config, FieldlySettings::parse)?;
+            Ok(AnySource::Fieldly(Fieldly::new(base, settings, rate, credentials, clock)))
+        }
+    }
+}
+
+/// The parts that every source is built from.
+fn parts<S>(
+    config: SourceConfig<'_>,
+    parse: fn(&str) -> Result<S, BadSettings>,
+) -> Result<(BaseUrl, RequestsPerSecond, S), BadSource> {
     let mut problems = Vec::new();
     let base = BaseUrl::parse(config.base_url).map_err(|bad| problems.push(bad.to_string())).ok();
     let rate = RequestsPerSecond::parse(config.requests_per_second).map_err(|bad| problems.push(bad.to_string())).ok();
-    match kind {
-        SourceKind::FieldMotion => {
-            let settings = FieldMotionSettings::parse(config.settings)
-                .map_err(|bad| problems.extend(bad.0.into_iter().map(|problem| format!("settings: {problem}"))))
-                .ok();
-            match (base, rate, settings) {
-                (Some(base), Some(rate), Some(settings)) => {
-                    Ok(AnySource::FieldMotion(FieldMotion::new(base, settings, rate, credentials, clock)))
-                }
-                _ => Err(BadSource { kind, problems }),
-            }
-        }
+    let settings = parse(config.settings)
+        .map_err(|bad| problems.extend(bad.0.into_iter().map(|problem| format!("settings: {problem}"))))
+        .ok();
+    match (base, rate, settings) {
+        (Some(base), Some(rate), Some(settings)) => Ok((base, rate, settings)),
+        _ => Err(BadSource { kind: config.kind, problems }),
     }
 }
 
@@ -75,17 +103,24 @@ pub fn build<C: Clock, K: Credentials>(
 /// # Errors
 /// [`BadSource`] when the settings are refused.
 pub fn streams_of(kind: SourceKind, settings: &str) -> Result<Vec<StreamTraits>, BadSource> {
-    match kind {
-        SourceKind::FieldMotion => FieldMotionSettings::parse(settings)
-            .map(|settings| fieldmotion::streams(&settings))
-            .map_err(|bad| BadSource { kind, problems: bad.0 }),
-    }
+    let streams = match kind {
+        SourceKind::FieldMotion => FieldMotionSettings::parse(settings).map(|settings| fieldmotion::streams(&settings)),
+        SourceKind::FieldAware => FieldAwareSettings::parse(settings).map(|settings| fieldaware::streams(&settings)),
+        SourceKind::FsmNavigator => {
+            FsmNavigatorSettings::parse(settings).map(|settings| fsmnavigator::streams(&settings))
+        }
+        SourceKind::Fieldly => FieldlySettings::parse(settings).map(|settings| fieldly::streams(&settings)),
+    };
+    streams.map_err(|bad| BadSource { kind, problems: bad.0 })
 }
 
 /// The names of a source's streams, in the order in which reports list them.
 pub fn stream_names(kind: SourceKind) -> Vec<StreamName> {
     match kind {
         SourceKind::FieldMotion => fieldmotion::stream_names(),
+        SourceKind::FieldAware => fieldaware::stream_names(),
+        SourceKind::FsmNavigator => fsmnavigator::stream_names(),
+        SourceKind::Fieldly => fieldly::stream_names(),
     }
 }
 
@@ -138,30 +173,45 @@ impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
     fn kind(&self) -> SourceKind {
         match self {
             Self::FieldMotion(source) => source.kind(),
+            Self::FieldAware(source) => source.kind(),
+            Self::FsmNavigator(source) => source.kind(),
+            Self::Fieldly(source) => source.kind(),
         }
     }
 
     fn streams(&self) -> &[StreamTraits] {
         match self {
             Self::FieldMotion(source) => source.streams(),
+            Self::FieldAware(source) => source.streams(),
+            Self::FsmNavigator(source) => source.streams(),
+            Self::Fieldly(source) => source.streams(),
         }
     }
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
         match self {
             Self::FieldMotion(source) => source.list(stream, request).await,
+            Self::FieldAware(source) => source.list(stream, request).await,
+            Self::FsmNavigator(source) => source.list(stream, request).await,
+            Self::Fieldly(source) => source.list(stream, request).await,
         }
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
         match self {
             Self::FieldMotion(source) => source.fetch(stream, id).await,
+            Self::FieldAware(source) => source.fetch(stream, id).await,
+            Self::FsmNavigator(source) => source.fetch(stream, id).await,
+            Self::Fieldly(source) => source.fetch(stream, id).await,
         }
     }
 
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         match self {
             Self::FieldMotion(source) => source.record_of(stream, id),
+            Self::FieldAware(source) => source.record_of(stream, id),
+            Self::FsmNavigator(source) => source.record_of(stream, id),
+            Self::Fieldly(source) => source.record_of(stream, id),
         }
     }
 }

@@ -6,6 +6,12 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use thiserror::Error;
+
+/// Settings that are refused, with everything that is wrong with them.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{}", .0.join("; "))]
+pub struct BadSettings(pub Vec<String>);
 
 /// Settings being read: what was not taken yet, and what is wrong so far.
 pub(crate) struct Settings {

@@ -10,44 +10,13 @@ use std::fmt;
 use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use thiserror::Error;
 use tidemark_engine::change::Change;
 use tidemark_engine::record::{Body, RecordId};
 
+use crate::json::{Malformed, scalar_id};
+
 /// The most ids that one list may hold; what is beyond cannot be worked off in one run's memory.
 const IDS_MAX: usize = 2_000_000;
-/// How deep an answer may be nested: the limit of the JSON parser, which it does not apply to text kept as it is.
-const DEPTH_MAX: usize = 127;
-
-/// An answer that is not what was asked for. Shows nothing of it.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(super) enum Malformed {
-    /// There is nothing.
-    #[error("the answer is empty")]
-    Empty,
-    /// It is a page for people.
-    #[error("the answer is HTML, not JSON")]
-    Html,
-    /// It is not JSON, or only its beginning.
-    #[error("the answer is not JSON, or was cut short")]
-    NotJson,
-    /// It is nested too deeply.
-    #[error("the answer is nested more than {DEPTH_MAX} levels deep")]
-    Deep,
-    /// It is JSON of another shape.
-    #[error("the answer is {0}")]
-    Shape(&'static str),
-}
-
-impl Malformed {
-    /// Whether nothing can be read from the answer at all, as in an outage, rather than something else than was asked for.
-    pub(super) fn is_unreadable(self) -> bool {
-        match self {
-            Self::Empty | Self::Html | Self::NotJson => true,
-            Self::Deep | Self::Shape(_) => false,
-        }
-    }
-}
 
 /// A list answer.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,26 +41,6 @@ pub(super) enum Row {
     },
     /// There is none.
     Gone,
-}
-
-/// Checks that an answer is JSON and not nested too deeply, whatever its shape.
-pub(super) fn checked(body: Vec<u8>) -> Result<String, Malformed> {
-    let mut text = String::from_utf8(body).map_err(|_| Malformed::NotJson)?;
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    let start = text.trim_ascii_start();
-    if start.is_empty() {
-        return Err(Malformed::Empty);
-    }
-    if start.starts_with('<') {
-        return Err(Malformed::Html);
-    }
-    if is_deep(&text) {
-        return Err(Malformed::Deep);
-    }
-    serde_json::from_str::<&RawValue>(&text).map_err(|_| Malformed::NotJson)?;
-    Ok(text)
 }
 
 /// The text of an answer that reports an error: an object with `error`, or a bare text. `None` for anything else.
@@ -187,36 +136,6 @@ fn is_digits(key: &str) -> bool {
 /// The id that a list's entry is or bears.
 fn entry_id(entry: &str) -> Option<RecordId> {
     if entry.starts_with('{') { scalar_id(Members::of(entry).ok()?.id?.get()) } else { scalar_id(entry) }
-}
-
-/// A JSON text or number as an id: a number keeps the digits it is written with.
-fn scalar_id(json: &str) -> Option<RecordId> {
-    match json.bytes().next()? {
-        b'"' => RecordId::parse(serde_json::from_str::<String>(json).ok()?).ok(),
-        b'-' | b'0'..=b'9' => RecordId::parse(json).ok(),
-        _ => None,
-    }
-}
-
-/// Whether brackets outside of texts are nested too deeply.
-fn is_deep(json: &str) -> bool {
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => {
-                depth += 1;
-                if depth > DEPTH_MAX {
-                    return true;
-                }
-            }
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
 }
 
 /// The members of an object that matter here; of a name written twice the last one counts, as in PHP.
@@ -346,6 +265,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::checked;
 
     fn id(text: &str) -> RecordId {
         RecordId::parse(text).unwrap()

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use thiserror::Error;
 use tidemark_engine::stamp::UtcMillis;
 
 use super::error_text::ErrorWords;
 use super::object_types::{FIELDS_NEEDED, OBJECT_TYPES, ObjectType};
 use super::zone::Zone;
-use crate::settings::{Settings, texts};
+use crate::settings::{BadSettings, Settings, texts};
 
 /// PHP reads no more than 1,000 form values by default; this leaves room for the others.
 const FIELDS_MAX: usize = 200;
@@ -72,11 +71,6 @@ pub struct FieldMotionSettings {
     pub(super) error_words: ErrorWords,
     fields: BTreeMap<String, Vec<String>>,
 }
-
-/// Settings that are refused, with everything that is wrong with them.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{}", .0.join("; "))]
-pub struct BadSettings(pub Vec<String>);
 
 impl FieldMotionSettings {
     /// Reads settings; nothing at all is the same as `{}`.

@@ -15,9 +15,8 @@ use std::fmt::Write as _;
 
 use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::ExposeSecret;
 
-use super::credential::Credential;
+use super::Credential;
 
 /// The value of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +52,8 @@ impl Parameters {
     pub(super) fn signed_form(&self, api_now: &str, credential: &Credential) -> String {
         let signed = self.clone().text("_api_now", api_now);
         let md5 = signature(&signed.json(), credential);
-        let sent = signed.text("_api_md5", &md5).text("_api_id", credential.api_id.expose_secret());
+        let [api_id, _] = credential.texts();
+        let sent = signed.text("_api_md5", &md5).text("_api_id", api_id);
         sent.form()
     }
 
@@ -105,7 +105,8 @@ fn signature(json: &str, credential: &Credential) -> String {
     let mut md5 = Md5::new();
     md5.update(json.as_bytes());
     md5.update(b"|");
-    md5.update(credential.api_key.expose_secret().as_bytes());
+    let [_, api_key] = credential.texts();
+    md5.update(api_key.as_bytes());
     md5.finalize().iter().fold(String::with_capacity(32), |mut hex, byte| {
         let _written = write!(hex, "{byte:02x}");
         hex
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     fn credential() -> Credential {
-        Credential { api_id: "123".into(), api_key: "0123456789abcdef0123456789abcdef".into() }
+        Credential::of(["123", "0123456789abcdef0123456789abcdef"])
     }
 
     fn parameters() -> Parameters {

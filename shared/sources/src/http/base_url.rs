@@ -93,11 +93,11 @@ impl BaseUrl {
         self.0.scheme() == "http"
     }
 
-    /// The address of one more path segment, percent-encoded so that it stays one.
-    pub(super) fn join(&self, segment: &str) -> Url {
+    /// The address of a path below this one, each segment percent-encoded so that it stays one.
+    pub(super) fn join(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push(segment);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
         }
         url
     }
@@ -173,10 +173,10 @@ mod tests {
     #[test]
     fn a_segment_stays_one_segment() {
         let base = BaseUrl::parse("https://host.example/a").unwrap();
-        assert_eq!(base.join("Jobs_getById").as_str(), "https://host.example/a/Jobs_getById");
-        assert_eq!(base.join("../x?y#z").as_str(), "https://host.example/a/..%2Fx%3Fy%23z");
+        assert_eq!(base.join(&["Jobs_getById"]).as_str(), "https://host.example/a/Jobs_getById");
+        assert_eq!(base.join(&["../x?y#z"]).as_str(), "https://host.example/a/..%2Fx%3Fy%23z");
         let without_path = BaseUrl::parse("https://host.example").unwrap();
-        assert_eq!(without_path.join("x").as_str(), "https://host.example/x");
+        assert_eq!(without_path.join(&["x"]).as_str(), "https://host.example/x");
     }
 
     #[test]

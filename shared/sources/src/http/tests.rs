@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ServerConfig, version};
 
-use super::{Answer, BaseUrl, HttpClient, Patience, Purpose, RequestsPerSecond, Terms};
+use super::{Answer, BaseUrl, HttpClient, Patience, Purpose, Request, RequestsPerSecond, Terms};
 
 struct Stopped;
 
@@ -157,7 +157,19 @@ async fn post(base: &str, terms: Terms) -> Result<Answer, SourceFailure> {
 async fn post_by(client: &HttpClient<Stopped>, terms: Terms) -> Result<Answer, SourceFailure> {
     let turn = client.turn().await;
     let form = "id=s3cret-id&_api_md5=s3cret-md5".to_owned();
-    let result = client.post_form(turn, "Jobs_getById", form, terms).await;
+    let result = client
+        .send(
+            turn,
+            Request {
+                call: "Jobs_getById",
+                segments: &["Jobs_getById"],
+                query: &[],
+                credential: None,
+                form: Some(form),
+                terms,
+            },
+        )
+        .await;
     result.map_err(|problem| problem.into_failure("Jobs_getById", terms.purpose))
 }
 
