@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shlex
 import signal
@@ -12,49 +13,44 @@ from pathlib import Path
 
 from local import background, cloud, demo
 from local.cloud import Cloud
+from local.sources import KINDS
 from local.vendor import FakeVendor
 
 DIRECTORY = background.ROOT / ".local"
 # What `up` started, so that `down` and `invoke` find it.
 RUNNING = DIRECTORY / "running.json"
+# Functions that need no source's name on the command line.
+SHORT = {"poller": "fieldmotion-poller", "fetcher": "fieldmotion-fetcher"}
 
 
 def up() -> int:
-    """Starts a cloud with a fake vendor and the stack in it, and leaves it running."""
-    if running() is not None:
+    """Starts a cloud with the fake vendors and the stack in it, and leaves it running."""
+    found = running()
+    if found is not None and found[0].answers():
         print("The local cloud is running already; `make local-down` ends it.")
         return 1
     print("Building ...", flush=True)
     cloud.build_programs()
     local = Cloud(DIRECTORY)
-    vendor = None
-    try:
-        print("Starting the local cloud and the fake vendor ...", flush=True)
+    with contextlib.ExitStack() as cleanup:
+        print("Starting the local cloud and the fake vendors ...", flush=True)
+        cleanup.callback(local.stop)
         local.start()
-        vendor = FakeVendor.start(DIRECTORY / "vendor.log")
-        vendor.post("seed", stream="customers", count=demo.CUSTOMERS)
-        vendor.post("seed", stream="jobs", count=demo.JOBS)
+        vendors = demo.start_vendors(DIRECTORY, cleanup)
         print("sam build ...", flush=True)
         local.build()
         print("sam deploy ...", flush=True)
-        local.deploy(vendor.url)
-    except BaseException:
-        if vendor is not None:
-            vendor.stop()
-        local.stop()
-        raise
-    state = {
-        "port": local.port,
-        "pid": local.pid,
-        "vendor_url": vendor.url,
-        "control_url": vendor.control_url,
-        "vendor_pid": vendor.pid,
-    }
+        local.deploy(vendors)
+        # All is well: it stays.
+        cleanup.pop_all()
+    state = {"port": local.port, "pid": local.pid, "vendors": {each.kind.name: each.state() for each in vendors}}
     RUNNING.write_text(json.dumps(state))
     write_environment(local)
+    print(f"\nRunning: local cloud {local.url}")
+    for vendor in vendors:
+        print(f"  fake {vendor.kind.title:<15}{vendor.url} (control port {vendor.control_url})")
     print(
-        f"""
-Running: local cloud {local.url}, fake FieldMotion {vendor.url} (control port {vendor.control_url})
+        """
 The schedules tick every minute. To work with it:
 
   make invoke FUNCTION=poller EVENT=events/poller-customers.json
@@ -64,7 +60,7 @@ The schedules tick every minute. To work with it:
 """
     )
     for name, value in local.outputs().items():
-        print(f"  {name:<30}{value}")
+        print(f"  {name:<32}{value}")
     return 0
 
 
@@ -80,42 +76,40 @@ def write_environment(local: Cloud) -> None:
         (DIRECTORY / f"{function}.env").write_text(given)
 
 
-def running() -> tuple[Cloud, FakeVendor] | None:
-    """The cloud that `up` started, if it still answers."""
+def running() -> tuple[Cloud, list[FakeVendor]] | None:
+    """The cloud and the vendors that `up` started, whether they still answer or not."""
     if not RUNNING.exists():
         return None
     state = json.loads(RUNNING.read_text())
     local = Cloud(DIRECTORY)
     local.port, local.pid = state["port"], state["pid"]
-    return (local, FakeVendor(state["vendor_url"], state["control_url"], state["vendor_pid"])) if local.answers() else None
+    return local, [FakeVendor(KINDS[name], each, each["pid"]) for name, each in state["vendors"].items()]
 
 
 def down() -> int:
     """Ends what `up` started."""
-    if not RUNNING.exists():
+    found = running()
+    if found is None:
         print("Nothing is running.")
         return 0
-    state = json.loads(RUNNING.read_text())
-    local = Cloud(DIRECTORY)
-    local.port, local.pid = state["port"], state["pid"]
-    local.stop()
-    FakeVendor(state["vendor_url"], state["control_url"], state["vendor_pid"]).stop()
+    local, vendors = found
+    for each in (local, *vendors):
+        each.stop()
     RUNNING.unlink()
-    for name in cloud.FUNCTIONS:
-        (DIRECTORY / f"{name}.env").unlink(missing_ok=True)
-    (DIRECTORY / "env").unlink(missing_ok=True)
+    for name in ("env", *(f"{function}.env" for function in cloud.FUNCTIONS)):
+        (DIRECTORY / name).unlink(missing_ok=True)
     print("Stopped.")
     return 0
 
 
 def invoke(function: str, event: Path) -> int:
-    """Invokes a function of the running cloud with the event in a file."""
+    """Invokes a function of the running cloud with the event in a file; `poller` and `fetcher` are FieldMotion's."""
     found = running()
-    if found is None:
+    if found is None or not found[0].answers():
         print("No local cloud is running; `make local-up` starts one.", file=sys.stderr)
         return 1
     try:
-        print(json.dumps(found[0].invoke(function, json.loads(event.read_text())), indent=2))
+        print(json.dumps(found[0].invoke(SHORT.get(function, function), json.loads(event.read_text())), indent=2))
     except cloud.FunctionFailed as failed:
         print(json.dumps(failed.payload, indent=2), file=sys.stderr)
         return 1
@@ -141,7 +135,7 @@ def main() -> int:
     commands.add_parser("down", help="end it")
     commands.add_parser("demo", help="show the main job and leave nothing running")
     one = commands.add_parser("invoke", help="invoke a function of the running cloud")
-    one.add_argument("function", choices=sorted(cloud.FUNCTIONS))
+    one.add_argument("function", choices=sorted([*cloud.FUNCTIONS, *SHORT]))
     one.add_argument("event", type=Path)
     beside = commands.add_parser("run", help="run a command beside an empty emulator")
     beside.add_argument("argv", nargs=argparse.REMAINDER)

@@ -9,8 +9,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,20 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
 from local import background
-from local.vendor import API_ID, API_KEY
+from local.sources import KINDS, Source
+from local.vendor import FakeVendor
 
 REGION = "us-east-1"
 STACK = "tidemark"
-SECRET = "tidemark/fieldmotion"
-STREAMS = ("customers", "jobs", "assets", "asset_types", "tasks", "stock_containers")
 # The emulator's name for the root of its one account; it accepts any secret key for it.
 ROOT_KEY = "test"
 # Output of the stack that names the function, by the short name used in events and on the command line.
-FUNCTIONS = {
-    "poller": "FieldMotionPollerFunction",
-    "fetcher": "FieldMotionFetcherFunction",
-    "watcher": "WatcherFunction",
+FUNCTIONS = {"watcher": "WatcherFunction"} | {
+    f"{kind.name}-{role}": f"{kind.prefix}{role.capitalize()}Function"
+    for kind in KINDS.values()
+    for role in ("poller", "fetcher")
 }
 TABLES = {"checkpoints": "CheckpointsTable", "ledger": "LedgerTable", "records": "RecordsTable"}
-
-Progress = Callable[[dict[str, int]], None]
 
 
 class FunctionFailed(RuntimeError):
@@ -146,13 +142,16 @@ class Cloud:
         template = background.ROOT / "infra" / "template.yaml"
         self._sam("build", template, "--build-dir", self.directory / "build", parameters={})
 
-    def deploy(self, vendor_url: str, **overrides: str) -> None:
-        """Creates the secret on the first call, and deploys what `build` made.
+    def deploy(self, vendors: Iterable[FakeVendor], **overrides: str) -> None:
+        """Creates the secrets on the first call, and deploys what `build` made with the sources of these vendors on.
 
         `overrides` are parameters of the template beyond `local/parameters.yaml`.
         """
-        address = {"FieldMotionBaseUrl": vendor_url, "FieldMotionSecretArn": self._secret_arn()}
-        self._sam("deploy", self.directory / "build" / "template.yaml", parameters={**address, **overrides})
+        parameters = {}
+        for vendor in vendors:
+            parameters[f"{vendor.kind.prefix}BaseUrl"] = vendor.url
+            parameters[f"{vendor.kind.prefix}SecretArn"] = self._secret_arn(vendor)
+        self._sam("deploy", self.directory / "build" / "template.yaml", parameters={**parameters, **overrides})
         self._outputs = {}
 
     def _sam(self, command: str, template: Path, *arguments: object, parameters: dict[str, str]) -> None:
@@ -185,18 +184,13 @@ class Cloud:
         if ended.returncode != 0:
             raise RuntimeError(f"sam {command} failed; the end of {log}:\n{log.read_text()[-3000:]}")
 
-    def _secret_arn(self) -> str:
+    def _secret_arn(self, vendor: FakeVendor) -> str:
         secrets = self.client("secretsmanager")
+        name = f"tidemark/{vendor.kind.name}"
         try:
-            return secrets.describe_secret(SecretId=SECRET)["ARN"]
+            return secrets.describe_secret(SecretId=name)["ARN"]
         except secrets.exceptions.ResourceNotFoundException:
-            value = json.dumps({"api_id": API_ID, "api_key": API_KEY})
-            return secrets.create_secret(Name=SECRET, SecretString=value)["ARN"]
-
-    def rotate_secret(self, api_id: str, api_key: str) -> None:
-        """Puts another key into the secret."""
-        value = json.dumps({"api_id": api_id, "api_key": api_key})
-        self.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=value)
+            return secrets.create_secret(Name=name, SecretString=json.dumps(vendor.secret))["ARN"]
 
     def outputs(self) -> dict[str, str]:
         """The outputs of the stack, by name."""
@@ -208,7 +202,7 @@ class Cloud:
     # ---- working with it ----------------------------------------------------------------------------------------
 
     def invoke(self, function: str, event: Any) -> Any:
-        """Invokes `poller`, `fetcher` or `watcher` and returns its answer. Raises `FunctionFailed`."""
+        """Invokes a function, such as `fieldly-poller`, and returns its answer. Raises `FunctionFailed`."""
         answer = self.client("lambda").invoke(
             FunctionName=self.outputs()[FUNCTIONS[function]], Payload=json.dumps(event).encode()
         )
@@ -223,41 +217,9 @@ class Cloud:
         name = self.outputs()[FUNCTIONS[function]]
         return self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
 
-    def poll(self, stream: str) -> Any:
-        """Runs one tick of a stream."""
-        return self.invoke("poller", {"stream": stream})
-
-    def poll_all(self, streams: Iterable[str] = STREAMS) -> None:
-        """Runs one tick of every stream, side by side as their schedules do. Raises the first failure."""
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(self.poll, streams))
-
-    def settle(self, truth: dict[str, set[str]], timeout: float = 120, progress: Progress | None = None) -> None:
-        """Ticks the streams of `truth` until each stores exactly these ids and the runs that stored them are over.
-
-        A tick that ends one run may begin the next, so a run in progress alone says nothing. `progress` is told the
-        number of stored records per stream after every round. Raises `TimeoutError`.
-        """
-        runs_when_stored: dict[str, str | None] | None = None
-
-        def settled() -> bool:
-            nonlocal runs_when_stored
-            self.poll_all(truth)
-            stored: dict[str, set[str]] = {stream: set() for stream in truth}
-            for each in self.scan("records"):
-                if each["stream"] in stored and not each.get("deleted"):
-                    stored[each["stream"]].add(each["id"])
-            if progress is not None:
-                progress({stream: len(ids) for stream, ids in stored.items()})
-            if stored != truth:
-                return False
-            found = {each["stream_key"]: each.get("run") or {} for each in self.scan("checkpoints")}
-            runs = {stream: found[f"fieldmotion#{stream}"].get("run_id") for stream in truth}
-            if runs_when_stored is None:
-                runs_when_stored = runs
-            return all(runs[stream] is None or runs[stream] != runs_when_stored[stream] for stream in truth)
-
-        background.wait_for(f"{', '.join(truth)} to be stored and committed", settled, timeout, pause=0.5)
+    def source(self, name: str) -> Source:
+        """One of the sources, such as `fieldly`."""
+        return Source(self, KINDS[name])
 
     def watch(self) -> Any:
         """Runs the watcher once."""
@@ -269,22 +231,6 @@ class Cloud:
         pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs()[TABLES[table]])
         return [{name: read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
 
-    def records(self, stream: str) -> dict[str, dict[str, Any]]:
-        """The stored records of a FieldMotion stream, by id; tombstones included."""
-        return {each["id"]: each for each in self.scan("records") if each["stream"] == stream}
-
-    def checkpoint(self, stream: str) -> dict[str, Any] | None:
-        """The checkpoint of a FieldMotion stream, once it was polled."""
-        key = f"fieldmotion#{stream}"
-        return next((each for each in self.scan("checkpoints") if each["stream_key"] == key), None)
-
-    def queue_depth(self, dead_letters: bool = False) -> int:
-        """Messages in the change queue or the dead-letter queue, those in flight included."""
-        url = self.outputs()["FieldMotionDeadLetterQueueUrl" if dead_letters else "FieldMotionQueueUrl"]
-        counts = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        return sum(int(counts[name]) for name in names)
-
     def alarm(self, name: str) -> str:
         """State of an alarm, such as `fieldmotion-stale`: `OK`, `ALARM` or `INSUFFICIENT_DATA`."""
         found = self.client("cloudwatch").describe_alarms(AlarmNames=[f"{STACK}-{name}"])["MetricAlarms"]
@@ -292,9 +238,8 @@ class Cloud:
 
     def log(self, function: str) -> list[str]:
         """The lines that a function wrote, oldest first."""
-        name = function if function == "watcher" else f"fieldmotion-{function}"
         pages = self.client("logs").get_paginator("filter_log_events")
-        found = pages.paginate(logGroupName=f"/aws/lambda/{STACK}/{name}")
+        found = pages.paginate(logGroupName=f"/aws/lambda/{STACK}/{function}")
         return [event["message"].rstrip("\n") for page in found for event in page["events"]]
 
     def kill(self, function: str) -> int:

@@ -1,7 +1,8 @@
 """`make demo`: the main job, shown on this machine.
 
-A first import, an edit that arrives, and an outage of the vendor with its alarm. Everything is real but the cloud and
-the vendor: the template, the binaries, the deployment, the schedules, the queue, the roles.
+A first import of all four sources, an edit at each of them that arrives, and an outage of one with its alarm, which
+leaves the others untouched. Everything is real but the cloud and the vendors: the template, the binaries, the
+deployment, the schedules, the queues, the roles.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ import contextlib
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local import background, cloud
 from local.cloud import Cloud
+from local.sources import Source
 from local.vendor import FakeVendor
 
-CUSTOMERS = 500
-JOBS = 200
+# What each vendor holds at first.
+SEEDS = {
+    "fieldmotion": {"customers": 500, "jobs": 200},
+    "fieldaware": {"jobs": 40, "customers": 30, "items": 20, "users": 5},
+    "fsmnavigator": {"jobs": 120, "customers": 60, "assets": 40, "technicians": 8},
+    "fieldly": {"work_items": 120, "clients": 60, "time_reports": 40, "travel_reports": 20},
+}
+# Which stream's record is edited at each vendor.
+EDITED = {"fieldmotion": "customers", "fieldaware": "jobs", "fsmnavigator": "jobs", "fieldly": "work_items"}
 # Its presence says that a schedule was seen firing on this checkout, which takes a minute: once is enough.
 SCHEDULE_SEEN = background.ROOT / ".local" / "schedule-seen"
 
@@ -39,14 +49,26 @@ class Show:
     def move(self, text: str) -> None:
         """Progress within a step: on a terminal the line is drawn over, elsewhere only its last state is printed."""
         if sys.stdout.isatty():
-            print(f"\r          {text:<90}", end="", flush=True)
+            print(f"\r          {text:<110}", end="", flush=True)
             self.moving = True
+
+
+def start_vendors(directory: Path, cleanup: contextlib.ExitStack) -> list[FakeVendor]:
+    """Starts the four fakes with their first records; `cleanup` ends them."""
+    vendors = []
+    for name, seeds in SEEDS.items():
+        vendor = FakeVendor.start(name, directory / f"{name}.log")
+        cleanup.callback(vendor.stop)
+        for stream, count in seeds.items():
+            vendor.post("seed", stream=stream, count=count)
+        vendors.append(vendor)
+    return vendors
 
 
 def demo(directory: Path) -> None:
     """Shows the main job and leaves nothing running."""
     show = Show()
-    show.step("Building the functions and the fake vendor (minutes the first time, seconds later)")
+    show.step("Building the functions and the fake vendors (minutes the first time, seconds later)")
     cloud.build_programs()
     first = not SCHEDULE_SEEN.exists()
     with contextlib.ExitStack() as cleanup:
@@ -54,29 +76,34 @@ def demo(directory: Path) -> None:
         show.step("Starting the local cloud; every call is checked against the caller's role")
         cleanup.callback(local.stop)
         local.start()
-        vendor = FakeVendor.start(directory / "vendor.log")
-        cleanup.callback(vendor.stop)
-        vendor.post("seed", stream="customers", count=CUSTOMERS)
-        vendor.post("seed", stream="jobs", count=JOBS)
-        show.step(f"Local cloud at {local.url}, fake FieldMotion at {vendor.url}: {CUSTOMERS} customers, {JOBS} jobs")
+        vendors = start_vendors(directory, cleanup)
+        show.step(f"Local cloud at {local.url}; the fake vendors:")
+        for vendor in vendors:
+            print(f"          {vendor.kind.title:<14}{vendor.url}  {in_words(SEEDS[vendor.kind.name])}")
 
         show.step("sam build")
         local.build()
         show.step("sam deploy")
         # Once the schedules were seen, ticks are driven by hand and the schedules are kept out of the way.
-        local.deploy(vendor.url, PollRate="rate(1 minute)" if first else "rate(1 hour)")
+        rate = "rate(1 minute)" if first else "rate(1 hour)"
+        local.deploy(vendors, PollRate=rate, ScanRate=rate)
         show.step(f"Deployed: {len(local.outputs())} outputs, among them {local.outputs()['RecordsTable']}")
 
         if first:
             wait_for_schedule(local, show)
-        first_import(local, vendor, show)
-        an_edit(local, vendor, show)
-        an_outage(local, vendor, show)
-        what_is_stored(local, vendor, show)
+        first_import(local, vendors, show)
+        an_edit_at_each(local, vendors, show)
+        an_outage(local, vendors, show)
+        what_is_stored(local, vendors, show)
         if first:
             SCHEDULE_SEEN.touch()
         show.step("Cleaning up")
     show.step("Done; nothing is left running. `make local-up` starts a cloud that stays.")
+
+
+def in_words(counts: dict[str, int]) -> str:
+    """Counts of streams for a person."""
+    return ", ".join(f"{count} {stream.replace('_', ' ')}" for stream, count in counts.items())
 
 
 def wait_for_schedule(local: Cloud, show: Show) -> None:
@@ -88,95 +115,128 @@ def wait_for_schedule(local: Cloud, show: Show) -> None:
         return len(local.scan("checkpoints")) > 0
 
     background.wait_for("a schedule to fire", fired, timeout=120, pause=1)
-    show.step("A schedule fired: the poller made its first checkpoint")
+    show.step("A schedule fired: a poller made its first checkpoint")
 
 
-def first_import(local: Cloud, vendor: FakeVendor, show: Show) -> None:
-    """Ticks until the copy is complete and committed."""
-    show.step("First import: the pollers list, the fetchers store, the next tick commits")
+def first_import(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
+    """Ticks until the copies are complete and committed, all sources side by side."""
+    show.step("First import of all four: the pollers list, the fetchers store, the next tick commits")
     begin = time.monotonic()
-    local.settle(
-        {stream: set(vendor.truth(stream, "id")) for stream in cloud.STREAMS},
-        progress=lambda counts: show.move(f"{counts['customers']}/{CUSTOMERS} customers, {counts['jobs']}/{JOBS} jobs"),
-    )
-    show.step(f"{CUSTOMERS} customers and {JOBS} jobs stored and committed in {time.monotonic() - begin:.1f} s")
+    stored: dict[str, int] = {}
+
+    def one(vendor: FakeVendor) -> None:
+        truth = {stream: set(vendor.truth(stream)) for stream in vendor.kind.kept_under()}
+
+        def progress(counts: dict[str, int]) -> None:
+            stored[vendor.kind.title] = sum(counts.values())
+            show.move(", ".join(f"{title} {count}" for title, count in stored.items()))
+
+        local.source(vendor.kind.name).settle(truth, progress=progress)
+
+    side_by_side(one, vendors)
+    count = sum(stored.values())
+    show.step(f"{count} records of four vendors stored and committed in {time.monotonic() - begin:.1f} s")
 
 
-def an_edit(local: Cloud, vendor: FakeVendor, show: Show) -> None:
-    """Edits one customer at the vendor and waits for the copy to show it."""
-    identity = sorted(vendor.truth("customers", "id"))[0]
-    before = name_of(local, identity)
-    vendor.post("edit", stream="customers", id=identity, set={"name": "Renamed by the demo"})
-    begin = time.monotonic()
-
-    def arrived() -> bool:
-        local.poll("customers")
-        return name_of(local, identity) == "Renamed by the demo"
-
-    background.wait_for("the edit to arrive", arrived, timeout=60, pause=0.3)
-    show.step(
-        f"Customer {identity} was edited at the vendor: {before!r} became {name_of(local, identity)!r} "
-        f"in the records table {time.monotonic() - begin:.1f} s later"
-    )
+def side_by_side(work, vendors: list[FakeVendor]) -> None:
+    """Does something for each vendor at once. Raises the first failure."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, vendors))
 
 
-def name_of(local: Cloud, identity: str) -> str:
-    """The stored name of a customer."""
-    return json.loads(local.records("customers")[identity]["body"])["name"]
+def an_edit_at_each(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
+    """Edits one record at every vendor and waits for the copies to show it."""
+    for vendor in vendors:
+        stream = EDITED[vendor.kind.name]
+        identity = sorted(vendor.truth(stream))[0]
+        vendor.post("edit", stream=stream, id=identity)
+        wanted = vendor.truth(stream)[identity]["body"]
+        source = local.source(vendor.kind.name)
+        polled = stream if stream in vendor.kind.streams else vendor.kind.streams[0]
+        begin = time.monotonic()
+
+        def arrived(source=source, polled=polled, stream=stream, identity=identity, wanted=wanted) -> bool:
+            source.poll(polled)
+            return same(source.records(stream)[identity].get("body"), wanted)
+
+        background.wait_for(f"the edit at {vendor.kind.title} to arrive", arrived, timeout=60, pause=0.3)
+        took = time.monotonic() - begin
+        show.step(f"{vendor.kind.title}: an edit of {stream}/{identity} was in the records table {took:.1f} s later")
 
 
-def an_outage(local: Cloud, vendor: FakeVendor, show: Show) -> None:
-    """Takes the vendor down until the stale alarm rings, and up again until it is quiet."""
-    local.watch()
-    show.step(f"The stale alarm is {local.alarm('fieldmotion-stale')}. The vendor goes down")
-    vendor.down()
+def same(stored: str | None, wanted: str) -> bool:
+    """Whether the stored body holds what the vendor has; a source may ask for some of its fields only."""
+    if stored is None:
+        return False
+    have, true = json.loads(stored), json.loads(wanted)
+    return all(true.get(name) == value for name, value in have.items())
+
+
+def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
+    """Takes FieldMotion down until its stale alarm rings, and up again until it is quiet; the others stay fresh."""
+    broken, *others = vendors
+    rest = [local.source(vendor.kind.name) for vendor in others]
+
+    def tick(sources: list[Source]) -> None:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Source.poll_all, sources))
+        local.watch()
+
+    tick(rest)
+    show.step(f"The stale alarms are {alarms(local, vendors)}. FieldMotion goes down")
+    broken.down()
+    source = local.source(broken.kind.name)
     with contextlib.suppress(cloud.FunctionFailed):
-        local.poll("customers")
+        source.poll("customers")
 
     def state(wanted: str) -> bool:
-        local.watch()
-        now = local.alarm("fieldmotion-stale")
+        now = local.alarm(f"{broken.kind.name}-stale")
         show.move(f"stale alarm: {now}")
         return now == wanted
 
-    background.wait_for("the stale alarm", lambda: state("ALARM"), timeout=60, pause=1)
-    show.step("ALARM: nothing was polled for over 15 s, and the alarm topic was told")
-    vendor.up()
-    local.poll_all()
+    def rings() -> bool:
+        tick(rest)
+        return state("ALARM")
+
+    background.wait_for("the stale alarm", rings, timeout=60, pause=0.5)
+    show.step(f"After 15 s without a poll that succeeded, and the alarm topic was told: {alarms(local, vendors)}")
+    broken.up()
 
     def quiet() -> bool:
-        local.poll_all()
+        tick([source, *rest])
         return state("OK")
 
-    background.wait_for("the alarm to end", quiet, timeout=120, pause=1)
-    show.step("OK again: the vendor is back, and the streams went on where they were")
+    background.wait_for("the alarm to end", quiet, timeout=120, pause=0.5)
+    show.step("OK again: the vendor is back, and its streams went on where they were")
 
 
-def what_is_stored(local: Cloud, vendor: FakeVendor, show: Show) -> None:
+def alarms(local: Cloud, vendors: list[FakeVendor]) -> str:
+    """The state of every source's stale alarm."""
+    return ", ".join(f"{vendor.kind.title} {local.alarm(f'{vendor.kind.name}-stale')}" for vendor in vendors)
+
+
+def what_is_stored(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
     """Prints a table of what is there, and where to look."""
-    checkpoints = {each["stream_key"]: each for each in local.scan("checkpoints")}
-    stored: dict[str, int] = {}
-    for each in local.scan("records"):
-        stored[each["stream"]] = stored.get(each["stream"], 0) + (not each.get("deleted"))
-    quarantined: dict[str, int] = {}
-    for each in local.scan("ledger"):
-        kind, _, stream = each["partition"].partition("#fieldmotion#")
-        if kind == "quarantine":
-            quarantined[stream] = quarantined.get(stream, 0) + 1
     show.step("What is stored now\n")
-    print(f"    {'stream':<18}{'at the vendor':>14}{'stored':>9}{'quarantined':>13}   committed up to")
-    for stream in cloud.STREAMS:
-        checkpoint = checkpoints.get(f"fieldmotion#{stream}", {})
-        print(
-            f"    {stream:<18}{len(vendor.truth(stream, 'id')):>14}{stored.get(stream, 0):>9}"
-            f"{quarantined.get(stream, 0):>13}   {readable(checkpoint.get('committed'))}"
-        )
+    print(f"    {'source':<15}{'stream':<27}{'at the vendor':>13}{'stored':>9}   committed up to")
+    for vendor in vendors:
+        source = local.source(vendor.kind.name)
+        records = source.all_records()
+        for stream in vendor.kind.kept_under():
+            stored = sum(not each.get("deleted") for each in records.get(stream, {}).values())
+            polled = stream if stream in vendor.kind.streams else vendor.kind.streams[0]
+            committed = readable((source.checkpoint(polled) or {}).get("committed"))
+            print(f"    {vendor.kind.title:<15}{stream:<27}{len(vendor.truth(stream)):>13}{stored:>9}   {committed}")
+    for vendor in vendors:
+        source = local.source(vendor.kind.name)
+        waiting, dead = source.queue_depth(), source.queue_depth(dead_letters=True)
+        quarantined = sum(source.quarantined().values())
+        print(f"    {vendor.kind.title}: {waiting} waiting messages, {dead} dead letters, {quarantined} in quarantine")
     outputs = local.outputs()
-    print(f"\n    waiting messages {local.queue_depth()}, dead letters {local.queue_depth(dead_letters=True)}\n")
-    print("    Where to look")
+    print("\n    Where to look")
     for name in ("RecordsTable", "CheckpointsTable", "LedgerTable", "FieldMotionQueueUrl", "AlarmTopicArn"):
         print(f"      {name:<20}{outputs[name]}")
-    print(f"      {'logs':<20}/aws/lambda/{cloud.STACK}/fieldmotion-poller, fieldmotion-fetcher, watcher\n")
+    print(f"      {'logs':<20}/aws/lambda/{cloud.STACK}/<source>-poller, <source>-fetcher, watcher\n")
 
 
 def readable(position: object) -> str:

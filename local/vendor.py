@@ -1,4 +1,4 @@
-"""The fake vendor: a FieldMotion on loopback that can be told to misbehave."""
+"""A fake vendor: one of the four on loopback, that can be told to misbehave."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local import background
-
-API_ID = "123"
-API_KEY = "0123456789abcdef0123456789abcdef"
+from local.sources import KINDS, Kind
 
 
 class VendorRefused(RuntimeError):
@@ -23,18 +21,21 @@ class VendorRefused(RuntimeError):
 class FakeVendor:
     """A running fake vendor; `shared/testkit/src/fake/mod.rs` documents its control API."""
 
-    def __init__(self, url: str, control_url: str, pid: int) -> None:
-        self.url = url
-        self.control_url = control_url
+    def __init__(self, kind: Kind, addresses: dict[str, Any], pid: int) -> None:
+        self.kind = kind
+        self.url: str = addresses["vendor_url"]
+        self.control_url: str = addresses["control_url"]
+        # The credential that it accepts, in the shape of the source's secret.
+        self.secret: dict[str, str] = addresses["secret"]
         self.pid = pid
 
     @classmethod
-    def start(cls, log: Path, seed: int = 1) -> FakeVendor:
+    def start(cls, name: str, log: Path, seed: int = 1) -> FakeVendor:
         """Starts the program that `cargo build --bins` made, on free ports."""
         program = background.target_directory() / "debug" / "fake-vendor"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [program, "fieldmotion", "--api-id", API_ID, "--api-key", API_KEY, "--seed", str(seed)],
+                [program, name, "--seed", str(seed)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -44,9 +45,13 @@ class FakeVendor:
         line = process.stdout.readline()
         process.stdout.close()
         if not line:
-            raise RuntimeError(f"the fake vendor did not start; see {log}")
-        addresses = json.loads(line)
-        return cls(addresses["vendor_url"], addresses["control_url"], process.pid)
+            raise RuntimeError(f"the fake {name} did not start; see {log}")
+        return cls(KINDS[name], json.loads(line), process.pid)
+
+    def state(self) -> dict[str, Any]:
+        """What another process needs to find it again."""
+        addresses = {"vendor_url": self.url, "control_url": self.control_url}
+        return {**addresses, "secret": self.secret, "pid": self.pid}
 
     def stop(self) -> None:
         """Ends it."""

@@ -40,14 +40,14 @@ def deployed(directory, cleanup):
     local = Cloud(directory)
     cleanup.callback(local.stop)
     local.start()
-    vendor = FakeVendor.start(directory / "vendor.log")
+    vendor = FakeVendor.start("fieldmotion", directory / "fieldmotion.log")
     cleanup.callback(vendor.stop)
     for stream, count in SEEDED.items():
         vendor.post("seed", stream=stream, count=count)
     local.build()
     # No schedule fires during the tests: they drive every tick themselves. The schedules stay enabled, because
     # alarms tell nobody while they are disabled.
-    local.deploy(vendor.url, PollRate="rate(1 day)", OverlapSeconds=str(OVERLAP_SECONDS))
+    local.deploy([vendor], PollRate="rate(1 day)", OverlapSeconds=str(OVERLAP_SECONDS))
     return Stack(local, vendor)
 
 
@@ -60,4 +60,4 @@ def well_again(stack):
     stack.vendor.post("heal")
     stack.vendor.post("release")
     stack.breaker_time_is_up()
-    assert stack.cloud.queue_depth(dead_letters=True) == 0, f"a dead letter was left\n{stack.state()}"
+    assert stack.source.queue_depth(dead_letters=True) == 0, f"a dead letter was left\n{stack.state()}"

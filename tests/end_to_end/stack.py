@@ -32,6 +32,7 @@ class Stack:
 
     def __init__(self, cloud: Cloud, vendor: FakeVendor) -> None:
         self.cloud = cloud
+        self.source = cloud.source("fieldmotion")
         self.vendor = vendor
         # Bodies of all queue messages that passed through the hands of a test.
         self.messages: list[str] = []
@@ -53,7 +54,7 @@ class Stack:
         """Ticks the streams so that each is listed: one tick does not, while ids of an earlier run are under way."""
         for stream in streams:
             self.until(lambda stream=stream: not self.pending(stream), f"the open run of {stream} stored")
-        self.cloud.poll_all(streams)
+        self.source.poll_all(streams)
 
     def settle(self, *streams: str, seconds: float = 60) -> None:
         """Ticks the streams until each is a copy of the vendor's truth, and what brought it there is committed.
@@ -62,7 +63,7 @@ class Stack:
         """
 
         def equal() -> bool:
-            self.cloud.poll_all(streams)
+            self.source.poll_all(streams)
             return not any(self.differences(stream) for stream in streams)
 
         end = time.monotonic() + seconds
@@ -79,7 +80,7 @@ class Stack:
 
         def committed() -> bool:
             waiting = [stream for stream, run in runs.items() if run and self.run_id(stream) == run]
-            self.cloud.poll_all(waiting)
+            self.source.poll_all(waiting)
             return not waiting
 
         self.until(committed, f"the runs of {', '.join(streams)} committed", seconds)
@@ -114,11 +115,11 @@ class Stack:
             elif each.get("pending"):
                 parked = ", parked" if each["parked"] else ""
                 lines.append(f"  {each['partition']} {each['item']}: {len(each['pending'])} pending{parked}")
-        depth, dead = self.cloud.queue_depth(), self.cloud.queue_depth(dead_letters=True)
+        depth, dead = self.source.queue_depth(), self.source.queue_depth(dead_letters=True)
         lines.append(f"  {depth} messages waiting or in flight, {dead} dead letters")
         alarms = self.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
         lines += [f"  {each['AlarmName']}: {each['StateValue']}" for each in alarms if each["StateValue"] == "ALARM"]
-        for function in FUNCTIONS:
+        for function in ("fieldmotion-poller", "fieldmotion-fetcher", "watcher"):
             lines += [f"  {function}: {line[:400]}" for line in self.cloud.log(function)[-4:]]
         return "\n".join(lines)
 
@@ -131,7 +132,7 @@ class Stack:
 
     def differences(self, stream: str) -> list[str]:
         """How the copy differs from the vendor's truth; bodies are compared byte by byte."""
-        truth, stored = self.truth(stream), self.cloud.records(stream)
+        truth, stored = self.truth(stream), self.source.records(stream)
         found = []
         for identity, true in truth.items():
             record = stored.get(identity)
@@ -148,7 +149,7 @@ class Stack:
 
     def record(self, stream: str, identity: str) -> dict[str, Any]:
         """A stored record."""
-        return self.cloud.records(stream)[identity]
+        return self.source.records(stream)[identity]
 
     def ids(self, stream: str) -> list[str]:
         """The ids that the vendor lists, in the order in which chunks are cut."""
@@ -162,7 +163,7 @@ class Stack:
 
     def checkpoint(self, stream: str) -> dict[str, Any]:
         """The checkpoint of a stream."""
-        found = self.cloud.checkpoint(stream)
+        found = self.source.checkpoint(stream)
         assert found is not None, f"{stream} has no checkpoint\n{self.state()}"
         return found
 
@@ -177,7 +178,7 @@ class Stack:
         """
 
         def is_past() -> bool:
-            self.cloud.poll(stream)
+            self.source.poll(stream)
             return self.committed(stream) > before
 
         self.until(is_past, f"{stream} committed past {before}")
@@ -188,7 +189,7 @@ class Stack:
 
     def open_run(self, stream: str) -> dict[str, Any] | None:
         """The run under way, if there is one."""
-        found = self.cloud.checkpoint(stream)
+        found = self.source.checkpoint(stream)
         return found.get("run") if found else None
 
     def run_id(self, stream: str) -> str | None:
@@ -270,7 +271,7 @@ class Stack:
     def deliveries_paused(self) -> Iterator[None]:
         """Keeps messages in the queue, where a test can take them, instead of delivering them to the fetcher."""
         functions = self.cloud.client("lambda")
-        name = self.cloud.outputs()[FUNCTIONS["fetcher"]]
+        name = self.cloud.outputs()[FUNCTIONS["fieldmotion-fetcher"]]
         mapping = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"][0]["UUID"]
         functions.update_event_source_mapping(UUID=mapping, Enabled=False)
         try:
@@ -317,7 +318,7 @@ class Stack:
 
     def line_about(self, message_id: str) -> dict[str, Any] | None:
         """The fetcher's last line about a message."""
-        lines = (json.loads(line) for line in self.cloud.log("fetcher") if message_id in line)
+        lines = (json.loads(line) for line in self.cloud.log("fieldmotion-fetcher") if message_id in line)
         return next((line for line in reversed(list(lines)) if line.get("message_id") == message_id), None)
 
     # ---- alarms -------------------------------------------------------------------------------------------------
@@ -326,7 +327,7 @@ class Stack:
         """Runs the watcher, and ticks `ticking` before, until the alarm is in this state."""
 
         def is_so() -> bool:
-            self.cloud.poll_all(ticking)
+            self.source.poll_all(ticking)
             self.cloud.watch()
             return self.cloud.alarm(name) == wanted
 

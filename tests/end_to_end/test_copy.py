@@ -64,7 +64,7 @@ def test_a_record_that_vanishes_between_list_and_detail_is_marked_deleted(stack)
     stack.vendor.post("hook", on="detail", stream="assets", id=identity, when="before", action=delete)
 
     def is_marked():
-        stack.cloud.poll("assets")
+        stack.source.poll("assets")
         return stack.record("assets", identity).get("deleted")
 
     stack.until(is_marked, f"asset {identity} marked deleted")

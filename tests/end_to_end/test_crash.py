@@ -38,8 +38,8 @@ def accident(stack):
             stack.is_held(stream, identity)
         stack.until(lambda: stack.pending("tasks") == set(left), "the first half of the tasks stored")
         stack.until(lambda: all("before the crash" in stack.record("jobs", each)["body"] for each in jobs[3:]), "jobs")
-        assert stack.cloud.kill("fetcher") >= 3, "two fetchers of tasks and one of jobs were at work"
-        stored = set(stack.cloud.records("tasks"))
+        assert stack.cloud.kill("fieldmotion-fetcher") >= 3, "two fetchers of tasks and one of jobs were at work"
+        stored = set(stack.source.records("tasks"))
         found = Accident(jobs, jobs_committed, stored, set(tasks) - stored, stack.now_asked())
         stack.vendor.post("release")
         yield found
@@ -47,7 +47,7 @@ def accident(stack):
 
 def test_a_crash_moves_no_checkpoint_and_the_chunk_comes_back(stack, accident):
     assert stack.pending("jobs") >= set(accident.jobs), "a chunk is only written when the fetcher is through with it"
-    stack.cloud.poll("jobs")
+    stack.source.poll("jobs")
     assert stack.committed("jobs") == accident.jobs_committed
     stack.settle("jobs")
     stack.commits_past("jobs", accident.jobs_committed)
@@ -71,12 +71,12 @@ def test_a_poller_killed_while_it_lists_is_followed_by_the_next(stack):
         Payload=b'{"stream":"assets"}',
     )
     stack.is_held("assets")
-    stack.cloud.kill("poller")
+    stack.cloud.kill("fieldmotion-poller")
     stack.vendor.post("release")
     # The dead poller still owns the stream, and a tick leaves it alone ...
     lease = int(stack.checkpoint("assets")["lease_until"])
     assert lease > time.time() * 1000
-    stack.cloud.poll("assets")
+    stack.source.poll("assets")
     assert int(stack.checkpoint("assets")["lease_until"]) == lease
     # ... until the lease ends. The test ends it, as its own clock.
     stack.lease_time_is_up("assets")

@@ -6,18 +6,26 @@ import time
 import pytest
 from local.background import ROOT
 from local.cloud import FunctionFailed
+from local.sources import KINDS
 from stack import failed_messages, queue_event
 
 FIRST, SECOND = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 # What the deployed function answers: None, the messages it gives back, or the error with words it must contain.
 EVENTS = {
     "poller-customers": None,
+    "poller-fieldaware-changes": None,
+    "poller-fieldly-work-items": None,
+    "poller-fsmnavigator-customers": None,
+    "poller-fsmnavigator-jobs": None,
     "poller-jobs": None,
     "poller-malformed": ("MalformedEvent", ["fieldmotion", '{"stream":"<name>"}', "customers", "schedule"]),
     "poller-unknown-stream": ("UnknownStream", ["fieldmotion", "invoices", "customers", "schedule"]),
     "watcher-scheduled": None,
     "fetcher-bad-json": [FIRST],
     "fetcher-empty-batch": [],
+    "fetcher-fieldaware-events": [],
+    "fetcher-fieldly-rows": [],
+    "fetcher-fsmnavigator-rows": [],
     "fetcher-foreign-message": [FIRST],
     "fetcher-mixed-batch": [SECOND],
     "fetcher-newer-version": [FIRST],
@@ -38,6 +46,9 @@ def test_every_sample_event_has_an_expected_answer():
 def test_a_sample_event_is_answered_as_documented(stack, name):
     event = json.loads((ROOT / "events" / f"{name}.json").read_text())
     function, expected = name.split("-")[0], EVENTS[name]
+    if function != "watcher":
+        source = name.split("-")[1]
+        function = f"{source if source in KINDS else 'fieldmotion'}-{function}"
     if isinstance(expected, tuple):
         kind, words = expected
         with pytest.raises(FunctionFailed) as failed:
@@ -64,7 +75,7 @@ def test_a_foreign_message_fails_alone_and_ends_in_the_dead_letter_queue(stack):
         stack.list_anew("customers", "jobs")
         one, two = stack.take(2)
     foreign = '{"Type":"Notification","Message":"not for us"}'
-    assert failed_messages(stack.cloud.invoke("fetcher", queue_event(one, foreign, two))) == ["m1"]
+    assert failed_messages(stack.cloud.invoke("fieldmotion-fetcher", queue_event(one, foreign, two))) == ["m1"]
     assert "foreign message" in stack.record("customers", customer)["body"]
     assert "foreign message" in stack.record("jobs", job)["body"]
     stack.settle("customers", "jobs")
@@ -72,7 +83,7 @@ def test_a_foreign_message_fails_alone_and_ends_in_the_dead_letter_queue(stack):
     # The queue gives it up after eight deliveries; a short visibility timeout makes that seconds.
     with stack.visibility_timeout(0):
         sent = stack.send(foreign)
-        stack.until(lambda: stack.cloud.queue_depth(dead_letters=True), "the message in the dead-letter queue", 60)
+        stack.until(lambda: stack.source.queue_depth(dead_letters=True), "the message in the dead-letter queue", 60)
     line = stack.line_about(sent)
     assert line["outcome"] == "not_ours", line
     assert "not for us" not in json.dumps(line)

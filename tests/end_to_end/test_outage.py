@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from local.cloud import STREAMS
-from local.vendor import API_ID, API_KEY
+from local.sources import KINDS
+
+STREAMS = KINDS["fieldmotion"].streams
 
 
 @pytest.fixture
@@ -46,17 +47,17 @@ def test_an_outage_rings_and_heals_by_itself(stack, told):
     stack.vendor.post("release")
     stack.edit("customers", stack.ids("customers")[36], notes="edited in the outage")
 
-    stack.cloud.poll_all()
+    stack.source.poll_all()
     stack.until(lambda: stack.breaker().get("open_until"), "the breaker to open")
-    stack.until(lambda: not stack.cloud.queue_depth(), "the fetcher to give its message back to the ledger")
+    stack.until(lambda: not stack.source.queue_depth(), "the fetcher to give its message back to the ledger")
     assert identities[0] in stack.pending("customers")
     stack.alarm_is("fieldmotion-stale", "ALARM", ticking=STREAMS)
     stack.until(lambda: ("tidemark-fieldmotion-stale", "ALARM") in told(), "the topic to be told of the alarm")
     mark = stack.now_asked()
-    stack.cloud.poll_all()
+    stack.source.poll_all()
     assert stack.now_asked() == mark, "the vendor was asked although the breaker is open"
     assert stack.committed("customers") == before
-    assert stack.cloud.queue_depth(dead_letters=True) == 0
+    assert stack.source.queue_depth(dead_letters=True) == 0
 
     stack.vendor.up()
     stack.breaker_time_is_up()
@@ -74,34 +75,34 @@ def test_a_rejected_credential_rings_and_a_rotated_secret_heals_it(stack):
     with stack.deliveries_paused():
         stack.list_anew("customers")
         before = stack.committed("customers")
-        stack.vendor.post("credentials", api_id=API_ID, api_key=new_key)
+        stack.vendor.post("credentials", **(stack.vendor.secret | {"api_key": new_key}))
     try:
         stack.until(lambda: stack.breaker().get("open_until"), "the breaker to open at the first rejected call")
-        stack.until(lambda: not stack.cloud.queue_depth(), "the fetcher to give its message back to the ledger")
+        stack.until(lambda: not stack.source.queue_depth(), "the fetcher to give its message back to the ledger")
         assert stack.pending("customers") >= set(identities)
         refused = stack.vendor.get("requests", counts_only="true")["counts"]["refused"]
         stack.alarm_is("fieldmotion-stale", "ALARM", ticking=STREAMS)
         again = stack.vendor.get("requests", counts_only="true")["counts"]["refused"] - refused
         assert again == 0, "a rejected credential is not tried over and over"
         assert stack.committed("customers") == before
-        assert stack.cloud.queue_depth(dead_letters=True) == 0
+        assert stack.source.queue_depth(dead_letters=True) == 0
 
         # The next probe fails as well, and says what is wrong and what to do.
         stack.breaker_time_is_up()
-        stack.cloud.poll("customers")
-        line = next(line for line in reversed(stack.cloud.log("poller")) if "source_failed" in line)
+        stack.source.poll("customers")
+        line = next(line for line in reversed(stack.cloud.log("fieldmotion-poller")) if "source_failed" in line)
         assert json.loads(line)["class"] == "unauthorized", line
         assert "put a valid credential into the source's secret" in line
-        attention = [line for line in stack.cloud.log("poller") if "AttentionCount" in line and "credential" in line]
+        attention = [line for line in stack.cloud.log("fieldmotion-poller") if "AttentionCount" in line and "credential" in line]
         assert attention, "nobody's attention was asked for"
 
-        stack.cloud.rotate_secret(API_ID, new_key)
+        stack.source.rotate_secret(stack.vendor.secret | {"api_key": new_key})
         stack.breaker_time_is_up()
         stack.settle(*STREAMS)
         stack.alarm_is("fieldmotion-stale", "OK", ticking=STREAMS)
     finally:
-        stack.vendor.post("credentials", api_id=API_ID, api_key=API_KEY)
-        stack.cloud.rotate_secret(API_ID, API_KEY)
+        stack.vendor.post("credentials", **stack.vendor.secret)
+        stack.source.rotate_secret(stack.vendor.secret)
     # And once more without a pause: a key that was changed at both ends is read anew within one tick.
     stack.settle("customers")
     assert not stack.breaker().get("open_until"), stack.breaker()

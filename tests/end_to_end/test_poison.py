@@ -8,7 +8,7 @@ def test_a_poison_record_holds_the_checkpoint_but_not_the_others(stack):
     stack.edit("customers", poisoned, notes="poisoned")
 
     def is_quarantined():
-        stack.cloud.poll("customers")
+        stack.source.poll("customers")
         return poisoned in stack.quarantined("customers")
 
     stack.until(is_quarantined, f"customer {poisoned} in quarantine")
@@ -22,7 +22,7 @@ def test_a_poison_record_holds_the_checkpoint_but_not_the_others(stack):
     stack.edit("customers", fresh, notes="fresh")
 
     def is_fresh_committed():
-        stack.cloud.poll("customers")
+        stack.source.poll("customers")
         return "fresh" in stack.record("customers", fresh)["body"] and stack.scanned("customers") > scanned
 
     stack.until(is_fresh_committed, f"customer {fresh} stored and scanned past, beside the poisoned one")
@@ -36,7 +36,7 @@ def test_a_poison_record_holds_the_checkpoint_but_not_the_others(stack):
     assert stack.quarantined("customers") == {}
 
     def is_let_go():
-        stack.cloud.poll("customers")
+        stack.source.poll("customers")
         return stack.committed("customers") == stack.scanned("customers") > held_at
 
     stack.until(is_let_go, "the checkpoint to follow")

@@ -25,7 +25,8 @@ def as_function(stack):
 
     def client(function, service):
         if function not in credentials:
-            found = functions.get_function_configuration(FunctionName=stack.cloud.outputs()[FUNCTIONS[function]])
+            known = FUNCTIONS[function if function == "watcher" else f"fieldmotion-{function}"]
+            found = functions.get_function_configuration(FunctionName=stack.cloud.outputs()[known])
             arn = found["Role"]
             iam.update_assume_role_policy(RoleName=arn.split("/")[-1], PolicyDocument=json.dumps(TRUST_ANYBODY))
             credentials[function] = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
@@ -78,7 +79,7 @@ def test_the_fetcher_cannot_touch_a_checkpoint(stack, as_function):
 def test_the_poller_cannot_write_a_record_or_read_a_body(stack, as_function):
     records, dynamodb = stack.cloud.outputs()["RecordsTable"], as_function("poller", "dynamodb")
     key = {"record_key": {"S": next(iter(stack.cloud.scan("records")))["record_key"]}}
-    before = stack.cloud.records("customers")
+    before = stack.source.records("customers")
     assert outcome(dynamodb.put_item, TableName=records, Item=key) in REFUSED
     assert outcome(dynamodb.delete_item, TableName=records, Key=key) in REFUSED
 
@@ -86,7 +87,7 @@ def test_the_poller_cannot_write_a_record_or_read_a_body(stack, as_function):
     assert outcome(dynamodb.batch_get_item, RequestItems=versions) == "allowed"
     assert outcome(dynamodb.get_item, TableName=records, Key=key) in REFUSED
     assert outcome(dynamodb.scan, TableName=records) in REFUSED
-    assert stack.cloud.records("customers") == before
+    assert stack.source.records("customers") == before
 
 
 def test_the_watcher_only_reads_progress(stack, as_function):

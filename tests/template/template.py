@@ -13,7 +13,16 @@ from samcli.yamlhelper import yaml_parse
 ROOT = Path(__file__).resolve().parents[2]
 
 # The name of each source in the template, and the code's name for it.
-NAMES = {"FieldMotion": "fieldmotion"}
+NAMES = {
+    "FieldMotion": "fieldmotion",
+    "FieldAware": "fieldaware",
+    "FsmNavigator": "fsmnavigator",
+    "Fieldly": "fieldly",
+}
+# The streams that are polled: those of the records, but for a feed, which tells of all of them.
+POLLED = {"fieldaware": ("changes",)}
+# Those whose list has to be read whole, because it takes no lower bound.
+SCANNED = {"fsmnavigator": ("customers", "assets", "technicians")}
 TABLES = ("CheckpointsTable", "LedgerTable", "RecordsTable")
 
 
@@ -26,7 +35,7 @@ def streams_in_code(kind: str) -> tuple[str, ...]:
 
 
 # Every source with its kind and its streams.
-SOURCES = {name: (kind, streams_in_code(kind)) for name, kind in NAMES.items()}
+SOURCES = {name: (kind, POLLED.get(kind) or streams_in_code(kind)) for name, kind in NAMES.items()}
 
 
 @cache

@@ -37,6 +37,14 @@ def test_the_address_of_fieldmotion_differs_per_account_and_has_no_default():
     assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "FieldMotionBaseUrl"}, ""]}]}
 
 
+def test_an_address_that_is_the_same_for_every_account_is_the_default():
+    assert default("FieldAwareBaseUrl") == "https://api.fieldaware.net"
+    assert default("FsmNavigatorBaseUrl") == "https://fsmnavigator.com/api/v1"
+    assert default("FieldlyBaseUrl") == "https://api.fieldly.com/api/public/v1"
+    patterns = {source: template()["Parameters"][f"{source}BaseUrl"]["AllowedPattern"] for source in SOURCES}
+    assert [source for source, pattern in patterns.items() if re.fullmatch(pattern, "")] == ["FieldMotion"]
+
+
 def test_outputs():
     expected = {
         "CheckpointsTable", "LedgerTable", "RecordsTable", "RecordsStreamArn", "WatcherFunction", "AlarmTopicArn",
@@ -66,7 +74,6 @@ def test_limits_of_numbers():
 @pytest.mark.parametrize(
     ("address", "accepted"),
     [
-        ("", True),
         ("https://cp13.fieldmotion.com", True),
         ("https://cp13.fieldmotion.com/a", True),
         ("http://127.0.0.1:8080", True),

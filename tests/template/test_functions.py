@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from template import NAMES, ROOT, SOURCES, functions, of_type, resolved, template
+from template import NAMES, ROOT, SCANNED, SOURCES, functions, of_type, resolved, template
 
 COMMON = {
     "TIDEMARK_SOURCE", "TIDEMARK_BASE_URL", "TIDEMARK_SECRET_ARN", "TIDEMARK_STREAMS", "TIDEMARK_SETTINGS",
@@ -35,7 +35,9 @@ def test_one_schedule_per_stream(source, streams):
     found = schedules(f"{source}PollerFunction")
     assert sorted(json.loads(each["Input"])["stream"] for each in found.values()) == sorted(streams)
     assert all(list(json.loads(each["Input"])) == ["stream"] for each in found.values())
-    assert all(each["ScheduleExpression"] == {"Ref": "PollRate"} for each in found.values())
+    for each in found.values():
+        is_scanned = json.loads(each["Input"])["stream"] in SCANNED.get(NAMES[source], ())
+        assert each["ScheduleExpression"] == {"Ref": "ScanRate" if is_scanned else "PollRate"}
 
 
 def test_schedules_can_be_switched_off_and_try_once():
@@ -64,7 +66,8 @@ def test_the_queue_feeds_the_fetcher_chunk_by_chunk(source):
     assert event["Type"] == "SQS"
     assert event["Properties"] == {
         "Queue": {"Fn::GetAtt": [f"{source}ChangeQueue", "Arn"]},
-        "BatchSize": 1,
+        # A chunk that is fetched by id may need the whole timeout; rows cost no call.
+        "BatchSize": 5 if source in ("FsmNavigator", "Fieldly") else 1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaxConcurrency"}},
     }
@@ -91,8 +94,10 @@ def test_variables(source, kind):
 def test_the_watcher_knows_the_streams_of_every_source_that_is_on():
     watched = {f"TIDEMARK_{kind.upper()}_STREAMS": source for source, (kind, _) in SOURCES.items()}
     assert set(variables("WatcherFunction")) == {
-        "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_STALE_AFTER_SECONDS", *watched,
+        "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_STALE_AFTER_SECONDS", "TIDEMARK_SCAN_RATE",
+        *watched, *(name.replace("_STREAMS", "_SETTINGS") for name in watched),
     }  # fmt: skip
+    assert variables("WatcherFunction")["TIDEMARK_SCAN_RATE"] == {"Ref": "ScanRate"}
     for name, source in watched.items():
         assert variables("WatcherFunction")[name] == {"Ref": f"{source}Streams"}
         off = resolved(**{f"{source}On": False})["WatcherFunction"]["Properties"]["Environment"]["Variables"]
@@ -103,6 +108,9 @@ def test_the_code_reads_every_variable_that_the_template_sets():
     files = [*ROOT.glob("functions/*/src/**/*.rs")]
     code = "".join(each.read_text() for each in files)
     given = {name for function in functions() for name in variables(function)}
+    # The watcher makes a source's name of the kind's.
+    for kind in NAMES.values():
+        given = {name.replace(f"_{kind.upper()}_", "_{}_") for name in given}
     assert [name for name in sorted(given) if name not in code] == []
 
 

@@ -7,8 +7,8 @@ use tidemark_aws::clock::SystemClock;
 use tidemark_aws::secrets::SourceSecret;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::http::{BaseUrl, RequestsPerSecond};
-pub use tidemark_sources::registry::parse_streams;
 use tidemark_sources::registry::{self, AnySource, BadSource};
+pub use tidemark_sources::registry::{parse_streams, streams_of};
 
 use crate::environment::Environment;
 

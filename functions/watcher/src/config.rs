@@ -7,9 +7,9 @@ use tidemark_aws::clock::SystemClock;
 use tidemark_aws::cloudwatch::MetricSink;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
 use tidemark_engine::stream::{SourceKind, StreamName};
-use tidemark_engine::watch::Watcher;
+use tidemark_engine::watch::{WatchedStream, Watcher};
 use tidemark_runtime::environment::Environment;
-use tidemark_runtime::vendor;
+use tidemark_runtime::vendor::{self, streams_of};
 use tidemark_runtime::worlds::WatcherWorld;
 
 /// What a deployment says of its watcher, checked.
@@ -17,7 +17,7 @@ use tidemark_runtime::worlds::WatcherWorld;
 pub(crate) struct Config {
     checkpoints_table: String,
     ledger_table: String,
-    watched: Vec<(SourceKind, Vec<StreamName>)>,
+    watched: Vec<(SourceKind, Vec<WatchedStream>)>,
     stale_after: Duration,
 }
 
@@ -31,7 +31,11 @@ impl Config {
             Duration::from_secs(1),
             "how long a stream may go without a successful poll, such as 900",
         );
-        let watched: Vec<_> = SourceKind::ALL.iter().filter_map(|kind| watched(environment, *kind)).collect();
+        let scan_rate = environment.read("TIDEMARK_SCAN_RATE", "a rate such as rate(1 hour)", scan_interval);
+        let rests_for = scan_rate.unwrap_or_default();
+        let watched: Vec<_> =
+            SourceKind::ALL.iter().filter_map(|kind| watched(environment, *kind, rests_for)).collect();
+        scan_rate?;
         Some(Self {
             checkpoints_table: checkpoints_table?,
             ledger_table: ledger_table?,
@@ -54,14 +58,46 @@ impl Config {
 /// A source and its streams: none when its variable is empty, because the source is off then.
 ///
 /// A variable that is missing is a problem: a source that nobody watches must not come about by a slip.
-fn watched(environment: &mut Environment, kind: SourceKind) -> Option<(SourceKind, Vec<StreamName>)> {
+fn watched(
+    environment: &mut Environment,
+    kind: SourceKind,
+    scan_interval: Duration,
+) -> Option<(SourceKind, Vec<WatchedStream>)> {
     let variable = format!("TIDEMARK_{}_STREAMS", kind.as_str().to_ascii_uppercase());
     if environment.given(&variable).is_some_and(|text| text.is_empty()) {
         return None;
     }
     let wanted = "all, names with commas between, or nothing when the source is off";
-    let streams = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, text))?;
-    Some((kind, streams))
+    let names = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, text));
+    let variable = format!("TIDEMARK_{}_SETTINGS", kind.as_str().to_ascii_uppercase());
+    let settings = "{}, or a JSON object with the source's settings";
+    let streams = environment.read(&variable, settings, |text| streams_of(kind, text));
+    let (names, streams) = (names?, streams?);
+    let is_scanned = |name: &StreamName| streams.iter().any(|stream| stream.name == *name && !stream.filtered);
+    let rests_for = |name: &StreamName| if is_scanned(name) { scan_interval } else { Duration::ZERO };
+    let watched = names.into_iter().map(|name| WatchedStream { rests_for: rests_for(&name), name });
+    Some((kind, watched.collect()))
+}
+
+/// The time between two scans: of `rate(<number> <minutes, hours or days>)` what it says, of a `cron(..)` a day, because
+/// its times may be any.
+///
+/// Source: EventBridge Scheduler User Guide, "Schedule types".
+fn scan_interval(text: &str) -> Result<Duration, &'static str> {
+    const DAY: Duration = Duration::from_hours(24);
+    if text.starts_with("cron(") {
+        return Ok(DAY);
+    }
+    let inner = text.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')'));
+    let parts = inner.and_then(|inner| inner.trim().split_once(' '));
+    let unit = |unit: &str| match unit.trim().trim_end_matches('s') {
+        "minute" => Some(Duration::from_mins(1)),
+        "hour" => Some(Duration::from_hours(1)),
+        "day" => Some(DAY),
+        _ => None,
+    };
+    let interval = parts.and_then(|(count, name)| Some(unit(name)?.saturating_mul(count.parse().ok()?)));
+    interval.ok_or("it is neither rate(..) nor cron(..)")
 }
 
 #[cfg(test)]
@@ -71,7 +107,14 @@ mod tests {
     fn read(streams: Option<&str>, stale_after: &str) -> Result<Config, String> {
         let tables = [("TIDEMARK_CHECKPOINTS_TABLE", "checkpoints"), ("TIDEMARK_LEDGER_TABLE", "ledger")];
         let streams = streams.map(|text| ("TIDEMARK_FIELDMOTION_STREAMS", text));
-        let variables = tables.into_iter().chain(streams).chain([("TIDEMARK_STALE_AFTER_SECONDS", stale_after)]);
+        let off = ["FIELDAWARE", "FSMNAVIGATOR", "FIELDLY"].map(|name| (format!("TIDEMARK_{name}_STREAMS"), ""));
+        let others = [
+            ("TIDEMARK_STALE_AFTER_SECONDS", stale_after),
+            ("TIDEMARK_SCAN_RATE", "rate(1 hour)"),
+            ("TIDEMARK_FIELDMOTION_SETTINGS", "{}"),
+        ];
+        let given = tables.into_iter().chain(streams).chain(others);
+        let variables = given.map(|(name, value)| (name.to_owned(), value)).chain(off);
         let mut environment = Environment::of(variables);
         let config = Config::read(&mut environment);
         environment.finish(config).map_err(|error| error.to_string())
@@ -80,8 +123,8 @@ mod tests {
     #[test]
     fn streams_are_watched_as_they_are_polled() {
         let config = read(Some("jobs,customers"), "900").unwrap();
-        let names = vec![StreamName::known("customers"), StreamName::known("jobs")];
-        assert_eq!(config.watched, [(SourceKind::FieldMotion, names)]);
+        let stream = |name| WatchedStream { name: StreamName::known(name), rests_for: Duration::ZERO };
+        assert_eq!(config.watched, [(SourceKind::FieldMotion, vec![stream("customers"), stream("jobs")])]);
         assert_eq!(read(Some("all"), "900").unwrap().watched[0].1.len(), 6);
     }
 
@@ -91,6 +134,30 @@ mod tests {
         let error = read(None, "soon").unwrap_err();
         assert!(error.contains("TIDEMARK_FIELDMOTION_STREAMS is not set"), "{error}");
         assert!(error.contains("TIDEMARK_STALE_AFTER_SECONDS is not right"), "{error}");
+    }
+
+    #[test]
+    fn a_stream_that_is_scanned_may_rest_between_two_scans() {
+        let variables = [("TIDEMARK_FSMNAVIGATOR_STREAMS", "jobs,customers"), ("TIDEMARK_FSMNAVIGATOR_SETTINGS", "{}")];
+        let mut environment = Environment::of(variables);
+        let (_, streams) = watched(&mut environment, SourceKind::FsmNavigator, Duration::from_hours(1)).unwrap();
+        let rests: Vec<_> = streams.iter().map(|stream| (stream.name.as_str(), stream.rests_for.as_secs())).collect();
+        assert_eq!(rests, [("jobs", 0), ("customers", 3_600)]);
+    }
+
+    #[test]
+    fn a_scan_rate_is_read_as_the_scheduler_reads_it() {
+        for (text, seconds) in [
+            ("rate(1 hour)", Some(3_600)),
+            ("rate(5 minutes)", Some(300)),
+            ("rate(2 days)", Some(172_800)),
+            ("cron(0 6 * * ? *)", Some(86_400)),
+            ("1 hour", None),
+            ("rate(hour)", None),
+            ("rate(1 fortnight)", None),
+        ] {
+            assert_eq!(scan_interval(text).ok().map(|interval| interval.as_secs()), seconds, "{text}");
+        }
     }
 
     #[test]

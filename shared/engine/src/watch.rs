@@ -35,15 +35,25 @@ pub struct Watcher<P> {
     /// Its world.
     pub ports: P,
     /// The sources that are turned on, each with its streams that are.
-    pub watched: Vec<(SourceKind, Vec<StreamName>)>,
+    pub watched: Vec<(SourceKind, Vec<WatchedStream>)>,
     /// From when on a stream is called stale, for the report.
     pub stale_after: Duration,
+}
+
+/// A stream that is turned on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedStream {
+    /// Which.
+    pub name: StreamName,
+    /// How long it rests between two polls because its list has to be read whole: its staleness counts from when the
+    /// next scan is due. Nothing for the others.
+    pub rests_for: Duration,
 }
 
 /// What is measured. Dimensions are per source only, so that the cost stays the same whatever the number of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MeasurementName {
-    /// The stalest stream's staleness, in seconds.
+    /// The stalest stream's staleness, in seconds; of a stream that is scanned, the time since its scan was due.
     Staleness,
     /// The largest lag, in seconds.
     Lag,
@@ -75,6 +85,8 @@ pub struct StreamReport {
     pub standing: Standing,
     /// Ids in quarantine.
     pub quarantine_count: usize,
+    /// How long a poll is due: its staleness, less what it may rest.
+    pub overdue: Duration,
     /// Whether it is stale.
     pub is_stale: bool,
     /// Why nothing is called, if so.
@@ -96,9 +108,9 @@ impl<P: WatcherPorts> Watcher<P> {
         for (source, streams) in &self.watched {
             let state = self.ports.ledger().source_state(*source).await?;
             let mut of_source = Vec::new();
-            for name in streams {
-                let stream = StreamKey { source: *source, name: name.clone() };
-                of_source.push(self.look_at(stream, &state, now).await?);
+            for watched in streams {
+                let stream = StreamKey { source: *source, name: watched.name.clone() };
+                of_source.push(self.look_at(stream, watched.rests_for, &state, now).await?);
             }
             measurements.extend(measure(*source, &of_source));
             reports.extend(of_source);
@@ -111,6 +123,7 @@ impl<P: WatcherPorts> Watcher<P> {
     async fn look_at(
         &self,
         stream: StreamKey,
+        rests_for: Duration,
         state: &SourceState,
         now: UtcMillis,
     ) -> Result<StreamReport, StoreFailure> {
@@ -118,8 +131,9 @@ impl<P: WatcherPorts> Watcher<P> {
         let standing = standing(checkpoint.as_ref(), now);
         let quarantine_count = self.ports.ledger().quarantined(&stream).await?.len();
         let held_back = why_held_back(&stream, state, now);
-        let is_stale = standing.staleness > self.stale_after;
-        Ok(StreamReport { stream, standing, quarantine_count, is_stale, held_back })
+        let overdue = standing.staleness.saturating_sub(rests_for);
+        let is_stale = overdue > self.stale_after;
+        Ok(StreamReport { stream, standing, quarantine_count, overdue, is_stale, held_back })
     }
 }
 
@@ -137,15 +151,13 @@ fn why_held_back(stream: &StreamKey, state: &SourceState, now: UtcMillis) -> Opt
 }
 
 fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
-    let longest = |of: fn(&Standing) -> Duration| {
-        reports.iter().map(|report| of(&report.standing)).max().unwrap_or_default().as_secs_f64()
-    };
+    let longest = |of: fn(&StreamReport) -> Duration| reports.iter().map(of).max().unwrap_or_default().as_secs_f64();
     let backlog: u64 = reports.iter().map(|report| report.standing.backlog_count).sum();
     let quarantine: usize = reports.iter().map(|report| report.quarantine_count).sum();
     let count = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     [
-        (MeasurementName::Staleness, longest(|standing| standing.staleness)),
-        (MeasurementName::Lag, longest(|standing| standing.lag)),
+        (MeasurementName::Staleness, longest(|report| report.overdue)),
+        (MeasurementName::Lag, longest(|report| report.standing.lag)),
         (MeasurementName::Backlog, count(backlog)),
         (MeasurementName::Quarantine, count(u64::try_from(quarantine).unwrap_or(u64::MAX))),
     ]

@@ -181,6 +181,21 @@ async fn every_sample_event_does_what_its_name_says() {
     }
 }
 
+#[test]
+fn the_sample_events_of_other_sources_carry_what_their_lists_told() {
+    for (name, source, rows, events) in [
+        ("fieldaware-events", "fieldaware", 0, 1),
+        ("fsmnavigator-rows", "fsmnavigator", 1, 0),
+        ("fieldly-rows", "fieldly", 1, 0),
+    ] {
+        let event = event(name);
+        let message = Message::parse(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        assert_eq!(message.source.as_str(), source, "{name}");
+        assert_eq!((message.rows.len(), message.events.len()), (rows, events), "{name}");
+        assert!(message.ids.iter().all(|id| message.rows.contains_key(id) || message.events.contains_key(id)));
+    }
+}
+
 #[tokio::test]
 async fn every_sample_event_is_known_to_a_test() {
     let folder = format!("{}/../../events", env!("CARGO_MANIFEST_DIR"));

@@ -8,7 +8,7 @@ use tidemark_engine::checkpoint::{Checkpoint, Position};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::ports::{Ledger, Measurements};
 use tidemark_engine::stream::ListShape;
-use tidemark_engine::watch::{Measurement, MeasurementName};
+use tidemark_engine::watch::{Measurement, MeasurementName, WatchedStream};
 use tidemark_runtime::failure::ErrorKind;
 use tidemark_runtime::kept::Kept;
 use tidemark_testkit::memory::{Fault, ManualClock, MemoryTables, Operation};
@@ -70,7 +70,7 @@ impl Function {
             clock: stage.world.clock.clone(),
             published: Published::default(),
         };
-        let streams = vec![(stream.source, vec![stream.name])];
+        let streams = vec![(stream.source, vec![WatchedStream { name: stream.name, rests_for: Duration::ZERO }])];
         let watcher = Watcher { ports, watched: streams, stale_after: Duration::from_mins(15) };
         Self { handler: Handler { watcher }, kept: Kept::default() }
     }
@@ -190,6 +190,7 @@ fn a_stream_with_a_held_checkpoint_is_behind() {
         stream: stage.stream(),
         standing: tidemark_engine::staleness::standing(Some(&checkpoint), stage.now()),
         quarantine_count: 1,
+        overdue: Duration::ZERO,
         is_stale: false,
         held_back: None,
     };
