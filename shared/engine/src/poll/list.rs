@@ -17,15 +17,24 @@ use super::{Notice, PollOutcome, PollerPorts};
 
 /// The coarsest resolution of a stamp.
 const STAMP_RESOLUTION: Duration = Duration::from_secs(1);
+/// The longest that a list waits for its place: longer than any fetcher takes places ahead, so that a clock far off
+/// cannot hold a tick until its end.
+const PLACE_WAIT_MAX: Duration = Duration::from_mins(2);
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Takes `calls` places on the source's shared schedule. Lists go first: they do not wait for their place, so
-    /// fetchers do.
+    /// Takes `calls` places on the schedule that all functions of the source share, and waits for the first. A fetcher
+    /// takes places for one chunk at most, so that a list waits for what is in hand, never for the backlog.
     pub(super) async fn reserve(&self, calls: u32) -> Result<(), Halt> {
         let source = self.checkpoint.stream.source;
         let interval = self.poller.settings.call_interval;
+        let clock = self.poller.ports.clock();
+        let now = clock.now();
         let whenever = UtcMillis::new(i64::MAX);
-        self.poller.ports.ledger().reserve(source, calls, interval, self.now(), whenever).await?;
+        let turn = self.poller.ports.ledger().reserve(source, calls, interval, now, whenever).await?;
+        let wait = turn.map_or(Duration::ZERO, |turn| turn.since(now)).min(PLACE_WAIT_MAX);
+        if !wait.is_zero() {
+            clock.sleep(wait).await;
+        }
         Ok(())
     }
 
@@ -47,6 +56,7 @@ impl<P: PollerPorts> Tick<'_, P> {
                 }
                 Err(failure) if disposition(failure.class).tried_again && tries < TRIES => {
                     clock.sleep(backoff(poller.ports.random(), tries)).await;
+                    self.reserve(1).await?;
                 }
                 Err(failure) => return Err(Halt::Source { failure, tries }),
             }

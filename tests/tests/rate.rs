@@ -1,0 +1,230 @@
+//! All functions of a source together call its vendor no faster than its rate: pollers and fetchers, side by side, by
+//! nothing but the schedule in the ledger. Time is tokio's, paused: it jumps when everybody waits.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tidemark_engine::change::{Detail, ListRequest, Page};
+use tidemark_engine::chunk::CHUNK_IDS;
+use tidemark_engine::failure::SourceFailure;
+use tidemark_engine::fetch::{Fetcher, FetcherPorts};
+use tidemark_engine::poll::{PollSettings, Poller, PollerPorts};
+use tidemark_engine::ports::{Clock, Source};
+use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_engine::record::RecordId;
+use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_testkit::memory::{MemoryQueue, MemorySource, MemoryTables, SeededRandom, Vendor, VendorSettings};
+use tidemark_tests::stage::{START, id};
+use tokio::time::Instant;
+
+/// Two calls a second, as by default.
+const INTERVAL: Duration = Duration::from_millis(500);
+const MINUTE: i64 = 60_000;
+/// Ten percent above the rate, in a minute.
+const CALLS_A_MINUTE_MAX: usize = 132;
+
+#[derive(Clone)]
+struct PausedClock(Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> UtcMillis {
+        START.plus(self.0.elapsed())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "time is paused: nobody waits")]
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
+
+/// When a call was started, on the vendor's clock.
+type Calls = Rc<RefCell<Vec<i64>>>;
+
+/// A vendor that takes a fifth of a second for an answer and notes when it was asked. As a process's own gate does, it
+/// lets one call of a function begin in an interval.
+struct Asked {
+    source: MemorySource<PausedClock>,
+    clock: PausedClock,
+    calls: Calls,
+    next_at: tokio::sync::Mutex<UtcMillis>,
+}
+
+impl Asked {
+    async fn ask(&self) {
+        {
+            let mut next_at = self.next_at.lock().await;
+            self.clock.sleep(next_at.since(self.clock.now())).await;
+            *next_at = self.clock.now().plus(INTERVAL);
+        }
+        self.calls.borrow_mut().push(self.clock.now().get());
+        self.clock.sleep(Duration::from_millis(200)).await;
+    }
+}
+
+impl Source for Asked {
+    fn kind(&self) -> SourceKind {
+        self.source.kind()
+    }
+
+    fn streams(&self) -> &[StreamTraits] {
+        self.source.streams()
+    }
+
+    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
+        self.ask().await;
+        self.source.list(stream, request).await
+    }
+
+    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
+        self.ask().await;
+        self.source.fetch(stream, id).await
+    }
+}
+
+/// The ports of one function.
+struct Function {
+    source: Asked,
+    tables: MemoryTables,
+    queue: MemoryQueue<PausedClock>,
+    clock: PausedClock,
+    random: SeededRandom,
+}
+
+macro_rules! ports {
+    ($world:ty: $($name:ident: $kind:ident = $type:ty, $field:ident;)+) => {
+        impl $world for Function {
+            $(type $kind = $type;)+
+            $(fn $name(&self) -> &$type { &self.$field })+
+        }
+    };
+}
+
+ports! { PollerPorts:
+    source: Source = Asked, source;
+    checkpoints: Checkpoints = MemoryTables, tables;
+    ledger: Ledger = MemoryTables, tables;
+    versions: Versions = MemoryTables, tables;
+    queue: Queue = MemoryQueue<PausedClock>, queue;
+    clock: Clock = PausedClock, clock;
+    random: Random = SeededRandom, random;
+}
+
+ports! { FetcherPorts:
+    source: Source = Asked, source;
+    ledger: Ledger = MemoryTables, tables;
+    records: Records = MemoryTables, tables;
+    clock: Clock = PausedClock, clock;
+    random: Random = SeededRandom, random;
+}
+
+/// A source with several streams, of each of which there is a poller, and three fetchers.
+struct Play {
+    tables: MemoryTables,
+    queue: MemoryQueue<PausedClock>,
+    clock: PausedClock,
+    calls: Calls,
+    vendors: Vec<(StreamName, MemorySource<PausedClock>)>,
+}
+
+impl Play {
+    fn new(shape: ListShape, streams: &[&'static str], records: usize) -> Self {
+        let clock = PausedClock(Instant::now());
+        let vendor_of = |name: &'static str| {
+            let mut settings = VendorSettings::new(shape);
+            settings.stream.name = StreamName::known(name);
+            settings.page_rows = 5;
+            let mut vendor = Vendor::new(settings);
+            for number in 0..records {
+                vendor.edit(&id(&format!("{name}{number:04}")), START, Duration::ZERO);
+            }
+            (StreamName::known(name), MemorySource::new(vendor, clock.clone()))
+        };
+        Self {
+            tables: MemoryTables::new(),
+            queue: MemoryQueue::new(clock.clone(), Duration::from_mins(12), 8),
+            calls: Rc::default(),
+            vendors: streams.iter().map(|name| vendor_of(name)).collect(),
+            clock,
+        }
+    }
+
+    fn function(&self, source: &MemorySource<PausedClock>) -> Function {
+        let source = Asked {
+            source: source.clone(),
+            clock: self.clock.clone(),
+            calls: Rc::clone(&self.calls),
+            next_at: tokio::sync::Mutex::new(START),
+        };
+        let random = SeededRandom::new(1);
+        Function { source, tables: self.tables.clone(), queue: self.queue.clone(), clock: self.clock.clone(), random }
+    }
+
+    async fn poll_for(&self, minutes: i64, name: &StreamName, source: &MemorySource<PausedClock>) {
+        let end = START.shifted(minutes * MINUTE);
+        let settings = PollSettings {
+            overlap: Duration::from_mins(2),
+            poison_policy: PoisonPolicy::Block,
+            call_interval: INTERVAL,
+            visibility_timeout: Duration::from_mins(12),
+            streams: self.vendors.iter().map(|(name, _)| name.clone()).collect(),
+            chunk_ids: CHUNK_IDS,
+        };
+        let mut ticks = 0;
+        while self.clock.now() < end {
+            ticks += 1;
+            let poller = Poller { ports: self.function(source), settings: settings.clone() };
+            poller.poll(name, &format!("{name}-{ticks}")).await.unwrap();
+            self.clock.sleep(Duration::from_secs(20)).await;
+        }
+    }
+
+    async fn fetch_for(&self, minutes: i64) {
+        let end = START.shifted(minutes * MINUTE);
+        while self.clock.now() < end {
+            let Some(delivery) = self.queue.receive(1).pop() else {
+                self.clock.sleep(Duration::from_secs(1)).await;
+                continue;
+            };
+            let source =
+                self.vendors.iter().find(|(name, _)| *name == delivery.message.stream).map(|(_, source)| source);
+            let fetcher = Fetcher { ports: self.function(source.unwrap()), call_interval: INTERVAL };
+            let stop_at = self.clock.now().plus(Duration::from_mins(2));
+            if fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap().acknowledged {
+                self.queue.delete(&delivery);
+            }
+        }
+    }
+
+    /// Plays for some minutes; the largest number of calls in any one of them.
+    async fn busiest_minute(&self, minutes: i64) -> (usize, usize) {
+        let pollers = join_all(self.vendors.iter().map(|(name, source)| self.poll_for(minutes, name, source)));
+        let fetchers = join_all((0..3).map(|_| self.fetch_for(minutes)));
+        futures_util::future::join(pollers, fetchers).await;
+        let mut calls = self.calls.borrow().clone();
+        calls.sort_unstable();
+        let within = |first: &i64| calls.iter().filter(|at| (*first..first + MINUTE).contains(at)).count();
+        (calls.iter().map(within).max().unwrap_or(0), calls.len())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pollers_and_fetchers_of_ids_share_the_rate() {
+    let play = Play::new(ListShape::Whole, &["customers", "jobs", "assets"], 300);
+    let (busiest, all) = play.busiest_minute(12).await;
+    assert!(busiest <= CALLS_A_MINUTE_MAX, "{busiest} calls in one minute");
+    // The rate was used, or this would show nothing.
+    assert!(busiest > 100 && all > 900, "{busiest} of {all}");
+    assert_eq!(play.tables.with(|tables| tables.records.len()), 900);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pollers_that_walk_pages_at_once_share_the_rate() {
+    let play = Play::new(ListShape::Pages, &["jobs", "customers", "assets", "technicians"], 300);
+    let (busiest, all) = play.busiest_minute(12).await;
+    assert!(busiest <= CALLS_A_MINUTE_MAX, "{busiest} calls in one minute");
+    assert!(busiest > 100 && all > 480, "{busiest} of {all}");
+    assert_eq!(play.tables.with(|tables| tables.records.len()), 1_200);
+}
