@@ -7,6 +7,7 @@
 //! How one could get it wrong: put a body, an address or a header into an error. They hold ids, personal data or
 //! credentials; `Problem` is the only way out of here, and it shows none.
 
+mod allowance;
 mod base_url;
 mod headers;
 mod problem;
@@ -22,6 +23,7 @@ use tidemark_engine::ports::Clock;
 use tidemark_engine::stamp::UtcMillis;
 use tokio::sync::OnceCell;
 
+use self::allowance::Allowance;
 pub use self::base_url::{BadBaseUrl, BaseUrl};
 pub(crate) use self::problem::{Problem, Purpose};
 use self::rate::Gate;
@@ -85,7 +87,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// Its headers, for what one vendor alone says in them.
     pub(crate) headers: HeaderMap,
-    retry_after: Option<Duration>,
+    /// How long the vendor asks to be left alone, by the header of that name; at most a quarter of an hour.
+    pub(crate) retry_after: Option<Duration>,
     /// When the vendor answered, on its clock.
     pub(crate) date: Option<UtcMillis>,
     /// The body; of an unsuccessful answer its first 64 KiB, or nothing where the status says it all.
@@ -114,13 +117,27 @@ pub(crate) struct HttpClient<C> {
     clock: C,
     patience: Patience,
     trusted: Vec<Certificate>,
+    reads_throttled: bool,
 }
 
 impl<C: Clock> HttpClient<C> {
     /// A client for the vendor at `base`.
     pub(crate) fn new(base: BaseUrl, rate: RequestsPerSecond, clock: C) -> Self {
         let gate = Gate::new(rate, clock.now());
-        Self { client: OnceCell::new(), base, gate, clock, patience: Patience::default(), trusted: Vec::new() }
+        Self {
+            client: OnceCell::new(),
+            base,
+            gate,
+            clock,
+            patience: Patience::default(),
+            trusted: Vec::new(),
+            reads_throttled: false,
+        }
+    }
+
+    /// The same, reading the text of an answer 429, too: for a vendor that says there how long to wait.
+    pub(crate) fn reading_throttled(self) -> Self {
+        Self { reads_throttled: true, ..self }
     }
 
     /// The same with other limits of time, and trusting these certificates instead of the system's: verification itself
@@ -169,6 +186,21 @@ impl<C: Clock> HttpClient<C> {
         self.gate.turn(&self.clock).await
     }
 
+    /// Waits until the rate and what was [heeded](Self::heed) allow one more request.
+    ///
+    /// # Errors
+    /// [`Problem::Spent`] when the vendor allows none for longer than is worth waiting.
+    pub(crate) async fn steered_turn(&self) -> Result<Turn, Problem> {
+        self.gate.steered_turn(&self.clock).await
+    }
+
+    /// Takes from an answer how many calls the vendor still allows, for the steered turns to come.
+    pub(crate) fn heed(&self, answer: &Answer) {
+        if let Some(allowance) = Allowance::of(&answer.headers, self.clock.now()) {
+            self.gate.heed(allowance);
+        }
+    }
+
     /// Sends one request to an address below the base URL: a POST when it has a form, else a GET.
     ///
     /// # Errors
@@ -214,7 +246,7 @@ impl<C: Clock> HttpClient<C> {
         let retry_after = headers::retry_after(&headers, self.clock.now());
         let body = if status.is_success() {
             whole_body(response, terms.bytes_max).await?
-        } else if says_it_all(status) {
+        } else if says_it_all(status) && !(self.reads_throttled && status == StatusCode::TOO_MANY_REQUESTS) {
             Vec::new()
         } else {
             start_of_body(response).await

@@ -36,7 +36,8 @@ pub(super) fn retry_after(headers: &HeaderMap, now: UtcMillis) -> Option<Duratio
     (!wait.is_zero()).then(|| wait.min(RETRY_AFTER_MAX))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+/// The text of a header, without space around it.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 

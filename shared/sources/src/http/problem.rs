@@ -50,6 +50,12 @@ pub(crate) enum Problem {
         /// How long the vendor asks to be left alone.
         retry_after: Option<Duration>,
     },
+    /// The vendor said before that it allows no more calls for now, so it was not called.
+    #[error("the vendor allows no more calls for now, so it was not called")]
+    Spent {
+        /// How long until it allows them again.
+        retry_after: Duration,
+    },
 }
 
 /// How large an answer's headers may be, in KiB.
@@ -82,6 +88,7 @@ impl Problem {
             | Self::HeadersTooLarge
             | Self::Redirect(_) => FailureClass::Transient,
             Self::TooLarge { .. } => record_if_detail(purpose),
+            Self::Spent { retry_after } => FailureClass::Throttled { retry_after: Some(*retry_after) },
             Self::Status { status, retry_after } => match *status {
                 StatusCode::UNAUTHORIZED => FailureClass::Unauthorized,
                 StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => FailureClass::Forbidden,
@@ -90,6 +97,11 @@ impl Problem {
                     FailureClass::Throttled { retry_after: *retry_after }
                 }
                 StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => record_if_detail(purpose),
+                // A conflict does not go away by asking again.
+                StatusCode::CONFLICT => match purpose {
+                    Purpose::List => FailureClass::Forbidden,
+                    Purpose::Detail => FailureClass::Record,
+                },
                 _ => FailureClass::Transient,
             },
         }
@@ -103,9 +115,11 @@ impl Problem {
             Self::NoClient(error) | Self::Unreachable(error) | Self::Late(error) | Self::Broken(error) => {
                 SourceFailure::caused(class, cause, error)
             }
-            Self::HeadersTooLarge | Self::TooLarge { .. } | Self::Redirect(_) | Self::Status { .. } => {
-                SourceFailure::new(class, cause)
-            }
+            Self::HeadersTooLarge
+            | Self::TooLarge { .. }
+            | Self::Redirect(_)
+            | Self::Status { .. }
+            | Self::Spent { .. } => SourceFailure::new(class, cause),
         }
     }
 }
@@ -134,6 +148,7 @@ mod tests {
             (404, None, Forbidden, Forbidden),
             (405, None, Transient, Transient),
             (408, None, Transient, Transient),
+            (409, None, Forbidden, Record),
             (410, None, Forbidden, Forbidden),
             (418, None, Transient, Transient),
             (422, None, Transient, Record),
@@ -151,6 +166,15 @@ mod tests {
             let problem = Problem::Status { status: StatusCode::from_u16(status).unwrap(), retry_after };
             assert_eq!(problem.class(Purpose::List), list, "{status}");
             assert_eq!(problem.class(Purpose::Detail), detail, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_was_not_allowed_is_throttled() {
+        let retry_after = Duration::from_mins(1);
+        let throttled = FailureClass::Throttled { retry_after: Some(retry_after) };
+        for purpose in [Purpose::List, Purpose::Detail] {
+            assert_eq!(Problem::Spent { retry_after }.class(purpose), throttled);
         }
     }
 

@@ -3,10 +3,13 @@
 //! The budget that all functions of a source share is the engine's (`Ledger::reserve`). This one is the last gate
 //! before the wire: whatever a caller does, one process sends at most one request per interval. It waits by the
 //! `Clock` port, and it sees the clock only through differences, so that a clock set back delays nobody.
+//!
+//! A source whose vendor tells how many calls it still allows can have itself steered by that ([`Gate::heed`],
+//! [`Gate::steered_turn`]): it slows down before the limit is hit, and calls nobody once it is.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{self, Arc, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as Timeline;
@@ -18,6 +21,9 @@ use thiserror::Error;
 use tidemark_engine::ports::Clock;
 use tidemark_engine::stamp::UtcMillis;
 use tokio::sync::Mutex;
+
+use super::allowance::{Allowance, Pace};
+use super::problem::Problem;
 
 /// The shortest interval that is kept: the clock port tells no two instants within one millisecond apart.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -65,6 +71,10 @@ pub(super) struct Gate {
     time: ToldTime,
     /// When the clock was last looked at. Held while waiting: tokio's lock is fair, so nobody is overtaken.
     looked_at: Mutex<UtcMillis>,
+    /// When the last steered request passed. Held while waiting, for the same reason.
+    steered_at: Mutex<Option<UtcMillis>>,
+    /// What the vendor said last.
+    allowance: sync::Mutex<Option<Allowance>>,
 }
 
 impl Gate {
@@ -79,6 +89,8 @@ impl Gate {
             limiter: quota.map(|quota| RateLimiter::direct_with_clock(quota, time.clone())),
             time,
             looked_at: Mutex::new(now),
+            steered_at: Mutex::new(None),
+            allowance: sync::Mutex::new(None),
         }
     }
 
@@ -95,6 +107,37 @@ impl Gate {
                 Err(early) => clock.sleep(whole_millis(early.wait_time_from(self.time.now()))).await,
             }
         }
+    }
+
+    /// Takes to heart what the vendor allows from now on.
+    pub(super) fn heed(&self, allowance: Allowance) {
+        self.change_allowance(|_| Some(allowance));
+    }
+
+    /// Waits for a turn that the vendor allows, too.
+    ///
+    /// # Errors
+    /// [`Problem::Spent`] when it allows none for longer than is worth waiting.
+    pub(super) async fn steered_turn(&self, clock: &impl Clock) -> Result<Turn, Problem> {
+        let mut steered_at = self.steered_at.lock().await;
+        if let Some(allowance) = self.change_allowance(|known| known) {
+            match allowance.pace(*steered_at, clock.now()) {
+                Pace::Refused(retry_after) => return Err(Problem::Spent { retry_after }),
+                Pace::After(wait) if wait.is_zero() => {}
+                Pace::After(wait) => clock.sleep(wait).await,
+            }
+        }
+        let turn = self.turn(clock).await;
+        *steered_at = Some(clock.now());
+        // Until the answer says how many are left; others may pass before it comes.
+        self.change_allowance(|known| known.map(Allowance::less_one));
+        Ok(turn)
+    }
+
+    fn change_allowance(&self, change: impl FnOnce(Option<Allowance>) -> Option<Allowance>) -> Option<Allowance> {
+        let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+        *allowance = change(*allowance);
+        *allowance
     }
 }
 
@@ -128,6 +171,8 @@ impl Timeline for ToldTime {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicI64;
+
+    use reqwest::header::HeaderName;
 
     use super::*;
 
@@ -204,6 +249,71 @@ mod tests {
         }
         let took = clock.now().get();
         assert!((1_000..=1_300).contains(&took), "300 requests after the first took {took} ms");
+    }
+
+    /// An answer's headers: so many calls left, until so many seconds from the clock's start.
+    fn allowed(remaining: u64, seconds: i64) -> Allowance {
+        let texts = [("x-ratelimit-remaining", remaining.to_string()), ("x-ratelimit-reset", seconds.to_string())];
+        let headers = texts.map(|(name, text)| (HeaderName::from_static(name), text.parse().unwrap()));
+        Allowance::of(&headers.into_iter().collect(), UtcMillis::new(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn turns_are_spread_over_what_the_vendor_still_allows() {
+        let clock = Sleeper::default();
+        let gate = Gate::new(rate("2"), clock.now());
+        let mut passed = Vec::new();
+        for _ in 0..2 {
+            gate.steered_turn(&clock).await.unwrap();
+            passed.push(clock.now().get());
+        }
+        assert_eq!(passed, [0, 500], "nothing is known of a limit");
+        gate.heed(allowed(4, 40));
+        for _ in 0..4 {
+            gate.steered_turn(&clock).await.unwrap();
+            passed.push(clock.now().get());
+        }
+        // A quarter of the time left, then a third of the rest, a half, all of it.
+        assert_eq!(passed, [0, 500, 10_375, 20_250, 30_125, 40_000]);
+        gate.steered_turn(&clock).await.unwrap();
+        assert_eq!(clock.now().get(), 40_500, "after the reset the rate alone counts");
+    }
+
+    #[tokio::test]
+    async fn an_allowance_wider_than_the_rate_changes_nothing() {
+        let clock = Sleeper::default();
+        let gate = Gate::new(rate("2"), clock.now());
+        gate.heed(allowed(1_000, 60));
+        for expected in [0, 500, 1_000] {
+            gate.steered_turn(&clock).await.unwrap();
+            assert_eq!(clock.now().get(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_when_no_call_is_left_until_the_reset() {
+        let clock = Sleeper::default();
+        let gate = Gate::new(rate("100000"), clock.now());
+        gate.heed(allowed(1, 60));
+        gate.steered_turn(&clock).await.unwrap();
+        for left in [60, 20] {
+            clock.0.store((60 - left) * 1_000, Ordering::Relaxed);
+            let refused = gate.steered_turn(&clock).await.unwrap_err();
+            let wait = Duration::from_secs(u64::try_from(left).unwrap());
+            assert!(matches!(refused, Problem::Spent { retry_after } if retry_after == wait), "{refused:?}");
+        }
+        clock.0.store(57_000, Ordering::Relaxed);
+        gate.steered_turn(&clock).await.unwrap();
+        assert_eq!(clock.now().get(), 60_000, "a few seconds are waited for");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_steered_is_never_refused() {
+        let clock = Sleeper::default();
+        let gate = Gate::new(rate("2"), clock.now());
+        gate.heed(allowed(0, 3_600));
+        let _turn = gate.turn(&clock).await;
+        assert_eq!(clock.now().get(), 0);
     }
 
     #[tokio::test]

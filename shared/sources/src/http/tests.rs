@@ -381,6 +381,15 @@ async fn a_status_that_says_it_all_is_not_read_further() {
     }
 }
 
+#[tokio::test]
+async fn the_text_of_a_429_is_read_for_those_who_ask_for_it() {
+    let server = Server::start(Act::Say(answer("429 Slow Down", "", br#"{"retry_after":60}"#))).await;
+    assert_eq!(post(&server.url(), LIST).await.unwrap().body, b"");
+    let kept = post_by(&client(&server.url(), &[]).reading_throttled(), LIST).await.unwrap();
+    assert_eq!(kept.body, br#"{"retry_after":60}"#);
+    assert!(kept.status_is_final());
+}
+
 /// An authority, and what it certified for a server.
 struct Authority {
     certificate: Certificate,
