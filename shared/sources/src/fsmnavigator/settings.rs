@@ -1,0 +1,240 @@
+//! What FSM Navigator's documentation leaves open, as settings.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use tidemark_engine::stamp::UtcMillis;
+
+use super::error_codes::ErrorCodes;
+use super::object_types::{OBJECT_TYPES, ObjectType};
+use super::time;
+use crate::settings::{BadSettings, Settings};
+
+/// The vendor refuses more.
+const PER_PAGE_MAX: u64 = 100;
+/// A good balance, as the guide has it.
+const PER_PAGE: u64 = 50;
+/// No wait is longer, whoever asks for it.
+const RETRY_AFTER_SECONDS_MAX: u64 = 900;
+/// Where a first import starts unless the settings say otherwise.
+const FIRST_CHECKPOINT: &str = "2000-01-01T00:00:00Z";
+/// The parameters of our own calls; the lower bound's must be another one.
+const PARAMETERS: [&str; 3] = ["page", "per_page", "id"];
+
+/// How one record is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum DetailStyle {
+    /// `GET /jobs?id=1`
+    #[default]
+    Query,
+    /// `GET /jobs/1`
+    Path,
+}
+
+/// Which of the vendor's two contradicting descriptions an answer follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Either: each answer shows it.
+    #[default]
+    Auto,
+    /// The best-practices guide: `{"success":true,"jobs":[..],"total_pages":5}`.
+    Guide,
+    /// The reference pages: `{"data":[..],"pagination":{"total_pages":5}}`.
+    Reference,
+}
+
+/// Which member of a row is its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum IdField {
+    /// `job_id` if the row has it, else `id`.
+    #[default]
+    Auto,
+    /// `id`
+    Plain,
+    /// `job_id`
+    Named,
+}
+
+/// The settings of an FSM Navigator source: a JSON object, every key optional, unknown keys refused.
+///
+/// | key | default | meaning | source of the default |
+/// |---|---|---|---|
+/// | `per_page` | `50` | rows a page, 1 to 100 | the guide |
+/// | `detail_style` | `"query"` | how one record is asked for: `"query"` (`/jobs?id=1`) or `"path"` (`/jobs/1`) | the reference pages |
+/// | `dialect` | `"auto"` | the shape of answers: `"auto"` (each answer shows it), `"guide"` (`jobs`, `total_pages`) or `"reference"` (`data`, `pagination`) | guide and reference contradict each other |
+/// | `id_field` | `"auto"` | the row's id: `"auto"` (`job_id` if it is there, else `id`), `"id"` or `"named"` (`job_id`, `customer_id`, ..) | guide and reference contradict each other |
+/// | `incremental` | jobs `"server"`, others `"client_scan"` | stream -> `"server"` (the list takes a lower bound) or `"client_scan"` (all rows are listed and compared) | documented for jobs alone |
+/// | `filter_parameter` | `"updated_since"` | the parameter for the lower bound | the guide |
+/// | `updated_field` | `"updated_at"` | the row's stamp | the reference pages |
+/// | `unstamped` | `[]` | streams whose rows bear no stamp | own choice |
+/// | `first_checkpoint` | `"2000-01-01T00:00:00Z"` | where a first import starts | own choice |
+/// | `retry_after_max_seconds` | `900` | the longest wait that is taken over from the vendor, 1 to 900 | own choice |
+/// | `rate_headers` | `"follow"` | whether `X-RateLimit-Remaining` and `-Reset` slow the calls down: `"follow"` or `"ignore"` | the reference pages |
+/// | `throttled_error_codes` | `rate_limit_exceeded` | values of `error` that mean too many calls | the reference pages |
+/// | `auth_error_codes` | `unauthorized`, `unauthenticated`, `authentication_required`, `invalid_api_key`, `missing_api_key` | .. a rejected key | own choice |
+/// | `forbidden_error_codes` | `forbidden`, `insufficient_scope`, `missing_scope`, `insufficient_permissions`, `ip_not_allowed` | .. a missing right | own choice |
+/// | `gone_error_codes` | `not_found` | .. that the record is not there; read in details alone | own choice |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsmNavigatorSettings {
+    pub(super) per_page: u64,
+    pub(super) detail_style: DetailStyle,
+    pub(super) dialect: Dialect,
+    pub(super) id_field: IdField,
+    pub(super) filter_parameter: String,
+    pub(super) updated_field: String,
+    pub(super) first_checkpoint: UtcMillis,
+    pub(super) retry_after_max: Duration,
+    pub(super) ignores_rate_headers: bool,
+    pub(super) error_codes: ErrorCodes,
+    filtered: BTreeSet<&'static str>,
+    unstamped: BTreeSet<&'static str>,
+}
+
+impl FsmNavigatorSettings {
+    /// Reads settings; nothing at all is the same as `{}`.
+    ///
+    /// # Errors
+    /// [`BadSettings`], naming all problems together.
+    pub fn parse(text: &str) -> Result<Self, BadSettings> {
+        let mut settings = Settings::open(text);
+        let parsed = Self {
+            per_page: settings.take("per_page", "a whole number from 1 to 100", PER_PAGE, |value| {
+                value.as_u64().filter(|count| (1..=PER_PAGE_MAX).contains(count))
+            }),
+            detail_style: settings.choose("detail_style", [("query", DetailStyle::Query), ("path", DetailStyle::Path)]),
+            dialect: settings.choose(
+                "dialect",
+                [("auto", Dialect::Auto), ("guide", Dialect::Guide), ("reference", Dialect::Reference)],
+            ),
+            id_field: settings
+                .choose("id_field", [("auto", IdField::Auto), ("id", IdField::Plain), ("named", IdField::Named)]),
+            filtered: take_incremental(&mut settings),
+            filter_parameter: take_name(&mut settings, "filter_parameter", "updated_since"),
+            updated_field: take_name(&mut settings, "updated_field", "updated_at"),
+            unstamped: settings.take("unstamped", "a list of streams", BTreeSet::new(), |value| {
+                value.as_array()?.iter().map(|name| stream_named(name.as_str()?)).collect()
+            }),
+            first_checkpoint: take_first_checkpoint(&mut settings),
+            retry_after_max: Duration::from_secs(settings.take(
+                "retry_after_max_seconds",
+                "a whole number from 1 to 900",
+                RETRY_AFTER_SECONDS_MAX,
+                |value| value.as_u64().filter(|seconds| (1..=RETRY_AFTER_SECONDS_MAX).contains(seconds)),
+            )),
+            ignores_rate_headers: settings.choose("rate_headers", [("follow", false), ("ignore", true)]),
+            error_codes: ErrorCodes::take(&mut settings),
+        };
+        if PARAMETERS.contains(&parsed.filter_parameter.as_str()) {
+            settings.problem(format!(r#""filter_parameter" must not be one of {}"#, PARAMETERS.join(", ")));
+        }
+        let problems = settings.close();
+        if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
+    }
+
+    /// Whether the list of this type takes a lower bound.
+    pub(super) fn is_filtered(&self, object_type: &ObjectType) -> bool {
+        self.filtered.contains(object_type.resource)
+    }
+
+    /// Whether rows of this type bear a stamp.
+    pub(super) fn is_stamped(&self, object_type: &ObjectType) -> bool {
+        !self.unstamped.contains(object_type.resource)
+    }
+}
+
+fn stream_named(name: &str) -> Option<&'static str> {
+    OBJECT_TYPES.iter().map(|object_type| object_type.resource).find(|resource| *resource == name)
+}
+
+/// The streams whose lists take a lower bound; those that are not named keep their default.
+fn take_incremental(settings: &mut Settings) -> BTreeSet<&'static str> {
+    let usual: BTreeSet<&str> =
+        OBJECT_TYPES.iter().filter(|object_type| object_type.is_filtered).map(|filtered| filtered.resource).collect();
+    let wanted = r#"an object of streams, each "server" or "client_scan""#;
+    settings.take("incremental", wanted, usual.clone(), |value| {
+        let mut filtered = usual;
+        for (name, mode) in value.as_object()? {
+            let stream = stream_named(name)?;
+            match mode.as_str()? {
+                "server" => filtered.insert(stream),
+                "client_scan" => filtered.remove(stream),
+                _ => return None,
+            };
+        }
+        Some(filtered)
+    })
+}
+
+fn take_name(settings: &mut Settings, key: &'static str, usual: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'[' | b']');
+    let name = |value: &Value| {
+        let name = value.as_str().filter(|name| (1..=64).contains(&name.len()) && name.bytes().all(is_plain))?;
+        Some(name.to_owned())
+    };
+    settings.take(key, "a name of 1 to 64 letters, digits, _, - and brackets", usual.to_owned(), name)
+}
+
+fn take_first_checkpoint(settings: &mut Settings) -> UtcMillis {
+    let wanted = format!(r#"a time of the form "{FIRST_CHECKPOINT}", from 1970 on"#);
+    let usual = time::instant(FIRST_CHECKPOINT).unwrap_or_default();
+    settings.take("first_checkpoint", &wanted, usual, |value| time::instant(value.as_str()?).filter(|at| at.get() >= 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        FsmNavigatorSettings::parse(text).unwrap_err().0
+    }
+
+    fn filtered(text: &str) -> Vec<&'static str> {
+        FsmNavigatorSettings::parse(text).unwrap().filtered.into_iter().collect()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_guides() {
+        let settings = FsmNavigatorSettings::parse("").unwrap();
+        assert_eq!(settings, FsmNavigatorSettings::parse("{}").unwrap());
+        assert_eq!((settings.per_page, settings.detail_style), (50, DetailStyle::Query));
+        assert_eq!((settings.dialect, settings.id_field), (Dialect::Auto, IdField::Auto));
+        assert_eq!(
+            (settings.filter_parameter.as_str(), settings.updated_field.as_str()),
+            ("updated_since", "updated_at")
+        );
+        assert_eq!(settings.first_checkpoint, UtcMillis::new(946_684_800_000));
+        assert_eq!(settings.retry_after_max, Duration::from_mins(15));
+        assert!(!settings.ignores_rate_headers);
+        assert!(OBJECT_TYPES.iter().all(|object_type| settings.is_stamped(object_type)));
+        assert_eq!(filtered(""), ["jobs"]);
+    }
+
+    #[test]
+    fn more_than_a_hundred_rows_a_page_are_refused_at_the_start() {
+        assert_eq!(FsmNavigatorSettings::parse(r#"{"per_page":100}"#).unwrap().per_page, 100);
+        for count in ["101", "0", "-1", "1.5", "\"50\""] {
+            let found = problems(&format!(r#"{{"per_page":{count}}}"#));
+            assert_eq!(found, [r#""per_page" must be a whole number from 1 to 100"#], "{count}");
+        }
+    }
+
+    #[test]
+    fn how_a_stream_is_listed_is_a_setting_of_its_own() {
+        assert_eq!(filtered(r#"{"incremental":{"customers":"server"}}"#), ["customers", "jobs"]);
+        assert_eq!(filtered(r#"{"incremental":{"jobs":"client_scan"}}"#), [""; 0]);
+        for wrong in [r#"{"tasks":"server"}"#, r#"{"jobs":"maybe"}"#, r#"["jobs"]"#] {
+            assert_eq!(problems(&format!(r#"{{"incremental":{wrong}}}"#)).len(), 1, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_problems_come_together() {
+        let found = problems(
+            r#"{"per_page":101,"detail_style":"rpc","dialect":"guides","id_field":"job_id","unstamped":["tasks"],
+                "filter_parameter":"page","updated_field":"","first_checkpoint":"2000-01-01","rate_headers":true,
+                "retry_after_max_seconds":901,"auth_error_codes":[""],"incremental":{"jobs":1},"perpage":1}"#,
+        );
+        assert_eq!(found.len(), 13, "{found:#?}");
+    }
+}
