@@ -65,6 +65,7 @@ mod control;
 mod exchange;
 mod faults;
 pub mod fieldmotion;
+pub mod fsmnavigator;
 mod handle;
 mod holds;
 mod log;
