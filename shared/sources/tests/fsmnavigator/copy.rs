@@ -1,0 +1,280 @@
+//! The source under the real poller and fetcher, with tables in memory: what the copy looks like in the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidemark_engine::chunk::CHUNK_IDS;
+use tidemark_engine::fetch::{Fetcher, FetcherPorts};
+use tidemark_engine::poll::{Notice, PollOutcome, PollReport, PollSettings, Poller, PollerPorts};
+use tidemark_engine::ports::Clock;
+use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_testkit::fake::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
+use tidemark_testkit::fake::{Action, CallKind, Change, Fake, Hook};
+use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
+
+use crate::account::{Account, FsmNavigator, VendorTime, account, source_at, stream};
+
+/// The world of both functions.
+struct World {
+    source: FsmNavigator,
+    tables: MemoryTables,
+    queue: MemoryQueue<VendorTime>,
+    clock: VendorTime,
+    random: SeededRandom,
+}
+
+impl PollerPorts for World {
+    type Source = FsmNavigator;
+    type Checkpoints = MemoryTables;
+    type Ledger = MemoryTables;
+    type Versions = MemoryTables;
+    type Queue = MemoryQueue<VendorTime>;
+    type Clock = VendorTime;
+    type Random = SeededRandom;
+
+    fn source(&self) -> &FsmNavigator {
+        &self.source
+    }
+    fn checkpoints(&self) -> &MemoryTables {
+        &self.tables
+    }
+    fn ledger(&self) -> &MemoryTables {
+        &self.tables
+    }
+    fn versions(&self) -> &MemoryTables {
+        &self.tables
+    }
+    fn queue(&self) -> &MemoryQueue<VendorTime> {
+        &self.queue
+    }
+    fn clock(&self) -> &VendorTime {
+        &self.clock
+    }
+    fn random(&self) -> &SeededRandom {
+        &self.random
+    }
+}
+
+impl FetcherPorts for World {
+    type Source = FsmNavigator;
+    type Ledger = MemoryTables;
+    type Records = MemoryTables;
+    type Clock = VendorTime;
+    type Random = SeededRandom;
+
+    fn source(&self) -> &FsmNavigator {
+        &self.source
+    }
+    fn ledger(&self) -> &MemoryTables {
+        &self.tables
+    }
+    fn records(&self) -> &MemoryTables {
+        &self.tables
+    }
+    fn clock(&self) -> &VendorTime {
+        &self.clock
+    }
+    fn random(&self) -> &SeededRandom {
+        &self.random
+    }
+}
+
+/// One stream of an account, copied into memory.
+struct Copy {
+    account: Account,
+    name: &'static str,
+    tables: MemoryTables,
+    queue: MemoryQueue<VendorTime>,
+    settings: &'static str,
+}
+
+const VISIBILITY: Duration = Duration::from_mins(12);
+const CALL_INTERVAL: Duration = Duration::from_millis(1);
+
+impl Copy {
+    async fn of(name: &'static str, count: usize, settings: &'static str) -> Self {
+        let account = account(settings).await;
+        account.vendor.seed_count(name, count).unwrap();
+        let clock = VendorTime(Fake::clone(&account.vendor));
+        Self { account, name, tables: MemoryTables::new(), queue: MemoryQueue::new(clock, VISIBILITY, 8), settings }
+    }
+
+    fn vendor(&self) -> &Fake {
+        &self.account.vendor
+    }
+
+    fn world(&self) -> World {
+        let source = source_at(self.account.vendor.url(), self.vendor(), self.settings, &self.account.keys);
+        World {
+            source,
+            tables: self.tables.clone(),
+            queue: self.queue.clone(),
+            clock: VendorTime(self.vendor().clone()),
+            random: SeededRandom::new(1),
+        }
+    }
+
+    async fn tick(&self) -> PollReport {
+        let settings = PollSettings {
+            overlap: Duration::from_mins(2),
+            poison_policy: PoisonPolicy::Block,
+            call_interval: CALL_INTERVAL,
+            visibility_timeout: VISIBILITY,
+            streams: vec![stream(self.name)],
+            chunk_ids: CHUNK_IDS,
+        };
+        let poller = Poller { ports: self.world(), settings };
+        poller.poll(&stream(self.name), "poller").await.unwrap()
+    }
+
+    /// Ticks every five minutes, with everything fetched between, until a list tells nothing new; the last report.
+    async fn settle(&self) -> PollReport {
+        for _ in 0..10 {
+            let report = self.tick().await;
+            if report.outcome == PollOutcome::Quiet {
+                return report;
+            }
+            let fetcher = Fetcher { ports: self.world(), call_interval: CALL_INTERVAL };
+            for delivery in self.queue.receive(usize::MAX) {
+                let stop_at = VendorTime(self.vendor().clone()).now().plus(Duration::from_mins(2));
+                let report = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();
+                assert!(report.acknowledged);
+                self.queue.delete(&delivery);
+            }
+            self.vendor().advance(Duration::from_mins(5));
+        }
+        panic!("{} does not settle", self.name);
+    }
+
+    /// The stored bodies by id.
+    fn stored(&self) -> BTreeMap<String, String> {
+        self.tables.with(|tables| {
+            let records = tables.records.iter();
+            records
+                .map(|(key, record)| (key.id.as_str().to_owned(), record.body.as_ref().unwrap().text().to_owned()))
+                .collect()
+        })
+    }
+
+    fn assert_equal(&self) {
+        let truth = self.vendor().truth(self.name).unwrap();
+        let truth: BTreeMap<String, String> = truth.into_iter().map(|(id, record)| (id, record.body)).collect();
+        assert_eq!(self.stored(), truth);
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_pages_of_one_page_and_of_many_is_copied_whole() {
+    for count in [0, 1, 3, 50, 51, 120] {
+        let copy = Copy::of("jobs", count, "{}").await;
+        copy.settle().await;
+        copy.assert_equal();
+        assert_eq!(copy.stored().len(), count);
+        let requests = copy.vendor().requests();
+        assert!(requests.iter().all(|request| request.kind == CallKind::List), "rows need no call of their own");
+    }
+}
+
+#[tokio::test]
+async fn lists_that_tell_no_total_are_copied_whole() {
+    for (paging, per_page_max) in [(Paging::NoTotals, 100), (Paging::Nothing, 100), (Paging::NoTotals, 7)] {
+        for dialect in [Dialect::Guide, Dialect::Reference] {
+            let copy = Copy::of("customers", 30, r#"{"per_page":10}"#).await;
+            copy.account.vendor.configure(|settings| {
+                (settings.paging, settings.per_page_max, settings.dialect) = (paging, per_page_max, dialect);
+            });
+            copy.settle().await;
+            copy.assert_equal();
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_that_move_while_the_pages_are_read_are_not_lost() {
+    for order in [ListOrder::OldestFirst, ListOrder::NewestFirst, ListOrder::Id] {
+        for name in ["jobs", "customers"] {
+            let copy = Copy::of(name, 25, r#"{"per_page":5}"#).await;
+            copy.account.vendor.configure(|settings| settings.list_order = order);
+            let first = copy.vendor().truth(name).unwrap().into_keys().next().unwrap();
+            // After each of the first pages the rows behind slip to the page before.
+            let mut hook = Hook::after_list(name, Action::Edit(Change::of(name, &first)));
+            hook.times = 3;
+            copy.vendor().hook(hook).unwrap();
+            copy.settle().await;
+            copy.assert_equal();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_deleted_between_two_pages_takes_no_other_with_it() {
+    let copy = Copy::of("assets", 25, r#"{"per_page":5}"#).await;
+    copy.vendor().hook(Hook::after_list("assets", Action::Delete(Change::of("assets", "1001")))).unwrap();
+    copy.settle().await;
+    let live: Vec<String> =
+        copy.vendor().truth("assets").unwrap().into_iter().filter(|(_, r)| !r.deleted).map(|(id, _)| id).collect();
+    assert_eq!(live.len(), 24);
+    for id in live {
+        assert!(copy.stored().contains_key(&id), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_ignored_bound_costs_pages_and_no_data() {
+    let copy = Copy::of("jobs", 12, r#"{"per_page":5}"#).await;
+    copy.account.vendor.configure(|settings| settings.updated_since = UpdatedSince::Ignored);
+    copy.settle().await;
+    copy.vendor().edit(Change::of("jobs", "790")).unwrap();
+    let report = copy.tick().await;
+    assert_eq!((report.accepted_count, report.unchanged_count > 0), (1, true), "the others are as stored");
+    copy.settle().await;
+    copy.assert_equal();
+}
+
+#[tokio::test]
+async fn an_edit_is_copied_in_both_modes_and_a_quiet_list_costs_one_call() {
+    for name in ["jobs", "technicians"] {
+        let copy = Copy::of(name, 3, "{}").await;
+        copy.settle().await;
+        copy.vendor().edit(Change::of_first(name, 1)).unwrap();
+        copy.settle().await;
+        copy.assert_equal();
+        copy.vendor().advance(Duration::from_mins(5));
+        let quiet = copy.tick().await;
+        assert_eq!((quiet.outcome, quiet.calls_count), (PollOutcome::Quiet, 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_dialect_changes_no_identity() {
+    let copy = Copy::of("customers", 5, "{}").await;
+    copy.settle().await;
+    copy.account.vendor.configure(|settings| settings.dialect = Dialect::Reference);
+    copy.settle().await;
+    copy.assert_equal();
+}
+
+#[tokio::test]
+async fn a_limit_that_is_too_tight_for_a_listing_slows_it_down() {
+    let copy = Copy::of("customers", 60, r#"{"per_page":5}"#).await;
+    copy.account.vendor.configure(|settings| (settings.limit_calls, settings.limit_seconds) = (8, 60));
+    copy.settle().await;
+    copy.assert_equal();
+    let requests = copy.vendor().requests();
+    assert!(requests.len() > 16 && requests.iter().all(|request| request.status == Some(200)), "{requests:#?}");
+}
+
+#[tokio::test]
+async fn a_limit_that_is_used_up_ends_the_tick_and_opens_the_breaker() {
+    let copy = Copy::of("customers", 3, "{}").await;
+    copy.account.vendor.configure(|settings| settings.limit_calls = 0);
+    let failed = copy.tick().await;
+    assert!(matches!(failed.outcome, PollOutcome::SourceFailed { .. }), "{failed:?}");
+    assert_eq!((failed.calls_count, failed.notices.contains(&Notice::BreakerOpened)), (1, true), "{failed:?}");
+    assert!(matches!(copy.tick().await.outcome, PollOutcome::BreakerOpen(_)));
+    assert_eq!(copy.vendor().request_counts().total, 1, "an open breaker calls nobody");
+    copy.account.vendor.configure(|settings| settings.limit_calls = 100);
+    copy.vendor().advance(Duration::from_mins(2));
+    copy.settle().await;
+    copy.assert_equal();
+}
