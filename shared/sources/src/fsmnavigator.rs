@@ -152,12 +152,12 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         if !self.settings.ignores_rate_headers {
             self.http.heed(&answer);
         }
-        self.judge(call, answer)
+        self.judge(call, answer, credential)
     }
 
     /// Tells data from errors. Whatever the status, an answer that says that it failed is a failure; whatever the body,
     /// a status other than success is one.
-    fn judge(&self, call: &Call<'_>, answer: Answer) -> Result<Judged, SourceFailure> {
+    fn judge(&self, call: &Call<'_>, answer: Answer, credential: &Credential) -> Result<Judged, SourceFailure> {
         let (date, status, by_header) = (answer.date, answer.status, answer.retry_after);
         let by_status = answer.problem();
         let json = json::checked(answer.body);
@@ -190,7 +190,9 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             FailureClass::Throttled { .. } => FailureClass::Throttled { retry_after },
             other => other,
         };
-        Err(call.failed(class, status, reported.as_ref()))
+        let code = reported.as_ref().map(|reported| reported.shown(credential));
+        let code = code.map(|code| format!(" and the error \"{code}\"")).unwrap_or_default();
+        Err(SourceFailure::new(class, format!("{}: the vendor answered with status {status}{code}", call.pattern)))
     }
 
     /// Never waits for longer than the settings allow.
@@ -235,11 +237,6 @@ impl Call<'_> {
             Purpose::Detail => FailureClass::Record,
         }
     }
-
-    fn failed(&self, class: FailureClass, status: StatusCode, reported: Option<&Reported>) -> SourceFailure {
-        let code = reported.map(|reported| format!(" and the error \"{}\"", reported.shown())).unwrap_or_default();
-        SourceFailure::new(class, format!("{}: the vendor answered with status {status}{code}", self.pattern))
-    }
 }
 
 /// Whether a status says that the record asked for is not there. Of a list it says that there is no such function.
@@ -247,15 +244,13 @@ fn is_no_record(call: &Call<'_>, status: StatusCode) -> bool {
     call.terms.purpose == Purpose::Detail && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
-/// What a status means: as for every vendor, but that a list which the vendor refuses is not asked for again at once.
+/// What a status means: as for every vendor, but that no request which the vendor refuses is taken for an outage.
 fn class_of_status(problem: &Problem, status: StatusCode, purpose: Purpose) -> FailureClass {
-    match problem.class(purpose) {
-        FailureClass::Transient
-            if purpose == Purpose::List && status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT =>
-        {
-            FailureClass::Forbidden
-        }
-        class => class,
+    let is_refusal = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
+    match (problem.class(purpose), purpose) {
+        (FailureClass::Transient, Purpose::List) if is_refusal => FailureClass::Forbidden,
+        (FailureClass::Transient, Purpose::Detail) if is_refusal => FailureClass::Record,
+        (class, _) => class,
     }
 }
 

@@ -6,11 +6,12 @@
 
 use tidemark_engine::failure::FailureClass;
 
+use crate::credential::Credential;
 use crate::http::Purpose;
 use crate::json::Object;
 use crate::settings::{Settings, texts};
 
-/// The code of an answer that is too long, or no code, to be shown.
+/// What is shown of a code that is no word.
 const NOT_SHOWN: &str = "..";
 const SHOWN_BYTES_MAX: usize = 64;
 
@@ -45,11 +46,11 @@ pub(super) struct Reported {
 
 impl Reported {
     /// The failure that an answer reports, if it reports one: `success` is there and not `true`, or it is not there but
-    /// an `error` is.
+    /// an `error` in words is.
     pub(super) fn of(body: &Object<'_>) -> Option<Self> {
         let is_failed = match body.get("success") {
             Some(success) => success != "true",
-            None => body.get("error").is_some_and(|error| error != "null"),
+            None => body.text("error").is_some_and(|error| !error.is_empty()),
         };
         is_failed.then(|| Self {
             code: body.text("error").unwrap_or_default(),
@@ -57,11 +58,11 @@ impl Reported {
         })
     }
 
-    /// The code for logs: letters and `_` alone, so that it can hold neither a key nor personal data.
-    pub(super) fn shown(&self) -> &str {
+    /// The code for logs: letters and `_` alone, so that it is a word and no sentence, id, address or key.
+    pub(super) fn shown(&self, credential: &Credential<1>) -> &str {
         let is_code = self.code.len() <= SHOWN_BYTES_MAX
             && self.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_code { &self.code } else { NOT_SHOWN }
+        if is_code && !credential.is_shown_in(&self.code) { &self.code } else { NOT_SHOWN }
     }
 }
 
@@ -120,13 +121,18 @@ mod tests {
             r#"{"success":0}"#,
             r#"{"success":"true"}"#,
             r#"{"error":"oops"}"#,
-            r#"{"error":{"code":1}}"#,
         ] {
             assert!(reported(json).is_some(), "{json}");
         }
-        for json in
-            [r#"{"success":true}"#, r#"{"data":[]}"#, "{}", r#"{"error":null}"#, r#"{"success":true,"error":""}"#]
-        {
+        for json in [
+            r#"{"success":true}"#,
+            r#"{"success":true,"error":""}"#,
+            r#"{"data":[]}"#,
+            "{}",
+            r#"{"data":[],"error":null}"#,
+            r#"{"data":[],"error":""}"#,
+            r#"{"data":[],"error":false}"#,
+        ] {
             assert!(reported(json).is_none(), "{json}");
         }
     }
@@ -158,9 +164,12 @@ mod tests {
 
     #[test]
     fn only_codes_are_shown() {
-        let shown = |code: &str| Reported { code: code.to_owned(), retry_after_seconds: None }.shown().to_owned();
+        let credential = Credential::of(["keyoflettersalone"]);
+        let shown =
+            |code: &str| Reported { code: code.to_owned(), retry_after_seconds: None }.shown(&credential).to_owned();
         assert_eq!(shown("rate_limit_exceeded"), "rate_limit_exceeded");
-        for text in ["no customer jane@example.com", "fsm_live_0123", "line\nbreak", &"x".repeat(65)] {
+        let long = "x".repeat(65);
+        for text in ["no customer jane@example.com", "fsm_live_0123", "line\nbreak", &long, "bad_keyoflettersalone"] {
             assert_eq!(shown(text), NOT_SHOWN);
         }
     }

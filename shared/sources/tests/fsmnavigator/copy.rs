@@ -9,7 +9,7 @@ use tidemark_engine::poll::{Notice, PollOutcome, PollReport, PollSettings, Polle
 use tidemark_engine::ports::Clock;
 use tidemark_engine::quarantine::PoisonPolicy;
 use tidemark_testkit::fake::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
-use tidemark_testkit::fake::{Action, CallKind, Change, Fake, Hook};
+use tidemark_testkit::fake::{Action, Add, CallKind, Change, Fake, Hook};
 use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
 
 use crate::account::{Account, FsmNavigator, VendorTime, account, source_at, stream};
@@ -243,6 +243,18 @@ async fn an_edit_is_copied_in_both_modes_and_a_quiet_list_costs_one_call() {
         let quiet = copy.tick().await;
         assert_eq!((quiet.outcome, quiet.calls_count), (PollOutcome::Quiet, 1), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_scan_finds_what_bears_an_old_stamp() {
+    let copy = Copy::of("assets", 3, "{}").await;
+    copy.settle().await;
+    let old = copy.vendor().truth("assets").unwrap()["1002"].last_edited.clone();
+    // One row changed without its stamp, and one that shows up only now.
+    copy.vendor().edit(Change::of("assets", "1002").set("condition", "Poor").stamped(&old)).unwrap();
+    copy.vendor().add(Add { stamp: Some(old), ..Add::one("assets") }).unwrap();
+    copy.settle().await;
+    copy.assert_equal();
 }
 
 #[tokio::test]

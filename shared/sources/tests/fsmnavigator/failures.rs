@@ -56,10 +56,10 @@ async fn refused_requests_are_not_taken_for_an_outage() {
     for (status, list, detail) in [
         (400, Forbidden, Some(Record)),
         (401, Unauthorized, Some(Unauthorized)),
-        (402, Forbidden, Some(Transient)),
+        (402, Forbidden, Some(Record)),
         (403, Forbidden, Some(Forbidden)),
         (404, Forbidden, None),
-        (405, Forbidden, Some(Transient)),
+        (405, Forbidden, Some(Record)),
         (408, Transient, Some(Transient)),
         (409, Forbidden, Some(Record)),
         (410, Forbidden, None),
