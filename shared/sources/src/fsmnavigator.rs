@@ -1,8 +1,8 @@
 //! FSM Navigator: numbered pages of whole rows, behind an API key.
 //!
 //! Four object types, each a stream. A list answers pages of whole rows, so a record needs no call of its own; one is
-//! fetched by its id only to try a quarantined one again. Lists of jobs take a lower bound; the others are listed whole,
-//! and the engine leaves out what is stored already.
+//! fetched by its id only to try a quarantined one again, or when its row is too long for a message. Lists of jobs take a
+//! lower bound; the others are listed whole, and the engine leaves out what is stored already.
 //!
 //! The vendor describes its answers in two ways that contradict each other (`answer.rs`); both are read. A status 200
 //! may bear `"success":false`, so no answer is taken for data before it was looked at for one
@@ -169,9 +169,11 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             Some(reported) => self.settings.error_codes.meaning(reported, call.terms.purpose),
             None => Meaning::Unknown,
         };
+        // A page for people tells of an address that does not exist: perhaps records are asked for in the other style.
+        let is_no_record = call.is_no_record(status) && !matches!(json, Err(Malformed::Html));
         let is_gone = match meaning {
-            Meaning::Gone => by_status.is_none() || is_no_record(call, status),
-            Meaning::Unknown => is_no_record(call, status),
+            Meaning::Gone => by_status.is_none() || is_no_record,
+            Meaning::Unknown => is_no_record,
             Meaning::Failed(_) => false,
         };
         if is_gone {
@@ -230,6 +232,11 @@ impl Call<'_> {
         SourceFailure::new(class, format!("{}: {malformed}", self.pattern))
     }
 
+    /// Whether a status says that the record asked for is not there. Of a list it says that there is no such function.
+    fn is_no_record(&self, status: StatusCode) -> bool {
+        self.terms.purpose == Purpose::Detail && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+    }
+
     /// What an unknown error beside a status of success means.
     fn class_of_refusal(&self) -> FailureClass {
         match self.terms.purpose {
@@ -239,17 +246,14 @@ impl Call<'_> {
     }
 }
 
-/// Whether a status says that the record asked for is not there. Of a list it says that there is no such function.
-fn is_no_record(call: &Call<'_>, status: StatusCode) -> bool {
-    call.terms.purpose == Purpose::Detail && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
-}
-
 /// What a status means: as for every vendor, but that no request which the vendor refuses is taken for an outage.
 fn class_of_status(problem: &Problem, status: StatusCode, purpose: Purpose) -> FailureClass {
     let is_refusal = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
     match (problem.class(purpose), purpose) {
         (FailureClass::Transient, Purpose::List) if is_refusal => FailureClass::Forbidden,
         (FailureClass::Transient, Purpose::Detail) if is_refusal => FailureClass::Record,
+        // An address of one record that is not there says nothing of the lists.
+        (FailureClass::Forbidden, Purpose::Detail) if status != StatusCode::FORBIDDEN => FailureClass::Record,
         (class, _) => class,
     }
 }

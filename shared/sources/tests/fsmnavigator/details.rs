@@ -1,4 +1,4 @@
-//! Single records, which are fetched only to try quarantined ones again.
+//! Single records, which are fetched to try quarantined ones again, and when a row is too long for a message.
 
 use tidemark_engine::change::Found;
 use tidemark_engine::failure::FailureClass;

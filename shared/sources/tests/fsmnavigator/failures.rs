@@ -33,6 +33,7 @@ async fn failures_have_their_classes() {
         (Effect::Redirect { status: 307, to: "http://127.0.0.1:1/".to_owned() }, Transient, Transient),
         (answer(500, r#"{"success":false,"error":"internal_error"}"#), Transient, Transient),
         (answer(502, "<html>Bad Gateway</html>"), Transient, Transient),
+        (answer(404, "<html>Not Found</html>"), Forbidden, Record),
         (answer(503, "null"), Transient, Transient),
         (answer(200, "[]"), Transient, Record),
         (answer(200, "null"), Transient, Record),

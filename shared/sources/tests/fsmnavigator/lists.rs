@@ -7,7 +7,8 @@ use tidemark_engine::checkpoint::Position;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
 use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::ListShape;
+use tidemark_engine::stream::{ListShape, SourceKind};
+use tidemark_sources::registry;
 use tidemark_testkit::fake::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
 use tidemark_testkit::fake::{Add, Change, ClockChange, DateHeader, Fault, ShowStamp, ShownStamp};
 
@@ -54,6 +55,14 @@ async fn the_traits_follow_the_settings() {
             assert_eq!(traits.first, Position::At(first));
         }
     }
+}
+
+#[test]
+fn settings_that_make_no_sense_stop_the_start_and_are_named_together() {
+    let settings = r#"{"per_page":101,"incremental":{"jobs":"sometimes"},"perpage":50}"#;
+    let error = registry::streams_of(SourceKind::FsmNavigator, settings).unwrap_err();
+    assert_eq!(error.problems.len(), 3, "{error}");
+    assert!(error.to_string().contains(r#""per_page" must be a whole number from 1 to 100"#), "{error}");
 }
 
 #[tokio::test]
