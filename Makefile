@@ -7,13 +7,14 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 FUNCTION ?= poller
 EVENT ?= events/poller-customers.json
+SEEDS ?= 20000
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # cargo-lambda always names its target; when the tests do too, one folder serves both and the SDK is built once.
 export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 
-.PHONY: help setup demo test bench check deploy local-up local-down invoke clean
+.PHONY: help setup demo test simulate bench check deploy local-up local-down invoke clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ test: setup ## Run every test
 	fi
 	cargo test --workspace --locked --doc
 	$(PYTHON) -m pytest tests/template tests/end_to_end
+
+simulate: ## Play histories of crashes and accidents: make simulate SEEDS=100000
+	cargo run --locked --package tidemark-testkit --bin simulate -- --seeds $(SEEDS)
 
 bench: setup ## Measure the budgets of docs/performance.md
 	@# Built in one go, so that what is measured is what is built here.

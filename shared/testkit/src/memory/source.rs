@@ -199,7 +199,7 @@ impl Vendor {
         let events = told.get(sequence..end).unwrap_or_default();
         let changes = events.iter().filter_map(|event| {
             let status = if event.deletes { "DELETED" } else { "UPDATED" };
-            let text = format!("{{\"status\":\"{status}\",\"id\":\"{}\"}}", event.id.as_str());
+            let text = format!("{{\"version\":{},\"status\":\"{status}\"}}", event.number);
             let listed = Listed { stamp: Some(self.read(event.stamp)), row: None, event: Some(Body::new(text)) };
             Some(Change { id: locator(&event.id, event.deletes)?, listed: Some(Box::new(listed)) })
         });

@@ -42,6 +42,8 @@ pub(super) struct Oracle {
     seen: BTreeMap<RecordKey, (Option<UtcMillis>, UtcMillis)>,
     /// Records that were rightly marked deleted, with the deletion's number.
     buried: BTreeMap<RecordId, u64>,
+    /// Records that were in quarantine: they are tried again without their event.
+    tried_again: BTreeSet<RecordId>,
     /// Events before this one were passed over by listing everything instead, which tells of no deletion.
     passed_over: usize,
     violation: Option<Violation>,
@@ -74,6 +76,7 @@ impl Oracle {
             window: window_of(weather),
             seen: BTreeMap::new(),
             buried: BTreeMap::new(),
+            tried_again: BTreeSet::new(),
             passed_over: 0,
             violation: None,
         }
@@ -100,6 +103,10 @@ impl Oracle {
             Operation::PutChunks | Operation::Finish | Operation::Poison => self.check_chunks(world),
             Operation::Quarantine => {
                 world.count(|stats| stats.quarantined += 1);
+                world.tables.with(|tables| {
+                    let ids = tables.quarantine.keys().filter_map(|(_, id)| id.as_str().rsplit('/').next());
+                    self.tried_again.extend(ids.filter_map(|id| RecordId::parse(id).ok()));
+                });
                 Ok(())
             }
             _ => Ok(()),
@@ -353,6 +360,10 @@ impl Oracle {
                         });
                     }
                 }
+                // What is sent again after the vendor has forgotten the run's token goes without its events.
+                if world.weather.vendor.token_life >= TOKEN_LIFE_MIN {
+                    self.check_events(tables, vendor, now)?;
+                }
                 let Some(stored) = tables.checkpoints.get(&self.stream) else {
                     return broken("I11 progress", || "there is no checkpoint".to_owned());
                 };
@@ -380,6 +391,21 @@ impl Oracle {
                 Ok(())
             })
         })
+    }
+
+    /// Beside each record of a feed is the newest event about it, however often its message was sent.
+    fn check_events(&self, tables: &Tables, vendor: &Vendor, now: UtcMillis) -> Verdict {
+        let told = vendor.told_count(now);
+        let events = vendor.events().iter().enumerate().take(told).skip(self.passed_over);
+        let newest: BTreeMap<&RecordId, u64> = events.map(|(_, event)| (&event.id, event.number)).collect();
+        for (id, number) in newest.into_iter().filter(|(id, _)| !self.tried_again.contains(*id)) {
+            let stored = tables.records.get(&self.key(id));
+            let event = stored.and_then(|stored| stored.event.as_ref()).and_then(version_of);
+            if event != Some(number) {
+                return broken("a record's event is its newest", || format!("{id}: {event:?} instead of {number}"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether what is stored is as the vendor has it now. Only a feed tells of deletions, and only those that were not
