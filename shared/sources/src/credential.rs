@@ -61,7 +61,7 @@ impl<const N: usize> Credential<N> {
     }
 
     /// Whether both are the same credential.
-    fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.texts() == other.texts()
     }
 

@@ -1,0 +1,192 @@
+use super::*;
+use crate::fieldly::settings::FieldlySettings;
+
+fn resource(settings: &str) -> Resource {
+    FieldlySettings::parse(settings).unwrap().resources.remove(0)
+}
+
+fn page_of(json: &str, page: u32, settings: &str) -> Result<Rows, Malformed> {
+    let resource = resource(settings);
+    rows(json, Asked { resource: &resource, page, per_page: 2, metadata_key: None })
+}
+
+fn page(json: &str) -> Result<Rows, Malformed> {
+    page_of(json, 1, "{}")
+}
+
+fn total(json: &str, number: u32) -> Option<u32> {
+    page_of(json, number, "{}").unwrap_or_else(|malformed| panic!("{json}: {malformed}")).pages_total
+}
+
+fn ids(rows: &Rows) -> Vec<&str> {
+    rows.changes.iter().map(|change| change.id.as_str()).collect()
+}
+
+#[test]
+fn rows_are_kept_byte_for_byte_with_their_stamp() {
+    let first =
+        r#"{ "id":1,"price":1.50,"n":12345678901234567890,"t":"\u00e9\/", "updated_at":"2020-11-08T23:00:00.000Z" }"#;
+    let rows = page(&format!(r#"{{"work_items":[{first},{{"id":"a/b","updated_at":null}}]}}"#)).unwrap();
+    assert_eq!(ids(&rows), ["1", "a/b"]);
+    assert_eq!(rows.changes[0].row().unwrap().text(), first);
+    let stamp = rows.changes[0].stamp().unwrap();
+    assert_eq!((stamp.text.as_str(), stamp.at.get()), ("2020-11-08T23:00:00.000Z", 1_604_876_400_000));
+    assert_eq!(rows.changes[1].stamp(), None);
+}
+
+#[test]
+fn records_that_share_a_serial_number_are_two() {
+    let json = r#"{"work_items":[{"id":1,"serial_number":"1111","type":"Workorder"},{"id":2,"serial_number":"1111","type":"Project"}]}"#;
+    assert_eq!(ids(&page(json).unwrap()), ["1", "2"]);
+}
+
+#[test]
+fn rows_are_found_under_the_resource_or_as_the_only_array() {
+    for json in [
+        r#"{"work_items":[{"id":1}],"others":[{"id":2}]}"#,
+        r#"{"data":[{"id":1}],"metadata":{"x":[]}}"#,
+        r#"{"errors":[],"items":[{"id":1}]}"#,
+    ] {
+        assert_eq!(ids(&page(json).unwrap()), ["1"], "{json}");
+    }
+    let settings = r#"{"rows_keys":{"work_items":"others"}}"#;
+    let rows = page_of(r#"{"work_items":[{"id":1}],"others":[{"id":2}]}"#, 1, settings).unwrap();
+    assert_eq!(ids(&rows), ["2"]);
+    assert!(page_of(r#"{"work_items":[{"id":1}]}"#, 1, settings).is_err());
+    let settings = r#"{"paths":{"work_items":"v2/orders"}}"#;
+    assert_eq!(ids(&page_of(r#"{"orders":[{"id":3}],"x":[]}"#, 1, settings).unwrap()), ["3"]);
+}
+
+#[test]
+fn what_is_no_page_is_never_an_empty_one() {
+    for json in [
+        "{}",
+        "[]",
+        r#"[{"id":1}]"#,
+        "null",
+        "7",
+        r#"{"work_items":null}"#,
+        r#"{"work_items":{}}"#,
+        r#"{"a":[],"b":[]}"#,
+        r#"{"errors":[]}"#,
+        r#"{"errors":{"base":["x"]},"work_items":[]}"#,
+        r#"{"error":"maintenance","work_items":[]}"#,
+        r#"{"ok":1,"unexpected":[[1],[2,null]]}"#,
+        r#"{"work_items":[{"serial_number":"1"}]}"#,
+        r#"{"work_items":[{"id":1}],"metadata":{"total_pages":0}}"#,
+        r#"{"work_items":[{"id":1}],"metadata":{"total_pages":99999999999}}"#,
+    ] {
+        assert!(matches!(page(json), Err(Malformed::Shape(_))), "{json}: {:?}", page(json));
+    }
+}
+
+#[test]
+fn rows_without_a_usable_id_are_counted() {
+    let rows = page(r#"{"work_items":[{"id":1},{"id":null},{"id":""},7,[],{"id":{"a":1}}]}"#).unwrap();
+    assert_eq!((ids(&rows), rows.unusable_count), (vec!["1"], 5));
+}
+
+#[test]
+fn the_metadata_tell_how_many_pages_there_are() {
+    let full = r#""work_items":[{"id":1},{"id":2}]"#;
+    for key in ["metadata", "meta"] {
+        let json = format!(r#"{{{full},"{key}":{{"total":2,"total_count":5,"total_pages":3,"page":1,"per_page":2}}}}"#);
+        assert_eq!(total(&json, 1), Some(3), "{json}");
+    }
+    assert_eq!(total(r#"{"work_items":[],"metadata":{"total_pages":0}}"#, 1), Some(0));
+    assert_eq!(
+        total(r#"{"work_items":[{"id":1}],"metadata":{"total_pages":3}}"#, 1),
+        Some(3),
+        "a page that is not full"
+    );
+    let resource = resource("{}");
+    let json = format!(r#"{{{full},"info":{{"total_pages":"4"}},"meta":{{"total_pages":9}}}}"#);
+    let asked = Asked { resource: &resource, page: 1, per_page: 2, metadata_key: Some("info") };
+    assert_eq!(rows(&json, asked).unwrap().pages_total, Some(4));
+}
+
+#[test]
+fn total_is_not_the_grand_total() {
+    let json = r#"{"work_items":[{"id":1},{"id":2}],"metadata":{"total":2}}"#;
+    assert_eq!(total(json, 1), None, "a full page may have another behind it");
+}
+
+#[test]
+fn without_metadata_a_page_that_is_not_full_is_the_last() {
+    for (json, page, expected) in [
+        (r#"{"work_items":[{"id":1},{"id":2}]}"#, 1, None),
+        (r#"{"work_items":[{"id":1},{"id":2}]}"#, 7, None),
+        (r#"{"work_items":[{"id":1}]}"#, 1, Some(1)),
+        (r#"{"work_items":[{"id":1}]}"#, 7, Some(7)),
+        (r#"{"work_items":[]}"#, 7, Some(6)),
+        (r#"{"work_items":[]}"#, 1, Some(1)),
+        (r#"{"work_items":[{"id":1},7]}"#, 7, None),
+        (r#"{"work_items":[{"id":1}],"metadata":{"per_page":1}}"#, 7, None),
+        (r#"{"work_items":[{"id":1}],"metadata":{"total_pages":null}}"#, 7, Some(7)),
+    ] {
+        assert_eq!(total(json, page), expected, "{json} {page}");
+    }
+}
+
+/// The guide's sample goes on while `len(data) == per_page`, and `data` is the whole envelope.
+#[test]
+fn the_members_of_the_envelope_are_never_counted() {
+    let two_members = r#"{"work_items":[{"id":1}],"metadata":{}}"#;
+    assert_eq!(total(two_members, 1), Some(1), "as many members as rows in a page, and yet the last page");
+    let one_member = r#"{"work_items":[{"id":1},{"id":2}]}"#;
+    assert_eq!(total(one_member, 1), None, "fewer members than rows in a page, and yet not the last page");
+}
+
+#[test]
+fn an_answer_about_another_page_is_refused_while_the_page_exists() {
+    let json = r#"{"work_items":[{"id":1}],"metadata":{"total_pages":3,"page":1}}"#;
+    assert!(matches!(page_of(json, 2, "{}"), Err(Malformed::Shape(_))));
+    assert_eq!(total(json, 4), Some(3), "the list has shrunk");
+}
+
+#[test]
+fn stamps_are_iso_8601_and_in_utc_where_they_do_not_say() {
+    let at = |text: &str| stamp(text.to_owned()).map(|stamp| stamp.at.to_string());
+    for (text, expected) in [
+        ("2020-11-08T23:00:00.000Z", Some("2020-11-08T23:00:00Z")),
+        ("2020-11-08T23:00:00.123Z", Some("2020-11-08T23:00:00.123Z")),
+        ("2020-11-08T23:00:00+01:00", Some("2020-11-08T22:00:00Z")),
+        ("2020-11-08T23:00:00", Some("2020-11-08T23:00:00Z")),
+        ("2020-11-08 23:00:00", Some("2020-11-08T23:00:00Z")),
+        ("2020-11-08", None),
+        ("1604876400", None),
+        ("", None),
+        ("soon", None),
+    ] {
+        assert_eq!(at(text).as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_record_comes_by_itself_or_in_an_envelope() {
+    let row = r#"{"id":7,"client":{"id":9},"data":{"id":8},"updated_at":"2020-11-08T23:00:00.000Z"}"#;
+    let resource = resource("{}");
+    for json in
+        [row.to_owned(), format!(" {row}\n"), format!(r#"{{"work_item":{row}}}"#), format!(r#"{{"data":{row},"x":1}}"#)]
+    {
+        let found = detail(&json, &resource).unwrap();
+        assert_eq!((found.id.as_str(), found.body.text()), ("7", row), "{json}");
+        assert_eq!(found.stamp.unwrap().at.get(), 1_604_876_400_000);
+    }
+    for json in
+        ["null", "[]", "{}", r#"{"client":{"id":9}}"#, r#"{"work_item":{"title":"x"}}"#, r#"{"data":[{"id":1}]}"#]
+    {
+        assert!(matches!(detail(json, &resource), Err(Malformed::Shape(_))), "{json}");
+    }
+    assert_eq!(["clients", "companies", "staff"].map(singular), ["client", "company", "staff"]);
+}
+
+#[test]
+fn of_a_refusal_only_our_own_parameters_are_named() {
+    let sent = [("page", "1"), ("updated_at", "x"), ("type", "y")];
+    let body = br#"{"errors":{"updated_at":["jane@example.com is invalid"],"jane@example.com":["x"],"type":[]}}"#;
+    assert_eq!(refused_parameters(body, &sent), ["updated_at", "type"]);
+    for body in [&b""[..], b"<html>", b"[]", br#"{"errors":["updated_at"]}"#, b"\xff"] {
+        assert_eq!(refused_parameters(body, &sent), [""; 0]);
+    }
+}

@@ -1,0 +1,23 @@
+//! Fieldly's object types: their streams, and where each is asked for unless the settings say otherwise.
+
+use tidemark_engine::stream::StreamName;
+
+/// One object type.
+#[derive(Debug)]
+pub(super) struct ObjectType {
+    /// Its stream.
+    pub(super) stream: StreamName,
+    /// The path of its list, below the base URL.
+    pub(super) path: &'static str,
+}
+
+/// Every object type, in the order in which reports list them.
+///
+/// Source: the "Fieldly Public API" guide names `/work_items`, `/time_reports` and `/clients/{id}`; `/travel_reports` is
+/// by analogy, so the settings can replace each path.
+pub(super) static OBJECT_TYPES: [ObjectType; 4] = [
+    ObjectType { stream: StreamName::known("work_items"), path: "work_items" },
+    ObjectType { stream: StreamName::known("clients"), path: "clients" },
+    ObjectType { stream: StreamName::known("time_reports"), path: "time_reports" },
+    ObjectType { stream: StreamName::known("travel_reports"), path: "travel_reports" },
+];

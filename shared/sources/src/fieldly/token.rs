@@ -1,0 +1,251 @@
+//! Access tokens: OAuth 2.0 client credentials, one token for all calls of a process.
+//!
+//! A token is asked for when a call needs it, kept until a margin before its end, and asked for anew when a call finds it
+//! rejected. Whoever needs one while it is being asked for waits for that one request, and shares what becomes of it,
+//! failure included: no crowd of calls ever becomes a crowd of token requests.
+//!
+//! Tokens are not shared between processes: a token is valid for an hour whoever else has one, so a process costs one
+//! request an hour, and a store of tokens would be one more place to keep a secret in.
+//!
+//! Source: the "Fieldly Public API" guide, 1.1; RFC 6749 sections 4.4 and 5. What a refusal looks like is undocumented,
+//! so RFC 6749's is read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::ports::Clock;
+use tidemark_engine::stamp::UtcMillis;
+use tokio::sync::Mutex;
+
+use super::Credential;
+use super::basic;
+use crate::http::{Answer, HttpClient, Purpose, Request, Terms};
+use crate::json::{self, Malformed, Object};
+
+/// How long a token is valid when the answer does not say.
+const LIFETIME: Duration = Duration::from_hours(1);
+/// How large the token endpoint's answer may be.
+const BYTES_MAX: usize = 64 << 10;
+/// A token is no record's, so its failure is never one either.
+const TERMS: Terms = Terms { purpose: Purpose::List, bytes_max: BYTES_MAX };
+/// Errors of RFC 6749 (5.2) that a mended secret would cure.
+const REJECTIONS: [&str; 2] = ["invalid_client", "unauthorized_client"];
+
+/// An access token, and how long it is used. It cannot be printed, and is wiped when dropped.
+pub(super) struct Token {
+    text: SecretString,
+    asked_at: UtcMillis,
+    /// From when on another one is asked for; on the local clock, like `asked_at`.
+    renew_at: UtcMillis,
+}
+
+impl Token {
+    /// The header that bears it.
+    pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", self.text.expose_secret())).ok()?;
+        Some((AUTHORIZATION, value))
+    }
+
+    /// Whether it is young enough; a clock that was set back says nothing about that.
+    fn is_usable(&self, now: UtcMillis) -> bool {
+        self.asked_at <= now && now < self.renew_at
+    }
+}
+
+/// The token of a process.
+pub(super) struct Tokens {
+    /// Below the base URL.
+    path: Vec<String>,
+    /// Names the call.
+    call: String,
+    margin: Duration,
+    /// How many requests have ended.
+    ended: AtomicU64,
+    latest: Mutex<Option<Latest>>,
+}
+
+/// What became of the last request.
+struct Latest {
+    /// Its number, from 1.
+    number: u64,
+    /// Whose token was asked for.
+    credential: Credential,
+    outcome: Result<Arc<Token>, (FailureClass, String)>,
+}
+
+impl Tokens {
+    /// No token yet; each will be renewed `margin` before its end.
+    pub(super) fn new(path: Vec<String>, margin: Duration) -> Self {
+        let call = format!("POST /{}", path.join("/"));
+        Self { path, call, margin, ended: AtomicU64::new(0), latest: Mutex::new(None) }
+    }
+
+    /// The token to make a call with, other than `rejected`.
+    ///
+    /// # Errors
+    /// `Unauthorized` when the credential is rejected, else what the endpoint's failure means for any list.
+    pub(super) async fn token<C: Clock>(
+        &self,
+        http: &HttpClient<C>,
+        credential: &Credential,
+        rejected: Option<&Arc<Token>>,
+    ) -> Result<Arc<Token>, SourceFailure> {
+        let ended = self.ended.load(Ordering::Acquire);
+        let mut latest = self.latest.lock().await;
+        if let Some(latest) = latest.as_ref().filter(|latest| latest.credential.is(credential)) {
+            match &latest.outcome {
+                Ok(token)
+                    if token.is_usable(http.now()) && rejected.is_none_or(|rejected| !Arc::ptr_eq(rejected, token)) =>
+                {
+                    return Ok(Arc::clone(token));
+                }
+                // It ended while this call waited for it, so it is this call's failure, too.
+                Err((class, cause)) if latest.number > ended => return Err(SourceFailure::new(*class, cause.clone())),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let answered = self.request(http, credential).await.map(Arc::new);
+        let number = self.ended.fetch_add(1, Ordering::AcqRel) + 1;
+        let outcome = answered.as_ref().map(Arc::clone).map_err(|failure| (failure.class, failure.cause.clone()));
+        *latest = Some(Latest { number, credential: credential.clone(), outcome });
+        answered
+    }
+
+    async fn request<C: Clock>(&self, http: &HttpClient<C>, credential: &Credential) -> Result<Token, SourceFailure> {
+        let [id, secret] = credential.texts();
+        let header = basic::authorization(id, secret).ok_or_else(|| {
+            let cause = "the secret's client_id holds a colon, or one of its texts a control character";
+            SourceFailure::new(FailureClass::Unauthorized, format!("{}: {cause}", self.call))
+        })?;
+        let segments: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let turn = http.turn().await;
+        let asked_at = http.now();
+        let request = Request {
+            call: &self.call,
+            segments: &segments,
+            query: &[],
+            credential: Some((AUTHORIZATION, header)),
+            form: Some("grant_type=client_credentials".to_owned()),
+            terms: TERMS,
+        };
+        let answer =
+            http.send(turn, request).await.map_err(|problem| problem.into_failure(&self.call, TERMS.purpose))?;
+        self.read(answer, asked_at)
+    }
+
+    fn read(&self, answer: Answer, asked_at: UtcMillis) -> Result<Token, SourceFailure> {
+        let problem = answer.problem();
+        let may_reject = answer.status.is_success() || answer.status == StatusCode::BAD_REQUEST;
+        let json = json::checked(answer.body);
+        if let Some(error) = json.as_deref().ok().filter(|_| may_reject).and_then(rejection) {
+            let cause = format!("{}: the vendor rejects the client's credential ({error})", self.call);
+            return Err(SourceFailure::new(FailureClass::Unauthorized, cause));
+        }
+        if let Some(problem) = problem {
+            return Err(problem.into_failure(&self.call, TERMS.purpose));
+        }
+        let read = json.and_then(|json| self.granted(&json, asked_at));
+        read.map_err(|malformed| SourceFailure::new(FailureClass::Transient, format!("{}: {malformed}", self.call)))
+    }
+
+    fn granted(&self, json: &str, asked_at: UtcMillis) -> Result<Token, Malformed> {
+        let members = Object::of(json).ok_or(Malformed::Shape("not an object with a token"))?;
+        let text = members
+            .text("access_token")
+            .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()))
+            .ok_or(Malformed::Shape("an object without a usable access_token"))?;
+        let text = SecretString::from(text);
+        let is_bearer = members.get("token_type").is_none()
+            || members.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
+        if !is_bearer {
+            return Err(Malformed::Shape("a token that is no bearer token"));
+        }
+        let lifetime = match members.get("expires_in") {
+            None | Some("null") => LIFETIME,
+            Some(_) => Duration::from_secs(
+                members.count("expires_in").ok_or(Malformed::Shape("a token without a usable expires_in"))?,
+            ),
+        };
+        Ok(Token { text, asked_at, renew_at: asked_at.plus(self.used_for(lifetime)) })
+    }
+
+    /// How long a token is used. One with less than twice the margin left is an earlier one that the endpoint handed out
+    /// again: it is used for half of what is left, so that its last minute costs a few requests and not one a call.
+    fn used_for(&self, lifetime: Duration) -> Duration {
+        lifetime.saturating_sub(self.margin).max(lifetime / 2)
+    }
+}
+
+/// The error of an answer that rejects the credential.
+fn rejection(json: &str) -> Option<&'static str> {
+    let error = Object::of(json)?.text("error")?;
+    REJECTIONS.into_iter().find(|rejection| *rejection == error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn granted(json: &str) -> Result<(String, i64), Malformed> {
+        let tokens = Tokens::new(vec!["oauth".to_owned(), "token".to_owned()], Duration::from_mins(1));
+        let token = tokens.granted(json, UtcMillis::new(1_000_000))?;
+        Ok((token.text.expose_secret().to_owned(), (token.renew_at.get() - 1_000_000) / 1000))
+    }
+
+    #[test]
+    fn a_token_is_used_until_a_margin_before_its_end() {
+        for (expires_in, seconds) in [
+            (r#","expires_in":3600"#, 3540),
+            (r#","expires_in":"3600""#, 3540),
+            ("", 3540),
+            (r#","expires_in":null"#, 3540),
+            (r#","expires_in":100"#, 50),
+            (r#","expires_in":10"#, 5),
+            (r#","expires_in":0"#, 0),
+        ] {
+            let json = format!(r#"{{"access_token":"t0k3n","token_type":"Bearer","scope":"public"{expires_in}}}"#);
+            assert_eq!(granted(&json), Ok(("t0k3n".to_owned(), seconds)), "{json}");
+        }
+        assert!(granted(r#"{"access_token":"t","token_type":"bearer"}"#).is_ok());
+        assert!(granted(r#"{"access_token":"t"}"#).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_token_is_malformed() {
+        for json in [
+            "[]",
+            "{}",
+            r#"{"token":"t"}"#,
+            r#"{"access_token":""}"#,
+            r#"{"access_token":null}"#,
+            r#"{"access_token":"a b"}"#,
+            r#"{"access_token":"a\r\nX: y"}"#,
+            r#"{"access_token":"t","token_type":"mac"}"#,
+            r#"{"access_token":"t","token_type":null}"#,
+            r#"{"access_token":"t","expires_in":-1}"#,
+            r#"{"access_token":"t","expires_in":"soon"}"#,
+        ] {
+            assert!(matches!(granted(json), Err(Malformed::Shape(_))), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_ends_a_tokens_use() {
+        let at = UtcMillis::new;
+        let token = Token { text: "t".into(), asked_at: at(1000), renew_at: at(2000) };
+        assert_eq!([999, 1000, 1999, 2000].map(|now| token.is_usable(at(now))), [false, true, true, false]);
+    }
+
+    #[test]
+    fn only_words_of_the_standard_reject_the_credential() {
+        assert_eq!(rejection(r#"{"error":"invalid_client","error_description":"x"}"#), Some("invalid_client"));
+        for json in [r#"{"error":"invalid_scope"}"#, r#"{"error":["invalid_client"]}"#, "{}", "[]"] {
+            assert_eq!(rejection(json), None, "{json}");
+        }
+    }
+}
