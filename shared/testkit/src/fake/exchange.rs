@@ -95,7 +95,7 @@ impl Fake {
             world.fire_hooks(call, Moment::After);
             truth
         } else {
-            vendor.refuse()
+            vendor.refuse_call(call)
         };
         match effect {
             Some(effect) => effect.upon(truth),

@@ -60,6 +60,11 @@ pub trait Vendor: Send + Sync + 'static {
     /// The answer to a request whose credential was refused.
     fn refuse(&self) -> Reply;
 
+    /// The same for a vendor that refuses some calls in other words.
+    fn refuse_call(&self, _call: &Call) -> Reply {
+        self.refuse()
+    }
+
     /// The answer to an authorized request.
     fn answer(&self, call: &Call, request: &Request, store: &Store, now_ms: i64) -> Reply;
 

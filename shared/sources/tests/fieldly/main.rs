@@ -1,0 +1,13 @@
+//! Fieldly from end to end: the source as it is deployed, against a fake vendor that checks every credential and token
+//! with an implementation of its own. What every source has to do is in the contract suite beside this.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test program: what surprises it should end it")]
+
+mod account;
+mod details;
+mod failures;
+mod lists;
+mod paging;
+#[path = "../support/mod.rs"]
+mod support;
+mod tokens;

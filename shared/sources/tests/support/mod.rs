@@ -1,0 +1,128 @@
+//! What tests of sources have in common: a clock, a secret, a log, and what a failure shows.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tidemark_engine::failure::SourceFailure;
+use tidemark_engine::ports::{Clock, Credentials};
+use tidemark_engine::stamp::UtcMillis;
+use tidemark_testkit::fake::{Effect, Fake, FixedAnswer};
+
+/// The vendor's own clock, so that neither the test's machine nor its speed matters. Whoever sleeps moves it.
+#[derive(Clone)]
+pub struct VendorTime(pub Fake);
+
+impl Clock for VendorTime {
+    fn now(&self) -> UtcMillis {
+        UtcMillis::new(self.0.now_ms())
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.0.advance(span);
+    }
+}
+
+/// A secret, as it is remembered and as it is now. Clones share it.
+#[derive(Clone)]
+pub struct SharedKeys(Arc<Keys>);
+
+struct Keys {
+    remembered: Mutex<String>,
+    now: Mutex<String>,
+    fresh_count: AtomicUsize,
+}
+
+impl SharedKeys {
+    pub fn new(secret: &str) -> Self {
+        Self(Arc::new(Keys {
+            remembered: Mutex::new(secret.to_owned()),
+            now: Mutex::new(secret.to_owned()),
+            fresh_count: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Changes the secret; the old one is remembered until it is read anew.
+    pub fn change(&self, secret: &str) {
+        secret.clone_into(&mut self.0.now.lock().unwrap());
+    }
+
+    /// How often it was read anew.
+    pub fn fresh_count(&self) -> usize {
+        self.0.fresh_count.load(Ordering::Relaxed)
+    }
+}
+
+impl Credentials for SharedKeys {
+    async fn secret(&self) -> Result<SecretString, SourceFailure> {
+        Ok(self.0.remembered.lock().unwrap().as_str().into())
+    }
+
+    async fn fresh_secret(&self) -> Result<SecretString, SourceFailure> {
+        self.0.fresh_count.fetch_add(1, Ordering::Relaxed);
+        let now = self.0.now.lock().unwrap().clone();
+        self.0.remembered.lock().unwrap().clone_from(&now);
+        Ok(now.as_str().into())
+    }
+}
+
+/// An answer word for word.
+pub fn answer(status: u16, body: &str) -> Effect {
+    Effect::Answer(FixedAnswer {
+        status,
+        body: body.to_owned(),
+        content_type: "application/json".to_owned(),
+        headers: BTreeMap::new(),
+    })
+}
+
+/// Everything that a failure shows to whoever prints it, with the errors below it.
+pub fn shown(failure: &SourceFailure) -> String {
+    let mut shown = vec![format!("{failure} {failure:?}")];
+    let mut below = failure.source();
+    while let Some(error) = below {
+        shown.push(format!("{error} {error:?}"));
+        below = error.source();
+    }
+    shown.join(" ")
+}
+
+/// What all tests of a program log, at every level: a subscriber of one test alone would miss what another one's thread
+/// was the first to log.
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log
+});
+
+/// Starts to collect what is logged.
+pub fn collect_log() {
+    LazyLock::force(&LOG);
+}
+
+/// What was logged so far.
+pub fn logged() -> String {
+    String::from_utf8_lossy(&LOG.0.lock().unwrap()).into_owned()
+}
+
+/// Collects what would be logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

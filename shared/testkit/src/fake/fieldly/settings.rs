@@ -1,0 +1,118 @@
+//! What the vendor's documentation leaves open, as settings of the fake.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How this Fieldly behaves where its documentation is silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The member of a list answer that tells of its pages.
+    pub metadata: Metadata,
+    /// The member that holds the rows; the resource's name if there is none.
+    pub rows_key: Option<String>,
+    /// The parameter for the lower bound.
+    pub filter_name: String,
+    /// What the lower bound may be, and whether it is heeded.
+    pub filter: Filter,
+    /// Whether the bound itself is listed.
+    pub inclusive: bool,
+    /// Whether a parameter that does not exist is refused with status 422; else it is ignored.
+    pub refuse_unknown_parameters: bool,
+    /// The order of a list.
+    pub order: Order,
+    /// The most rows in a page; more are never given, whatever is asked for.
+    pub per_page_max: usize,
+    /// The field that bears the stamp; none shows none.
+    pub updated_field: Option<String>,
+    /// The envelope of a detail answer.
+    pub detail_shape: DetailShape,
+    /// How long a token is valid, seconds.
+    pub token_seconds: i64,
+    /// Whether a token that is still valid is handed out again, with what is left of its time.
+    pub reuse_tokens: bool,
+    /// The status that refuses a client at the token endpoint.
+    pub token_refusal_status: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            metadata: Metadata::Metadata,
+            rows_key: None,
+            filter_name: "updated_at".to_owned(),
+            filter: Filter::Datetime,
+            inclusive: false,
+            refuse_unknown_parameters: true,
+            order: Order::NewestFirst,
+            per_page_max: 50,
+            updated_field: Some("updated_at".to_owned()),
+            detail_shape: DetailShape::Keyed,
+            token_seconds: 3600,
+            reuse_tokens: false,
+            token_refusal_status: 401,
+        }
+    }
+}
+
+impl Settings {
+    /// These settings with some of them changed.
+    pub(super) fn changed(&self, changes: Value) -> Result<Self, String> {
+        let Value::Object(changes) = changes else {
+            return Err("settings are an object".to_owned());
+        };
+        let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        if let Value::Object(all) = &mut all {
+            all.extend(changes);
+        }
+        serde_json::from_value(all).map_err(|error| error.to_string())
+    }
+}
+
+/// The member of a list answer that tells of its pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metadata {
+    /// `"metadata":{..}`
+    Metadata,
+    /// `"meta":{..}`
+    Meta,
+    /// There is none.
+    None,
+}
+
+/// What the lower bound of a list may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// A time, or a day, which means its beginning.
+    Datetime,
+    /// A day, after whose end rows are listed; a time is refused with status 422.
+    DateOnly,
+    /// Anything: everything is listed.
+    Ignored,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// As the records were made: an edit moves nothing.
+    ById,
+    /// Last edited first: an edit moves a row to the first page, and those before it on.
+    NewestFirst,
+    /// Last edited last: an edit moves a row to the last page, and those behind it back.
+    OldestFirst,
+}
+
+/// The envelope of a detail answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DetailShape {
+    /// `{"work_item":{..}}`
+    Keyed,
+    /// `{"data":{..}}`
+    Data,
+    /// The record.
+    Bare,
+}
