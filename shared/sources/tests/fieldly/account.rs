@@ -14,27 +14,27 @@ use tidemark_testkit::fake::{Fake, LoggedRequest};
 
 use crate::support::{SharedKeys, VendorTime, collect_log};
 
-pub const STREAMS: [&str; 4] = ["work_items", "clients", "time_reports", "travel_reports"];
-pub const TOKEN: &str = "POST /oauth/token";
+pub(crate) const STREAMS: [&str; 4] = ["work_items", "clients", "time_reports", "travel_reports"];
+pub(crate) const TOKEN: &str = "POST /oauth/token";
 /// Before everything.
-pub const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
+pub(crate) const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
 
 /// A fake vendor, the source that reads it, and the secret that the source reads.
-pub struct Account {
-    pub vendor: FakeFieldly,
-    pub source: AnySource<VendorTime, SharedKeys>,
-    pub keys: SharedKeys,
+pub(crate) struct Account {
+    pub(crate) vendor: FakeFieldly,
+    pub(crate) source: AnySource<VendorTime, SharedKeys>,
+    pub(crate) keys: SharedKeys,
 }
 
-pub fn secret(client_id: &str, client_secret: &str) -> String {
+pub(crate) fn secret(client_id: &str, client_secret: &str) -> String {
     format!("{{\"client_id\":\"{client_id}\",\"client_secret\":\"{client_secret}\"}}\n")
 }
 
-pub async fn account(settings: &str) -> Account {
+pub(crate) async fn account(settings: &str) -> Account {
     account_of(settings, "client_id", "client_secret").await
 }
 
-pub async fn account_of(settings: &str, client_id: &str, client_secret: &str) -> Account {
+pub(crate) async fn account_of(settings: &str, client_id: &str, client_secret: &str) -> Account {
     collect_log();
     let options = FieldlyOptions {
         client_id: client_id.to_owned(),
@@ -48,7 +48,7 @@ pub async fn account_of(settings: &str, client_id: &str, client_secret: &str) ->
     Account { vendor, source, keys }
 }
 
-pub fn source_at(
+pub(crate) fn source_at(
     base_url: &str,
     clock: &Fake,
     settings: &str,
@@ -59,25 +59,25 @@ pub fn source_at(
     registry::build(config, keys.clone(), VendorTime(clock.clone())).unwrap()
 }
 
-pub fn ids(page: &Page) -> Vec<&str> {
+pub(crate) fn ids(page: &Page) -> Vec<&str> {
     page.changes.iter().map(|change| change.id.as_str()).collect()
 }
 
 impl Account {
-    pub async fn page(&self, stream: &'static str, from: UtcMillis, page: u32) -> Result<Page, SourceFailure> {
+    pub(crate) async fn page(&self, stream: &'static str, from: UtcMillis, page: u32) -> Result<Page, SourceFailure> {
         self.source.list(&StreamName::known(stream), ListRequest::Page { from, page }).await
     }
 
-    pub async fn list(&self, stream: &'static str) -> Result<Page, SourceFailure> {
+    pub(crate) async fn list(&self, stream: &'static str) -> Result<Page, SourceFailure> {
         self.page(stream, BEGINNING, 1).await
     }
 
-    pub async fn fetch(&self, stream: &'static str, id: &str) -> Result<Detail, SourceFailure> {
+    pub(crate) async fn fetch(&self, stream: &'static str, id: &str) -> Result<Detail, SourceFailure> {
         self.source.fetch(&StreamName::known(stream), &RecordId::parse(id).unwrap()).await
     }
 
     /// Id, body and stamp of a record that is there.
-    pub async fn fetched(&self, stream: &'static str, id: &str) -> (String, String, Option<UtcMillis>) {
+    pub(crate) async fn fetched(&self, stream: &'static str, id: &str) -> (String, String, Option<UtcMillis>) {
         match self.fetch(stream, id).await.unwrap().found {
             Found::Record { id, body, stamp } => {
                 (id.as_str().to_owned(), body.text().to_owned(), stamp.map(|stamp| stamp.at))
@@ -86,21 +86,21 @@ impl Account {
         }
     }
 
-    pub fn now(&self) -> UtcMillis {
+    pub(crate) fn now(&self) -> UtcMillis {
         UtcMillis::new(self.vendor.now_ms())
     }
 
-    pub fn ago(&self, span: Duration) -> UtcMillis {
+    pub(crate) fn ago(&self, span: Duration) -> UtcMillis {
         self.now().minus(span)
     }
 
     /// The requests so far, but those for tokens.
-    pub fn calls(&self) -> Vec<LoggedRequest> {
+    pub(crate) fn calls(&self) -> Vec<LoggedRequest> {
         self.vendor.requests().into_iter().filter(|request| request.function != TOKEN).collect()
     }
 
     /// How often a token was asked for.
-    pub fn token_requests(&self) -> usize {
+    pub(crate) fn token_requests(&self) -> usize {
         self.vendor.request_counts().by_function.get(TOKEN).copied().unwrap_or(0)
     }
 }

@@ -15,7 +15,7 @@ use tidemark_testkit::fake::{Effect, Fake, FixedAnswer};
 
 /// The vendor's own clock, so that neither the test's machine nor its speed matters. Whoever sleeps moves it.
 #[derive(Clone)]
-pub struct VendorTime(pub Fake);
+pub(crate) struct VendorTime(pub(crate) Fake);
 
 impl Clock for VendorTime {
     fn now(&self) -> UtcMillis {
@@ -29,7 +29,7 @@ impl Clock for VendorTime {
 
 /// A secret, as it is remembered and as it is now. Clones share it.
 #[derive(Clone)]
-pub struct SharedKeys(Arc<Keys>);
+pub(crate) struct SharedKeys(Arc<Keys>);
 
 struct Keys {
     remembered: Mutex<String>,
@@ -38,7 +38,7 @@ struct Keys {
 }
 
 impl SharedKeys {
-    pub fn new(secret: &str) -> Self {
+    pub(crate) fn new(secret: &str) -> Self {
         Self(Arc::new(Keys {
             remembered: Mutex::new(secret.to_owned()),
             now: Mutex::new(secret.to_owned()),
@@ -47,12 +47,12 @@ impl SharedKeys {
     }
 
     /// Changes the secret; the old one is remembered until it is read anew.
-    pub fn change(&self, secret: &str) {
+    pub(crate) fn change(&self, secret: &str) {
         secret.clone_into(&mut self.0.now.lock().unwrap());
     }
 
     /// How often it was read anew.
-    pub fn fresh_count(&self) -> usize {
+    pub(crate) fn fresh_count(&self) -> usize {
         self.0.fresh_count.load(Ordering::Relaxed)
     }
 }
@@ -71,7 +71,7 @@ impl Credentials for SharedKeys {
 }
 
 /// An answer word for word.
-pub fn answer(status: u16, body: &str) -> Effect {
+pub(crate) fn answer(status: u16, body: &str) -> Effect {
     Effect::Answer(FixedAnswer {
         status,
         body: body.to_owned(),
@@ -81,7 +81,7 @@ pub fn answer(status: u16, body: &str) -> Effect {
 }
 
 /// Everything that a failure shows to whoever prints it, with the errors below it.
-pub fn shown(failure: &SourceFailure) -> String {
+pub(crate) fn shown(failure: &SourceFailure) -> String {
     let mut shown = vec![format!("{failure} {failure:?}")];
     let mut below = failure.source();
     while let Some(error) = below {
@@ -103,12 +103,12 @@ static LOG: LazyLock<Log> = LazyLock::new(|| {
 });
 
 /// Starts to collect what is logged.
-pub fn collect_log() {
+pub(crate) fn collect_log() {
     LazyLock::force(&LOG);
 }
 
 /// What was logged so far.
-pub fn logged() -> String {
+pub(crate) fn logged() -> String {
     String::from_utf8_lossy(&LOG.0.lock().unwrap()).into_owned()
 }
 
