@@ -1,4 +1,4 @@
-//! Fieldly: numbered pages of whole rows, behind OAuth2 client credentials.
+//! Fieldly: numbered pages of whole rows, behind OAuth 2.0 client credentials.
 //!
 //! Four object types, each a stream. A list answers up to 50 whole rows of those changed since a bound, in an order that
 //! nobody wrote down, so the engine walks the pages forth and back; a record is fetched alone only when its row could not

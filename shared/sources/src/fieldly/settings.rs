@@ -126,9 +126,9 @@ fn take_resources(settings: &mut Settings) -> Vec<Resource> {
             stream: object_type.stream.clone(),
             path: paths.remove(stream).unwrap_or_else(|| segments(object_type.path)),
             rows_key: rows_keys.remove(stream),
-            updated_filter: updated_filters.remove(stream).unwrap_or_else(updated_at),
+            updated_filter: updated_filters.remove(stream).map_or_else(updated_at, |name| name.0),
             filter_format: filter_formats.remove(stream).unwrap_or_default(),
-            updated_field: updated_fields.remove(stream).unwrap_or_else(updated_at),
+            updated_field: updated_fields.remove(stream).map_or_else(updated_at, |name| name.0),
             query: queries.remove(stream).unwrap_or_default(),
         }
     };
@@ -199,8 +199,11 @@ fn name(value: &Value) -> Option<String> {
     ((1..=64).contains(&name.len()) && is_plain).then(|| name.to_owned())
 }
 
-fn name_or_null(value: &Value) -> Option<Option<String>> {
-    if value.is_null() { Some(None) } else { name(value).map(Some) }
+/// A name, or that there is none.
+struct NameOrNull(Option<String>);
+
+fn name_or_null(value: &Value) -> Option<NameOrNull> {
+    if value.is_null() { Some(NameOrNull(None)) } else { name(value).map(|name| NameOrNull(Some(name))) }
 }
 
 fn filter_format(value: &Value) -> Option<FilterFormat> {

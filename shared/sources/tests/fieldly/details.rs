@@ -2,6 +2,7 @@
 
 use tidemark_engine::change::Found;
 use tidemark_engine::failure::FailureClass;
+use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::fieldly::DetailShape;
 use tidemark_testkit::fake::{Add, Change, Effect, Fault};
 
@@ -20,7 +21,7 @@ async fn every_stream_is_fetched_in_every_shape_byte_for_byte() {
             for (text, record) in account.vendor.truth(stream).unwrap() {
                 let (id, body, stamp) = account.fetched(stream, &text).await;
                 assert_eq!((id, body), (text, record.body), "{stream} {shape:?}");
-                assert_eq!(stamp.map(|at| at.get()), Some(record.last_edited_ms));
+                assert_eq!(stamp.map(UtcMillis::get), Some(record.last_edited_ms));
             }
         }
     }

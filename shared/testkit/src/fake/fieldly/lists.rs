@@ -39,7 +39,10 @@ impl Asked {
                     .ok()
                     .filter(|rows| *rows > 0)
                     .map(|rows: usize| asked.per_page = rows.min(settings.per_page_max)),
-                "type" if stream == "work_items" => Some(asked.kind = Some(value.clone())),
+                "type" if stream == "work_items" => {
+                    asked.kind = Some(value.clone());
+                    Some(())
+                }
                 name if name == settings.filter_name => bound(value, settings).map(|from_ms| asked.from_ms = from_ms),
                 _ if settings.refuse_unknown_parameters => {
                     errors.push((name.clone(), format!("{value} is not permitted")));

@@ -1,4 +1,4 @@
-//! Fieldly: pages of whole rows and single records, behind OAuth2 client credentials.
+//! Fieldly: pages of whole rows and single records, behind OAuth 2.0 client credentials.
 //!
 //! `POST /api/public/v1/oauth/token` with HTTP Basic gives a token; with it, `GET /api/public/v1/<stream>` lists
 //! `work_items`, `clients`, `time_reports` or `travel_reports`, and `GET /api/public/v1/<stream>/<id>` shows one. The

@@ -52,14 +52,14 @@ impl Tokens {
         let client_id = basic(request).map(|client| client.id).unwrap_or_default();
         self.handed_out += 1;
         let is_good = |token: &&Token| token.client_id == client_id && now_ms < token.expires_at_ms;
-        let (text, expires_at_ms) = match self.issued.iter().rev().find(is_good).filter(|_| settings.reuse_tokens) {
-            Some(token) => (token.text.clone(), token.expires_at_ms),
-            None => {
-                let text = format!("t0k3n-{seed}-{}", self.handed_out);
-                let expires_at_ms = now_ms.saturating_add(settings.token_seconds.saturating_mul(1000));
-                self.issued.push(Token { text: text.clone(), client_id, expires_at_ms });
-                (text, expires_at_ms)
-            }
+        let earlier = self.issued.iter().rev().find(is_good).filter(|_| settings.reuse_tokens);
+        let (text, expires_at_ms) = if let Some(token) = earlier {
+            (token.text.clone(), token.expires_at_ms)
+        } else {
+            let text = format!("t0k3n-{seed}-{}", self.handed_out);
+            let expires_at_ms = now_ms.saturating_add(settings.token_seconds.saturating_mul(1000));
+            self.issued.push(Token { text: text.clone(), client_id, expires_at_ms });
+            (text, expires_at_ms)
         };
         let body = json!({
             "access_token": text,

@@ -1,0 +1,46 @@
+//! FieldMotion in the suite's terms.
+
+use tidemark_engine::stream::SourceKind;
+pub(crate) use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
+use tidemark_testkit::fake::fieldmotion::{FieldMotionOptions, ListOrder, Settings};
+
+use crate::Vendor;
+
+fn credential(text: &str) -> (String, String) {
+    (format!("{text}-id"), format!("{text}-key"))
+}
+
+impl Vendor for FakeFieldMotion {
+    const KIND: SourceKind = SourceKind::FieldMotion;
+    const STREAM: &'static str = "customers";
+    const PERSONAL_FIELD: &'static str = "email";
+    const SETTINGS: &'static str = "{}";
+    /// Its lists have no pages.
+    const PAGE_ROWS: usize = 3;
+
+    async fn start(text: &str) -> Self {
+        let (api_id, api_key) = credential(text);
+        let settings = Settings { list_order: ListOrder::NewestFirst, ..Settings::default() };
+        Self::start_with(FieldMotionOptions { api_id, api_key, settings, ..FieldMotionOptions::default() })
+            .await
+            .unwrap()
+    }
+
+    fn url(&self) -> &str {
+        self.url()
+    }
+
+    fn secret(text: &str) -> String {
+        let (api_id, api_key) = credential(text);
+        serde_json::json!({"api_id": api_id, "api_key": api_key}).to_string()
+    }
+
+    fn rotate(&self, text: &str) {
+        let (api_id, api_key) = credential(text);
+        self.rotate(&api_id, &api_key, false);
+    }
+
+    fn list_answer(entries: &[Option<&str>]) -> String {
+        serde_json::json!(entries).to_string()
+    }
+}

@@ -1,0 +1,39 @@
+//! Single records.
+
+use tidemark_engine::change::Found;
+use tidemark_engine::stamp::UtcMillis;
+use tidemark_testkit::fake::{CallKind, Change, Effect, Fault};
+
+use crate::Vendor;
+use crate::world::World;
+
+pub(crate) async fn a_record_is_fetched_byte_for_byte<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(12).await;
+    let truth = world.vendor.truth(V::RECORDS).unwrap();
+    for listed in ids {
+        let record = world.record_of(&listed);
+        let expected = &truth[record.as_str()];
+        let Found::Record { id, body, stamp } = world.fetch(&listed).await.unwrap().found else {
+            panic!("{record} is gone");
+        };
+        assert_eq!((&id, body.text()), (&record, V::stored_body(expected)));
+        assert_eq!(stamp.map(|stamp| stamp.at), Some(UtcMillis::new(expected.last_edited_ms)));
+    }
+}
+
+pub(crate) async fn a_vanished_record_is_gone_and_the_others_are_not<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(2).await;
+    let vanished = world.record_of(&ids[0]);
+    world.vendor.delete(Change::of(V::RECORDS, vanished.as_str())).unwrap();
+    assert_eq!(world.fetch(&ids[0]).await.unwrap().found, Found::Gone);
+    assert!(matches!(world.fetch(&ids[1]).await.unwrap().found, Found::Record { .. }));
+}
+
+pub(crate) async fn an_answer_about_another_record_says_so<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(2).await;
+    let other = world.record_of(&ids[1]);
+    let effect = Effect::OtherId { id: other.as_str().to_owned() };
+    world.vendor.fault(Fault::new(effect).on_call(CallKind::Detail)).unwrap();
+    let Found::Record { id, .. } = world.fetch(&ids[0]).await.unwrap().found else { panic!("it is gone") };
+    assert_eq!(id, other);
+}

@@ -1,0 +1,71 @@
+//! What the suite has to know of a vendor.
+
+use std::ops::Deref;
+
+use tidemark_engine::change::ListRequest;
+use tidemark_engine::ports::Source;
+use tidemark_engine::record::RecordId;
+use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::stream::{ListShape, SourceKind};
+use tidemark_testkit::fake::{Fake, TruthRecord};
+
+use crate::support::{SharedKeys, VendorTime};
+use crate::world::AnySource;
+
+/// Before everything.
+const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
+
+/// A vendor's fake, and how to say in its terms what the suite expects. Implemented for the running fake itself.
+pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
+    /// Which source reads it.
+    const KIND: SourceKind;
+    /// The stream that is polled; its records bear stamps and can be fetched.
+    const STREAM: &'static str;
+    /// The fake's stream that the records are in: another one only for a feed, whose records have streams of their own.
+    const RECORDS: &'static str = Self::STREAM;
+    /// A text field of these records that holds personal data.
+    const PERSONAL_FIELD: &'static str;
+    /// The source's settings; they make its pages small.
+    const SETTINGS: &'static str;
+    /// How many rows make a page under these settings; any small number where there are no pages.
+    const PAGE_ROWS: usize;
+
+    /// Starts the fake, with no records, with the credential that is made of `text` accepted, and in the order of rows in
+    /// which an edit between two pages makes a single walk miss one.
+    async fn start(text: &str) -> Self;
+
+    /// Its address.
+    fn url(&self) -> &str;
+
+    /// The source's secret, JSON, for the credential that is made of `text`: every value in it contains `text`.
+    fn secret(text: &str) -> String;
+
+    /// Accepts this credential, and no other any more.
+    fn rotate(&self, text: &str);
+
+    /// A list answer in the vendor's shape with these entries: an id, or an entry that bears none.
+    fn list_answer(entries: &[Option<&str>]) -> String;
+
+    /// The id under which a list tells of a record: itself, but for a feed.
+    fn listed_id(record: &str) -> RecordId {
+        RecordId::parse(record).unwrap()
+    }
+
+    /// What is stored of a record: its JSON, byte for byte.
+    fn stored_body(record: &TruthRecord) -> &str {
+        &record.body
+    }
+
+    /// A list call, the plainest there is.
+    fn request(source: &AnySource<VendorTime, SharedKeys>) -> ListRequest<'static> {
+        match shape_of(source, Self::STREAM) {
+            ListShape::Whole => ListRequest::Changed { from: BEGINNING },
+            ListShape::Pages => ListRequest::Page { from: BEGINNING, page: 1 },
+            ListShape::Feed => ListRequest::Snapshot { cursor: None },
+        }
+    }
+}
+
+fn shape_of(source: &impl Source, stream: &str) -> ListShape {
+    source.streams().iter().find(|traits| traits.name.as_str() == stream).unwrap().shape
+}
