@@ -1,88 +1,27 @@
 //! FieldMotion from end to end: the source as it is deployed, against a fake vendor that verifies every signature with
-//! an implementation of its own.
+//! an implementation of its own. What every source has to do is in the contract suite, `contract/`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test file: what surprises it should end it")]
 
-use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+mod support;
+
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
-use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
-use tidemark_testkit::fake::fieldmotion::{
-    ApiNowFormat, DetailShape, FakeFieldMotion, FieldMotionOptions, ListOrder, ListShape, Vanished,
-};
-use tidemark_testkit::fake::{
-    Add, CallKind, Change, ClockChange, DateHeader, Effect, Fake, Fault, FixedAnswer, Mode, RetryAfter,
-};
+use tidemark_testkit::fake::fieldmotion::{ApiNowFormat, DetailShape, FakeFieldMotion, ListOrder, ListShape, Vanished};
+use tidemark_testkit::fake::{Add, CallKind, Change, ClockChange, DateHeader, Effect, Fake, Fault, RetryAfter};
+
+use crate::support::{SharedKeys, VendorTime, answer, shown};
 
 const STREAMS: [&str; 6] = ["customers", "jobs", "assets", "asset_types", "tasks", "stock_containers"];
 const API_ID: &str = "123";
 const API_KEY: &str = "0123456789abcdef0123456789abcdef";
-
-/// The vendor's own clock, so that neither the test's machine nor its speed matters.
-#[derive(Clone)]
-struct VendorTime(Fake);
-
-impl Clock for VendorTime {
-    fn now(&self) -> UtcMillis {
-        UtcMillis::new(self.0.now_ms())
-    }
-
-    async fn sleep(&self, span: Duration) {
-        self.0.advance(span);
-    }
-}
-
-/// A secret, as it is remembered and as it is now.
-struct Keys {
-    remembered: Mutex<String>,
-    now: Mutex<String>,
-    fresh_count: AtomicUsize,
-}
-
-#[derive(Clone)]
-struct SharedKeys(Arc<Keys>);
-
-impl SharedKeys {
-    fn new(secret: &str) -> Self {
-        Self(Arc::new(Keys {
-            remembered: Mutex::new(secret.to_owned()),
-            now: Mutex::new(secret.to_owned()),
-            fresh_count: AtomicUsize::new(0),
-        }))
-    }
-
-    fn change(&self, secret: &str) {
-        secret.clone_into(&mut self.0.now.lock().unwrap());
-    }
-
-    fn fresh_count(&self) -> usize {
-        self.0.fresh_count.load(Ordering::Relaxed)
-    }
-}
-
-impl Credentials for SharedKeys {
-    async fn secret(&self) -> Result<SecretString, SourceFailure> {
-        Ok(self.0.remembered.lock().unwrap().as_str().into())
-    }
-
-    async fn fresh_secret(&self) -> Result<SecretString, SourceFailure> {
-        self.0.fresh_count.fetch_add(1, Ordering::Relaxed);
-        let now = self.0.now.lock().unwrap().clone();
-        self.0.remembered.lock().unwrap().clone_from(&now);
-        Ok(now.as_str().into())
-    }
-}
 
 fn secret(api_id: &str, api_key: &str) -> String {
     format!("{{\"api_id\":\"{api_id}\",\"api_key\":\"{api_key}\"}}\n")
@@ -98,16 +37,9 @@ struct Account {
 }
 
 async fn account(settings: &str) -> Account {
-    account_with(settings, API_ID, API_KEY).await
-}
-
-async fn account_with(settings: &str, api_id: &str, api_key: &str) -> Account {
-    LazyLock::force(&LOG);
-    let options =
-        FieldMotionOptions { api_id: api_id.to_owned(), api_key: api_key.to_owned(), ..FieldMotionOptions::default() };
-    let vendor = FakeFieldMotion::start_with(options).await.unwrap();
+    let vendor = FakeFieldMotion::start().await.unwrap();
     vendor.freeze_clock();
-    let keys = SharedKeys::new(&secret(api_id, api_key));
+    let keys = SharedKeys::new(&secret(API_ID, API_KEY));
     let source = source_at(vendor.url(), &vendor, settings, &keys);
     Account { vendor, source, keys }
 }
@@ -176,25 +108,10 @@ impl Account {
 
 /// No failure shows a credential, an id or an address.
 fn assert_harmless(failure: &SourceFailure) {
-    let mut shown = vec![format!("{failure} {failure:?}")];
-    let mut below = failure.source();
-    while let Some(error) = below {
-        shown.push(format!("{error} {error:?}"));
-        below = error.source();
-    }
-    let shown = shown.join(" ");
+    let shown = shown(failure);
     for secret in [API_KEY, "_api_md5=", "683136", "127.0.0.1", "jane@example.com"] {
         assert!(!shown.contains(secret), "{shown}");
     }
-}
-
-fn answer(status: u16, body: &str) -> Effect {
-    Effect::Answer(FixedAnswer {
-        status,
-        body: body.to_owned(),
-        content_type: "application/json".to_owned(),
-        headers: BTreeMap::new(),
-    })
 }
 
 #[tokio::test]
@@ -382,14 +299,6 @@ async fn words_for_gone_are_a_setting() {
 }
 
 #[tokio::test]
-async fn an_answer_about_another_record_says_so() {
-    let account = account("{}").await;
-    account.vendor.seed_count("customers", 2).unwrap();
-    account.vendor.fault(Fault::new(Effect::OtherId { id: "683137".to_owned() })).unwrap();
-    assert_eq!(account.fetched("customers", "683136").await.0, "683137");
-}
-
-#[tokio::test]
 async fn stamps_that_are_missing_or_nonsense_are_none() {
     use tidemark_testkit::fake::{ShowStamp, ShownStamp};
     let account = account("{}").await;
@@ -477,25 +386,6 @@ async fn failures_have_their_classes() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_left_at_the_limit_of_its_kind() {
-    let account = account("{}").await;
-    account.vendor.seed_count("customers", 1).unwrap();
-    let more = |bytes| Effect::EndlessBody { bytes };
-    assert_eq!(account.classes(more(70 << 20)).await, (FailureClass::Transient, FailureClass::Record));
-}
-
-#[tokio::test]
-async fn a_vendor_that_is_down_is_a_transient_failure() {
-    let account = account("{}").await;
-    account.vendor.set_mode(Mode::Down);
-    let failure = account.list("customers").await.unwrap_err();
-    assert_eq!(failure.class, FailureClass::Transient);
-    assert_harmless(&failure);
-    account.vendor.set_mode(Mode::Up);
-    assert!(account.list("customers").await.is_ok());
-}
-
-#[tokio::test]
 async fn entries_without_an_id_are_counted_and_the_others_kept() {
     let account = account("{}").await;
     account.vendor.fault(Fault::new(answer(200, r#"["1",2,"",null,["3"],"1"]"#))).unwrap();
@@ -533,22 +423,6 @@ async fn the_vendors_clock_comes_with_every_answer_that_has_one() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_refused_and_no_credential_leaves() {
-    let account = account("{}").await;
-    let elsewhere = FakeFieldMotion::start().await.unwrap();
-    for status in [301, 302, 303, 307, 308] {
-        let to = format!("{}/a/Customers_listByLastEdited", elsewhere.url());
-        account.vendor.fault(Fault::new(Effect::Redirect { status, to })).unwrap();
-        let failure = account.list("customers").await.unwrap_err();
-        assert_eq!(failure.class, FailureClass::Transient);
-        assert!(failure.cause.contains("redirect"), "{failure}");
-        assert_harmless(&failure);
-        account.vendor.clear_faults();
-    }
-    assert_eq!(elsewhere.request_counts().total, 0);
-}
-
-#[tokio::test]
 async fn a_rotated_credential_is_taken_up_with_one_failed_call() {
     let account = account("{}").await;
     account.vendor.seed_count("customers", 2).unwrap();
@@ -559,31 +433,6 @@ async fn a_rotated_credential_is_taken_up_with_one_failed_call() {
     assert_eq!(account.keys.fresh_count(), 1);
     let refused: Vec<bool> = account.vendor.requests().iter().map(|request| !request.signature_ok).collect();
     assert_eq!(refused, [true, false, false]);
-}
-
-#[tokio::test]
-async fn calls_that_are_rejected_together_read_the_secret_anew_once() {
-    let account = account("{}").await;
-    account.vendor.rotate("124", "new", false);
-    account.keys.change(&secret("124", "new"));
-    let (one, two, three, four) =
-        tokio::join!(account.list("customers"), account.list("jobs"), account.list("assets"), account.list("tasks"));
-    assert!(one.is_ok() && two.is_ok() && three.is_ok() && four.is_ok());
-    assert_eq!(account.keys.fresh_count(), 1);
-}
-
-#[tokio::test]
-async fn a_rejected_credential_that_has_not_changed_is_not_tried_again() {
-    let account = account("{}").await;
-    account.vendor.rotate("124", "fedcba9876543210fedcba9876543210", false);
-    let failure = account.list("customers").await.unwrap_err();
-    assert_eq!(failure.class, FailureClass::Unauthorized);
-    assert_harmless(&failure);
-    assert_eq!((account.vendor.request_counts().total, account.keys.fresh_count()), (1, 1));
-    // A changed one that is rejected, too, is tried once.
-    account.keys.change(&secret("125", "wrong"));
-    assert_eq!(account.list("customers").await.unwrap_err().class, FailureClass::Unauthorized);
-    assert_eq!((account.vendor.request_counts().total, account.keys.fresh_count()), (3, 2));
 }
 
 #[tokio::test]
@@ -691,59 +540,4 @@ async fn requests_keep_their_distance() {
     let at: Vec<i64> = account.vendor.requests().iter().map(|request| request.at_ms).collect();
     let apart: Vec<i64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(apart, [500, 500, 500]);
-}
-
-/// What all tests of this file log, at every level: a subscriber of one test alone would miss what another one's thread
-/// was the first to log.
-static LOG: LazyLock<Log> = LazyLock::new(|| {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    log
-});
-
-/// Collects what would be logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn no_credential_and_no_personal_data_is_ever_logged() {
-    let account = account_with("{}", "canary-api-id", "canary-api-key").await;
-    account.vendor.add(Add::with_id("customers", "canary-id")).unwrap();
-    account.vendor.edit(Change::of("customers", "canary-id").set("email", "canary@example.com")).unwrap();
-    account.fetched("customers", "canary-id").await;
-    for effect in [
-        Effect::NotLoggedIn,
-        Effect::Error("bad canary-api-key canary-api-id canary@example.com".to_owned()),
-        Effect::CutBody { after_bytes: 30, reset: true },
-        Effect::Redirect { status: 302, to: "http://canary.example/".to_owned() },
-        answer(500, "canary"),
-    ] {
-        account.vendor.fault(Fault::new(effect)).unwrap();
-        let failure = account.fetch("customers", "canary-id").await.unwrap_err();
-        tracing::warn!(cause = %failure, error = ?failure, "as it would be logged where it is handled");
-        account.vendor.clear_faults();
-    }
-    account.vendor.rotate("canary-api-id-2", "canary-api-key-2", false);
-    account.keys.change(&secret("canary-api-id-2", "canary-api-key-2"));
-    assert!(account.list("customers").await.is_ok());
-
-    let logged = String::from_utf8(LOG.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("vendor called") && logged.contains("status=200"), "the log was not captured: {logged}");
-    for secret in ["canary", API_KEY] {
-        assert!(!logged.contains(secret), "{logged}");
-    }
 }

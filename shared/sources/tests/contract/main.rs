@@ -7,11 +7,19 @@
 //! The sources are built and driven as they are deployed: by the registry, and, where it is about more than one call, by
 //! the engine's own poller and fetcher over tables in memory.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test program: what surprises it should end it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test program: what surprises it should end it"
+)]
 
 mod answers;
 mod credentials;
 mod listings;
+#[path = "../support/log.rs"]
+mod log;
 mod records;
 mod secrecy;
 #[path = "../support/mod.rs"]

@@ -3,8 +3,9 @@
 use tidemark_testkit::fake::{Add, CallKind, Change, Effect, Fault};
 
 use crate::Vendor;
-use crate::support::{answer, logged, shown};
-use crate::world::{NEW, World};
+use crate::log::logged;
+use crate::support::{answer, shown};
+use crate::world::{NEW, OLD, World};
 
 /// Credential, id and personal data are all a canary here, and whatever shows one of them shows the word.
 pub(crate) async fn no_credential_and_no_personal_data_is_ever_logged_or_shown<V: Vendor>() {
@@ -17,7 +18,7 @@ pub(crate) async fn no_credential_and_no_personal_data_is_ever_logged_or_shown<V
     let id = V::listed_id("canary-id");
     for effect in [
         Effect::NotLoggedIn,
-        Effect::Error("bad canary-old, canary@example.com".to_owned()),
+        Effect::Error(format!("bad {} canary@example.com", V::secret(OLD))),
         Effect::CutBody { after_bytes: 30, reset: true },
         Effect::Truncate { bytes: 60 },
         Effect::Redirect { status: 302, to: "http://canary.example/".to_owned() },

@@ -12,6 +12,7 @@ use tidemark_engine::poll::{PollOutcome, PollReport, PollSettings, Poller, Polle
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::quarantine::PoisonPolicy;
 use tidemark_engine::record::{RecordId, RecordKey};
+use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::StreamName;
 pub(crate) use tidemark_sources::registry::AnySource;
 use tidemark_sources::registry::{self, SourceConfig};
@@ -19,7 +20,8 @@ use tidemark_testkit::fake::Fake;
 use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom, StoredRecord};
 
 use crate::Vendor;
-use crate::support::{SharedKeys, VendorTime, collect_log};
+use crate::log::collect_log;
+use crate::support::{SharedKeys, VendorTime};
 
 /// What the first credential of every test is made of.
 pub(crate) const OLD: &str = "canary-old";
@@ -56,6 +58,7 @@ impl<V: Vendor> World<V> {
             requests_per_second: "100000",
         };
         let source = registry::build(config, keys.clone(), clock.clone()).unwrap();
+        let clock = EngineTime(clock);
         let ports = Ports {
             source: Rc::new(source),
             tables: MemoryTables::new(),
@@ -110,8 +113,8 @@ impl<V: Vendor> World<V> {
         let fetcher = Fetcher { ports: self.ports.clone(), call_interval: CALL_INTERVAL };
         for delivery in self.ports.queue.receive(usize::MAX) {
             let stop_at = self.ports.clock.now().plus(Duration::from_mins(2));
-            let fetched = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();
-            if fetched.acknowledged {
+            let outcome = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();
+            if outcome.acknowledged {
                 self.ports.queue.delete(&delivery);
             }
         }
@@ -155,13 +158,30 @@ impl<V: Vendor> World<V> {
     }
 }
 
+/// The engine's clock: the vendor's, moved by whoever sleeps. A long sleep is a deadline, which no test reaches.
+#[derive(Clone)]
+struct EngineTime(VendorTime);
+
+impl Clock for EngineTime {
+    fn now(&self) -> UtcMillis {
+        self.0.now()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        if span >= Duration::from_mins(1) {
+            std::future::pending::<()>().await;
+        }
+        self.0.sleep(span).await;
+    }
+}
+
 /// The engine's world. Clones share it.
 #[derive(Clone)]
 struct Ports {
     source: Rc<AnySource<VendorTime, SharedKeys>>,
     tables: MemoryTables,
-    queue: MemoryQueue<VendorTime>,
-    clock: VendorTime,
+    queue: MemoryQueue<EngineTime>,
+    clock: EngineTime,
     random: Rc<SeededRandom>,
 }
 
@@ -170,8 +190,8 @@ impl PollerPorts for Ports {
     type Checkpoints = MemoryTables;
     type Ledger = MemoryTables;
     type Versions = MemoryTables;
-    type Queue = MemoryQueue<VendorTime>;
-    type Clock = VendorTime;
+    type Queue = MemoryQueue<EngineTime>;
+    type Clock = EngineTime;
     type Random = SeededRandom;
 
     fn source(&self) -> &Self::Source {
@@ -194,7 +214,7 @@ impl PollerPorts for Ports {
         &self.queue
     }
 
-    fn clock(&self) -> &VendorTime {
+    fn clock(&self) -> &EngineTime {
         &self.clock
     }
 
@@ -207,7 +227,7 @@ impl FetcherPorts for Ports {
     type Source = AnySource<VendorTime, SharedKeys>;
     type Ledger = MemoryTables;
     type Records = MemoryTables;
-    type Clock = VendorTime;
+    type Clock = EngineTime;
     type Random = SeededRandom;
 
     fn source(&self) -> &Self::Source {
@@ -222,7 +242,7 @@ impl FetcherPorts for Ports {
         &self.tables
     }
 
-    fn clock(&self) -> &VendorTime {
+    fn clock(&self) -> &EngineTime {
         &self.clock
     }
 

@@ -12,7 +12,8 @@ use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use tidemark_testkit::fake::fieldly::{FakeFieldly, FieldlyOptions};
 use tidemark_testkit::fake::{Fake, LoggedRequest};
 
-use crate::support::{SharedKeys, VendorTime, collect_log};
+use crate::log::collect_log;
+use crate::support::{SharedKeys, VendorTime};
 
 pub(crate) const STREAMS: [&str; 4] = ["work_items", "clients", "time_reports", "travel_reports"];
 pub(crate) const TOKEN: &str = "POST /oauth/token";

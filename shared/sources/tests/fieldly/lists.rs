@@ -12,7 +12,7 @@ use tidemark_testkit::fake::fieldly::{Filter, Metadata, Order};
 use tidemark_testkit::fake::{Add, Change, ClockChange, DateHeader, ShowStamp, ShownStamp};
 
 use crate::account::{BEGINNING, STREAMS, account, ids, source_at};
-use crate::support::logged;
+use crate::log::logged;
 
 const HOUR: Duration = Duration::from_hours(1);
 

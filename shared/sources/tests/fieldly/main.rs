@@ -7,6 +7,8 @@ mod account;
 mod details;
 mod failures;
 mod lists;
+#[path = "../support/log.rs"]
+mod log;
 mod paging;
 #[path = "../support/mod.rs"]
 mod support;

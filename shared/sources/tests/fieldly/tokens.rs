@@ -6,7 +6,8 @@ use tidemark_engine::failure::FailureClass::{self, Throttled, Transient, Unautho
 use tidemark_testkit::fake::{CallKind, Effect, Fault, RetryAfter};
 
 use crate::account::{Account, STREAMS, TOKEN, account, account_of, secret, source_at};
-use crate::support::{SharedKeys, answer, logged, shown};
+use crate::log::logged;
+use crate::support::{SharedKeys, answer, shown};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -14,13 +15,13 @@ const HOUR: Duration = Duration::from_hours(1);
 async fn list_together(account: &Account) -> Vec<Result<usize, FailureClass>> {
     let list =
         async |stream| account.list(stream).await.map(|page| page.changes.len()).map_err(|failure| failure.class);
-    let once = async || {
+    let each_stream = async || {
         let [work_items, clients, times, travels] = STREAMS.map(|stream| Box::pin(list(stream)));
         let answered = tokio::join!(work_items, clients, times, travels);
         <[_; 4]>::from(answered)
     };
-    let (one, other) = tokio::join!(Box::pin(once()), Box::pin(once()));
-    [one, other].concat()
+    let (some, others) = tokio::join!(Box::pin(each_stream()), Box::pin(each_stream()));
+    [some, others].concat()
 }
 
 #[tokio::test]
