@@ -69,13 +69,26 @@ pub(super) struct Tokens {
     latest: Mutex<Option<Latest>>,
 }
 
-/// What became of the last request.
+/// The last request for a token.
 struct Latest {
-    /// Its number, from 1.
-    number: u64,
     /// Whose token was asked for.
     credential: Credential,
-    outcome: Result<Arc<Token>, (FailureClass, String)>,
+    outcome: Outcome,
+}
+
+/// What became of it.
+enum Outcome {
+    Token(Arc<Token>),
+    /// It failed, as the `number`th that ended.
+    Failed {
+        number: u64,
+        class: FailureClass,
+        cause: String,
+    },
+}
+
+fn is_same(token: &Arc<Token>, rejected: Option<&Arc<Token>>) -> bool {
+    rejected.is_some_and(|rejected| Arc::ptr_eq(rejected, token))
 }
 
 impl Tokens {
@@ -97,22 +110,23 @@ impl Tokens {
     ) -> Result<Arc<Token>, SourceFailure> {
         let ended = self.ended.load(Ordering::Acquire);
         let mut latest = self.latest.lock().await;
-        if let Some(latest) = latest.as_ref().filter(|latest| latest.credential.is(credential)) {
-            match &latest.outcome {
-                Ok(token)
-                    if token.is_usable(http.now()) && rejected.is_none_or(|rejected| !Arc::ptr_eq(rejected, token)) =>
-                {
-                    return Ok(Arc::clone(token));
-                }
-                // It ended while this call waited for it, so it is this call's failure, too.
-                Err((class, cause)) if latest.number > ended => return Err(SourceFailure::new(*class, cause.clone())),
-                Ok(_) | Err(_) => {}
+        match latest.as_ref().filter(|latest| latest.credential.is(credential)).map(|latest| &latest.outcome) {
+            Some(Outcome::Token(token)) if token.is_usable(http.now()) && !is_same(token, rejected) => {
+                return Ok(Arc::clone(token));
             }
+            // It ended while this call waited for it, so it is this call's failure, too.
+            Some(Outcome::Failed { number, class, cause }) if *number > ended => {
+                return Err(SourceFailure::new(*class, cause.clone()));
+            }
+            Some(Outcome::Token(_) | Outcome::Failed { .. }) | None => {}
         }
         let answered = self.request(http, credential).await.map(Arc::new);
         let number = self.ended.fetch_add(1, Ordering::AcqRel) + 1;
-        let outcome = answered.as_ref().map(Arc::clone).map_err(|failure| (failure.class, failure.cause.clone()));
-        *latest = Some(Latest { number, credential: credential.clone(), outcome });
+        let outcome = match &answered {
+            Ok(token) => Outcome::Token(Arc::clone(token)),
+            Err(failure) => Outcome::Failed { number, class: failure.class, cause: failure.cause.clone() },
+        };
+        *latest = Some(Latest { credential: credential.clone(), outcome });
         answered
     }
 

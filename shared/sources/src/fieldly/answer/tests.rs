@@ -1,5 +1,8 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::fieldly::settings::FieldlySettings;
+use crate::json::checked;
 
 fn resource(settings: &str) -> Resource {
     FieldlySettings::parse(settings).unwrap().resources.remove(0)
@@ -188,5 +191,27 @@ fn of_a_refusal_only_our_own_parameters_are_named() {
     assert_eq!(refused_parameters(body, &sent), ["updated_at", "type"]);
     for body in [&b""[..], b"<html>", b"[]", br#"{"errors":["updated_at"]}"#, b"\xff"] {
         assert_eq!(refused_parameters(body, &sent), [""; 0]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_json_like_input_makes_it_panic(text in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,40}") {
+        if let Ok(json) = checked(text.clone().into_bytes()) {
+            let _page = page(&json);
+            let _record = detail(&json, &resource("{}"));
+        }
+        let _stamp = stamp(text.clone());
+        let _names = refused_parameters(text.as_bytes(), &[("page", "1")]);
+    }
+
+    /// A page cut anywhere is a failure, never a shorter page.
+    #[test]
+    fn a_page_cut_short_is_refused(count in 0..20_usize, at in any::<prop::sample::Index>()) {
+        let rows: Vec<_> = (0..count).map(|id| serde_json::json!({"id": id})).collect();
+        let json = serde_json::json!({"work_items": rows, "metadata": {"total_pages": 1}}).to_string();
+        let cut = json.get(..at.index(json.len())).unwrap();
+        prop_assert!(checked(cut.as_bytes().to_vec()).is_err());
+        prop_assert_eq!(page(&json).unwrap().changes.len(), count);
     }
 }
