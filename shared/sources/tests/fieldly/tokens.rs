@@ -213,9 +213,17 @@ async fn neither_token_nor_client_is_ever_logged() {
     account.vendor.revoke_tokens();
     account.list("clients").await.unwrap();
     account.vendor.advance(HOUR);
-    account.vendor.fault(Fault::new(answer(400, r#"{"error":"canary"}"#)).on_function(TOKEN)).unwrap();
-    let failure = account.list("clients").await.unwrap_err();
-    tracing::warn!(cause = %failure, error = ?failure, "as it would be logged where it is handled");
+    for effect in [
+        answer(400, r#"{"error":"canary"}"#),
+        answer(400, r#"{"error":"invalid_client","error_description":"canary-secret is wrong"}"#),
+        answer(200, r#"{"access_token":"canary-t0k3n","token_type":"canary"}"#),
+        answer(200, r#"{"access_token":"canary-t0k3n","#),
+    ] {
+        account.vendor.fault(Fault::new(effect).on_function(TOKEN)).unwrap();
+        let failure = account.list("clients").await.unwrap_err();
+        tracing::warn!(cause = %failure, error = ?failure, "as it would be logged where it is handled");
+        account.vendor.clear_faults();
+    }
     let logged = logged();
     assert!(logged.contains("vendor called") && logged.contains(TOKEN), "{logged}");
     // "canary-client:canary-secret" in base 64 starts so.
