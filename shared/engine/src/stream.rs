@@ -20,7 +20,7 @@ pub enum SourceKind {
     FieldAware,
     /// FSM Navigator: numbered pages of whole rows, behind an API key.
     FsmNavigator,
-    /// Fieldly: numbered pages of whole rows, behind `OAuth2` client credentials.
+    /// Fieldly: numbered pages of whole rows, behind OAuth 2.0 client credentials.
     Fieldly,
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Tokens {
 
 /// The last request for a token.
 struct Latest {
+    /// Counts the requests that ended, this one included.
+    number: u64,
     /// Whose token was asked for.
     credential: Credential,
     outcome: Outcome,
@@ -79,12 +81,7 @@ struct Latest {
 /// What became of it.
 enum Outcome {
     Token(Arc<Token>),
-    /// It failed, as the `number`th that ended.
-    Failed {
-        number: u64,
-        class: FailureClass,
-        cause: String,
-    },
+    Failed { class: FailureClass, cause: String },
 }
 
 fn is_same(token: &Arc<Token>, rejected: Option<&Arc<Token>>) -> bool {
@@ -110,23 +107,26 @@ impl Tokens {
     ) -> Result<Arc<Token>, SourceFailure> {
         let ended = self.ended.load(Ordering::Acquire);
         let mut latest = self.latest.lock().await;
-        match latest.as_ref().filter(|latest| latest.credential.is(credential)).map(|latest| &latest.outcome) {
-            Some(Outcome::Token(token)) if token.is_usable(http.now()) && !is_same(token, rejected) => {
-                return Ok(Arc::clone(token));
+        if let Some(Latest { number, outcome, .. }) = latest.as_ref().filter(|last| last.credential.is(credential)) {
+            // What ended while this call waited for it is its own outcome, too.
+            let is_shared = *number > ended;
+            match outcome {
+                Outcome::Token(token) if !is_same(token, rejected) && (is_shared || token.is_usable(http.now())) => {
+                    return Ok(Arc::clone(token));
+                }
+                Outcome::Failed { class, cause } if is_shared => {
+                    return Err(SourceFailure::new(*class, cause.clone()));
+                }
+                Outcome::Token(_) | Outcome::Failed { .. } => {}
             }
-            // It ended while this call waited for it, so it is this call's failure, too.
-            Some(Outcome::Failed { number, class, cause }) if *number > ended => {
-                return Err(SourceFailure::new(*class, cause.clone()));
-            }
-            Some(Outcome::Token(_) | Outcome::Failed { .. }) | None => {}
         }
         let answered = self.request(http, credential).await.map(Arc::new);
         let number = self.ended.fetch_add(1, Ordering::AcqRel) + 1;
         let outcome = match &answered {
             Ok(token) => Outcome::Token(Arc::clone(token)),
-            Err(failure) => Outcome::Failed { number, class: failure.class, cause: failure.cause.clone() },
+            Err(failure) => Outcome::Failed { class: failure.class, cause: failure.cause.clone() },
         };
-        *latest = Some(Latest { credential: credential.clone(), outcome });
+        *latest = Some(Latest { number, credential: credential.clone(), outcome });
         answered
     }
 

@@ -139,6 +139,16 @@ async fn an_earlier_token_that_is_about_to_end_costs_a_few_requests_and_fails_no
 }
 
 #[tokio::test]
+async fn calls_that_come_together_share_even_a_token_with_no_time_left() {
+    let account = account("{}").await;
+    account.vendor.configure(|vendor| vendor.reuse_tokens = true);
+    account.list("clients").await.unwrap();
+    account.vendor.advance(Duration::from_millis(3_599_500));
+    assert_eq!(list_together(&account).await, [Ok(0); 8]);
+    assert_eq!((account.token_requests(), account.vendor.request_counts().refused), (2, 0));
+}
+
+#[tokio::test]
 async fn failures_of_the_token_endpoint_have_their_classes_and_are_never_a_records() {
     let account = account("{}").await;
     account.vendor.seed_count("clients", 1).unwrap();
