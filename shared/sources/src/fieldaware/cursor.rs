@@ -1,0 +1,259 @@
+//! Where the walk through the lists stands, as text for the checkpoint.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::classes::{self, Class};
+use super::path::is_segment;
+
+/// Beyond so many pages a list is taken for one without an end.
+const PAGES_MAX: u32 = 100_000;
+
+/// In which direction a list is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    Forward,
+    Backward,
+}
+
+/// A place in one list. Shown as `<page>/<pass>/<collected>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Walk {
+    /// Which page, counted from 0.
+    pub(super) page: u32,
+    /// In which direction.
+    pub(super) pass: Pass,
+    /// How many rows the forward pass has met on the pages before.
+    pub(super) collected: u64,
+}
+
+/// What one page of a list says of where the list ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// How many rows there are on the page.
+    pub(super) rows: u64,
+    /// How many there are in all, when the page says so.
+    pub(super) count: Option<u64>,
+    /// Whether the page names a next one; none when it names no page at all.
+    pub(super) has_next: Option<bool>,
+}
+
+/// A list that does not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Endless;
+
+impl Walk {
+    /// The beginning of a list.
+    pub(super) const START: Self = Self { page: 0, pass: Pass::Forward, collected: 0 };
+
+    /// The place after a page; none behind the last one.
+    ///
+    /// A list of one page cannot have moved while it was read. One of several is walked backward, too: a row that moved
+    /// up to a page already read, because one before it was deleted, is met on the way back.
+    pub(super) fn after(self, extent: Extent) -> Result<Option<Self>, Endless> {
+        let collected = self.collected.saturating_add(extent.rows);
+        match self.pass {
+            Pass::Backward => Ok(self.page.checked_sub(1).map(|page| Self { page, ..self })),
+            Pass::Forward if !extent.is_last(collected) => match self.page + 1 {
+                page if page >= PAGES_MAX => Err(Endless),
+                page => Ok(Some(Self { page, collected, ..self })),
+            },
+            Pass::Forward if self.page == 0 => Ok(None),
+            Pass::Forward => {
+                let page = if extent.rows == 0 { self.page - 1 } else { self.page };
+                Ok(Some(Self { page, pass: Pass::Backward, collected }))
+            }
+        }
+    }
+}
+
+impl Extent {
+    /// Whether no page follows: there is no row, or no next page, or as many rows as there are were met. The address of
+    /// the last page is no sign: it may lie one past the end.
+    fn is_last(self, collected: u64) -> bool {
+        self.rows == 0 || self.has_next == Some(false) || self.count.is_some_and(|count| collected >= count)
+    }
+}
+
+/// The users whose own lists are still to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Queue {
+    /// Their uuids; the first one's list is under way.
+    pub(super) users: Vec<String>,
+    /// Where in it.
+    pub(super) walk: Walk,
+}
+
+/// Where to go on: `customers/3/forward/300`, or, for lists below users,
+/// `unavailable_times/1/forward/200;<uuid>,<uuid>;0/forward/0`, with `end` for a list of users that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Whose list.
+    pub(super) class: &'static Class,
+    /// Where in the list, for lists below users in the list of users; none behind its end.
+    pub(super) walk: Option<Walk>,
+    /// The users, for lists below them.
+    pub(super) queue: Option<Queue>,
+}
+
+impl Cursor {
+    /// The beginning of a class's list.
+    pub(super) fn start(class: &'static Class) -> Self {
+        Self { class, walk: Some(Walk::START), queue: None }
+    }
+
+    /// Reads a cursor; none when it is not one of ours.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(';');
+        let (records, walk) = parts.next()?.split_once('/')?;
+        let class = classes::of_records(records)?;
+        let walk = if walk == "end" { None } else { Some(walk.parse().ok()?) };
+        let queue = match (parts.next(), parts.next(), parts.next()) {
+            (None, None, None) => None,
+            (Some(users), Some(place), None) => {
+                let users: Vec<String> = users.split(',').map(str::to_owned).collect();
+                if !users.iter().all(|user| is_segment(user)) {
+                    return None;
+                }
+                Some(Queue { users, walk: place.parse().ok()? })
+            }
+            _ => return None,
+        };
+        Some(Self { class, walk, queue })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.class.records)?;
+        match self.walk {
+            Some(walk) => walk.fmt(f)?,
+            None => f.write_str("end")?,
+        }
+        match &self.queue {
+            Some(queue) => write!(f, ";{};{}", queue.users.join(","), queue.walk),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pass = match self.pass {
+            Pass::Forward => "forward",
+            Pass::Backward => "backward",
+        };
+        write!(f, "{}/{pass}/{}", self.page, self.collected)
+    }
+}
+
+/// A text that is no place in a list.
+#[derive(Debug)]
+pub(super) struct BadWalk;
+
+impl FromStr for Walk {
+    type Err = BadWalk;
+
+    fn from_str(text: &str) -> Result<Self, BadWalk> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let [page, pass, collected] = parts[..] else { return Err(BadWalk) };
+        let pass = match pass {
+            "forward" => Pass::Forward,
+            "backward" => Pass::Backward,
+            _ => return Err(BadWalk),
+        };
+        let page = page.parse().map_err(|_| BadWalk)?;
+        Ok(Self { page, pass, collected: collected.parse().map_err(|_| BadWalk)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pages that are asked for, given what each page says.
+    fn walked(pages: &[Extent]) -> Vec<u32> {
+        let mut asked = Vec::new();
+        let mut walk = Some(Walk::START);
+        while let Some(place) = walk {
+            asked.push(place.page);
+            let page = usize::try_from(place.page).unwrap();
+            walk = place.after(pages.get(page).copied().unwrap_or_default()).unwrap();
+        }
+        asked
+    }
+
+    fn extent(rows: u64, count: Option<u64>, has_next: Option<bool>) -> Extent {
+        Extent { rows, count, has_next }
+    }
+
+    #[test]
+    fn a_list_of_one_page_is_read_once() {
+        for only in [
+            extent(2, Some(2), None),
+            extent(2, None, Some(false)),
+            extent(0, None, None),
+            extent(0, Some(9), Some(true)),
+        ] {
+            assert_eq!(walked(&[only]), [0], "{only:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_several_pages_is_walked_forward_and_backward() {
+        let by_link = [extent(2, None, Some(true)), extent(2, None, Some(true)), extent(1, None, Some(false))];
+        assert_eq!(walked(&by_link), [0, 1, 2, 2, 1, 0]);
+        let by_count = [extent(2, Some(5), None), extent(2, Some(5), None), extent(1, Some(5), None)];
+        assert_eq!(walked(&by_count), [0, 1, 2, 2, 1, 0]);
+        // Neither is told: the first empty page is the end.
+        assert_eq!(walked(&[extent(2, None, None), extent(2, None, None)]), [0, 1, 2, 1, 0]);
+    }
+
+    #[test]
+    fn a_last_page_past_the_end_is_not_asked_for() {
+        let pages = [extent(2, Some(4), Some(true)), extent(2, Some(4), Some(true)), extent(0, Some(4), Some(false))];
+        assert_eq!(walked(&pages), [0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_page_shorter_than_asked_for_is_not_the_end() {
+        let pages =
+            [extent(20, Some(45), Some(true)), extent(3, Some(45), Some(true)), extent(20, Some(45), Some(false))];
+        assert_eq!(walked(&pages), [0, 1, 2, 2, 1, 0]);
+    }
+
+    #[test]
+    fn a_second_page_that_emptied_meanwhile_sends_the_walk_back() {
+        assert_eq!(walked(&[extent(2, Some(3), Some(true)), extent(0, Some(2), Some(false))]), [0, 1, 0]);
+    }
+
+    #[test]
+    fn a_list_without_an_end_is_a_failure() {
+        let last = Walk { page: PAGES_MAX - 1, ..Walk::START };
+        assert_eq!(last.after(extent(1, None, None)), Err(Endless));
+    }
+
+    #[test]
+    fn a_cursor_survives_its_text() {
+        for text in [
+            "customers/3/forward/300",
+            "users/0/backward/1",
+            "unavailable_times/1/forward/200;7cc5,53b6;0/backward/20",
+            "working_hours_exceptions/end;7cc5;2/forward/40",
+            "working_hours_exceptions/end",
+        ] {
+            assert_eq!(Cursor::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "nonsense",
+            "ships/0/forward/0",
+            "jobs/0/sideways/0",
+            "jobs/-1/forward/0",
+            "users/end;../x;0/forward/0",
+            "users/end;a",
+        ] {
+            assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Reads pages of lists: which records there are.
+//!
+//! `{"count":187,"items":[..],"page":2,"pageSize":3}`, or the bare list. A row has a `uuid` and an address, which is written
+//! in a different way in almost every list.
+
+use tidemark_engine::change::Change;
+use tidemark_engine::record::RecordId;
+
+use super::classes::{self, Class};
+use super::cursor::Extent;
+use super::events::path_to;
+use super::locator::Locator;
+use super::path::{Path, is_segment, is_uuid};
+use super::settings::FieldAwareSettings;
+use crate::json::{Malformed, Object, entries};
+
+/// Members that hold an address, alone or within `link`.
+const ADDRESS_NAMES: [&str; 4] = ["url", "href", "link", "self"];
+
+/// The rows of a page.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows(Vec<Row>);
+
+/// A row, as far as it says which record it is.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    uuid: Option<String>,
+    address: Option<String>,
+    entity: Option<String>,
+}
+
+/// Reads a page of a list, and what it says of where the list ends.
+pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent), Malformed> {
+    let no_list = Malformed::Shape("no page of a list");
+    let (items, count, has_next) = if let Some(items) = entries(json) {
+        // A bare list without a word about pages is all there is.
+        (items, None, Some(has_next.unwrap_or(false)))
+    } else {
+        let page = Object::of(json).ok_or(no_list)?;
+        let items = page.get("items").and_then(entries).ok_or(no_list)?;
+        (items, page.count("count"), has_next)
+    };
+    let extent = Extent { rows: u64::try_from(items.len()).unwrap_or(u64::MAX), count, has_next };
+    let rows: Option<Vec<Row>> = items.into_iter().map(Row::read).collect();
+    Ok((Rows(rows.ok_or(Malformed::Shape("a list whose rows are no objects"))?), extent))
+}
+
+impl Row {
+    fn read(json: &str) -> Option<Self> {
+        let row = Object::of(json)?;
+        let link = row.object("link");
+        let within = |object: &Object<'_>| ADDRESS_NAMES.iter().find_map(|name| object.text(name));
+        Some(Self {
+            uuid: row.id("uuid").map(String::from),
+            address: link.as_ref().and_then(within).or_else(|| within(&row)),
+            entity: row.text("entityClass"),
+        })
+    }
+}
+
+impl Rows {
+    /// The records of a class's list, and how many rows name none. `below` is the user that they stand below, and the
+    /// list's segment. A row that names its own class is of that class: the list of jobs holds quotes, too.
+    pub(super) fn changes(
+        self,
+        class: &'static Class,
+        below: Option<(&str, &str)>,
+        settings: &FieldAwareSettings,
+    ) -> (Vec<Change>, usize) {
+        let (mut changes, mut unusable_count) = (Vec::new(), 0);
+        for row in self.0 {
+            let of_its_own = row.entity.as_deref().map(classes::of_entity);
+            let Some(class) = of_its_own.unwrap_or(Some(class)).filter(|class| settings.keeps(class)) else {
+                continue;
+            };
+            let path = path_to(class, row.uuid.as_deref(), row.address.as_deref(), settings).or_else(|| {
+                let (user, segment) = below?;
+                Path::parse(&format!("user/{user}/{segment}"))?.join(row.uuid.as_deref()?)
+            });
+            match path.and_then(|path| Locator { class, path }.id(false)) {
+                Some(id) => changes.push(Change::of(id)),
+                None => unusable_count += 1,
+            }
+        }
+        (changes, unusable_count)
+    }
+
+    /// The uuids of the rows, and how many rows have none.
+    pub(super) fn uuids(self) -> (Vec<String>, usize) {
+        let row_count = self.0.len();
+        let named = self.0.into_iter().filter_map(|row| {
+            let by_address = || Some(Path::of_address(&row.address?)?.last().to_owned()).filter(|last| is_uuid(last));
+            row.uuid.filter(|uuid| is_segment(uuid)).or_else(by_address)
+        });
+        // What cannot be kept as an id could not be fetched either.
+        let uuids: Vec<String> = named.filter(|uuid| RecordId::parse(uuid.as_str()).is_ok()).collect();
+        let unusable_count = row_count - uuids.len();
+        (uuids, unusable_count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "07af3523740340fb8685ae2eece650c3";
+
+    fn settings() -> FieldAwareSettings {
+        FieldAwareSettings::parse("{}").unwrap()
+    }
+
+    fn listed(records: &str, json: &str) -> (Vec<String>, usize) {
+        let (rows, _) = page(json, None).unwrap();
+        let (changes, unusable_count) = rows.changes(classes::of_records(records).unwrap(), None, &settings());
+        (changes.into_iter().map(|change| change.id.into()).collect(), unusable_count)
+    }
+
+    #[test]
+    fn the_address_is_found_in_every_variant() {
+        for address in [
+            r#""link":{"rel":"detail","url":"https://api.fieldaware.net/job/"#,
+            r#""link":{"rel":"detail","href":"https://api.fieldaware.net/job/"#,
+            r#""link":{"rel":"detail","link":"https://api.fieldaware.net/job/"#,
+            r#""link":"https://other.example/job/"#,
+            r#""href":"/job/"#,
+        ] {
+            let end = if address.contains('{') { "\"}" } else { "\"" };
+            let json = format!(r#"{{"items":[{{"uuid":"{UUID}",{address}{UUID}{end}}}]}}"#);
+            assert_eq!(listed("assets", &json), (vec![format!("assets/job/{UUID}")], 0), "{json}");
+        }
+    }
+
+    #[test]
+    fn without_an_address_the_path_is_the_usual_one_of_the_class() {
+        let rows = format!(
+            r#"{{"items":[{{"uuid":"{UUID}"}},{{"uuid":"{UUID}","link":{{"url":"https://evil.example/"}}}}]}}"#
+        );
+        let expected = format!("unavailable_time_types/unavailability/types/{UUID}");
+        assert_eq!(listed("unavailable_time_types", &rows), (vec![expected.clone(), expected], 0));
+    }
+
+    #[test]
+    fn rows_below_a_user_have_the_path_below_that_user() {
+        let (rows, _) = page(&format!(r#"{{"items":[{{"uuid":"{UUID}"}}]}}"#), None).unwrap();
+        let class = classes::of_records("unavailable_times").unwrap();
+        let (changes, _) = rows.changes(class, Some(("7cc5", "unavailability")), &settings());
+        assert_eq!(changes[0].id.as_str(), format!("unavailable_times/user/7cc5/unavailability/{UUID}"));
+    }
+
+    #[test]
+    fn a_row_that_names_its_class_is_of_that_class() {
+        let json = format!(
+            r#"{{"items":[{{"uuid":"{UUID}","entityClass":"FieldQuote"}},{{"uuid":"1","entityClass":"JobTask"}},{{"uuid":"1"}}]}}"#
+        );
+        let expected = vec![format!("field_quotes/fieldquote/{UUID}"), "jobs/job/1".to_owned()];
+        assert_eq!(listed("jobs", &json), (expected, 0));
+    }
+
+    #[test]
+    fn rows_without_a_record_are_counted() {
+        let json =
+            format!(r#"{{"items":[{{}},{{"name":"x"}},{{"uuid":"../1"}},{{"link":{{"url":"/item/{UUID}"}}}}]}}"#);
+        assert_eq!(listed("items", &json), (vec![format!("items/item/{UUID}")], 3));
+        let (rows, _) = page(&json, None).unwrap();
+        assert_eq!(rows.uuids(), (vec![UUID.to_owned()], 3));
+    }
+
+    #[test]
+    fn the_extent_is_what_the_page_says() {
+        let extent = |json: &str, has_next| page(json, has_next).unwrap().1;
+        let sample = r#"{"count":187,"items":[{"uuid":"1"}],"page":2,"pageSize":3,"sortedBy":[]}"#;
+        assert_eq!(extent(sample, Some(true)), Extent { rows: 1, count: Some(187), has_next: Some(true) });
+        assert_eq!(extent(r#"{"items":[]}"#, None), Extent { rows: 0, count: None, has_next: None });
+        assert_eq!(extent(r#"[{"uuid":"1"}]"#, None), Extent { rows: 1, count: None, has_next: Some(false) });
+        assert_eq!(extent(r#"[{"uuid":"1"}]"#, Some(true)), Extent { rows: 1, count: None, has_next: Some(true) });
+    }
+
+    #[test]
+    fn what_is_no_list_is_never_an_empty_one() {
+        for json in ["null", "7", r#""x""#, "{}", r#"{"items":null}"#, r#"{"items":{}}"#, r#"{"items":[1]}"#, "[1]"] {
+            assert!(matches!(page(json, None), Err(Malformed::Shape(_))), "{json}");
+        }
+    }
+}
