@@ -21,7 +21,8 @@ impl Locator {
     pub(super) fn parse(id: &RecordId) -> Option<Self> {
         let text = id.as_str();
         let (records, path) = text.strip_prefix('-').unwrap_or(text).split_once('/')?;
-        Some(Self { class: classes::of_records(records)?, path: Path::parse(path)? })
+        let path = Path::parse(path).filter(|read| read.to_string() == path)?;
+        Some(Self { class: classes::of_records(records)?, path })
     }
 
     /// The ledger id; none when it is too long to be kept.

@@ -83,7 +83,7 @@ fn path_text(address: &str) -> Option<&str> {
     let address = address.split(['?', '#']).next()?;
     let below_scheme = ["https://", "http://", "//"].iter().find_map(|start| address.strip_prefix(start));
     match below_scheme {
-        Some(rest) => rest.split_once('/').map(|(_host, path)| path),
+        Some(rest) => rest.find('/').and_then(|host_end| rest.get(host_end..)),
         None => Some(address),
     }
 }

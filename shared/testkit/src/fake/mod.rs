@@ -64,6 +64,7 @@ mod commands;
 mod control;
 mod exchange;
 mod faults;
+pub mod fieldaware;
 pub mod fieldly;
 pub mod fieldmotion;
 pub mod fsmnavigator;

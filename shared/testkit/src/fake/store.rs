@@ -41,6 +41,8 @@ pub struct Record {
 /// One state of a record.
 #[derive(Debug, Clone)]
 pub struct Version {
+    /// Grows with every version of the vendor's, in the order in which they were made.
+    pub(super) serial: u64,
     pub(super) stamp: i64,
     pub(super) listed_from_ms: i64,
     pub(super) detailed_from_ms: i64,
@@ -72,6 +74,7 @@ pub struct Store {
     seed: u64,
     streams: BTreeMap<&'static str, Stream>,
     unchanged: Changes,
+    last_serial: u64,
 }
 
 #[derive(Debug)]
@@ -90,7 +93,7 @@ impl Store {
                 (name, Stream { first_number, count: 0, records: Vec::new(), by_id: HashMap::new() })
             })
             .collect();
-        Self { seed, streams, unchanged: Arc::default() }
+        Self { seed, streams, unchanged: Arc::default(), last_serial: 0 }
     }
 
     /// The number that all row values are made from.
@@ -123,8 +126,14 @@ impl Store {
         stream.by_id.get(id).and_then(|&at| stream.records.get_mut(at))
     }
 
+    /// The number that the next record of a stream is made under.
+    pub(super) fn next_number(&self, stream: &str) -> u64 {
+        self.streams.get(stream).map_or(0, |stream| stream.first_number + stream.count)
+    }
+
     /// Adds a record under the next number, or under an id of its own; `None` if the id is taken.
-    pub(super) fn add(&mut self, stream: &str, id: Option<String>, version: Version) -> Option<String> {
+    pub(super) fn add(&mut self, stream: &str, id: Option<String>, mut version: Version) -> Option<String> {
+        let serial = self.last_serial + 1;
         let stream = self.streams.get_mut(stream)?;
         let number = stream.first_number + stream.count;
         let id = id.unwrap_or_else(|| number.to_string());
@@ -132,14 +141,26 @@ impl Store {
             return None;
         }
         stream.count += 1;
+        version.serial = serial;
+        self.last_serial = serial;
         stream.by_id.insert(id.clone(), stream.records.len());
         stream.records.push(Record { id: id.clone(), number, versions: vec![version], shown: ShownStamp::Real });
         Some(id)
     }
 
+    /// Gives a record its next version.
+    pub(super) fn push(&mut self, stream: &str, id: &str, mut version: Version) {
+        version.serial = self.last_serial + 1;
+        if let Some(record) = self.record_mut(stream, id) {
+            record.versions.push(version);
+            self.last_serial += 1;
+        }
+    }
+
     /// A first version that is seen at once.
     pub(super) fn first_version(&self, stamp: i64) -> Version {
         Version {
+            serial: 0,
             stamp,
             listed_from_ms: i64::MIN,
             detailed_from_ms: i64::MIN,

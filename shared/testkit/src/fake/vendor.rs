@@ -48,6 +48,11 @@ pub trait Vendor: Send + Sync + 'static {
     /// The streams, and the number of the first id in each.
     fn streams(&self) -> &'static [(&'static str, u64)];
 
+    /// The id of a record that is made without one of its own, from the stream's running number.
+    fn new_id(&self, _seed: u64, _stream: &'static str, number: u64) -> String {
+        number.to_string()
+    }
+
     /// Reads a request as far as it can be understood; refuses nothing.
     fn identify(&self, request: &Request) -> Call;
 

@@ -156,7 +156,8 @@ impl World {
         let mut ids = Vec::with_capacity(seed.count);
         for _ in 0..seed.count {
             let version = self.store.first_version(stamp);
-            ids.extend(self.store.add(stream, None, version));
+            let id = self.new_id(stream);
+            ids.extend(self.store.add(stream, Some(id), version));
             stamp = stamp.saturating_add(every);
         }
         Ok(ids)
@@ -198,6 +199,10 @@ impl World {
         }
     }
 
+    fn new_id(&self, stream: &'static str) -> String {
+        self.vendor.new_id(self.store.seed(), stream, self.store.next_number(stream))
+    }
+
     fn add(&mut self, add: &Add) -> Result<Done, ControlError> {
         let stream = self.stream(&add.stream)?;
         let stamp = self.stamp(add.stamp.as_deref())?;
@@ -211,9 +216,9 @@ impl World {
             if !add.set.is_empty() {
                 version.changes = Arc::new(add.set.clone());
             }
-            let taken = add.id.clone();
-            let id = self.store.add(stream, add.id.clone(), version);
-            ids.push(id.ok_or(ControlError::IdTaken { stream, id: taken.unwrap_or_default() })?);
+            let id = add.id.clone().unwrap_or_else(|| self.new_id(stream));
+            let added = self.store.add(stream, Some(id.clone()), version);
+            ids.push(added.ok_or(ControlError::IdTaken { stream, id })?);
         }
         Ok(Done { ids, stamp: self.vendor.stamp(stamp) })
     }
@@ -235,9 +240,7 @@ impl World {
             })
             .collect::<Result<Vec<_>, ControlError>>()?;
         for (id, version) in ids.iter().zip(next) {
-            if let Some(record) = self.store.record_mut(stream, id) {
-                record.versions.push(version);
-            }
+            self.store.push(stream, id, version);
         }
         Ok(Done { ids, stamp: self.vendor.stamp(stamp) })
     }

@@ -1,0 +1,284 @@
+//! Listing everything for a first import.
+
+use tidemark_engine::change::ListRequest;
+use tidemark_engine::failure::FailureClass;
+use tidemark_testkit::fake::fieldaware::ListEnvelope;
+use tidemark_testkit::fake::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
+
+use super::account::{Account, RECORD_STREAMS, account, account_at, answer, logged};
+
+fn seed_all(account: &Account, count: usize) {
+    for stream in RECORD_STREAMS {
+        account.vendor.seed_count(stream, count).unwrap();
+    }
+}
+
+/// The pages asked for of one list, in order.
+async fn pages_of(account: &Account, function: &str) -> Vec<String> {
+    account.vendor.reset_requests();
+    let mut pages = Vec::new();
+    let mut cursor = None::<String>;
+    loop {
+        let before = account.vendor.requests().len();
+        let asked = cursor.clone().unwrap_or_default();
+        let page = account.list(ListRequest::Snapshot { cursor: cursor.as_deref() }).await.unwrap();
+        if account.vendor.requests().iter().skip(before).any(|request| request.function == function) {
+            pages.push(asked);
+        }
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => return pages,
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_is_listed_and_can_be_fetched() {
+    let account = account(r#"{"list_page_size":5}"#).await;
+    seed_all(&account, 12);
+    assert_eq!(account.imported().await, account.truth());
+    for locator in account.snapshot().await.concat() {
+        let (stream, id) = account.record_of(&locator);
+        let truth = account.vendor.truth(&stream).unwrap().remove(&id).unwrap();
+        assert_eq!(account.fetched(&locator).await, (id, truth.body), "{locator}");
+    }
+    assert_eq!(account.vendor.request_counts().refused, 0);
+}
+
+#[tokio::test]
+async fn a_locator_is_the_same_text_from_the_feed_and_from_the_lists() {
+    let account = account("{}").await;
+    seed_all(&account, 3);
+    let token = account.newest_token().await;
+    for stream in RECORD_STREAMS {
+        account.vendor.edit(Change::of_all(stream)).unwrap();
+    }
+    let mut told = account.followed(&token).await.0;
+    let mut listed = account.snapshot().await.concat();
+    told.sort();
+    listed.sort();
+    assert_eq!(told, listed);
+}
+
+#[tokio::test]
+async fn every_envelope_is_read_to_its_end() {
+    for (count, links, envelope) in [
+        (true, true, ListEnvelope::Items),
+        (true, false, ListEnvelope::Items),
+        (false, true, ListEnvelope::Items),
+        (false, false, ListEnvelope::Items),
+        (false, true, ListEnvelope::Bare),
+    ] {
+        let quirks = |settings: &mut tidemark_testkit::fake::fieldaware::Settings| {
+            settings.list_count = count;
+            settings.list_links = links;
+            settings.list_envelope = envelope;
+        };
+        let account = account_at(quirks, r#"{"list_page_size":2}"#).await;
+        seed_all(&account, 4);
+        assert_eq!(account.imported().await, account.truth(), "{count} {links} {envelope:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_size_that_the_vendor_cuts_loses_nothing() {
+    let account = account_at(|settings| settings.list_page_size_max = 3, r#"{"list_page_size":100}"#).await;
+    seed_all(&account, 10);
+    assert_eq!(account.imported().await, account.truth());
+}
+
+#[tokio::test]
+async fn a_list_of_several_pages_is_walked_forward_and_backward_and_one_page_once() {
+    let settings = r#"{"list_page_size":2,"record_streams":["customers","items"]}"#;
+    let account = account(settings).await;
+    account.vendor.seed_count("customers", 5).unwrap();
+    account.vendor.seed_count("items", 2).unwrap();
+    let expected = [
+        "customers/0/forward/0",
+        "customers/1/forward/2",
+        "customers/2/forward/4",
+        "customers/2/backward/5",
+        "customers/1/backward/5",
+        "customers/0/backward/5",
+    ];
+    assert_eq!(pages_of(&account, "/customer/").await, expected);
+    assert_eq!(pages_of(&account, "/item/").await, [""]);
+}
+
+#[tokio::test]
+async fn a_last_page_that_would_lie_past_the_end_is_not_asked_for() {
+    let account = account(r#"{"list_page_size":2,"record_streams":["web_quotes"]}"#).await;
+    account.vendor.seed_count("web_quotes", 4).unwrap();
+    assert_eq!(pages_of(&account, "/webquote/").await.len(), 4);
+}
+
+#[tokio::test]
+async fn rows_that_a_deletion_moved_over_a_page_boundary_are_met_on_the_way_back() {
+    let account = account(r#"{"list_page_size":2,"record_streams":["customers"]}"#).await;
+    let seeded = account.vendor.seed_count("customers", 6).unwrap();
+    // Deleted after the first page was answered: the third row moves up into it.
+    let delete = Action::Delete(Change::of("customers", &seeded[0]));
+    account.vendor.hook(Hook::after_list("customers", delete)).unwrap();
+    let pages = account.snapshot().await;
+    let third = format!("customers/customer/{}", seeded[2]);
+    assert!(!pages[..3].concat().contains(&third), "the way there misses it: {pages:?}");
+    assert!(pages.concat().contains(&third));
+    let listed: std::collections::BTreeSet<String> = pages.concat().into_iter().collect();
+    assert_eq!(listed.len(), 6);
+}
+
+#[tokio::test]
+async fn rows_that_a_new_row_moved_down_come_twice_and_none_is_lost() {
+    let account = account(r#"{"list_page_size":2,"record_streams":["customers"]}"#).await;
+    account.vendor.seed_count("customers", 5).unwrap();
+    let add = Action::Add(Add::one("customers"));
+    account.vendor.hook(Hook { when: Moment::After, ..Hook::after_list("customers", add) }).unwrap();
+    assert_eq!(account.imported().await, account.truth());
+}
+
+#[tokio::test]
+async fn times_are_listed_below_every_user() {
+    let settings = r#"{"list_page_size":2,"record_streams":["unavailable_times","working_hours_exceptions"]}"#;
+    let account = account(settings).await;
+    account.vendor.seed_count("users", 5).unwrap();
+    account.vendor.seed_count("unavailable_times", 13).unwrap();
+    account.vendor.seed_count("working_hours_exceptions", 4).unwrap();
+    let records = account.imported().await;
+    let expected: Vec<(String, String)> = account.truth().into_iter().filter(|(stream, _)| stream != "users").collect();
+    assert_eq!(records, expected);
+    let first_users = account.vendor.truth("users").unwrap().len();
+    assert_eq!(first_users, 5);
+}
+
+#[tokio::test]
+async fn a_user_that_vanished_meanwhile_is_passed_over() {
+    let account = account(r#"{"list_page_size":2,"record_streams":["unavailable_times"]}"#).await;
+    let users = account.vendor.seed_count("users", 3).unwrap();
+    account.vendor.seed_count("unavailable_times", 6).unwrap();
+    let delete = Action::Delete(Change::of("users", &users[0]));
+    account.vendor.hook(Hook::after_list("users", delete)).unwrap();
+    assert_eq!(account.imported().await.len(), 4);
+}
+
+#[tokio::test]
+async fn windows_are_sent_where_lists_take_them() {
+    let quirks = |settings: &mut tidemark_testkit::fake::fieldaware::Settings| settings.windows_required = true;
+    let account = account_at(quirks, "{}").await;
+    seed_all(&account, 3);
+    assert_eq!(account.imported().await, account.truth());
+    for request in account.vendor.requests() {
+        let is_windowed = ["/job/", "/webquote/", "/user/{uuid}/exception"].contains(&request.function.as_str());
+        assert_eq!(request.parameters.contains(&"start".to_owned()), is_windowed, "{}", request.function);
+        assert_eq!(request.parameters.contains(&"end".to_owned()), is_windowed, "{}", request.function);
+    }
+    // The zone's plus sign arrives as one: otherwise the vendor would have refused the times.
+    assert_eq!(account.vendor.request_counts().refused, 0);
+}
+
+#[tokio::test]
+async fn windows_are_a_setting() {
+    let settings = r#"{"record_streams":["jobs","web_quotes"],"list_windows":{"jobs":null,"web_quotes":["2000-01-01T00:00:00Z","2000-01-02T00:00:00Z"]}}"#;
+    let account = account(settings).await;
+    let jobs = account.vendor.seed_count("jobs", 2).unwrap();
+    account.vendor.seed_count("web_quotes", 2).unwrap();
+    assert_eq!(account.imported().await.len(), jobs.len(), "no web quote is within that day");
+}
+
+#[tokio::test]
+async fn only_kept_streams_are_listed() {
+    let account = account(r#"{"record_streams":["tasks"]}"#).await;
+    seed_all(&account, 2);
+    account.vendor.reset_requests();
+    assert_eq!(account.imported().await.len(), 2);
+    assert_eq!(account.asked(), ["/task/"]);
+}
+
+#[tokio::test]
+async fn a_list_can_be_left_out_or_be_elsewhere() {
+    let settings = r#"{"record_streams":["jobs","tasks"],"list_paths":{"jobs":null,"tasks":"/item/"}}"#;
+    let account = account(settings).await;
+    seed_all(&account, 1);
+    account.vendor.reset_requests();
+    account.snapshot().await;
+    assert_eq!(account.asked(), ["/item/"]);
+}
+
+#[tokio::test]
+async fn quotes_among_jobs_keep_their_class() {
+    let account = account_at(|settings| settings.quotes_among_jobs = true, r#"{"list_page_size":2}"#).await;
+    for stream in ["jobs", "web_quotes", "field_quotes"] {
+        account.vendor.seed_count(stream, 3).unwrap();
+    }
+    assert_eq!(account.imported().await, account.truth());
+}
+
+#[tokio::test]
+async fn a_class_whose_list_is_refused_is_left_out_with_a_warning() {
+    let account = account("{}").await;
+    seed_all(&account, 2);
+    account.vendor.configure(|settings| {
+        settings.features_off = vec!["unavailable_time_types".to_owned(), "unavailable_times".to_owned()];
+    });
+    account.vendor.fault(Fault::new(answer(404, "{}")).on_function("/fieldquote/")).unwrap();
+    let left_out = ["unavailable_time_types", "unavailable_times", "field_quotes"];
+    let expected: Vec<(String, String)> =
+        account.truth().into_iter().filter(|(stream, _)| !left_out.contains(&stream.as_str())).collect();
+    assert_eq!(account.imported().await, expected);
+    for class in ["UnavailableTimeType", "UnavailableTime", "FieldQuote"] {
+        let warned = logged().lines().any(|line| {
+            line.contains("WARN") && line.contains(&format!("class=\"{class}\"")) && line.contains("next_step=")
+        });
+        assert!(warned, "{class}: {}", logged());
+    }
+}
+
+#[tokio::test]
+async fn users_that_may_not_be_listed_leave_out_what_stands_below_them() {
+    let account = account_at(|settings| settings.forbidden = vec!["users".to_owned()], "{}").await;
+    seed_all(&account, 2);
+    let imported = account.imported().await;
+    assert_eq!(imported.len(), 22);
+    for left_out in ["users", "unavailable_times", "working_hours_exceptions"] {
+        assert!(imported.iter().all(|(stream, _)| stream != left_out), "{left_out}");
+    }
+}
+
+#[tokio::test]
+async fn any_other_failure_of_a_list_fails_the_call_and_it_goes_on_there() {
+    use FailureClass::{Throttled, Transient, Unauthorized};
+    let account = account(r#"{"list_page_size":2}"#).await;
+    seed_all(&account, 3);
+    for (effect, class) in [
+        (answer(401, ""), Unauthorized),
+        (answer(400, "{}"), Transient),
+        (answer(422, "{}"), Transient),
+        (answer(500, "{}"), Transient),
+        (answer(200, r#"{"error":{"name":"InternalError","message":"x"}}"#), Transient),
+        (answer(200, "{}"), Transient),
+        (Effect::WrongShape, Transient),
+        (Effect::EmptyBody, Transient),
+        (Effect::MaintenancePage, Transient),
+        (Effect::CutBody { after_bytes: 9, reset: true }, Transient),
+        (Effect::Throttled { status: 429, retry_after: RetryAfter::Text("x".into()) }, Throttled { retry_after: None }),
+    ] {
+        let cursor = Some("customers/1/forward/2");
+        account.vendor.fault(Fault::new(effect.clone())).unwrap();
+        let failure = account.list(ListRequest::Snapshot { cursor }).await.unwrap_err();
+        assert_eq!(failure.class, class, "{effect:?}");
+        super::account::assert_harmless(&failure);
+        account.vendor.clear_faults();
+        let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
+        assert_eq!((page.changes.len(), page.next.as_deref()), (1, Some("customers/1/backward/3")));
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_version_starts_from_the_beginning() {
+    let account = account("{}").await;
+    seed_all(&account, 1);
+    for cursor in ["", "nonsense", "ships/0/forward/0", "jobs/0"] {
+        account.vendor.reset_requests();
+        account.list(ListRequest::Snapshot { cursor: Some(cursor) }).await.unwrap();
+        assert_eq!(account.asked(), ["/job/"], "{cursor}");
+    }
+}
