@@ -25,6 +25,8 @@ mod rows;
 mod settings;
 mod snapshot;
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::checkpoint::Position;
@@ -47,6 +49,8 @@ use crate::json::{Malformed, Object};
 /// Over how many pages without an event of ours a single call follows the feed: a page without changes would look like
 /// its end.
 const PAGES_FOLLOWED_MAX: u32 = 20;
+/// For how long: the caller holds a lease, and renews it between calls.
+const FOLLOWED_MAX: Duration = Duration::from_secs(30);
 
 const LIST: Terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
 const DETAIL: Terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
@@ -91,11 +95,12 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     }
 
     /// The events behind a token. Pages on which nothing is ours are followed, since an empty page means the end; after
-    /// [`PAGES_FOLLOWED_MAX`] of them the next call goes on where this one stopped.
+    /// [`PAGES_FOLLOWED_MAX`] of them, or [`FOLLOWED_MAX`], the next call goes on where this one stopped.
     async fn events(&self, token: &str) -> Result<Page, SourceFailure> {
         let mut token = token.to_owned();
         let mut unusable_count = 0;
         let mut followed = 0;
+        let follow_until = self.http.now().plus(FOLLOWED_MAX);
         loop {
             let (page, date) = self.events_page(&token).await?;
             followed += 1;
@@ -105,7 +110,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 tracing::info!(classes = named, "the feed tells of classes that are not known here; passed over");
             }
             let is_end = page.is_empty || page.next == token;
-            if !page.changes.is_empty() || is_end || followed >= PAGES_FOLLOWED_MAX {
+            let is_enough = followed >= PAGES_FOLLOWED_MAX || self.http.now() >= follow_until;
+            if !page.changes.is_empty() || is_end || is_enough {
                 let next = Some(page.next);
                 return Ok(Page { changes: page.changes, next, date, unusable_count, ..Page::default() });
             }

@@ -20,6 +20,7 @@ use super::call::{Call, Got, Outcome};
 use super::classes::{Class, List};
 use super::cursor::{Cursor, Endless, Queue, Walk};
 use super::rows::{self, Rows};
+use super::settings::Window;
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms};
 
 /// A page of a list, or why there is none.
@@ -49,7 +50,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let (Some(walk), Some(path)) = (here.walk, self.settings.list_path(class)) else {
             return Ok(self.behind(class));
         };
-        match self.read(path, path, class, walk).await? {
+        match self.read(path, path, self.settings.window(class), walk).await? {
             Read::Page { rows, next, date } => {
                 let (changes, unusable_count) = rows.changes(class, None, &self.settings);
                 let next = next.map(|walk| Cursor { walk: Some(walk), ..here });
@@ -64,7 +65,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let class = here.class;
         let Some(walk) = here.walk else { return Ok(self.behind(class)) };
         let path = self.settings.users_path();
-        match self.read(path, path, class, walk).await? {
+        match self.read(path, path, None, walk).await? {
             Read::Page { rows, next, date } => {
                 let (users, unusable_count) = rows.uuids();
                 let queue = (!users.is_empty()).then_some(Queue { users, walk: Walk::START });
@@ -82,7 +83,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             return Ok(self.page(class, Some(Cursor { queue: None, ..here }), Page::default()));
         };
         let pattern = format!("/user/{{uuid}}/{segment}");
-        let (page, walk) = match self.read(&pattern, &format!("/user/{user}/{segment}"), class, walk).await? {
+        let path = format!("/user/{user}/{segment}");
+        let (page, walk) = match self.read(&pattern, &path, self.settings.window(class), walk).await? {
             Read::Page { rows, next, date } => {
                 let (changes, unusable_count) = rows.changes(class, Some((&user, segment)), &self.settings);
                 (Page { changes, unusable_count, date, ..Page::default() }, next)
@@ -102,12 +104,10 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     }
 
     /// One page of one list.
-    async fn read(&self, pattern: &str, path: &str, class: &Class, walk: Walk) -> Result<Read, SourceFailure> {
+    async fn read(&self, pattern: &str, path: &str, window: Option<Window>, walk: Walk) -> Result<Read, SourceFailure> {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let (page, size) = (walk.page.to_string(), self.settings.list_page_size.to_string());
         let mut query = vec![("page", page.as_str()), ("pageSize", size.as_str())];
-        let is_of_class = !matches!(class.list, List::BelowUsers { .. }) || path != self.settings.users_path();
-        let window = self.settings.window(class).filter(|_| is_of_class);
         if let Some(window) = &window {
             query.extend([("start", window.start.as_str()), ("end", window.end.as_str())]);
         }

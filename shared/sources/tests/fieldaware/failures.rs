@@ -12,12 +12,14 @@ const LOCATOR: &str = "jobs/job/7cc5e2d8879a43829dcc07655f5ca606";
 impl Account {
     /// What reading the feed and fetching lead to when the vendor does this.
     async fn classes(&self, effect: &Effect) -> (FailureClass, FailureClass) {
+        let job = self.vendor.truth("jobs").unwrap().into_keys().next().unwrap();
         self.vendor.fault(Fault::new(effect.clone())).unwrap();
         let listed = self.try_events("63182001").await.unwrap_err();
-        let fetched = self.try_fetch(LOCATOR).await.unwrap_err();
+        let fetched = self.try_fetch(&format!("jobs/job/{job}")).await.unwrap_err();
         self.vendor.clear_faults();
         for failure in [&listed, &fetched] {
             assert_harmless(failure);
+            assert!(!failure.cause.contains(&job), "{failure}");
         }
         assert!(listed.cause.starts_with("/changes/{token}/: "), "{listed}");
         assert!(fetched.cause.starts_with("/job/{uuid}: "), "{fetched}");
@@ -29,6 +31,7 @@ impl Account {
 async fn failures_have_their_classes() {
     use FailureClass::{Forbidden, Record, Throttled, TokenRejected, Transient, Unauthorized};
     let account = account("{}").await;
+    account.vendor.seed_count("jobs", 1).unwrap();
     let wait = |seconds| Throttled { retry_after: Some(Duration::from_secs(seconds)) };
     let no_wait = Throttled { retry_after: None };
     let throttled = |status, retry_after| Effect::Throttled { status, retry_after };
@@ -102,6 +105,7 @@ async fn a_failure_behind_pages_that_are_not_ours_fails_the_call() {
 #[tokio::test]
 async fn an_answer_without_end_is_left_at_the_limit_of_its_kind() {
     let account = account("{}").await;
+    account.vendor.seed_count("jobs", 1).unwrap();
     let classes = account.classes(&Effect::EndlessBody { bytes: 20 << 20 }).await;
     assert_eq!(classes, (FailureClass::Transient, FailureClass::Record));
 }
