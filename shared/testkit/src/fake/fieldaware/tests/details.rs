@@ -78,8 +78,7 @@ async fn faults_poison_hooks_and_holds_concern_the_calls_they_name() {
     fake.hook(Hook::after_list("changes", edit)).unwrap();
     assert_eq!(token(&fake).await, "63182001");
     assert_eq!(token(&fake).await, "63182002");
-    let hold: Hold = serde_json::from_value(json!({"stream": "changes"})).unwrap();
-    fake.hold(hold).unwrap();
+    fake.hold(Hold::list("changes")).unwrap();
     let (held, _) = tokio::join!(token(&fake), async {
         let filter = HoldFilter { stream: Some("changes".to_owned()), id: None };
         fake.wait_held(&filter, std::time::Duration::from_secs(20)).await.unwrap();

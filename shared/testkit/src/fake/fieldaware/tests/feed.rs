@@ -210,7 +210,8 @@ async fn events_can_be_repeated_bear_no_address_or_another_host() {
     .await;
     let id = fake.add(Add::one("jobs")).unwrap().ids.remove(0);
     let page = events(&fake, "63182001", "").await;
-    assert_eq!(uuids(&page["items"], "/url"), [format!("http://127.0.0.1:1/job/{id}"); 2]);
+    let address = format!("http://127.0.0.1:1/job/{id}");
+    assert_eq!(uuids(&page["items"], "/url"), [&*address, &*address]);
     fake.configure(|settings| settings.event_urls = false);
     assert_eq!(events(&fake, "63182001", "").await["items"][0].get("url"), None);
 }
