@@ -5,6 +5,7 @@
 mod account;
 mod credentials;
 mod details;
+mod engine;
 mod failures;
 mod feed;
 mod safety;
