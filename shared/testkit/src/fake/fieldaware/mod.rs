@@ -42,6 +42,7 @@
 mod classes;
 mod feed;
 mod lists;
+mod query;
 mod rows;
 mod settings;
 #[cfg(test)]
@@ -53,7 +54,6 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -62,6 +62,7 @@ use self::{
     classes::Route,
     feed::Filter,
     lists::Question,
+    query::Query,
     rows::{user_of, written},
 };
 use super::{
@@ -262,22 +263,6 @@ fn refusal(status: u16, name: &str, message: &str) -> Reply {
 fn written_stamp(seconds: i64) -> String {
     let instant = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
     instant.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
-}
-
-/// The parameters of an address.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn of(request: &Request) -> Self {
-        let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        let pairs = request.query.split('&').filter(|pair| !pair.is_empty());
-        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        Self(pairs.map(|(name, value)| (decoded(name), decoded(value))).collect())
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::fake::{Add, Change, Effect, Fault, Hold, HoldFilter, Hook, Poison};
+use crate::fake::{Action, Add, Change, Effect, Fault, Hold, HoldFilter, Hook, Poison};
 
 #[tokio::test]
 async fn a_detail_is_the_truth_as_the_vendor_writes_it() {
@@ -74,12 +74,12 @@ async fn faults_poison_hooks_and_holds_concern_the_calls_they_name() {
     fake.fault(Fault::new(Effect::Error("x".to_owned())).on_stream("changes").times(1)).unwrap();
     assert_eq!(json(&fake, "/item/").await["count"], 2);
     assert_eq!(json(&fake, "/changes/token").await["error"]["message"], "x");
-    let edit = crate::fake::Action::Edit(Change::of("items", &ids[1]));
+    let edit = Action::Edit(Change::of("items", &ids[1]));
     fake.hook(Hook::after_list("changes", edit)).unwrap();
     assert_eq!(token(&fake).await, "63182001");
     assert_eq!(token(&fake).await, "63182002");
     fake.hold(Hold::list("changes")).unwrap();
-    let (held, _) = tokio::join!(token(&fake), async {
+    let (held, ()) = tokio::join!(token(&fake), async {
         let filter = HoldFilter { stream: Some("changes".to_owned()), id: None };
         fake.wait_held(&filter, std::time::Duration::from_secs(20)).await.unwrap();
         fake.release(&filter);
