@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
+    fieldaware::{FakeFieldAware, FieldAwareOptions},
+    fieldly::{FakeFieldly, FieldlyOptions},
     fieldmotion::{FakeFieldMotion, FieldMotionOptions},
-    server::Ports,
+    fsmnavigator::{FakeFsmNavigator, FsmNavigatorOptions},
+    server::{Ports, Running},
     wire::pause,
 };
 
@@ -17,16 +20,16 @@ use super::{
 pub const HELP: &str = "\
 A fake field-service vendor on the loopback address, for tests and demonstrations.
 
-Usage: fake-vendor fieldmotion [options]
+Usage: fake-vendor <vendor> [options]
 
+  <vendor>            fieldmotion, fieldaware, fsmnavigator or fieldly
   --port <n>          the vendor's port, 0 (the default) takes a free one
   --control-port <n>  the control API's port, 0 (the default) takes a free one
-  --api-id <text>     the id of the accepted key (default 123)
-  --api-key <text>    the accepted key (default 0123456789abcdef0123456789abcdef)
   --seed <n>          what all generated values are made from (default 1)
   --help              this text
 
-Once it listens it prints one line: {\"vendor_url\":\"http://..\",\"control_url\":\"http://..\"}
+Once it listens it prints one line: {\"vendor_url\":\"http://..\",\"control_url\":\"http://..\",\"secret\":{..}}
+where secret is the credential it accepts, in the shape of the source's secret.
 It holds no records until told: curl -d '{\"stream\":\"customers\",\"count\":500}' <control_url>/seed
 It ends on SIGTERM, SIGINT or POST <control_url>/shutdown.
 ";
@@ -42,6 +45,21 @@ pub enum ProgramError {
     Io(#[from] io::Error),
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    FieldMotion,
+    FieldAware,
+    FsmNavigator,
+    Fieldly,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Options {
+    name: Name,
+    ports: Ports,
+    seed: u64,
+}
+
 /// Runs until `interrupted` completes or the control API says so.
 ///
 /// # Errors
@@ -51,12 +69,41 @@ pub async fn run(
     out: &mut (impl Write + Send),
     interrupted: impl Future<Output = ()>,
 ) -> Result<(), ProgramError> {
-    let Some(options) = parse(arguments)? else {
+    let Some(Options { name, ports, seed }) = parse(arguments)? else {
         out.write_all(HELP.as_bytes())?;
         return Ok(());
     };
-    let vendor = FakeFieldMotion::start_with(options).await?;
-    let line = json!({"vendor_url": vendor.url(), "control_url": vendor.control_url()});
+    match name {
+        Name::FieldMotion => {
+            let options = FieldMotionOptions { ports, seed, ..FieldMotionOptions::default() };
+            let secret = json!({"api_id": options.api_id, "api_key": options.api_key});
+            serve(&FakeFieldMotion::start_with(options).await?, &secret, out, interrupted).await
+        }
+        Name::FieldAware => {
+            let options = FieldAwareOptions { ports, seed, ..FieldAwareOptions::default() };
+            let secret = json!({"token": options.token});
+            serve(&FakeFieldAware::start_with(options).await?, &secret, out, interrupted).await
+        }
+        Name::FsmNavigator => {
+            let options = FsmNavigatorOptions { ports, seed, ..FsmNavigatorOptions::default() };
+            let secret = json!({"api_key": options.api_key});
+            serve(&FakeFsmNavigator::start_with(options).await?, &secret, out, interrupted).await
+        }
+        Name::Fieldly => {
+            let options = FieldlyOptions { ports, seed, ..FieldlyOptions::default() };
+            let secret = json!({"client_id": options.client_id, "client_secret": options.client_secret});
+            serve(&FakeFieldly::start_with(options).await?, &secret, out, interrupted).await
+        }
+    }
+}
+
+async fn serve<V>(
+    vendor: &Running<V>,
+    secret: &Value,
+    out: &mut (impl Write + Send),
+    interrupted: impl Future<Output = ()>,
+) -> Result<(), ProgramError> {
+    let line = json!({"vendor_url": vendor.url(), "control_url": vendor.control_url(), "secret": secret});
     writeln!(out, "{line}")?;
     out.flush()?;
     tokio::select! {
@@ -69,23 +116,24 @@ pub async fn run(
     Ok(())
 }
 
-fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<FieldMotionOptions>, ProgramError> {
+fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<Options>, ProgramError> {
     let mut arguments = arguments.into_iter();
     let usage = |text: String| Err(ProgramError::Usage(text));
-    match arguments.next().as_deref() {
-        Some("fieldmotion") => {}
+    let name = match arguments.next().as_deref() {
+        Some("fieldmotion") => Name::FieldMotion,
+        Some("fieldaware") => Name::FieldAware,
+        Some("fsmnavigator") => Name::FsmNavigator,
+        Some("fieldly") => Name::Fieldly,
         Some("--help" | "-h" | "help") => return Ok(None),
         Some(other) => return usage(format!("unknown vendor {other:?}")),
         None => return usage("no vendor named".to_owned()),
-    }
-    let mut options =
-        FieldMotionOptions { ports: Ports { vendor: 0, control: Some(0) }, ..FieldMotionOptions::default() };
+    };
+    let mut options = Options { name, ports: Ports { vendor: 0, control: Some(0) }, seed: 1 };
     while let Some(name) = arguments.next() {
         if matches!(name.as_str(), "--help" | "-h") {
             return Ok(None);
         }
-        let known = ["--port", "--control-port", "--api-id", "--api-key", "--seed"];
-        if !known.contains(&name.as_str()) {
+        if !["--port", "--control-port", "--seed"].contains(&name.as_str()) {
             return usage(format!("unknown option {name:?}"));
         }
         let Some(value) = arguments.next() else {
@@ -95,9 +143,7 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<FieldMoti
         match name.as_str() {
             "--port" => options.ports.vendor = value.parse().map_err(|_| not_a_number())?,
             "--control-port" => options.ports.control = Some(value.parse().map_err(|_| not_a_number())?),
-            "--seed" => options.seed = value.parse().map_err(|_| not_a_number())?,
-            "--api-id" => options.api_id = value,
-            _ => options.api_key = value,
+            _ => options.seed = value.parse().map_err(|_| not_a_number())?,
         }
     }
     Ok(Some(options))
@@ -107,16 +153,15 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<FieldMoti
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &str) -> Result<Option<FieldMotionOptions>, ProgramError> {
+    fn parsed(arguments: &str) -> Result<Option<Options>, ProgramError> {
         parse(arguments.split_whitespace().map(str::to_owned))
     }
 
     #[test]
     fn options_are_read() {
-        let options = parsed("fieldmotion --port 8080 --control-port 8081 --api-id 7 --api-key k --seed 9").unwrap();
-        let options = options.unwrap();
+        let options = parsed("fieldly --port 8080 --control-port 8081 --seed 9").unwrap().unwrap();
         assert_eq!((options.ports.vendor, options.ports.control), (8080, Some(8081)));
-        assert_eq!((options.api_id.as_str(), options.api_key.as_str(), options.seed), ("7", "k", 9));
+        assert_eq!((options.name, options.seed), (Name::Fieldly, 9));
     }
 
     #[test]
@@ -142,11 +187,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_line_is_printed_once_listening_and_an_interrupt_ends_it() {
-        let mut out = Vec::new();
-        run(["fieldmotion".to_owned()], &mut out, std::future::ready(())).await.unwrap();
-        let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        for url in ["vendor_url", "control_url"] {
-            assert!(line[url].as_str().unwrap().starts_with("http://127.0.0.1:"));
+        for (name, member) in
+            [("fieldmotion", "api_id"), ("fieldaware", "token"), ("fsmnavigator", "api_key"), ("fieldly", "client_id")]
+        {
+            let mut out = Vec::new();
+            run([name.to_owned()], &mut out, std::future::ready(())).await.unwrap();
+            let line: Value = serde_json::from_slice(&out).unwrap();
+            for url in ["vendor_url", "control_url"] {
+                assert!(line[url].as_str().unwrap().starts_with("http://127.0.0.1:"), "{name}");
+            }
+            assert!(line["secret"][member].is_string(), "{name}");
         }
     }
 }
