@@ -68,7 +68,8 @@ pub(crate) fn streams(_settings: &FieldAwareSettings) -> Vec<StreamTraits> {
     vec![StreamTraits {
         name: CHANGES.stream,
         shape: ListShape::Feed,
-        stamped: true,
+        // Details bear none: what orders two versions of a record is when each was fetched.
+        stamped: false,
         filtered: true,
         first: Position::Token { text: String::new(), sequence: 0 },
     }]

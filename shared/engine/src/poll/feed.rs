@@ -76,9 +76,11 @@ impl<P: PollerPorts> Tick<'_, P> {
             let (page, reading) = self.call(ListRequest::Events { token: &token }).await?;
             readings = Some((readings.map_or_else(|| reading.clone(), |(first, _)| first), reading));
             is_at_end = page.changes.is_empty() || page.next.as_ref().is_none_or(|next| *next == token);
+            // A token that does not move has nothing behind it: some feeds tell the event at the token once more.
+            let is_news = !(page.next.as_ref() == Some(&token) && scanned.as_deref() == Some(&token));
             for change in page.changes {
                 order += 1;
-                newest.insert(record_in(&change.id).to_owned(), Told { order, is_news: true, change });
+                newest.insert(record_in(&change.id).to_owned(), Told { order, is_news, change });
             }
             token = page.next.unwrap_or(token);
             self.renew().await?;

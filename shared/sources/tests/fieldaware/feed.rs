@@ -35,7 +35,7 @@ fn path_of(stream: &str) -> &'static str {
 async fn the_feed_is_the_only_stream() {
     let account = account("{}").await;
     let [feed] = account.source.streams() else { panic!("one stream") };
-    assert_eq!((&feed.name, feed.shape, feed.stamped), (&CHANGES, ListShape::Feed, true));
+    assert_eq!((&feed.name, feed.shape, feed.stamped), (&CHANGES, ListShape::Feed, false));
     assert_eq!(feed.first, Position::Token { text: String::new(), sequence: 0 });
 }
 

@@ -196,7 +196,9 @@ impl Vendor {
             return Err(rejected());
         }
         let end = sequence.saturating_add(self.settings.page_rows).min(told.len());
-        let events = told.get(sequence..end).unwrap_or_default();
+        // Some feeds tell the last event before the token once more.
+        let first = if self.settings.inclusive { sequence.saturating_sub(1) } else { sequence };
+        let events = told.get(first..end).unwrap_or_default();
         let changes = events.iter().filter_map(|event| {
             let status = if event.deletes { "DELETED" } else { "UPDATED" };
             let text = format!("{{\"version\":{},\"status\":\"{status}\"}}", event.number);
