@@ -82,7 +82,7 @@ fn settings(environment: &mut Environment, kind: Option<SourceKind>) -> Option<S
     const VARIABLE: &str = "TIDEMARK_SETTINGS";
     let text = environment.text(VARIABLE, "{}, or a JSON object with the source's settings")?;
     // One problem each, so that the list can be worked off.
-    if let Err(bad) = registry::streams_of(kind?, &text) {
+    if let Err(bad) = streams_of(kind?, &text) {
         for problem in bad.problems {
             environment.problem(VARIABLE, format!("is not right: {problem}; correct the source's Settings parameter"));
         }
