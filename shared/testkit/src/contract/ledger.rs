@@ -112,7 +112,7 @@ async fn finishing_only_shrinks(port: &impl Ledger, stream: &StreamKey) {
 
 async fn finishing_commutes(port: &impl Ledger, stream: &StreamKey) {
     let one = Finish { done: ids(&["1", "2"]), stamp: Some(at(1)), parked: true, withheld_count: 6 };
-    let other = Finish { done: ids(&["2", "3"]), stamp: Some(at(2)), ..Finish::default() };
+    let other = Finish { done: ids(&["2", "3"]), stamp: Some(at(2)), withheld_count: 4, ..Finish::default() };
     let fresh = |seq| chunk(key(stream, "order", seq, 5), &["1", "2", "3", "4"]);
     let mut ends = Vec::new();
     for (seq, order) in [(0, [&one, &other, &other]), (1, [&other, &one, &one]), (2, [&one, &other, &one])] {

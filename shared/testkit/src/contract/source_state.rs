@@ -1,5 +1,7 @@
 //! Contract of what the functions of a source share: breaker, pauses, gap of stamps, and the schedule of calls.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use tidemark_engine::breaker::{Breaker, Pause, StampGap};
 use tidemark_engine::ports::{Ledger, Written};
@@ -90,4 +92,12 @@ pub async fn reservations(port: &impl Ledger, source: SourceKind, offset: i64) {
     assert_eq!(next, Some(much_later), "idle time is not saved up");
     let next = good(port.reserve(source, 1, seconds(2), much_later, late).await);
     assert_eq!(next, Some(much_later.plus(seconds(2))));
+
+    // The schedule has whole milliseconds.
+    let idle = now.plus(seconds(2_000));
+    let third = Duration::from_micros(333_333);
+    for expected in [0, 334, 668] {
+        let next = good(port.reserve(source, 1, third, idle, late).await);
+        assert_eq!(next, Some(idle.shifted(expected)), "a part of a millisecond is not shared");
+    }
 }

@@ -70,9 +70,7 @@ impl<G: Gate> Ledger for MemoryTables<G> {
             }
             chunk.stamps.extend(finish.stamp);
             chunk.parked |= finish.parked;
-            if finish.withheld_count > 0 {
-                chunk.withheld_count = finish.withheld_count;
-            }
+            chunk.withheld_count = chunk.withheld_count.max(finish.withheld_count);
             Written::Applied
         })
         .await
@@ -225,7 +223,9 @@ impl<G: Gate> Ledger for MemoryTables<G> {
             if first > latest {
                 return None;
             }
-            item.next_call_at = first.plus(interval.saturating_mul(calls));
+            // Whole milliseconds, rounded up: no two calls share one.
+            let span = interval.saturating_mul(calls).as_nanos().div_ceil(1_000_000);
+            item.next_call_at = first.shifted(i64::try_from(span).unwrap_or(i64::MAX));
             Some(first)
         })
         .await
