@@ -3,4 +3,5 @@
 pub mod contract;
 pub mod fake;
 pub mod memory;
+pub mod model;
 pub mod sim;

@@ -10,6 +10,8 @@ mod cloud;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod records;
