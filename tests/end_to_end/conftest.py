@@ -14,6 +14,12 @@ from local.cloud import Cloud
 from local.vendor import FakeVendor
 from stack import OVERLAP_SECONDS, Stack
 
+# What the other three vendors hold.
+OTHERS = {
+    "fieldaware": {"jobs": 30, "web_quotes": 3, "field_quotes": 3, "items": 12, "tasks": 4, "customers": 12, "users": 3},
+    "fsmnavigator": {"jobs": 130, "customers": 60, "assets": 20, "technicians": 5},
+    "fieldly": {"work_items": 130, "clients": 60, "time_reports": 20, "travel_reports": 5},
+}
 SEEDED = {"customers": 300, "jobs": 150, "assets": 12, "asset_types": 4, "stock_containers": 6}
 
 
@@ -44,11 +50,19 @@ def deployed(directory, cleanup):
     cleanup.callback(vendor.stop)
     for stream, count in SEEDED.items():
         vendor.post("seed", stream=stream, count=count)
+    others = []
+    for name, seeds in OTHERS.items():
+        other = FakeVendor.start(name, directory / f"{name}.log")
+        cleanup.callback(other.stop)
+        for stream, count in seeds.items():
+            other.post("seed", stream=stream, count=count)
+        others.append(other)
     local.build()
     # No schedule fires during the tests: they drive every tick themselves. The schedules stay enabled, because
     # alarms tell nobody while they are disabled.
-    local.deploy([vendor], PollRate="rate(1 day)", OverlapSeconds=str(OVERLAP_SECONDS))
-    return Stack(local, vendor)
+    rates = {"PollRate": "rate(1 day)", "ScanRate": "rate(1 day)"}
+    local.deploy([vendor, *others], OverlapSeconds=str(OVERLAP_SECONDS), **rates)
+    return Stack(local, vendor, others)
 
 
 @pytest.fixture(autouse=True)

@@ -28,12 +28,14 @@ OVERLAP_SECONDS = 41
 
 
 class Stack:
-    """The deployed stack and its fake vendor."""
+    """The deployed stack, and FieldMotion in it with its fake vendor."""
 
-    def __init__(self, cloud: Cloud, vendor: FakeVendor) -> None:
+    def __init__(self, cloud: Cloud, vendor: FakeVendor, others: list[FakeVendor]) -> None:
         self.cloud = cloud
         self.source = cloud.source("fieldmotion")
         self.vendor = vendor
+        # The fake vendors of the other three sources, which `copies` looks after.
+        self.others = others
         # Bodies of all queue messages that passed through the hands of a test.
         self.messages: list[str] = []
         # Detail calls of the first import, by stream.

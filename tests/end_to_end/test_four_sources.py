@@ -1,0 +1,84 @@
+"""All four vendors side by side: the trouble of three leaves the fourth fresh, and all of them recover by themselves."""
+
+import time
+
+import pytest
+from copies import Copy
+
+FIELDMOTION_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def copies(stack):
+    """The three sources beside FieldMotion, after their first imports."""
+    found = {vendor.kind.name: Copy(stack, vendor) for vendor in stack.others}
+    for copy in found.values():
+        copy.settle()
+    return found
+
+
+def test_every_record_of_every_source_is_the_vendors(copies):
+    for copy in copies.values():
+        assert copy.differences() == []
+        assert copy.source.queue_depth(dead_letters=True) == 0
+
+
+def test_the_newest_event_is_kept_beside_a_fieldaware_record_and_a_deletion_marks_it(stack, copies):
+    copy = copies["fieldaware"]
+    edited, deleted = copy.ids("jobs")[:2]
+    copy.vendor.post("edit", stream="jobs", id=edited)
+    copy.vendor.post("delete", stream="jobs", id=deleted)
+    copy.settle()
+    records = copy.source.records("jobs")
+    assert '"status":"UPDATED"' in records[edited]["event"]
+    assert records[deleted]["deleted"] is True
+    assert records[deleted]["deleted_because"] == "announced"
+
+
+def test_rows_cost_no_detail_call(copies):
+    for name, stream in (("fsmnavigator", "jobs"), ("fieldly", "work_items")):
+        copy = copies[name]
+        copy.vendor.post("edit", stream=stream, ids=copy.ids(stream)[:5])
+        copy.settle()
+        assert copy.vendor.get("requests", counts_only="true")["counts"]["details"] == 0
+
+
+def test_one_is_down_one_throttles_one_rejects_its_credential_and_the_fourth_stays_fresh(stack, copies):
+    down, throttling, rejecting = copies["fieldaware"], copies["fieldly"], copies["fsmnavigator"]
+    for copy, stream in ((down, "jobs"), (throttling, "work_items"), (rejecting, "jobs")):
+        copy.vendor.post("edit", stream=stream, id=copy.ids(stream)[-1])
+    before = {copy: copy.committed() for copy in copies.values()}
+    # WHEN three of four are in trouble
+    down.vendor.down()
+    throttling.vendor.post("fault", effect={"throttled": {"status": 429, "retry_after": {"seconds": 40}}})
+    rejecting.vendor.post("credentials", api_key="fsm_test_fedcba9876543210")
+    for _ in range(3):
+        for copy in copies.values():
+            copy.source.poll_all()
+    # THEN each has a breaker of its own, nothing of theirs is committed
+    for copy in copies.values():
+        stack.until(copy.open_until, f"the breaker of {copy.source.kind.title} to open")
+        assert copy.committed() == before[copy]
+    asked = {copy: copy.asked() for copy in copies.values()}
+    for copy in copies.values():
+        copy.source.poll_all()
+        assert copy.asked() == asked[copy], f"{copy.source.kind.title} was asked although its breaker is open"
+    # and the fourth goes on as if nothing were
+    identity = stack.ids("customers")[80]
+    stack.edit("customers", identity, notes="edited while the others were in trouble")
+    begin = time.monotonic()
+    stack.settle("customers")
+    assert time.monotonic() - begin < FIELDMOTION_SECONDS
+    assert not stack.breaker().get("open_until")
+    # WHEN they are well again
+    down.vendor.up()
+    throttling.vendor.post("clear_faults")
+    rejecting.source.rotate_secret({"api_key": "fsm_test_fedcba9876543210"})
+    for copy in copies.values():
+        copy.breaker_time_is_up()
+    # THEN all recover by themselves, and every record is the vendor's
+    for copy in copies.values():
+        copy.settle()
+        assert copy.differences() == []
+        assert copy.source.queue_depth(dead_letters=True) == 0
+        assert sum(copy.source.quarantined().values()) == 0
