@@ -172,7 +172,10 @@ pub enum StoreFailure {
         bytes: usize,
     },
     /// What is stored has a shape that this program does not know.
-    #[error("{operation}: the item {key} has an unknown shape ({cause}); it was written by another version")]
+    #[error(
+        "{operation}: the item {key} has an unknown shape ({cause}); it was written by another version of this program: \
+         deploy that one, or a newer one"
+    )]
     Malformed {
         /// Which call.
         operation: &'static str,

@@ -16,7 +16,8 @@
 //! `known` N ms?.
 //!
 //! A state is written by an update that names its attributes, not by a put: an attribute that this program does not know
-//! stays as it is.
+//! stays as it is. An item of another `schema_version` is not touched at all, its lease included: what a program does not
+//! know, it cannot carry on. This is the case after a deployment was rolled back.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use tidemark_engine::checkpoint::{Checkpoint, Guard, Position, SeenToken, Transition};
@@ -35,14 +36,15 @@ use crate::client::Sdk;
 const KEY: &str = "stream_key";
 
 /// E1. The last arm lets a repeated arrival of one's own acquisition through.
-const LEASE_IS_FREE: &str = "attribute_exists(#stream_key) AND (attribute_not_exists(#lease_until) \
-    OR #lease_until < :now OR #lease_owner = :owner)";
+const LEASE_IS_FREE: &str = "attribute_exists(#stream_key) AND #schema_version = :schema_version \
+    AND (attribute_not_exists(#lease_until) OR #lease_until < :now OR #lease_owner = :owner)";
 const TAKE_LEASE: &str =
     "SET #epoch = if_not_exists(#epoch, :now) + :one, #lease_until = :until, #lease_owner = :owner";
 
-/// What every transition requires: the writer's epoch, and that no position goes back.
-const STILL_OURS: &str =
-    "#epoch = :epoch AND #committed.#order <= :committed_order AND #scanned.#order <= :scanned_order";
+/// What every transition requires: an item of the version that was read, the writer's epoch, and that no position goes
+/// back.
+const STILL_OURS: &str = "#schema_version = :schema_version AND #epoch = :epoch \
+    AND #committed.#order <= :committed_order AND #scanned.#order <= :scanned_order";
 
 /// The checkpoints, in DynamoDB.
 #[derive(Clone, Debug)]
@@ -86,6 +88,7 @@ impl Checkpoints for CheckpointTable {
                 (":one", number(1)),
                 (":until", instant(until)),
                 (":owner", text(owner)),
+                (":schema_version", number(SCHEMA_VERSION)),
             ]),
             ..Update::default()
         };
@@ -93,7 +96,7 @@ impl Checkpoints for CheckpointTable {
             Updated::Applied(item) => Ok(Acquired::Held(Box::new(read(operation, stream, &item)?))),
             Updated::Refused(None) => Ok(Acquired::Missing),
             Updated::Refused(Some(item)) => {
-                let busy_until = Reader::of(&item).instant("lease_until");
+                let busy_until = known(&item).and_then(|state| state.instant("lease_until"));
                 Ok(Acquired::Busy(busy_until.map_err(|fault| malformed(operation, stream, &fault))?))
             }
         }
@@ -230,12 +233,17 @@ fn read(operation: &'static str, stream: &StreamKey, item: &Item) -> Result<Chec
     checkpoint_of(stream, item).map_err(|fault| malformed(operation, stream, &fault))
 }
 
-fn checkpoint_of(stream: &StreamKey, item: &Item) -> Result<Checkpoint, BadShape> {
+/// The item, if it is of the version that this program knows.
+fn known(item: &Item) -> Result<Reader<'_>, BadShape> {
     let state = Reader::of(item);
-    let version: i64 = state.number("schema_version")?;
-    if version != SCHEMA_VERSION {
-        return Err(BadShape(format!("schema_version is {version}, this program knows {SCHEMA_VERSION}")));
+    match state.number("schema_version")? {
+        SCHEMA_VERSION => Ok(state),
+        version => Err(BadShape(format!("schema_version is {version}, this program knows {SCHEMA_VERSION}"))),
     }
+}
+
+fn checkpoint_of(stream: &StreamKey, item: &Item) -> Result<Checkpoint, BadShape> {
+    let state = known(item)?;
     Ok(Checkpoint {
         stream: stream.clone(),
         committed: position::read(state, "committed")?,
@@ -395,7 +403,7 @@ mod tests {
     fn every_guard_is_a_condition_of_its_own() {
         let next = Checkpoint::first(stream(), Position::At(UtcMillis::new(0)));
         let conditions = guards().map(|guard| Change::of(&Transition { guard, next: next.clone() }).condition);
-        let ours = "#epoch = :epoch AND #committed.#order <= :committed_order AND #scanned.#order <= :scanned_order";
+        let ours = "#schema_version = :schema_version AND #epoch = :epoch AND #committed.#order <= :committed_order AND #scanned.#order <= :scanned_order";
         let expected = [
             "attribute_not_exists(#run)",
             "#run.#run_id = :run_id AND #run.#accepted = :accepted",

@@ -104,6 +104,31 @@ async fn another_versions_item_is_malformed() {
 }
 
 #[tokio::test]
+async fn an_item_of_a_newer_version_is_neither_leased_nor_written() {
+    // GIVEN a state that this program held, until a newer one rewrote it and was rolled back
+    let sdk = emulator().await;
+    let table = OwnTable::new(&sdk, "newer", KEY, None).await;
+    let port = CheckpointTable::new(&sdk, &table.name);
+    port.create(&stream("customers"), &Position::At(UtcMillis::new(0))).await.expect("it is made");
+    let next = owned(&port, 1_000_000).await;
+    let mut newer = table.item().await;
+    newer.insert("schema_version".to_owned(), AttributeValue::N("2".to_owned()));
+    newer.insert("run".to_owned(), AttributeValue::S("of a shape nobody knows yet".to_owned()));
+    table.put(newer.clone()).await;
+    // WHEN it is asked for again, long after the lease, and the old holder writes
+    let now = UtcMillis::new(9_000_000);
+    let failure = port.acquire(&stream("customers"), "other", now, now.shifted(180_000)).await.expect_err("not ours");
+    let written = port.store(&Transition { guard: Guard::NoRun, next }).await.expect("an answer");
+    // THEN the item stays as it is, and the failure names it and what to do
+    assert_eq!((written, table.item().await == newer), (Written::Refused, true));
+    let text = failure.to_string();
+    for told in ["fieldmotion#customers", "schema_version is 2, this program knows 1", "deploy"] {
+        assert!(text.contains(told), "{text}");
+    }
+    table.gone().await;
+}
+
+#[tokio::test]
 async fn a_table_that_is_not_there_is_denied() {
     let sdk = emulator().await;
     let port = CheckpointTable::new(&sdk, "no-such-table");

@@ -109,7 +109,8 @@ async fn a_lease_whose_answer_was_lost_is_taken_by_the_retry() {
 #[tokio::test]
 async fn a_busy_stream_is_told_from_a_missing_one_without_a_read() {
     let code = "ConditionalCheckFailedException";
-    let busy = json!({ "__type": code, "message": "no", "Item": { "lease_until": { "N": "77" } } }).to_string();
+    let item = json!({ "schema_version": { "N": "1" }, "lease_until": { "N": "77" } });
+    let busy = json!({ "__type": code, "message": "no", "Item": item }).to_string();
     let server = Server::answering([body(400, &busy), refusal(400, code, "no")]);
     let port = CheckpointTable::new(&server.sdk().await, "checkpoints");
     let now = UtcMillis::new(1);
