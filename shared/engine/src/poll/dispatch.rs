@@ -13,7 +13,7 @@ use crate::stamp::millis_of;
 use crate::stream::StreamKey;
 
 use super::tick::{Halt, Tick};
-use super::{PollSettings, PollerPorts};
+use super::{Notice, PollSettings, PollerPorts};
 
 /// The longest a message can be kept invisible when it is sent (SQS).
 const DELAY_MAX: Duration = Duration::from_mins(15);
@@ -90,8 +90,13 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(());
         }
         let stored = self.poller.ports.ledger().chunks(&self.checkpoint.stream, &run.run_id, run.sent, end).await?;
-        let chunks = stored.iter().filter(|chunk| is_accepted(&run, chunk));
-        let due = chunks.map(|chunk| (chunk, self.delay_of(chunk.key.seq, &run, window))).collect();
+        let chunks: Vec<&Chunk> = stored.iter().filter(|chunk| is_accepted(&run, chunk)).collect();
+        if chunks.iter().any(|chunk| chunk.has_rows) {
+            // Accepted, but whether its rows were sent nobody knows, and the ledger does not hold them.
+            self.abort(Notice::ChunkLost).await?;
+            return Err(Halt::Aborted);
+        }
+        let due = chunks.into_iter().map(|chunk| (chunk, self.delay_of(chunk.key.seq, &run, window))).collect();
         let sent = self.send_chunks(due).await?;
         self.note_sent(sent);
         Ok(())
