@@ -110,7 +110,11 @@ impl<C: Clock, G: Gate> Source for MemorySource<C, G> {
                 ListRequest::NewestToken => Page { next: Some(token(vendor.told_count(now))), ..Page::default() },
                 ListRequest::Snapshot { cursor } => vendor.snapshot(cursor, now),
             };
-            Ok(Page { date: vendor.date(now), ..page })
+            let mut page = Page { date: vendor.date(now), unusable_count: vendor.unusable_count, ..page };
+            if vendor.repeats {
+                page.changes.extend(page.changes.clone());
+            }
+            Ok(page)
         })
         .await
     }
@@ -118,7 +122,8 @@ impl<C: Clock, G: Gate> Source for MemorySource<C, G> {
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
         let (_, id) = self.record_of(stream, id)?;
         self.call(Operation::Fetch, |vendor, now| {
-            let found = vendor.detail(&id, now)?;
+            let id = vendor.answers_with.get(&id).unwrap_or(&id);
+            let found = vendor.detail(id, now)?;
             Ok(Detail { found, date: vendor.date(now) })
         })
         .await

@@ -115,6 +115,12 @@ pub struct Vendor {
     pub failures: VecDeque<FailureClass>,
     /// Records whose details are broken, and until when.
     pub poison: BTreeMap<RecordId, UtcMillis>,
+    /// Records whose details are answered with another record's.
+    pub answers_with: BTreeMap<RecordId, RecordId>,
+    /// Whether lists tell of every record twice.
+    pub repeats: bool,
+    /// How many entries without a usable id each list has besides.
+    pub unusable_count: usize,
     records: BTreeMap<RecordId, Vec<Version>>,
     events: Vec<Event>,
     last_number: u64,
@@ -128,6 +134,9 @@ impl Vendor {
             unwell: None,
             failures: VecDeque::new(),
             poison: BTreeMap::new(),
+            answers_with: BTreeMap::new(),
+            repeats: false,
+            unusable_count: 0,
             records: BTreeMap::new(),
             events: Vec::new(),
             last_number: 0,
@@ -137,6 +146,14 @@ impl Vendor {
     /// Edits a record at `at`, or creates it; the change becomes visible `lag` later. Returns the version's number.
     pub fn edit(&mut self, id: &RecordId, at: UtcMillis, lag: Duration) -> u64 {
         self.change(id, at, lag, false)
+    }
+
+    /// Edits a record at `at` to this JSON, or creates it; the change is visible at once.
+    pub fn edit_to(&mut self, id: &RecordId, at: UtcMillis, body: Body) {
+        self.change(id, at, Duration::ZERO, false);
+        if let Some(version) = self.records.get_mut(id).and_then(|history| history.last_mut()) {
+            version.body = Some(body);
+        }
     }
 
     /// Deletes a record at `at`; that becomes visible `lag` later. Returns the version's number.
