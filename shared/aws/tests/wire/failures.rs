@@ -138,6 +138,25 @@ async fn an_item_that_dynamodb_finds_too_large_is_large() {
 }
 
 #[tokio::test]
+async fn a_throttled_write_is_tried_again_before_it_is_a_failure() {
+    let throttled = || refusal(400, "ProvisionedThroughputExceededException", "slow down");
+    let record = Record {
+        key: RecordKey { source: SourceKind::FieldMotion, stream: stream().name, id: RecordId::parse("1").unwrap() },
+        body: Body::new("{}"),
+        stamp: None,
+        fetched_at: UtcMillis::new(1),
+        event: None,
+    };
+    let server = Server::answering([throttled(), ok(|_| json!({}))]);
+    RecordTable::new(&server.sdk().await, "records").upsert(&record).await.expect("the second try is answered");
+    assert_eq!(server.requests().len(), 2);
+
+    let server = Server::answering((0..20).map(|_| throttled()));
+    let failure = RecordTable::new(&server.sdk().await, "records").upsert(&record).await.expect_err("never answered");
+    assert!(matches!(failure, StoreFailure::Unavailable { .. }), "{failure:?}");
+}
+
+#[tokio::test]
 async fn requests_alias_every_attribute() {
     let server = Server::answering([ok(|_| json!({}))]);
     let port = RecordTable::new(&server.sdk().await, "records");
