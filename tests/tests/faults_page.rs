@@ -51,14 +51,16 @@ fn tests_in(folder: &Path, found: &mut BTreeMap<String, BTreeSet<String>>) {
     }
 }
 
-/// The names of the functions that are marked as tests (Rust) or named as tests (Python).
+/// The names of the functions that are marked as tests (Rust), named as tests (Python), or tests of every source (the
+/// contract suite, whose macro marks them).
 fn tests_of(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut is_marked = false;
     for line in text.lines().map(str::trim) {
         let marked = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ").filter(|_| is_marked);
         let named = line.strip_prefix("def ").filter(|name| name.starts_with("test_"));
-        found.extend(marked.or(named).and_then(|name| name.split('(').next()).map(str::to_owned));
+        let of_all = line.strip_prefix("pub(crate) async fn ").filter(|name| name.contains("<V: Vendor>"));
+        found.extend(marked.or(named).or(of_all).and_then(|name| name.split(['(', '<']).next()).map(str::to_owned));
         // Other attributes and comments may stand between the mark and the function.
         is_marked = line.ends_with("test]") || (is_marked && (line.starts_with("#[") || line.starts_with("//")));
     }

@@ -16,7 +16,6 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::breaker::{BreakerState, PAUSE, Pause, SourceState};
-use crate::change::announces_deletion;
 use crate::chunk::{Chunk, Finish};
 use crate::failure::StoreFailure;
 use crate::message::Message;
@@ -121,7 +120,7 @@ impl<P: FetcherPorts> Fetcher<P> {
             return Ok(done);
         }
         let state = ledger.source_state(key.stream.source).await?;
-        let needs_call = |id: &RecordId| !message.rows.contains_key(id) && !announces_deletion(id);
+        let needs_call = |id: &RecordId| !message.rows.contains_key(id) && !message.announces_deletion(id);
         let (to_ask, mut begun): (Vec<RecordId>, Vec<RecordId>) = todo.iter().cloned().partition(needs_call);
         if !to_ask.is_empty() {
             let allowed = self.allowed(&state, message, to_ask.len(), stop_at).await?;

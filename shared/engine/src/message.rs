@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::chunk::ChunkKey;
+use crate::change::announces_deletion;
+use crate::chunk::{ChunkKey, RETRY_RUN};
 use crate::record::{Body, RecordId};
 use crate::stamp::UtcMillis;
 use crate::stream::{SourceKind, StreamKey, StreamName};
@@ -84,6 +85,12 @@ impl Message {
             return Err(BadMessage::Version { found: version });
         }
         serde_json::from_str(text).map_err(|fault| BadMessage::Shape(place(&fault)))
+    }
+
+    /// Whether the feed has announced that the record is gone. Of an id that comes out of quarantine it is not known
+    /// whether that is still so: it may have come back meanwhile, and is asked for.
+    pub fn announces_deletion(&self, id: &RecordId) -> bool {
+        announces_deletion(id) && self.run != RETRY_RUN
     }
 
     /// The stream it belongs to.

@@ -133,6 +133,20 @@ async fn a_list_that_is_suddenly_empty_deletes_nothing_and_moves_nothing() {
 }
 
 #[tokio::test]
+async fn a_list_whose_pages_repeat_is_given_up_and_asks_for_attention() {
+    let stage = Stage::with(VendorSettings { repeats_page: true, ..VendorSettings::new(ListShape::Pages) });
+    let all = ids(120);
+    stage.edit(all.iter().map(String::as_str));
+    let report = stage.tick().await;
+    assert_eq!((report.outcome, report.calls_count), (PollOutcome::Aborted, 2));
+    assert!(report.notices.contains(&Notice::ListMoving));
+    // Nothing is committed, and when the vendor has mended its pages everything is stored.
+    stage.world.source.with(|vendor| vendor.settings.repeats_page = false);
+    stage.settle().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn more_rows_of_one_second_than_a_page_holds_are_all_stored() {
     for order in [Order::Oldest, Order::Newest, Order::Id] {
         for tells_total in [true, false] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidemark_engine::poll::{Notice, PollOutcome};
 use tidemark_engine::stream::ListShape;
-use tidemark_testkit::memory::{DateHeader, Fault, Operation, Redelivery, VendorSettings};
+use tidemark_testkit::memory::{DateHeader, Fault, Operation, Order, Redelivery, VendorSettings};
 use tidemark_tests::stage::{Stage, ids};
 
 #[tokio::test]
@@ -109,6 +109,37 @@ async fn rows_that_move_while_pages_are_read_are_not_lost() {
     // THEN the rows that nobody edited are all there, after this one listing
     let lost: Vec<String> = stage.differences().into_iter().filter(|id| id.as_str() > "00002").collect();
     assert_eq!(lost, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_row_that_slips_past_a_pass_in_each_direction_is_met_by_a_third() {
+    // GIVEN three pages, the newest edits first: 6 5 | 4 3 | 2 1
+    let vendor = VendorSettings { page_rows: 2, order: Order::Newest, ..VendorSettings::new(ListShape::Pages) };
+    let stage = Stage::with(vendor);
+    for number in 1..=6 {
+        stage.edit([format!("{number}").as_str()]);
+        stage.wait(1);
+    }
+    let faults = stage.world.source.faults();
+    let after_first = faults.hold_after(Operation::List);
+    faults.push_times(Operation::List, &Fault::Pass, 3);
+    let after_fifth = faults.hold_after(Operation::List);
+    let moves = async {
+        // WHEN a deletion moves 4 to the page that was just read
+        after_first.reached().await;
+        stage.delete(["6"]);
+        after_first.release();
+        // and an edit moves it to the page that was just read on the way back
+        after_fifth.reached().await;
+        stage.wait(30);
+        stage.edit(["1"]);
+        after_fifth.release();
+    };
+    let (report, ()) = tokio::join!(stage.tick(), moves);
+    assert_eq!(report.outcome, PollOutcome::Waiting);
+    stage.drain().await;
+    // THEN it is there, after this one listing
+    assert!(stage.record("4").is_some());
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use tidemark_engine::chunk::{Chunk, ChunkKey};
 use tidemark_engine::message::{MESSAGE_VERSION, Message, Row};
 use tidemark_engine::poll::Notice;
 use tidemark_engine::ports::{Ledger, Records};
+use tidemark_engine::quarantine::Quarantined;
 use tidemark_engine::record::{Body, DeletedBecause, Record, RecordKey, Tombstone};
 use tidemark_engine::stamp::{Stamp, UtcMillis};
-use tidemark_engine::stream::ListShape;
+use tidemark_engine::stream::{ListShape, StreamName};
 use tidemark_testkit::memory::version_of;
 use tidemark_tests::stage::{Stage, id};
 
@@ -155,4 +156,31 @@ async fn a_late_store_of_an_early_fetch_does_not_undo_a_tombstone() {
     assert!(stage.record("a").is_some_and(|record| record.deleted.is_some()));
     stage.world.tables.upsert(&record(20, 300)).await.unwrap();
     assert!(stage.record("a").is_some_and(|record| record.deleted.is_none()));
+}
+
+#[tokio::test]
+async fn a_deletion_that_waited_in_quarantine_does_not_delete_a_record_that_came_back() {
+    // GIVEN a feed's record that is there, and an announcement of its deletion in quarantine
+    let stage = Stage::new(ListShape::Feed);
+    stage.edit(["a"]);
+    stage.settle().await;
+    let stream = stage.stream();
+    let entry = Quarantined {
+        stream: stream.clone(),
+        id: id("-widgets/a"),
+        reason: "a test put it here".to_owned(),
+        since: stage.now(),
+        held_checkpoint: stage.checkpoint().committed,
+        attempts: 0,
+        next_at: stage.now(),
+    };
+    stage.world.tables.quarantine(&entry).await.unwrap();
+    // WHEN its time comes
+    stage.wait(300);
+    stage.sync().await;
+    // THEN the vendor was asked, and the record stays
+    assert_eq!(stage.quarantined(), Vec::<String>::new());
+    let key = RecordKey { source: stream.source, stream: StreamName::known("widgets"), id: id("a") };
+    let stored = stage.world.tables.with(|tables| tables.records.get(&key).cloned()).unwrap();
+    assert_eq!((stored.deleted, stored.body.as_ref().and_then(version_of)), (None, Some(1)));
 }

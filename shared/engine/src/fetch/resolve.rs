@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 
 use crate::backoff::{TRIES, backoff};
 use crate::breaker::GAP_MAX;
-use crate::change::{Detail, Found, announces_deletion};
+use crate::change::{Detail, Found};
 use crate::failure::{Afterwards, FailureClass, SourceFailure, StoreFailure, disposition};
 use crate::message::Message;
 use crate::ports::{Clock, Ledger, Records, Source, Stored};
@@ -63,7 +63,7 @@ impl<P: FetcherPorts> Resolver<'_, P> {
             let fetched_at = if Rule::RowDate.is_left_out() { self.ports.clock().now() } else { listed_at };
             return self.store(Record { key, body: row.body.clone(), stamp, fetched_at, event: None }, None).await;
         }
-        if announces_deletion(id) {
+        if self.message.announces_deletion(id) {
             let event = self.message.events.get(id).cloned();
             let because = DeletedBecause::Announced;
             let tombstone = Tombstone { key, fetched_at: listed_at, because, event };

@@ -1,7 +1,7 @@
 //! Following a feed of events behind an opaque token.
 //!
-//! A run reads up to 50 pages and commits the token behind them. The events of one record are coalesced: the newest
-//! counts. There is no overlap in time; a run starts at the newest remembered token that is older than the overlap.
+//! A run reads up to 50 pages, or as many records as the window has room for, and commits the token behind them: so all
+//! its messages are sent at once, with their events. The events of one record are coalesced: the newest counts. There is no overlap in time; a run starts at the newest remembered token that is older than the overlap.
 //! Without a token, or when it is rejected, a new token is taken first, then everything is listed once, then the token
 //! is committed: what changes meanwhile comes through the feed.
 
@@ -63,7 +63,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         let mut is_at_end = false;
         let mut order = 0;
         let mut pages = 0;
-        while !is_at_end && pages < ORDERED_PAGES_MAX && self.now() < self.stop_at {
+        let room = self.window(u32::MAX).await?.chunk_count.saturating_mul(self.poller.settings.chunk_ids);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let is_full = |newest: &HashMap<String, Told>| newest.values().filter(|told| told.is_news).count() >= room;
+        while !is_at_end && pages < ORDERED_PAGES_MAX && !(is_past && is_full(&newest)) && self.now() < self.stop_at {
             if scanned.as_deref() == Some(&token) {
                 // All that was told until here was read by an earlier run.
                 is_past = true;

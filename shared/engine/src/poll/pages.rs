@@ -1,11 +1,13 @@
 //! Listing a stream whose list gives numbered pages of rows while it moves.
 //!
 //! An edit moves a row to another page, and every row behind it shifts: a single walk through the pages skips rows that
-//! nobody edited. So the pages are walked forward, then backward, until a pass of several pages adds no row that was
-//! stamped at or before the horizon. Rows that move because they were edited are stamped later, and belong to the next
-//! run.
+//! nobody edited. So the pages are walked forward, then backward, until a pass adds no row that was stamped at or before
+//! the horizon, and either shows the same pages as the pass before, or follows another that added none: a row that slips
+//! past a forward pass by a deletion may slip past the next by an edit. Rows that move because they were edited are
+//! stamped later, and belong to the next run.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::change::{Change, ListRequest};
 use crate::checkpoint::Position;
@@ -18,6 +20,9 @@ use super::clocks::Reading;
 use super::tick::{Halt, Tick};
 use super::{Notice, PollOutcome, PollerPorts};
 
+/// How many pages a list may have: five million rows of fifty to a page.
+const PAGES_MAX: u32 = 100_000;
+
 /// Where the walk over the pages stands; kept in the run when a tick's time is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PageCursor {
@@ -29,19 +34,21 @@ struct PageCursor {
     added: bool,
     /// How many pages the last forward pass met; what a backward pass counts down from.
     pages: u32,
+    /// How many passes before this one, in a row, added no row.
+    barren: u32,
 }
 
 impl PageCursor {
-    const START: Self = Self { pass: 0, step: 0, added: false, pages: 1 };
+    const START: Self = Self { pass: 0, step: 0, added: false, pages: 1, barren: 0 };
 
     fn to_text(self) -> String {
-        format!("{}/{}/{}/{}", self.pass, self.step, u8::from(self.added), self.pages)
+        format!("{}/{}/{}/{}/{}", self.pass, self.step, u8::from(self.added), self.pages, self.barren)
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(4, '/').map(|part| part.parse::<u32>().ok());
-        let [pass, step, added, pages] = [parts.next()??, parts.next()??, parts.next()??, parts.next()??];
-        Some(Self { pass, step, added: added > 0, pages })
+        let mut parts = text.splitn(5, '/').map(|part| part.parse::<u32>().ok());
+        let mut next = || parts.next().flatten();
+        Some(Self { pass: next()?, step: next()?, added: next()? > 0, pages: next()?, barren: next()? })
     }
 
     fn is_forward(self) -> bool {
@@ -68,7 +75,31 @@ impl PageCursor {
     }
 
     fn next_pass(self) -> Self {
-        Self { pass: self.pass + 1, step: 0, added: false, pages: self.pages }
+        let barren = if self.added { 0 } else { self.barren + 1 };
+        Self { pass: self.pass + 1, step: 0, added: false, pages: self.pages, barren }
+    }
+}
+
+/// The ids on each page as the pass before showed them, and whether this pass shows the same.
+#[derive(Default)]
+struct Shown {
+    before: HashMap<u32, u64>,
+    now: HashMap<u32, u64>,
+}
+
+impl Shown {
+    fn note(&mut self, page: u32, ids: &[RecordId]) {
+        let mut hasher = DefaultHasher::new();
+        ids.hash(&mut hasher);
+        self.now.insert(page, hasher.finish());
+    }
+
+    /// Whether the pass that ends showed every page as the one before did.
+    fn end_pass(&mut self) -> bool {
+        // Behind the end there may be an empty page that only forward passes meet.
+        let is_same = self.now.iter().all(|(page, ids)| self.before.get(page) == Some(ids));
+        self.before = std::mem::take(&mut self.now);
+        is_same
     }
 }
 
@@ -89,6 +120,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         };
         let mut cursor = resumed.and_then(|run| PageCursor::parse(&run.cursor?)).unwrap_or(PageCursor::START);
         let mut seen = Seen::new();
+        let mut before: Vec<RecordId> = Vec::new();
+        let mut shown = Shown::default();
         let mut first_reading: Option<Reading> = None;
         loop {
             if self.now() >= self.stop_at {
@@ -96,7 +129,16 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             self.reserve(1).await?;
             let (page, reading) = self.call(ListRequest::Page { from, page: cursor.page() }).await?;
-            let (told, is_empty) = (page.pages_total, page.changes.is_empty());
+            // A vendor may show its last page again behind the end; one that tells how many there are, and yet shows
+            // the same page twice in a pass, has no pages to walk.
+            let ids: Vec<RecordId> = page.changes.iter().map(|change| change.id.clone()).collect();
+            let is_again = cursor.step > 0 && !ids.is_empty() && ids == before;
+            shown.note(cursor.page(), &ids);
+            before = ids;
+            if cursor.step >= PAGES_MAX || (is_again && page.pages_total.is_some()) {
+                return self.give_up_pages().await;
+            }
+            let (told, is_empty) = (page.pages_total, page.changes.is_empty() || is_again);
             let first = first_reading.get_or_insert_with(|| reading.clone()).clone();
             cursor.added |= self.take_page(page.changes, from, &first, &reading, &mut seen).await?;
             self.renew().await?;
@@ -106,7 +148,8 @@ impl<P: PollerPorts> Tick<'_, P> {
             if !is_over && !is_single {
                 continue;
             }
-            let is_stable = cursor.pass > 0 && !cursor.added;
+            let has_moved = !shown.end_pass();
+            let is_stable = cursor.pass > 0 && !cursor.added && (!has_moved || cursor.barren > 0);
             if is_single || is_stable || Rule::Passes.is_left_out() {
                 return self.end_pages(&first).await;
             }
@@ -185,7 +228,7 @@ mod tests {
 
     #[test]
     fn passes_alternate_their_direction() {
-        let at = |pass, step| PageCursor { pass, step, added: false, pages: 3 }.page();
+        let at = |pass, step| PageCursor { pass, step, added: false, pages: 3, barren: 0 }.page();
         assert_eq!([at(0, 0), at(0, 2), at(1, 0), at(1, 2), at(2, 0)], [1, 3, 3, 1, 1]);
     }
 
@@ -209,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_text() {
-        let cursor = PageCursor { pass: 2, step: 17, added: true, pages: 40 };
+        let cursor = PageCursor { pass: 2, step: 17, added: true, pages: 40, barren: 1 };
         assert_eq!(PageCursor::parse(&cursor.to_text()), Some(cursor));
         assert_eq!(PageCursor::parse("nonsense"), None);
     }

@@ -184,6 +184,7 @@ impl Vendor {
         }
         let size = self.settings.page_rows;
         let pages_total = u32::try_from(rows.len().div_ceil(size)).ok().filter(|_| self.settings.tells_total);
+        let page = if self.settings.repeats_page { 1 } else { page };
         let skipped = usize::try_from(page.saturating_sub(1)).unwrap_or(usize::MAX).saturating_mul(size);
         let changes = rows.into_iter().skip(skipped).take(size).map(|(id, version)| Change {
             id: id.clone(),

@@ -44,6 +44,8 @@ pub struct VendorSettings {
     pub page_rows: usize,
     /// The order of rows.
     pub order: Order,
+    /// Whether every page is the first one over again.
+    pub repeats_page: bool,
     /// Whether a page says how many there are.
     pub tells_total: bool,
     /// How far, in milliseconds, stamps are misread because their zone is not the one configured. A list's lower bound
@@ -68,6 +70,7 @@ impl VendorSettings {
             inclusive: false,
             page_rows: 50,
             order: Order::Oldest,
+            repeats_page: false,
             tells_total: true,
             zone_shift: 0,
             date: DateHeader::True,
