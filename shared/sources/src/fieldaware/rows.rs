@@ -61,13 +61,16 @@ impl Row {
 impl Rows {
     /// The records of a class's list, and how many rows name none. `below` is the user that they stand below, and the
     /// list's segment. A row that names its own class is of that class: the list of jobs holds quotes, too.
+    ///
+    /// # Errors
+    /// When no row at all names a record: then this is no list of records, and what it lists must not go missing silently.
     pub(super) fn changes(
         self,
         class: &'static Class,
         below: Option<(&str, &str)>,
         settings: &FieldAwareSettings,
-    ) -> (Vec<Change>, usize) {
-        let (mut changes, mut unusable_count) = (Vec::new(), 0);
+    ) -> Result<(Vec<Change>, usize), Malformed> {
+        let (mut changes, mut unusable_count, row_count) = (Vec::new(), 0, self.0.len());
         for row in self.0 {
             let of_its_own = row.entity.as_deref().map(classes::of_entity);
             let Some(class) = of_its_own.unwrap_or(Some(class)).filter(|class| settings.keeps(class)) else {
@@ -82,11 +85,15 @@ impl Rows {
                 None => unusable_count += 1,
             }
         }
-        (changes, unusable_count)
+        some_are_usable(row_count, unusable_count)?;
+        Ok((changes, unusable_count))
     }
 
     /// The uuids of the rows, and how many rows have none.
-    pub(super) fn uuids(self) -> (Vec<String>, usize) {
+    ///
+    /// # Errors
+    /// When none has one.
+    pub(super) fn uuids(self) -> Result<(Vec<String>, usize), Malformed> {
         let row_count = self.0.len();
         let named = self.0.into_iter().filter_map(|row| {
             let by_address = || Some(Path::of_address(&row.address?)?.last().to_owned()).filter(|last| is_uuid(last));
@@ -95,8 +102,16 @@ impl Rows {
         // What cannot be kept as an id could not be fetched either.
         let uuids: Vec<String> = named.filter(|uuid| RecordId::parse(uuid.as_str()).is_ok()).collect();
         let unusable_count = row_count - uuids.len();
-        (uuids, unusable_count)
+        some_are_usable(row_count, unusable_count)?;
+        Ok((uuids, unusable_count))
     }
+}
+
+fn some_are_usable(row_count: usize, unusable_count: usize) -> Result<(), Malformed> {
+    if row_count > 0 && unusable_count == row_count {
+        return Err(Malformed::Shape("a list in which no row names a record"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -111,7 +126,7 @@ mod tests {
 
     fn listed(records: &str, json: &str) -> (Vec<String>, usize) {
         let (rows, _) = page(json, None).unwrap();
-        let (changes, unusable_count) = rows.changes(classes::of_records(records).unwrap(), None, &settings());
+        let (changes, unusable_count) = rows.changes(classes::of_records(records).unwrap(), None, &settings()).unwrap();
         (changes.into_iter().map(|change| change.id.into()).collect(), unusable_count)
     }
 
@@ -143,7 +158,7 @@ mod tests {
     fn rows_below_a_user_have_the_path_below_that_user() {
         let (rows, _) = page(&format!(r#"{{"items":[{{"uuid":"{UUID}"}}]}}"#), None).unwrap();
         let class = classes::of_records("unavailable_times").unwrap();
-        let (changes, _) = rows.changes(class, Some(("7cc5", "unavailability")), &settings());
+        let (changes, _) = rows.changes(class, Some(("7cc5", "unavailability")), &settings()).unwrap();
         assert_eq!(changes[0].id.as_str(), format!("unavailable_times/user/7cc5/unavailability/{UUID}"));
     }
 
@@ -162,7 +177,21 @@ mod tests {
             format!(r#"{{"items":[{{}},{{"name":"x"}},{{"uuid":"../1"}},{{"link":{{"url":"/item/{UUID}"}}}}]}}"#);
         assert_eq!(listed("items", &json), (vec![format!("items/item/{UUID}")], 3));
         let (rows, _) = page(&json, None).unwrap();
-        assert_eq!(rows.uuids(), (vec![UUID.to_owned()], 3));
+        assert_eq!(rows.uuids(), Ok((vec![UUID.to_owned()], 3)));
+    }
+
+    #[test]
+    fn a_list_in_which_no_row_names_a_record_is_no_list() {
+        let no_list = Malformed::Shape("a list in which no row names a record");
+        let rows = |json| page(json, None).unwrap().0;
+        let items = classes::of_records("items").unwrap();
+        let unusable = r#"{"items":[{},{"id":"1"}]}"#;
+        assert_eq!(rows(unusable).changes(items, None, &settings()), Err(no_list));
+        assert_eq!(rows(unusable).uuids(), Err(no_list));
+        assert_eq!(rows(r#"{"items":[]}"#).changes(items, None, &settings()), Ok((Vec::new(), 0)));
+        // Rows of classes that are not kept are rows of records.
+        let other = r#"{"items":[{},{"uuid":"1","entityClass":"JobTask"}]}"#;
+        assert_eq!(rows(other).changes(items, None, &settings()), Ok((Vec::new(), 1)));
     }
 
     #[test]

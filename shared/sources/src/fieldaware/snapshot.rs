@@ -22,6 +22,7 @@ use super::cursor::{Cursor, Endless, Queue, Walk};
 use super::rows::{self, Rows};
 use super::settings::Window;
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms};
+use crate::json::Malformed;
 
 /// A page of a list, or why there is none.
 enum Read {
@@ -52,7 +53,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         };
         match self.read(path, path, self.settings.window(class), walk).await? {
             Read::Page { rows, next, date } => {
-                let (changes, unusable_count) = rows.changes(class, None, &self.settings);
+                let changes = rows.changes(class, None, &self.settings);
+                let (changes, unusable_count) = changes.map_err(|malformed| no_list(path, malformed))?;
                 let next = next.map(|walk| Cursor { walk: Some(walk), ..here });
                 Ok(self.page(class, next, Page { changes, unusable_count, date, ..Page::default() }))
             }
@@ -67,7 +69,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let path = self.settings.users_path();
         match self.read(path, path, None, walk).await? {
             Read::Page { rows, next, date } => {
-                let (users, unusable_count) = rows.uuids();
+                let (users, unusable_count) = rows.uuids().map_err(|malformed| no_list(path, malformed))?;
                 let queue = (!users.is_empty()).then_some(Queue { users, walk: Walk::START });
                 let is_over = queue.is_none() && next.is_none();
                 let next = (!is_over).then_some(Cursor { class, walk: next, queue });
@@ -86,7 +88,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let path = format!("/user/{user}/{segment}");
         let (page, walk) = match self.read(&pattern, &path, self.settings.window(class), walk).await? {
             Read::Page { rows, next, date } => {
-                let (changes, unusable_count) = rows.changes(class, Some((&user, segment)), &self.settings);
+                let changes = rows.changes(class, Some((&user, segment)), &self.settings);
+                let (changes, unusable_count) = changes.map_err(|malformed| no_list(&pattern, malformed))?;
                 (Page { changes, unusable_count, date, ..Page::default() }, next)
             }
             Read::Refused { status: StatusCode::NOT_FOUND, date } => {
@@ -154,4 +157,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         );
         self.page(class, None, Page { date, ..Page::default() })
     }
+}
+
+fn no_list(pattern: &str, malformed: Malformed) -> SourceFailure {
+    SourceFailure::new(FailureClass::Transient, format!("{pattern}: {malformed}"))
 }
