@@ -20,6 +20,8 @@ mod credentials;
 mod listings;
 #[path = "../support/log.rs"]
 mod log;
+#[path = "../support/ports.rs"]
+mod ports;
 mod records;
 mod secrecy;
 #[path = "../support/mod.rs"]
@@ -27,8 +29,10 @@ mod support;
 mod vendor;
 mod world;
 
+mod fieldaware;
 mod fieldly;
 mod fieldmotion;
+mod fsmnavigator;
 
 use vendor::Vendor;
 
@@ -73,5 +77,7 @@ macro_rules! suite {
     };
 }
 
+suite!(fieldaware_keeps_it, crate::fieldaware::FakeFieldAware);
 suite!(fieldly_keeps_it, crate::fieldly::FakeFieldly);
 suite!(fieldmotion_keeps_it, crate::fieldmotion::FakeFieldMotion);
+suite!(fsmnavigator_keeps_it, crate::fsmnavigator::FakeFsmNavigator);

@@ -1,7 +1,6 @@
 //! Single records.
 
 use tidemark_engine::change::Found;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::{CallKind, Change, Effect, Fault};
 
 use crate::Vendor;
@@ -17,7 +16,7 @@ pub(crate) async fn a_record_is_fetched_byte_for_byte<V: Vendor>() {
             panic!("{record} is gone");
         };
         assert_eq!((&id, body.text()), (&record, V::stored_body(expected)));
-        assert_eq!(stamp.map(|stamp| stamp.at), Some(UtcMillis::new(expected.last_edited_ms)));
+        assert_eq!(stamp.map(|stamp| stamp.at), V::stamp_of(expected));
     }
 }
 

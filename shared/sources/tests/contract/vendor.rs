@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use tidemark_engine::change::ListRequest;
+use tidemark_engine::failure::FailureClass::{self, Forbidden, Record, Transient};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stamp::UtcMillis;
@@ -54,6 +55,16 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
     /// What is stored of a record: its JSON, byte for byte.
     fn stored_body(record: &TruthRecord) -> &str {
         &record.body
+    }
+
+    /// The stamp that a fetched record bears; none where records bear none.
+    fn stamp_of(record: &TruthRecord) -> Option<UtcMillis> {
+        Some(UtcMillis::new(record.last_edited_ms))
+    }
+
+    /// What a refusal (400, 403, 422) of a list and of a record leads to; none where it is news and no failure.
+    fn refused(status: u16) -> [Option<FailureClass>; 2] {
+        if status == 403 { [Some(Forbidden); 2] } else { [Some(Transient), Some(Record)] }
     }
 
     /// A list call, the plainest there is.

@@ -1,34 +1,31 @@
 //! A vendor, the source that reads it, and the engine over tables in memory.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use tidemark_engine::change::{Detail, Page};
 use tidemark_engine::chunk::CHUNK_IDS;
 use tidemark_engine::failure::SourceFailure;
-use tidemark_engine::fetch::{Fetcher, FetcherPorts};
-use tidemark_engine::poll::{PollOutcome, PollReport, PollSettings, Poller, PollerPorts};
+use tidemark_engine::fetch::Fetcher;
+use tidemark_engine::poll::{PollOutcome, PollReport, PollSettings, Poller};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::quarantine::PoisonPolicy;
 use tidemark_engine::record::{RecordId, RecordKey};
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::StreamName;
 pub(crate) use tidemark_sources::registry::AnySource;
 use tidemark_sources::registry::{self, SourceConfig};
 use tidemark_testkit::fake::Fake;
-use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom, StoredRecord};
+use tidemark_testkit::memory::StoredRecord;
 
 use crate::Vendor;
 use crate::log::collect_log;
+use crate::ports::{CALL_INTERVAL, Ports, VISIBILITY};
 use crate::support::{SharedKeys, VendorTime};
 
 /// What the first credential of every test is made of.
 pub(crate) const OLD: &str = "canary-old";
 /// What the one after it is made of.
 pub(crate) const NEW: &str = "canary-new";
-
-const CALL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A vendor with a source that reads it.
 pub(crate) struct World<V> {
@@ -50,22 +47,14 @@ impl<V: Vendor> World<V> {
         let vendor = V::start(OLD).await;
         vendor.freeze_clock();
         let keys = SharedKeys::new(secret);
-        let clock = VendorTime(Fake::clone(&vendor));
         let config = SourceConfig {
             kind: V::KIND,
             base_url: vendor.url(),
             settings: V::SETTINGS,
             requests_per_second: "100000",
         };
-        let source = registry::build(config, keys.clone(), clock.clone()).unwrap();
-        let clock = EngineTime(clock);
-        let ports = Ports {
-            source: Rc::new(source),
-            tables: MemoryTables::new(),
-            queue: MemoryQueue::new(clock.clone(), Duration::from_mins(12), 8),
-            random: Rc::new(SeededRandom::new(1)),
-            clock,
-        };
+        let source = registry::build(config, keys.clone(), VendorTime(Fake::clone(&vendor))).unwrap();
+        let ports = Ports::new(source, &vendor);
         Self { vendor, keys, ports, owners: Cell::new(0) }
     }
 
@@ -104,7 +93,7 @@ impl<V: Vendor> World<V> {
             overlap: Duration::from_mins(2),
             poison_policy: PoisonPolicy::Block,
             call_interval: CALL_INTERVAL,
-            visibility_timeout: Duration::from_mins(12),
+            visibility_timeout: VISIBILITY,
             streams: vec![Self::stream()],
             chunk_ids: CHUNK_IDS,
         };
@@ -155,98 +144,5 @@ impl<V: Vendor> World<V> {
         let stored: Option<StoredRecord> = self.ports.tables.with(|tables| tables.records.get(&key).cloned());
         let record = stored.filter(|record| record.deleted.is_none())?;
         Some(record.body?.text().to_owned())
-    }
-}
-
-/// The engine's clock: the vendor's, moved by whoever sleeps. A long sleep is a deadline, which no test reaches.
-#[derive(Clone)]
-struct EngineTime(VendorTime);
-
-impl Clock for EngineTime {
-    fn now(&self) -> UtcMillis {
-        self.0.now()
-    }
-
-    async fn sleep(&self, span: Duration) {
-        if span >= Duration::from_mins(1) {
-            std::future::pending::<()>().await;
-        }
-        self.0.sleep(span).await;
-    }
-}
-
-/// The engine's world. Clones share it.
-#[derive(Clone)]
-struct Ports {
-    source: Rc<AnySource<VendorTime, SharedKeys>>,
-    tables: MemoryTables,
-    queue: MemoryQueue<EngineTime>,
-    clock: EngineTime,
-    random: Rc<SeededRandom>,
-}
-
-impl PollerPorts for Ports {
-    type Source = AnySource<VendorTime, SharedKeys>;
-    type Checkpoints = MemoryTables;
-    type Ledger = MemoryTables;
-    type Versions = MemoryTables;
-    type Queue = MemoryQueue<EngineTime>;
-    type Clock = EngineTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn checkpoints(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn versions(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn queue(&self) -> &Self::Queue {
-        &self.queue
-    }
-
-    fn clock(&self) -> &EngineTime {
-        &self.clock
-    }
-
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
-}
-
-impl FetcherPorts for Ports {
-    type Source = AnySource<VendorTime, SharedKeys>;
-    type Ledger = MemoryTables;
-    type Records = MemoryTables;
-    type Clock = EngineTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn records(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn clock(&self) -> &EngineTime {
-        &self.clock
-    }
-
-    fn random(&self) -> &SeededRandom {
-        &self.random
     }
 }

@@ -1,22 +1,16 @@
 //! What the tests share: a fake vendor, the source that reads it, and the secret that the source reads.
 
-use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
-
-use secrecy::SecretString;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::failure::SourceFailure;
-use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use tidemark_testkit::fake::fieldaware::{FakeFieldAware, FieldAwareOptions, Settings};
-use tidemark_testkit::fake::{Change, Effect, Fake, FixedAnswer};
+use tidemark_testkit::fake::{Change, Fake};
+
+use crate::log::collect_log;
+use crate::support::{SharedKeys, VendorTime, shown};
 
 pub(crate) const TOKEN: &str = "9dcae3660ec84eac94bb506e09a9af40";
 pub(crate) const CHANGES: StreamName = StreamName::known("changes");
@@ -37,81 +31,26 @@ pub(crate) const RECORD_STREAMS: [&str; 14] = [
     "working_hours_exceptions",
 ];
 
-/// The vendor's own clock, so that neither the test's machine nor its speed matters.
-#[derive(Clone)]
-pub(crate) struct VendorTime(Fake);
-
-impl Clock for VendorTime {
-    fn now(&self) -> UtcMillis {
-        UtcMillis::new(self.0.now_ms())
-    }
-
-    async fn sleep(&self, span: Duration) {
-        self.0.advance(span);
-    }
-}
-
-/// A secret, as it is remembered and as it is now.
-#[derive(Clone)]
-pub(crate) struct Keys(Arc<Secrets>);
-
-struct Secrets {
-    remembered: Mutex<String>,
-    now: Mutex<String>,
-    fresh_count: AtomicUsize,
-}
-
-impl Keys {
-    pub(crate) fn new(secret: &str) -> Self {
-        Self(Arc::new(Secrets {
-            remembered: Mutex::new(secret.to_owned()),
-            now: Mutex::new(secret.to_owned()),
-            fresh_count: AtomicUsize::new(0),
-        }))
-    }
-
-    pub(crate) fn change(&self, secret: &str) {
-        secret.clone_into(&mut self.0.now.lock().unwrap());
-    }
-
-    pub(crate) fn fresh_count(&self) -> usize {
-        self.0.fresh_count.load(Ordering::Relaxed)
-    }
-}
-
-impl Credentials for Keys {
-    async fn secret(&self) -> Result<SecretString, SourceFailure> {
-        Ok(self.0.remembered.lock().unwrap().as_str().into())
-    }
-
-    async fn fresh_secret(&self) -> Result<SecretString, SourceFailure> {
-        self.0.fresh_count.fetch_add(1, Ordering::Relaxed);
-        let now = self.0.now.lock().unwrap().clone();
-        self.0.remembered.lock().unwrap().clone_from(&now);
-        Ok(now.as_str().into())
-    }
-}
-
 pub(crate) fn secret(token: &str) -> String {
     format!("{{\"token\":\"{token}\"}}\n")
 }
 
-pub(crate) type FieldAware = AnySource<VendorTime, Keys>;
+pub(crate) type FieldAware = AnySource<VendorTime, SharedKeys>;
 
 pub(crate) struct Account {
     pub(crate) vendor: FakeFieldAware,
     pub(crate) source: FieldAware,
-    pub(crate) keys: Keys,
+    pub(crate) keys: SharedKeys,
 }
 
 /// An account at a vendor with these quirks.
 pub(crate) async fn account_at(quirks: impl FnOnce(&mut Settings), settings: &str) -> Account {
-    LazyLock::force(&LOG);
+    collect_log();
     let mut options = FieldAwareOptions { token: TOKEN.to_owned(), ..FieldAwareOptions::default() };
     quirks(&mut options.settings);
     let vendor = FakeFieldAware::start_with(options).await.unwrap();
     vendor.freeze_clock();
-    let keys = Keys::new(&secret(TOKEN));
+    let keys = SharedKeys::new(&secret(TOKEN));
     let source = source_at(vendor.url(), &vendor, settings, &keys);
     Account { vendor, source, keys }
 }
@@ -120,7 +59,7 @@ pub(crate) async fn account(settings: &str) -> Account {
     account_at(|_| {}, settings).await
 }
 
-pub(crate) fn source_at(url: &str, clock: &Fake, settings: &str, keys: &Keys) -> FieldAware {
+pub(crate) fn source_at(url: &str, clock: &Fake, settings: &str, keys: &SharedKeys) -> FieldAware {
     let config = SourceConfig { kind: SourceKind::FieldAware, base_url: url, settings, requests_per_second: "100000" };
     registry::build(config, keys.clone(), VendorTime(clock.clone())).unwrap()
 }
@@ -231,57 +170,8 @@ impl Account {
 
 /// No failure shows a credential, an id or an address.
 pub(crate) fn assert_harmless(failure: &SourceFailure) {
-    let mut shown = vec![format!("{failure} {failure:?}")];
-    let mut below = failure.source();
-    while let Some(error) = below {
-        shown.push(format!("{error} {error:?}"));
-        below = error.source();
-    }
-    let shown = shown.join(" ");
+    let shown = shown(failure);
     for secret in [TOKEN, "127.0.0.1", "jane@example.com", "7cc5e2d8879a43829dcc07655f5ca606", "63182001"] {
         assert!(!shown.contains(secret), "{shown}");
     }
-}
-
-pub(crate) fn answer(status: u16, body: &str) -> Effect {
-    Effect::Answer(FixedAnswer {
-        status,
-        body: body.to_owned(),
-        content_type: "application/json".to_owned(),
-        headers: BTreeMap::new(),
-    })
-}
-
-/// What all tests log, at every level: a subscriber of one test alone would miss what another one's thread was the first
-/// to log.
-static LOG: LazyLock<Log> = LazyLock::new(|| {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    log
-});
-
-/// Collects what would be logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Everything logged so far.
-pub(crate) fn logged() -> String {
-    String::from_utf8(LOG.0.lock().unwrap().clone()).unwrap()
 }

@@ -6,7 +6,8 @@ use tidemark_engine::ports::Source;
 use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::{Add, CallKind, Change, ClockChange, DateHeader, Effect, Fault, Heal, Poison};
 
-use super::account::{CHANGES, account, account_at, answer, id};
+use crate::account::{CHANGES, account, account_at, id};
+use crate::support::answer;
 
 const JOB: &str = "7cc5e2d8879a43829dcc07655f5ca606";
 

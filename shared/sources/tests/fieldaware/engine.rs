@@ -2,130 +2,30 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tidemark_engine::chunk::CHUNK_IDS;
-use tidemark_engine::fetch::{Fetcher, FetcherPorts};
-use tidemark_engine::poll::{Notice, PollOutcome, PollReport, PollSettings, Poller, PollerPorts};
+use tidemark_engine::fetch::Fetcher;
+use tidemark_engine::poll::{Notice, PollOutcome, PollReport, PollSettings, Poller};
 use tidemark_engine::ports::Clock;
 use tidemark_engine::quarantine::PoisonPolicy;
-use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::SourceKind;
-use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use tidemark_testkit::fake::fieldaware::{Settings, TokenForm};
-use tidemark_testkit::fake::{Action, Add, Change, Fake, Hook};
-use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
+use tidemark_testkit::fake::{Action, Add, Change, Hook};
 
-use super::account::{Account, CHANGES, Keys, RECORD_STREAMS, account_at};
-
-/// The vendor's clock, which moves by short waits at once; a long one is a limit that is never reached.
-#[derive(Clone)]
-struct EngineTime(Fake);
-
-impl Clock for EngineTime {
-    fn now(&self) -> UtcMillis {
-        UtcMillis::new(self.0.now_ms())
-    }
-
-    async fn sleep(&self, span: Duration) {
-        if span > Duration::from_secs(30) {
-            std::future::pending::<()>().await;
-        }
-        self.0.advance(span);
-    }
-}
-
-#[derive(Clone)]
-struct World {
-    source: Arc<AnySource<EngineTime, Keys>>,
-    tables: MemoryTables,
-    queue: MemoryQueue<EngineTime>,
-    clock: EngineTime,
-    random: Arc<SeededRandom>,
-}
-
-impl PollerPorts for World {
-    type Source = AnySource<EngineTime, Keys>;
-    type Checkpoints = MemoryTables;
-    type Ledger = MemoryTables;
-    type Versions = MemoryTables;
-    type Queue = MemoryQueue<EngineTime>;
-    type Clock = EngineTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-    fn checkpoints(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn versions(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn queue(&self) -> &Self::Queue {
-        &self.queue
-    }
-    fn clock(&self) -> &EngineTime {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
-}
-
-impl FetcherPorts for World {
-    type Source = AnySource<EngineTime, Keys>;
-    type Ledger = MemoryTables;
-    type Records = MemoryTables;
-    type Clock = EngineTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn records(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn clock(&self) -> &EngineTime {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
-}
+use crate::account::{Account, CHANGES, RECORD_STREAMS, account_at, source_at};
+use crate::ports::{CALL_INTERVAL, Ports, VISIBILITY};
 
 struct Stage {
     account: Account,
-    world: World,
+    world: Ports,
     ticks: Cell<u32>,
 }
-
-const INTERVAL: Duration = Duration::from_millis(1);
 
 impl Stage {
     async fn at(quirks: impl FnOnce(&mut Settings), settings: &str) -> Self {
         let account = account_at(quirks, settings).await;
-        let clock = EngineTime(Fake::clone(&account.vendor));
-        let config = SourceConfig {
-            kind: SourceKind::FieldAware,
-            base_url: account.vendor.url(),
-            settings,
-            requests_per_second: "100000",
-        };
-        let world = World {
-            source: Arc::new(registry::build(config, account.keys.clone(), clock.clone()).unwrap()),
-            tables: MemoryTables::new(),
-            queue: MemoryQueue::new(clock.clone(), Duration::from_mins(12), 8),
-            clock,
-            random: Arc::new(SeededRandom::new(1)),
-        };
+        let source = source_at(account.vendor.url(), &account.vendor, settings, &account.keys);
+        let world = Ports::new(source, &account.vendor);
         Self { account, world, ticks: Cell::new(0) }
     }
 
@@ -133,8 +33,8 @@ impl Stage {
         let settings = PollSettings {
             overlap: Duration::from_mins(2),
             poison_policy: PoisonPolicy::Block,
-            call_interval: INTERVAL,
-            visibility_timeout: Duration::from_mins(12),
+            call_interval: CALL_INTERVAL,
+            visibility_timeout: VISIBILITY,
             streams: vec![CHANGES],
             chunk_ids: CHUNK_IDS,
         };
@@ -144,7 +44,7 @@ impl Stage {
     }
 
     async fn drain(&self) {
-        let fetcher = Fetcher { ports: self.world.clone(), call_interval: INTERVAL };
+        let fetcher = Fetcher { ports: self.world.clone(), call_interval: CALL_INTERVAL };
         for delivery in self.world.queue.receive(usize::MAX) {
             let stop_at = self.world.clock.now().plus(Duration::from_mins(10));
             let report = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();

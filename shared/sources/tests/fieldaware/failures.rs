@@ -5,7 +5,8 @@ use std::time::Duration;
 use tidemark_engine::failure::FailureClass;
 use tidemark_testkit::fake::{Effect, Fault, Mode, RetryAfter};
 
-use super::account::{Account, account, answer, assert_harmless};
+use crate::account::{Account, account, assert_harmless};
+use crate::support::answer;
 
 const LOCATOR: &str = "jobs/job/7cc5e2d8879a43829dcc07655f5ca606";
 

@@ -9,7 +9,9 @@ use tidemark_engine::stream::ListShape;
 use tidemark_testkit::fake::fieldaware::{NextForm, TokenForm};
 use tidemark_testkit::fake::{Add, Change, Fault};
 
-use super::account::{CHANGES, RECORD_STREAMS, account, account_at, answer, ids, logged};
+use crate::account::{CHANGES, RECORD_STREAMS, account, account_at, ids};
+use crate::log::logged;
+use crate::support::answer;
 
 /// The paths of the vendor's classes, below users where that is where they stand.
 fn path_of(stream: &str) -> &'static str {

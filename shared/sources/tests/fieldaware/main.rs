@@ -1,6 +1,7 @@
 //! FieldAware from end to end: the source as it is deployed, against a fake vendor that checks every credential itself.
+//! What every source has to do is in the contract suite beside this.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test file: what surprises it should end it")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test program: what surprises it should end it")]
 
 mod account;
 mod credentials;
@@ -8,5 +9,11 @@ mod details;
 mod engine;
 mod failures;
 mod feed;
+#[path = "../support/log.rs"]
+mod log;
+#[path = "../support/ports.rs"]
+mod ports;
 mod safety;
 mod snapshot;
+#[path = "../support/mod.rs"]
+mod support;

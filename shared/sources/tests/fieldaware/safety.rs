@@ -7,7 +7,8 @@ use tidemark_engine::change::ListRequest;
 use tidemark_testkit::fake::{Add, Effect, Fault};
 use tokio::net::TcpListener;
 
-use super::account::{account, account_at, answer, assert_harmless, ids};
+use crate::account::{account, account_at, assert_harmless, ids};
+use crate::support::answer;
 
 const JOB: &str = "7cc5e2d8879a43829dcc07655f5ca606";
 

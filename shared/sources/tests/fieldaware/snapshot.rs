@@ -5,7 +5,9 @@ use tidemark_engine::failure::FailureClass;
 use tidemark_testkit::fake::fieldaware::ListEnvelope;
 use tidemark_testkit::fake::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
 
-use super::account::{Account, RECORD_STREAMS, account, account_at, answer, logged};
+use crate::account::{Account, RECORD_STREAMS, account, account_at};
+use crate::log::logged;
+use crate::support::answer;
 
 fn seed_all(account: &Account, count: usize) {
     for stream in RECORD_STREAMS {

@@ -1,16 +1,10 @@
 //! A fake vendor, the source that reads it, and the secret that the source reads.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
 
-use secrecy::SecretString;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
-use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamName};
@@ -18,65 +12,13 @@ use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use tidemark_testkit::fake::fsmnavigator::{FakeFsmNavigator, FsmNavigatorOptions};
 use tidemark_testkit::fake::{Effect, Fake, Fault, FixedAnswer};
 
+use crate::log::collect_log;
+use crate::support::{SharedKeys, VendorTime, shown};
+
 pub(crate) const STREAMS: [&str; 4] = ["jobs", "customers", "assets", "technicians"];
 pub(crate) const KEY: &str = "fsm_test_0123456789abcdef";
 /// Long before anything happened.
 pub(crate) const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
-
-/// The vendor's own clock, so that neither the test's machine nor its speed matters.
-#[derive(Clone)]
-pub(crate) struct VendorTime(pub(crate) Fake);
-
-impl Clock for VendorTime {
-    fn now(&self) -> UtcMillis {
-        UtcMillis::new(self.0.now_ms())
-    }
-
-    async fn sleep(&self, span: Duration) {
-        self.0.advance(span);
-    }
-}
-
-/// A secret, as it is remembered and as it is now.
-struct Keys {
-    remembered: Mutex<String>,
-    now: Mutex<String>,
-    fresh_count: AtomicUsize,
-}
-
-#[derive(Clone)]
-pub(crate) struct SharedKeys(Arc<Keys>);
-
-impl SharedKeys {
-    pub(crate) fn new(secret: &str) -> Self {
-        Self(Arc::new(Keys {
-            remembered: Mutex::new(secret.to_owned()),
-            now: Mutex::new(secret.to_owned()),
-            fresh_count: AtomicUsize::new(0),
-        }))
-    }
-
-    pub(crate) fn change(&self, secret: &str) {
-        secret.clone_into(&mut self.0.now.lock().unwrap());
-    }
-
-    pub(crate) fn fresh_count(&self) -> usize {
-        self.0.fresh_count.load(Ordering::Relaxed)
-    }
-}
-
-impl Credentials for SharedKeys {
-    async fn secret(&self) -> Result<SecretString, SourceFailure> {
-        Ok(self.0.remembered.lock().unwrap().as_str().into())
-    }
-
-    async fn fresh_secret(&self) -> Result<SecretString, SourceFailure> {
-        self.0.fresh_count.fetch_add(1, Ordering::Relaxed);
-        let now = self.0.now.lock().unwrap().clone();
-        self.0.remembered.lock().unwrap().clone_from(&now);
-        Ok(now.as_str().into())
-    }
-}
 
 pub(crate) fn secret(api_key: &str) -> String {
     format!("{{\"api_key\":\"{api_key}\"}}\n")
@@ -95,7 +37,7 @@ pub(crate) async fn account(settings: &str) -> Account {
 }
 
 pub(crate) async fn account_with(settings: &str, api_key: &str) -> Account {
-    LazyLock::force(&LOG);
+    collect_log();
     let options = FsmNavigatorOptions { api_key: api_key.to_owned(), ..FsmNavigatorOptions::default() };
     let vendor = FakeFsmNavigator::start_with(options).await.unwrap();
     vendor.freeze_clock();
@@ -183,20 +125,10 @@ impl Account {
 
 /// No failure shows a credential, an id or an address.
 pub(crate) fn assert_harmless(failure: &SourceFailure) {
-    let mut shown = vec![format!("{failure} {failure:?}")];
-    let mut below = failure.source();
-    while let Some(error) = below {
-        shown.push(format!("{error} {error:?}"));
-        below = error.source();
-    }
-    let shown = shown.join(" ");
+    let shown = shown(failure);
     for secret in [KEY, "789", "127.0.0.1", "@example.com", "+1555"] {
         assert!(!shown.contains(secret), "{shown}");
     }
-}
-
-pub(crate) fn answer(status: u16, body: &str) -> Effect {
-    answer_with(status, body, &[])
 }
 
 pub(crate) fn answer_with(status: u16, body: &str, headers: &[(&str, &str)]) -> Effect {
@@ -204,35 +136,4 @@ pub(crate) fn answer_with(status: u16, body: &str, headers: &[(&str, &str)]) -> 
         headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let content_type = "application/json".to_owned();
     Effect::Answer(FixedAnswer { status, body: body.to_owned(), content_type, headers })
-}
-
-/// What all tests of this program log, at every level: a subscriber of one test alone would miss what another one's
-/// thread was the first to log.
-static LOG: LazyLock<Log> = LazyLock::new(|| {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    log
-});
-
-/// Everything logged so far.
-pub(crate) fn logged() -> String {
-    String::from_utf8(LOG.0.lock().unwrap().clone()).unwrap()
-}
-
-/// Collects what would be logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

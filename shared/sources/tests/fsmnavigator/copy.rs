@@ -1,117 +1,45 @@
 //! The source under the real poller and fetcher, with tables in memory: what the copy looks like in the end.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tidemark_engine::chunk::CHUNK_IDS;
-use tidemark_engine::fetch::{Fetcher, FetcherPorts};
-use tidemark_engine::poll::{Notice, PollOutcome, PollReport, PollSettings, Poller, PollerPorts};
+use tidemark_engine::fetch::Fetcher;
+use tidemark_engine::poll::{Notice, PollOutcome, PollReport, PollSettings, Poller};
 use tidemark_engine::ports::Clock;
 use tidemark_engine::quarantine::PoisonPolicy;
 use tidemark_testkit::fake::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
 use tidemark_testkit::fake::{Action, Add, CallKind, Change, Fake, Hook};
-use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
 
-use crate::account::{Account, FsmNavigator, VendorTime, account, source_at, stream};
-
-/// The world of both functions.
-struct World {
-    source: FsmNavigator,
-    tables: MemoryTables,
-    queue: MemoryQueue<VendorTime>,
-    clock: VendorTime,
-    random: SeededRandom,
-}
-
-impl PollerPorts for World {
-    type Source = FsmNavigator;
-    type Checkpoints = MemoryTables;
-    type Ledger = MemoryTables;
-    type Versions = MemoryTables;
-    type Queue = MemoryQueue<VendorTime>;
-    type Clock = VendorTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &FsmNavigator {
-        &self.source
-    }
-    fn checkpoints(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn versions(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn queue(&self) -> &MemoryQueue<VendorTime> {
-        &self.queue
-    }
-    fn clock(&self) -> &VendorTime {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
-}
-
-impl FetcherPorts for World {
-    type Source = FsmNavigator;
-    type Ledger = MemoryTables;
-    type Records = MemoryTables;
-    type Clock = VendorTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &FsmNavigator {
-        &self.source
-    }
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn records(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn clock(&self) -> &VendorTime {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
-}
+use crate::account::{Account, account, source_at, stream};
+use crate::ports::{CALL_INTERVAL, Ports, VISIBILITY};
 
 /// One stream of an account, copied into memory.
 struct Copy {
     account: Account,
     name: &'static str,
-    tables: MemoryTables,
-    queue: MemoryQueue<VendorTime>,
+    ports: Ports,
     settings: &'static str,
 }
-
-const VISIBILITY: Duration = Duration::from_mins(12);
-const CALL_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Copy {
     async fn of(name: &'static str, count: usize, settings: &'static str) -> Self {
         let account = account(settings).await;
         account.vendor.seed_count(name, count).unwrap();
-        let clock = VendorTime(Fake::clone(&account.vendor));
-        Self { account, name, tables: MemoryTables::new(), queue: MemoryQueue::new(clock, VISIBILITY, 8), settings }
+        let source = source_at(account.vendor.url(), &account.vendor, settings, &account.keys);
+        let ports = Ports::new(source, &account.vendor);
+        Self { account, name, ports, settings }
     }
 
     fn vendor(&self) -> &Fake {
         &self.account.vendor
     }
 
-    fn world(&self) -> World {
+    /// What one function process reaches: a source of its own, and the tables and the queue of all.
+    fn process(&self) -> Ports {
         let source = source_at(self.account.vendor.url(), self.vendor(), self.settings, &self.account.keys);
-        World {
-            source,
-            tables: self.tables.clone(),
-            queue: self.queue.clone(),
-            clock: VendorTime(self.vendor().clone()),
-            random: SeededRandom::new(1),
-        }
+        Ports { source: Rc::new(source), ..self.ports.clone() }
     }
 
     async fn tick(&self) -> PollReport {
@@ -123,7 +51,7 @@ impl Copy {
             streams: vec![stream(self.name)],
             chunk_ids: CHUNK_IDS,
         };
-        let poller = Poller { ports: self.world(), settings };
+        let poller = Poller { ports: self.process(), settings };
         poller.poll(&stream(self.name), "poller").await.unwrap()
     }
 
@@ -134,12 +62,12 @@ impl Copy {
             if report.outcome == PollOutcome::Quiet {
                 return report;
             }
-            let fetcher = Fetcher { ports: self.world(), call_interval: CALL_INTERVAL };
-            for delivery in self.queue.receive(usize::MAX) {
-                let stop_at = VendorTime(self.vendor().clone()).now().plus(Duration::from_mins(2));
+            let fetcher = Fetcher { ports: self.process(), call_interval: CALL_INTERVAL };
+            for delivery in self.ports.queue.receive(usize::MAX) {
+                let stop_at = self.ports.clock.now().plus(Duration::from_mins(2));
                 let report = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();
                 assert!(report.acknowledged);
-                self.queue.delete(&delivery);
+                self.ports.queue.delete(&delivery);
             }
             self.vendor().advance(Duration::from_mins(5));
         }
@@ -148,7 +76,7 @@ impl Copy {
 
     /// The stored bodies by id.
     fn stored(&self) -> BTreeMap<String, String> {
-        self.tables.with(|tables| {
+        self.ports.tables.with(|tables| {
             let records = tables.records.iter();
             records
                 .map(|(key, record)| (key.id.as_str().to_owned(), record.body.as_ref().unwrap().text().to_owned()))

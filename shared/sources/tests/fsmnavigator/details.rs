@@ -6,7 +6,8 @@ use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::fsmnavigator::{DetailShape, Details, Dialect, Vanished};
 use tidemark_testkit::fake::{Add, Change, Effect, Fault, Poison};
 
-use crate::account::{STREAMS, account, answer};
+use crate::account::{STREAMS, account};
+use crate::support::answer;
 
 #[tokio::test]
 async fn a_record_is_fetched_byte_for_byte_in_every_style_shape_and_dialect() {

@@ -6,7 +6,8 @@ use tidemark_engine::failure::FailureClass::{self, Forbidden, Record, Throttled,
 use tidemark_testkit::fake::fsmnavigator::FakeFsmNavigator;
 use tidemark_testkit::fake::{Effect, Fault, Mode, RetryAfter};
 
-use crate::account::{KEY, account, answer, answer_with, assert_harmless};
+use crate::account::{KEY, account, answer_with, assert_harmless};
+use crate::support::answer;
 
 fn wait(seconds: u64) -> FailureClass {
     Throttled { retry_after: Some(Duration::from_secs(seconds)) }

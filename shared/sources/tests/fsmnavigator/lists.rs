@@ -12,7 +12,9 @@ use tidemark_sources::registry;
 use tidemark_testkit::fake::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
 use tidemark_testkit::fake::{Add, Change, ClockChange, DateHeader, Fault, ShowStamp, ShownStamp};
 
-use crate::account::{BEGINNING, STREAMS, account, answer, ids, logged, source_at, stream};
+use crate::account::{BEGINNING, STREAMS, account, ids, source_at, stream};
+use crate::log::logged;
+use crate::support::answer;
 
 #[tokio::test]
 async fn every_stream_is_listed_byte_for_byte_in_both_dialects() {

@@ -1,7 +1,7 @@
 //! FSM Navigator from end to end: the source as it is deployed, against a fake vendor that checks every key with an
-//! implementation of its own.
+//! implementation of its own. What every source has to do is in the contract suite beside this.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test file: what surprises it should end it")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test program: what surprises it should end it")]
 
 mod account;
 mod copy;
@@ -9,4 +9,10 @@ mod details;
 mod failures;
 mod limits;
 mod lists;
+#[path = "../support/log.rs"]
+mod log;
+#[path = "../support/ports.rs"]
+mod ports;
 mod secrets;
+#[path = "../support/mod.rs"]
+mod support;

@@ -3,30 +3,9 @@
 use tidemark_engine::failure::FailureClass;
 use tidemark_testkit::fake::{Add, Change, Effect, Fault, RetryAfter};
 
-use crate::account::{KEY, SharedKeys, account, account_with, answer, assert_harmless, logged, secret, source_at};
-
-#[tokio::test]
-async fn a_rotated_key_is_taken_up_with_one_failed_call() {
-    let account = account("{}").await;
-    account.vendor.seed_count("jobs", 2).unwrap();
-    account.vendor.rotate("fsm_test_new", false);
-    account.keys.change(&secret("fsm_test_new"));
-    assert_eq!(account.list("jobs").await.unwrap().changes.len(), 2);
-    account.fetched("jobs", "789").await;
-    assert_eq!(account.keys.fresh_count(), 1);
-    let refused: Vec<bool> = account.vendor.requests().iter().map(|request| !request.signature_ok).collect();
-    assert_eq!(refused, [true, false, false]);
-}
-
-#[tokio::test]
-async fn a_rejected_key_that_has_not_changed_is_not_tried_again() {
-    let account = account("{}").await;
-    account.vendor.rotate("fsm_test_new", false);
-    let failure = account.list("jobs").await.unwrap_err();
-    assert_eq!(failure.class, FailureClass::Unauthorized);
-    assert_harmless(&failure);
-    assert_eq!((account.vendor.request_counts().total, account.keys.fresh_count()), (1, 1));
-}
+use crate::account::{KEY, account, account_with, secret, source_at};
+use crate::log::logged;
+use crate::support::{SharedKeys, answer};
 
 #[tokio::test]
 async fn a_rejection_with_status_200_renews_the_key_too() {

@@ -1,0 +1,126 @@
+//! The engine's world: a source, tables in memory, and the vendor's clock.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tidemark_engine::fetch::FetcherPorts;
+use tidemark_engine::poll::PollerPorts;
+use tidemark_engine::ports::Clock;
+use tidemark_engine::stamp::UtcMillis;
+use tidemark_sources::registry::AnySource;
+use tidemark_testkit::fake::Fake;
+use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
+
+use crate::support::{SharedKeys, VendorTime};
+
+/// How far apart calls are, as the engine reckons.
+pub(crate) const CALL_INTERVAL: Duration = Duration::from_millis(1);
+/// How long a message stays out of sight once it was received.
+pub(crate) const VISIBILITY: Duration = Duration::from_mins(12);
+
+/// The engine's clock: the vendor's, moved by whoever sleeps. A long sleep is a deadline, which no test reaches.
+#[derive(Clone)]
+pub(crate) struct EngineTime(VendorTime);
+
+impl Clock for EngineTime {
+    fn now(&self) -> UtcMillis {
+        self.0.now()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        if span >= Duration::from_mins(1) {
+            std::future::pending::<()>().await;
+        }
+        self.0.sleep(span).await;
+    }
+}
+
+/// What poller and fetcher reach. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Ports {
+    pub(crate) source: Rc<AnySource<VendorTime, SharedKeys>>,
+    pub(crate) tables: MemoryTables,
+    pub(crate) queue: MemoryQueue<EngineTime>,
+    pub(crate) clock: EngineTime,
+    pub(crate) random: Rc<SeededRandom>,
+}
+
+impl Ports {
+    /// Empty tables and an empty queue for a source that reads this vendor.
+    pub(crate) fn new(source: AnySource<VendorTime, SharedKeys>, vendor: &Fake) -> Self {
+        let clock = EngineTime(VendorTime(vendor.clone()));
+        Self {
+            source: Rc::new(source),
+            tables: MemoryTables::new(),
+            queue: MemoryQueue::new(clock.clone(), VISIBILITY, 8),
+            random: Rc::new(SeededRandom::new(1)),
+            clock,
+        }
+    }
+}
+
+impl PollerPorts for Ports {
+    type Source = AnySource<VendorTime, SharedKeys>;
+    type Checkpoints = MemoryTables;
+    type Ledger = MemoryTables;
+    type Versions = MemoryTables;
+    type Queue = MemoryQueue<EngineTime>;
+    type Clock = EngineTime;
+    type Random = SeededRandom;
+
+    fn source(&self) -> &Self::Source {
+        &self.source
+    }
+
+    fn checkpoints(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn ledger(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn versions(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn queue(&self) -> &Self::Queue {
+        &self.queue
+    }
+
+    fn clock(&self) -> &EngineTime {
+        &self.clock
+    }
+
+    fn random(&self) -> &SeededRandom {
+        &self.random
+    }
+}
+
+impl FetcherPorts for Ports {
+    type Source = AnySource<VendorTime, SharedKeys>;
+    type Ledger = MemoryTables;
+    type Records = MemoryTables;
+    type Clock = EngineTime;
+    type Random = SeededRandom;
+
+    fn source(&self) -> &Self::Source {
+        &self.source
+    }
+
+    fn ledger(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn records(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn clock(&self) -> &EngineTime {
+        &self.clock
+    }
+
+    fn random(&self) -> &SeededRandom {
+        &self.random
+    }
+}
