@@ -5,3 +5,4 @@ pub mod fake;
 pub mod memory;
 pub mod model;
 pub mod sim;
+mod split_mix;

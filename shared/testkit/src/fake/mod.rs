@@ -10,8 +10,9 @@
 //!
 //! JSON over HTTP, whatever the content type; an empty body is `{}`. Unknown names are refused with status 400 and
 //! `{"error":".."}`, and nothing is changed then. Without a description, the answer is `{"ok":true}`. Streams are named
-//! as in configuration: `customers`, `jobs`, `assets`, `asset_types`, `tasks`, `stock_containers`. Stamps are written as
-//! the vendor writes them.
+//! as in configuration, and stamps are written as the vendor writes them. Which streams there are, and what
+//! `/credentials` and `/settings` take, is in each vendor's module: [`fieldmotion`], [`fieldaware`], [`fsmnavigator`],
+//! [`fieldly`].
 //!
 //! | call | body or query | does |
 //! |---|---|---|
@@ -26,8 +27,8 @@
 //! | `POST /fault` | `{"effect":.., "function"?,"call":"list" or "detail"?,"stream"?,"id"?,"skip"?,"times"?}` | [`Fault`]: requests go wrong, by the effects below |
 //! | `POST /clear_faults` | | ends all faults and forgets all hooks; poison and holds stay |
 //! | `POST /mode` | `{"mode":"up" or "down"}` | [`Mode`]: down closes every connection at once |
-//! | `POST /credentials` | FieldMotion: `{"api_id","api_key","keep_old"?}` | another key, in place of the old ones or beside them |
-//! | `POST /settings` | FieldMotion: any of [`fieldmotion::Settings`] | what the vendor's documentation leaves open |
+//! | `POST /credentials` | the vendor's own, with `"keep_old"?` | another credential, in place of the old ones or beside them |
+//! | `POST /settings` | any of the vendor's own | what the vendor's documentation leaves open |
 //! | `POST /clock` | `{"offset_ms"?,"advance_ms"?,"frozen"?,"date":"present" or "absent" or {"skewed_seconds":n}?}` | [`ClockChange`]; answers as `/status` |
 //! | `POST /hold` | `{"call"?,"stream"?,"id"?,"times"?,"stale"?}` | [`Hold`]: requests stay unanswered |
 //! | `POST /release` | `{"stream"?,"id"?}` | ends the holds on, or holding, such requests |
@@ -62,6 +63,7 @@
 mod clock;
 mod commands;
 mod control;
+mod dice;
 mod exchange;
 mod faults;
 pub mod fieldaware;
@@ -74,6 +76,7 @@ mod log;
 pub mod program;
 mod row;
 mod server;
+mod settings;
 mod store;
 mod vendor;
 mod wire;

@@ -37,6 +37,13 @@ impl Row {
         Self(fields.iter().filter_map(|field| Some((field.clone(), self.get(field)?.clone()))).collect())
     }
 
+    /// A text field as the edit of this number leaves it.
+    pub(super) fn edited(&self, field: &str, revision: usize) -> (String, Value) {
+        let text = self.text(field).unwrap_or_default();
+        let first = text.split_once(" (edit ").map_or(text, |(first, _)| first);
+        (field.to_owned(), format!("{first} (edit {revision})").into())
+    }
+
     /// The fields in order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))

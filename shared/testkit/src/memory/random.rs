@@ -4,25 +4,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidemark_engine::ports::Random;
 
+use crate::split_mix::{STEP, mixed};
+
 /// `SplitMix64`: the same seed gives the same numbers, on every machine.
 #[derive(Debug)]
 pub struct SeededRandom {
     state: AtomicU64,
 }
 
-/// The step between two states of `SplitMix64`.
-const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-
 impl SeededRandom {
     /// Starts at `seed`.
     pub fn new(seed: u64) -> Self {
         // Seeds in a row would give related first numbers; one round of mixing parts them.
-        Self { state: AtomicU64::new(mix(seed.wrapping_add(STEP))) }
+        Self { state: AtomicU64::new(mixed(seed.wrapping_add(STEP))) }
     }
 
     /// The next 64 bits.
     pub fn bits(&self) -> u64 {
-        mix(self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP))
+        mixed(self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP))
     }
 
     /// A number from `low` to `high`, the latter excluded; `low` when there is none between.
@@ -49,12 +48,6 @@ impl Random for SeededRandom {
         let wide = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(wide >> 64).unwrap_or(0)
     }
-}
-
-fn mix(state: u64) -> u64 {
-    let first = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let second = (first ^ (first >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    second ^ (second >> 31)
 }
 
 #[cfg(test)]

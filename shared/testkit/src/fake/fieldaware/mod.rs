@@ -68,6 +68,7 @@ use self::{
 use super::{
     row::Row,
     server::{Ports, Running},
+    settings::changed,
     store::{Record, Store, Version},
     vendor::{Call, Vendor},
     wire::{Reply, Request},
@@ -362,9 +363,7 @@ impl Vendor for FieldAware {
     fn touch(&self, _stream: &'static str, row: &Row, revision: usize) -> (String, Value) {
         let field = ["name", "description", "lastName"].into_iter().find(|field| row.get(field).is_some());
         let field = field.unwrap_or("name");
-        let text = row.text(field).unwrap_or_default();
-        let first = text.split_once(" (edit ").map_or(text, |(first, _)| first);
-        (field.to_owned(), format!("{first} (edit {revision})").into())
+        row.edited(field, revision)
     }
 
     fn stamp(&self, seconds: i64) -> String {
@@ -377,7 +376,7 @@ impl Vendor for FieldAware {
 
     fn configure(&self, settings: Value) -> Result<(), String> {
         let mut dialect = self.dialect();
-        dialect.settings = dialect.settings.changed(settings)?;
+        dialect.settings = changed(&dialect.settings, settings)?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json, ser};
 
 use super::classes::CLASSES;
-use crate::fake::row::Row;
+use crate::fake::{dice::Dice, row::Row};
 
 const NAMES: [&str; 8] = [
     "Service Heat Cable",
@@ -31,8 +31,8 @@ pub(super) fn first_number(stream: &str) -> u64 {
 
 /// The uuid of a record, as the vendor writes it: 32 hex digits.
 pub(super) fn uuid(seed: u64, stream: &str, number: u64) -> String {
-    let salt = salted(seed, stream) ^ number.rotate_left(32);
-    format!("{:016x}{:016x}", mixed(salt), mixed(salt ^ 0x5555_5555_5555_5555))
+    let mut dice = Dice::of(seed, stream, number);
+    format!("{:016x}{:016x}", dice.roll(), dice.roll())
 }
 
 /// The user that a time stands below.
@@ -42,11 +42,10 @@ pub(super) fn user_of(seed: u64, number: u64) -> String {
 
 /// The row of a record as it was first made.
 pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str) -> Row {
-    let dice = mixed(salted(seed, stream) ^ number);
-    let name = usize::try_from(dice % 8).ok().and_then(|at| NAMES.get(at)).copied().unwrap_or_default();
-    let name = format!("{name} {number}");
+    let mut dice = Dice::of(seed, stream, number);
+    let name = format!("{} {number}", dice.one_of(&NAMES));
     let email = format!("office+{number}@example.com");
-    let phone = format!("+4477009{:05}", dice % 100_000);
+    let phone = format!("+4477009{:05}", dice.below(100_000));
     let mut fields = vec![("uuid", json!(id))];
     fields.extend(match stream {
         "tasks" | "items" => vec![
@@ -54,7 +53,7 @@ pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str) -> Row {
             ("mandatory", json!(true)),
             ("name", json!(name)),
             ("markupType", json!("fixed")),
-            ("taxable", json!(dice.is_multiple_of(2))),
+            ("taxable", json!(dice.below(2) == 0)),
             ("markupValue", json!(15.0)),
             ("unitPrice", json!(70.46)),
             ("unitCost", json!(55.46)),
@@ -74,17 +73,20 @@ pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str) -> Row {
         "jobs" | "web_quotes" | "field_quotes" => vec![
             ("jobId", json!(format!("J{number}"))),
             ("state", json!(["scheduled", "dispatched"])),
-            ("scheduledOn", json!(day(FIRST_DAY + dice % 2_000))),
+            ("scheduledOn", json!(day(dice.number(FIRST_DAY, 2_000)))),
             ("description", json!(name)),
             ("contact", json!({"name": name, "email": email, "phone": phone})),
-            ("price", json!(f64::from(u32::try_from(dice % 100_000).unwrap_or_default()) / 100.0)),
+            ("price", json!(f64::from(u32::try_from(dice.below(100_000)).unwrap_or_default()) / 100.0)),
         ],
-        "unavailable_times" | "working_hours_exceptions" => vec![
-            ("user", json!({"uuid": user_of(seed, number), "email": email, "phone": phone})),
-            ("start", json!(day(FIRST_DAY + dice % 2_000))),
-            ("end", json!(day(FIRST_DAY + 1 + dice % 2_000))),
-            ("description", json!(name)),
-        ],
+        "unavailable_times" | "working_hours_exceptions" => {
+            let first_day = dice.number(FIRST_DAY, 2_000);
+            vec![
+                ("user", json!({"uuid": user_of(seed, number), "email": email, "phone": phone})),
+                ("start", json!(day(first_day))),
+                ("end", json!(day(first_day + 1))),
+                ("description", json!(name)),
+            ]
+        }
         _ => vec![
             ("archived", json!(false)),
             ("name", json!(name)),
@@ -100,18 +102,6 @@ pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str) -> Row {
 /// Midnight of a day, counted from 1970.
 fn day(number: u64) -> String {
     super::written_stamp(i64::try_from(number).unwrap_or_default() * 86_400)
-}
-
-fn salted(seed: u64, stream: &str) -> u64 {
-    stream.bytes().fold(seed, |salt, byte| salt.wrapping_mul(31).wrapping_add(u64::from(byte)))
-}
-
-/// The end of the `SplitMix64` sequence.
-fn mixed(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// JSON as Python writes it: a space behind every comma and colon. A client that rewrites bodies is found out.

@@ -37,6 +37,7 @@ use self::{
 use super::{
     row::Row,
     server::{Ports, Running},
+    settings::changed,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
     wire::{Reply, Request},
@@ -325,9 +326,7 @@ impl Vendor for Fieldly {
 
     fn touch(&self, stream: &'static str, row: &Row, revision: usize) -> (String, Value) {
         let field = if matches!(stream, "work_items" | "clients") { "title" } else { "comment" };
-        let text = row.text(field).unwrap_or_default();
-        let first = text.split_once(" (edit ").map_or(text, |(first, _)| first);
-        (field.to_owned(), format!("{first} (edit {revision})").into())
+        row.edited(field, revision)
     }
 
     fn stamp(&self, seconds: i64) -> String {
@@ -347,7 +346,7 @@ impl Vendor for Fieldly {
             Some(revoke) => revoke.as_bool().ok_or("revoke_tokens is true or false")?,
         };
         let mut dialect = self.dialect();
-        dialect.settings = dialect.settings.changed(settings)?;
+        dialect.settings = changed(&dialect.settings, settings)?;
         if is_revoked {
             dialect.tokens.revoke();
         }

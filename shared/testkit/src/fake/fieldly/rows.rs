@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::stamp_written;
-use crate::fake::row::Row;
+use crate::fake::{dice::Dice, row::Row};
 
 /// 2020-11-08 23:00:00 UTC, the start of the work item in the vendor's sample.
 const STARTS: i64 = 1_604_876_400;
@@ -22,37 +22,14 @@ const FIRST_NAMES: [&str; 4] = ["John", "Zoë", "Åsa", "李伟"];
 const LAST_NAMES: [&str; 4] = ["Example", "O'Neill", "Öberg", "Groß"];
 const STATES: [&str; 3] = ["pending", "ongoing", "finished"];
 
-/// Makes values that look arbitrary from a seed, a stream, a record's number and a salt: the same always give the same.
-#[derive(Clone, Copy)]
-struct Chance(u64);
-
-impl Chance {
-    fn of(seed: u64, stream: &str, number: u64) -> Self {
-        let name = stream.bytes().fold(seed, |hash, byte| hash.wrapping_mul(131).wrapping_add(u64::from(byte)));
-        Self(name ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    fn below(self, salt: u64, limit: u64) -> u64 {
-        let mut mixed = self.0.wrapping_add(salt.wrapping_mul(0xd1b5_4a32_d192_ed03));
-        mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        (mixed ^ (mixed >> 32)) % limit.max(1)
-    }
-
-    fn one_of<'text>(self, salt: u64, texts: &[&'text str]) -> &'text str {
-        let count = u64::try_from(texts.len()).unwrap_or(1);
-        usize::try_from(self.below(salt, count)).ok().and_then(|at| texts.get(at)).copied().unwrap_or_default()
-    }
-}
-
 /// The row of a record as it was first made, without its stamp.
 pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str) -> Row {
-    let chance = Chance::of(seed, stream, number);
+    let mut dice = Dice::of(seed, stream, number);
     let fields = match stream {
-        "work_items" => work_item(chance, number),
-        "clients" => client(chance, number),
-        "time_reports" => time_report(chance, number),
-        _ => travel_report(chance, number),
+        "work_items" => work_item(&mut dice, number),
+        "clients" => client(&mut dice, number),
+        "time_reports" => time_report(&mut dice, number),
+        _ => travel_report(&mut dice, number),
     };
     let mut row = Row::default();
     row.set("id", id_value(id));
@@ -77,76 +54,76 @@ fn fields(object: Value) -> Map<String, Value> {
 }
 
 /// A work order or a project; a pair of them shares its serial number.
-fn work_item(chance: Chance, number: u64) -> Map<String, Value> {
-    let starts = STARTS + i64::try_from(chance.below(1, 2000)).unwrap_or(0) * DAY;
+fn work_item(dice: &mut Dice, number: u64) -> Map<String, Value> {
+    let starts = STARTS + i64::try_from(dice.below(2000)).unwrap_or(0) * DAY;
     fields(json!({
-        "title": format!("{} {number}", chance.one_of(2, &TITLES)),
+        "title": format!("{} {number}", dice.one_of(&TITLES)),
         "starts_at": stamp_written(starts),
         "ends_at": stamp_written(starts + DAY),
         "serial_number": (1111 + number / 2).to_string(),
-        "state": chance.one_of(3, &STATES),
+        "state": dice.one_of(&STATES),
         "type": if number.is_multiple_of(2) { "Workorder" } else { "Project" },
-        "total_price": chance.below(4, 9_000_000),
+        "total_price": dice.below(9_000_000),
         "contact_email": format!("contact+{number}@example.com"),
-        "contact_phone": format!("+4670{:07}", chance.below(5, 10_000_000)),
-        "owner": person(chance),
-        "client": {"id": 501 + chance.below(6, 300), "serial_number": "13", "title": "Test Client"},
+        "contact_phone": format!("+4670{:07}", dice.below(10_000_000)),
+        "owner": person(dice),
+        "client": {"id": dice.number(501, 300), "serial_number": "13", "title": "Test Client"},
     }))
 }
 
-fn client(chance: Chance, number: u64) -> Map<String, Value> {
+fn client(dice: &mut Dice, number: u64) -> Map<String, Value> {
     let serial = 13 + number;
     fields(json!({
-        "title": format!("{} AB {number}", chance.one_of(1, &TITLES)),
+        "title": format!("{} AB {number}", dice.one_of(&TITLES)),
         "serial_number": format!("K{serial}"),
         "serial_number_prefix": "K",
         "serial_number_sequence": serial,
         "email": format!("office+{number}@example.com"),
-        "phone": format!("+4670{:07}", chance.below(2, 10_000_000)),
-        "address": {"street": format!("Storgatan {}", 1 + chance.below(3, 90)), "city": "Göteborg"},
+        "phone": format!("+4670{:07}", dice.below(10_000_000)),
+        "address": {"street": format!("Storgatan {}", dice.number(1, 90)), "city": "Göteborg"},
     }))
 }
 
-fn time_report(chance: Chance, number: u64) -> Map<String, Value> {
-    let seconds = 900 * (1 + chance.below(1, 36));
+fn time_report(dice: &mut Dice, number: u64) -> Map<String, Value> {
+    let seconds = 900 * dice.number(1, 36);
     fields(json!({
-        "reported_at": day(chance),
+        "reported_at": day(dice),
         "internal_total_time": seconds,
         "billable_total_time": seconds,
-        "internal_cost": chance.below(3, 500_000),
+        "internal_cost": dice.below(500_000),
         "comment": format!("line one\nline two {number}"),
-        "user": person(chance),
-        "work_item": {"id": 1001 + chance.below(4, 300), "serial_number": "1111", "title": "Test Work Item"},
+        "user": person(dice),
+        "work_item": {"id": dice.number(1001, 300), "serial_number": "1111", "title": "Test Work Item"},
     }))
 }
 
-fn travel_report(chance: Chance, number: u64) -> Map<String, Value> {
-    let metres = 50 * (1 + chance.below(1, 4000));
+fn travel_report(dice: &mut Dice, number: u64) -> Map<String, Value> {
+    let metres = 50 * dice.number(1, 4000);
     fields(json!({
-        "reported_at": day(chance),
+        "reported_at": day(dice),
         "internal_distance": metres,
         "billable_distance": metres,
         "comment": format!("to and fro {number}"),
-        "user": person(chance),
-        "work_item": {"id": 1001 + chance.below(4, 300), "serial_number": "1111", "title": "Test Work Item"},
+        "user": person(dice),
+        "work_item": {"id": dice.number(1001, 300), "serial_number": "1111", "title": "Test Work Item"},
     }))
 }
 
-fn day(chance: Chance) -> String {
-    let at = STARTS + i64::try_from(chance.below(7, 2000)).unwrap_or(0) * DAY;
+fn day(dice: &mut Dice) -> String {
+    let at = STARTS + i64::try_from(dice.below(2000)).unwrap_or(0) * DAY;
     stamp_written(at).split('T').next().unwrap_or_default().to_owned()
 }
 
 /// The couple of fields that a relation shows.
-fn person(chance: Chance) -> Value {
-    let number = 1 + chance.below(8, 40);
+fn person(dice: &mut Dice) -> Value {
+    let number = dice.number(1, 40);
     json!({
         "id": number,
         "employee_number": format!("{number:02}"),
-        "firstname": chance.one_of(9, &FIRST_NAMES),
-        "lastname": chance.one_of(10, &LAST_NAMES),
+        "firstname": dice.one_of(&FIRST_NAMES),
+        "lastname": dice.one_of(&LAST_NAMES),
         "email": format!("worker{number}@example.com"),
-        "phone": format!("+4673{:07}", chance.below(11, 10_000_000)),
+        "phone": format!("+4673{:07}", dice.below(10_000_000)),
     })
 }
 

@@ -6,6 +6,11 @@
 //!
 //! The signature is checked by an implementation of its own, from the received form: sharing the client's would let
 //! both be wrong together.
+//!
+//! # Control API
+//!
+//! The streams are `customers`, `jobs`, `assets`, `asset_types`, `tasks` and `stock_containers`. `POST /credentials`
+//! takes `{"api_id","api_key","keep_old"?}`, `POST /settings` any of [`Settings`].
 
 mod functions;
 mod php;
@@ -29,6 +34,7 @@ use super::{
     clock::{naive, parse_naive},
     row::Row,
     server::{Ports, Running},
+    settings::changed,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
     wire::{Reply, Request},
@@ -274,9 +280,7 @@ impl Vendor for FieldMotion {
 
     fn touch(&self, stream: &'static str, row: &Row, revision: usize) -> (String, Value) {
         let field = if stream == "jobs" { "job_ref" } else { "name" };
-        let text = row.text(field).unwrap_or_default();
-        let first = text.split_once(" (edit ").map_or(text, |(first, _)| first);
-        (field.to_owned(), format!("{first} (edit {revision})").into())
+        row.edited(field, revision)
     }
 
     fn stamp(&self, seconds: i64) -> String {
@@ -289,7 +293,7 @@ impl Vendor for FieldMotion {
 
     fn configure(&self, settings: Value) -> Result<(), String> {
         let mut dialect = self.dialect();
-        dialect.settings = dialect.settings.changed(settings)?;
+        dialect.settings = changed(&dialect.settings, settings)?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fake::{clock::naive, row::Row};
+use crate::fake::{clock::naive, dice::Dice, row::Row};
 
 /// 2023-12-10 12:46:32 UTC, the creation time in the vendor's sample.
 const CREATED: i64 = 1_702_212_392;
@@ -25,43 +25,14 @@ const NAMES: [&str; 10] = [
 const TOWNS: [&str; 6] = ["Derry/Londonderry", "Besançon", "Łódź", "Reykjavík", "St. John's", "Kraków"];
 const CONTACTS: [&str; 5] = ["Zoë O'Neill", "Jürgen Groß", "Ana \"Nita\" Peña", "Li Wei 李伟", "Pat 🙂 Doe"];
 
-/// Values made from a seed: the same seed, stream and number always give the same row.
-struct Dice(u64);
-
-impl Dice {
-    /// The next number of the `SplitMix64` sequence.
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit.max(1)
-    }
-
-    fn one_of<'text>(&mut self, texts: &[&'text str]) -> &'text str {
-        let count = u64::try_from(texts.len()).unwrap_or(1);
-        let at = usize::try_from(self.below(count)).unwrap_or(0);
-        texts.get(at).copied().unwrap_or_default()
-    }
-
-    fn number(&mut self, base: u64, range: u64) -> String {
-        base.saturating_add(self.below(range)).to_string()
-    }
-}
-
 /// A number that orders ids without meaning.
 pub(super) fn scrambled(seed: u64, number: u64) -> u64 {
-    Dice(seed ^ number.rotate_left(17)).roll()
+    Dice::of(seed, "order", number).roll()
 }
 
 /// The row of a record as it was first made; the stamp is filled in by the caller.
 pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str, zone_offset_seconds: i64) -> Row {
-    let salt = stream.bytes().fold(seed, |salt, byte| salt.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    let mut dice = Dice(salt ^ number.rotate_left(32));
+    let mut dice = Dice::of(seed, stream, number);
     let name = format!("{} {number}", dice.one_of(&NAMES));
     let days = i64::try_from(number % 700).unwrap_or(0);
     let created = naive(CREATED.saturating_add(days * DAY / 7), zone_offset_seconds);
@@ -74,9 +45,9 @@ pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str, zone_off
             ("name", &name),
             ("is_active", "1"),
             ("cdate", &created),
-            ("customer_id", &dice.number(683_136, 500)),
+            ("customer_id", &dice.number(683_136, 500).to_string()),
             ("notes", "line one\nline two"),
-            ("meta", &json!({"serial": dice.number(100_000, 900_000)}).to_string()),
+            ("meta", &json!({"serial": dice.number(100_000, 900_000).to_string()}).to_string()),
             ("last_edited", ""),
         ]),
     };
@@ -90,9 +61,9 @@ fn text_row(fields: &[(&'static str, &str)]) -> Vec<(&'static str, Value)> {
 /// Every valid field of `Customers_list`.
 fn customer(dice: &mut Dice, id: &str, name: &str, created: &str) -> Vec<(&'static str, Value)> {
     let contact = dice.one_of(&CONTACTS);
-    let contacts = json!([{"name": contact, "mobile": dice.number(447_700_900_000, 1000)}]);
-    let values = json!({"12": "yes/no", "13": dice.number(1, 99)});
-    let account = dice.number(10_000, 90_000);
+    let contacts = json!([{"name": contact, "mobile": dice.number(447_700_900_000, 1000).to_string()}]);
+    let values = json!({"12": "yes/no", "13": dice.number(1, 99).to_string()});
+    let account = dice.number(10_000, 90_000).to_string();
     text_row(&[
         ("id", id),
         ("name", name),
@@ -142,9 +113,9 @@ fn job(dice: &mut Dice, id: &str, number: u64, zone_offset_seconds: i64) -> Vec<
     };
     text_row(&[
         ("id", id),
-        ("form_id", &dice.number(610_424, 3)),
+        ("form_id", &dice.number(610_424, 3).to_string()),
         ("user_id", "0"),
-        ("customer_id", &dice.number(683_136, 500)),
+        ("customer_id", &dice.number(683_136, 500).to_string()),
         ("customer_type", "0"),
         ("meeting_time", &meeting_time),
         ("form_values", &form_values),

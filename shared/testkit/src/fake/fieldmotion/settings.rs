@@ -1,7 +1,6 @@
 //! What the vendor's documentation leaves open, as settings of the fake.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// How this FieldMotion behaves where its documentation is silent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,20 +42,6 @@ impl Default for Settings {
             max_skew_seconds: 300,
             error_status: 200,
         }
-    }
-}
-
-impl Settings {
-    /// These settings with some of them changed.
-    pub(super) fn changed(&self, changes: Value) -> Result<Self, String> {
-        let Value::Object(changes) = changes else {
-            return Err("settings are an object".to_owned());
-        };
-        let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
-        if let Value::Object(all) = &mut all {
-            all.extend(changes);
-        }
-        serde_json::from_value(all).map_err(|error| error.to_string())
     }
 }
 

@@ -53,6 +53,7 @@ use self::{address::Address, answers::Window, limit::Calls};
 use super::{
     row::Row,
     server::{Ports, Running},
+    settings::changed,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
     wire::{Reply, Request},
@@ -392,9 +393,7 @@ impl Vendor for FsmNavigator {
             "assets" => "asset_name",
             _ => "last_name",
         };
-        let text = row.text(field).unwrap_or_default();
-        let first = text.split_once(" (edit ").map_or(text, |(first, _)| first);
-        (field.to_owned(), format!("{first} (edit {revision})").into())
+        row.edited(field, revision)
     }
 
     fn stamp(&self, seconds: i64) -> String {
@@ -407,7 +406,7 @@ impl Vendor for FsmNavigator {
 
     fn configure(&self, settings: Value) -> Result<(), String> {
         let mut state = self.state();
-        state.settings = state.settings.changed(settings)?;
+        state.settings = changed(&state.settings, settings)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Resource, settings::Dialect, written_stamp};
-use crate::fake::row::Row;
+use crate::fake::{dice::Dice, row::Row};
 
 /// 2025-11-28 14:00:00 UTC, the creation time in the vendor's sample.
 const CREATED: i64 = 1_764_338_400;
@@ -16,38 +16,9 @@ const COMPANIES: [&str; 6] =
 const PRIORITIES: [&str; 4] = ["Low", "Medium", "High", "Urgent"];
 const STATUSES: [&str; 4] = ["Scheduled", "In Progress", "Completed", "Cancelled"];
 
-/// Values made from a seed: the same seed, stream and number always give the same row.
-struct Dice(u64);
-
-impl Dice {
-    /// The next number of the `SplitMix64` sequence.
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn number(&mut self, base: u64, range: u64) -> u64 {
-        base.saturating_add(self.roll() % range.max(1))
-    }
-
-    fn one_of<'text>(&mut self, texts: &[&'text str]) -> &'text str {
-        let count = u64::try_from(texts.len()).unwrap_or(1);
-        let at = usize::try_from(self.number(0, count)).unwrap_or(0);
-        texts.get(at).copied().unwrap_or_default()
-    }
-
-    fn phone(&mut self) -> String {
-        format!("+1555{}", self.number(1_000_000, 9_000_000))
-    }
-}
-
 /// The row of a record as it was first made; the stamp is filled in by the caller.
 pub(super) fn first_row(seed: u64, resource: &Resource, number: u64, id: &str, dialect: Dialect) -> Row {
-    let salt = resource.name.bytes().fold(seed, |salt, byte| salt.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    let mut dice = Dice(salt ^ number.rotate_left(32));
+    let mut dice = Dice::of(seed, resource.name, number);
     let days = i64::try_from(number % 700).unwrap_or(0);
     let created = written_stamp(CREATED.saturating_sub(days * DAY));
     let id_field = match dialect {
@@ -73,12 +44,16 @@ pub(super) fn shown_id(id: &str) -> Value {
     }
 }
 
+fn phone(dice: &mut Dice) -> String {
+    format!("+1555{}", dice.number(1_000_000, 9_000_000))
+}
+
 fn job(dice: &mut Dice, number: u64) -> Vec<(&'static str, Value)> {
     let customer = dice.number(123, 500);
     let technician = format!("{} {}", dice.one_of(&FIRST_NAMES), dice.one_of(&LAST_NAMES));
     vec![
         ("job_title", format!("Initial HVAC inspection {number}").into()),
-        ("job_description", format!("rings twice\nask for tenant{number}@example.com, {}", dice.phone()).into()),
+        ("job_description", format!("rings twice\nask for tenant{number}@example.com, {}", phone(dice)).into()),
         ("job_status", dice.one_of(&STATUSES).into()),
         ("job_priority", dice.one_of(&PRIORITIES).into()),
         ("assigned_technician_id", if number.is_multiple_of(4) { Value::Null } else { dice.number(6, 20).into() }),
@@ -99,7 +74,7 @@ fn customer(dice: &mut Dice, id: &str, number: u64) -> Vec<(&'static str, Value)
     vec![
         ("customer_name", format!("{} {number}", dice.one_of(&COMPANIES)).into()),
         ("customer_email", format!("office+{id}@example.com").into()),
-        ("customer_phone", dice.phone().into()),
+        ("customer_phone", phone(dice).into()),
         ("default_sla_hours", dice.number(4, 68).into()),
         ("tax_exempt", number.is_multiple_of(9).into()),
         ("tax_exemption_reason", Value::Null),
@@ -114,7 +89,7 @@ fn asset(dice: &mut Dice, number: u64) -> Vec<(&'static str, Value)> {
         ("status", "Pending Install".into()),
         ("condition", "Good".into()),
         ("location_id", dice.number(456, 900).into()),
-        ("notes", format!("key with owner{number}@example.com, {}", dice.phone()).into()),
+        ("notes", format!("key with owner{number}@example.com, {}", phone(dice)).into()),
         ("purchase_price", Value::from(1_234.5)),
     ]
 }
@@ -124,7 +99,7 @@ fn technician(dice: &mut Dice, id: &str) -> Vec<(&'static str, Value)> {
         ("first_name", dice.one_of(&FIRST_NAMES).into()),
         ("last_name", dice.one_of(&LAST_NAMES).into()),
         ("email", format!("tech+{id}@example.com").into()),
-        ("phone", dice.phone().into()),
+        ("phone", phone(dice).into()),
         ("status", "Active".into()),
         ("availability_status", "Available".into()),
         ("vehicle_type", "Van".into()),
