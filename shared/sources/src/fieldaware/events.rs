@@ -309,6 +309,12 @@ mod tests {
     }
 
     #[test]
+    fn events_of_one_id_are_told_apart_by_their_records() {
+        let items = [event_of("Job", r#","id":63739455"#), event_of("Customer", r#","id":63739455"#)];
+        assert_eq!(ids(&items.join(",")), [format!("jobs/job/{JOB}"), format!("customers/customer/{JOB}")]);
+    }
+
+    #[test]
     fn unknown_classes_are_named_and_classes_not_kept_are_passed_over() {
         let long = "x".repeat(100);
         let items = [event_of("JobTask", ""), event_of(r"A\nB", ""), event_of(&long, ""), event_of("JobTask", "")];
