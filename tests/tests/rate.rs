@@ -1,5 +1,6 @@
 //! All functions of a source together call its vendor no faster than its rate: pollers and fetchers, side by side, by
 //! nothing but the schedule in the ledger. Time is tokio's, paused: it jumps when everybody waits.
+#![expect(clippy::unwrap_used, reason = "a test's own expectation")]
 
 use std::cell::RefCell;
 use std::rc::Rc;
