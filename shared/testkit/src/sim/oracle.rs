@@ -44,6 +44,8 @@ pub(super) struct Oracle {
     buried: BTreeMap<RecordId, u64>,
     /// Records that were in quarantine: they are tried again without their event.
     tried_again: BTreeSet<RecordId>,
+    /// Whether a run was given up: a message of it that comes late may bring an older event back.
+    gave_up: bool,
     /// Events before this one were passed over by listing everything instead, which tells of no deletion.
     passed_over: usize,
     violation: Option<Violation>,
@@ -77,6 +79,7 @@ impl Oracle {
             seen: BTreeMap::new(),
             buried: BTreeMap::new(),
             tried_again: BTreeSet::new(),
+            gave_up: false,
             passed_over: 0,
             violation: None,
         }
@@ -174,6 +177,7 @@ impl Oracle {
         let has_moved = state.committed != last.committed || state.scanned != last.scanned;
         if has_ended {
             self.left.clear();
+            self.gave_up |= !is_success && !has_moved;
             if let Some(run) = last.run.as_ref().filter(|_| is_success || has_moved) {
                 world.count(|stats| stats.commits += 1);
                 check_closed(world, &self.stream, run)?;
@@ -361,13 +365,16 @@ impl Oracle {
                     }
                 }
                 // What is sent again after the vendor has forgotten the run's token goes without its events.
-                if world.weather.vendor.token_life >= TOKEN_LIFE_MIN {
+                if world.weather.vendor.token_life >= TOKEN_LIFE_MIN && !self.gave_up {
                     self.check_events(tables, vendor, now)?;
                 }
                 let Some(stored) = tables.checkpoints.get(&self.stream) else {
                     return broken("I11 progress", || "there is no checkpoint".to_owned());
                 };
                 let state = &stored.state;
+                if token_index(&state.scanned).is_some_and(|index| index < vendor.told_count(now)) {
+                    return broken("I11 progress", || format!("the feed is read up to {}", state.scanned));
+                }
                 if let Some((_, id)) = tables.quarantine.keys().next() {
                     return broken("I10 quarantine drains", || format!("{id} is in quarantine"));
                 }
