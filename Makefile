@@ -45,8 +45,8 @@ simulate: ## Play histories of crashes and accidents: make simulate SEEDS=100000
 
 bench: setup ## Measure the budgets of docs/performance.md
 	@# Built in one go, so that what is measured is what is built here.
-	cargo build --workspace --locked --release --bins
-	cargo run --locked --release --bin tidemark-bench
+	cargo build --locked --release --bins
+	cargo run --locked --release --package tidemark-bench
 
 check: setup ## Lint everything
 	cargo fmt --all --check

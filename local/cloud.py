@@ -270,8 +270,9 @@ def architecture() -> str:
 
 
 def build_programs() -> None:
-    """Builds the functions and the fake vendor in one go, printing what cargo prints."""
-    command = ["cargo", "build", "--locked", "--bins"]
-    ended = subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=False)
-    if ended.returncode != 0:
-        raise RuntimeError("cargo build failed, see above")
+    """Builds the functions, as `sam build` does, and the fake vendors, printing what cargo prints."""
+    for chosen in (["--bins"], ["--package", "tidemark-testkit", "--bin", "fake-vendor"]):
+        command = ["cargo", "build", "--locked", *chosen]
+        ended = subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=False)
+        if ended.returncode != 0:
+            raise RuntimeError("cargo build failed, see above")

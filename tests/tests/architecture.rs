@@ -70,3 +70,19 @@ fn nothing_of_development_is_shipped() {
         }
     }
 }
+
+/// A package's features are those that everything built with it asks for: so what is built for a deployment is the
+/// functions alone.
+#[test]
+fn functions_are_built_without_the_switch_that_leaves_rules_out() {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo describes the workspace");
+    let built: BTreeSet<String> =
+        metadata.workspace_default_packages().iter().map(|package| package.name.to_string()).collect();
+    let functions = ["tidemark-fetcher", "tidemark-poller", "tidemark-watcher"].map(str::to_owned);
+    assert_eq!(built, BTreeSet::from(functions));
+    for package in metadata.packages.iter().filter(|package| !NOT_SHIPPED.contains(&package.name.as_str())) {
+        let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        let asks = normal.filter(|dependency| dependency.name == "tidemark-engine" && !dependency.features.is_empty());
+        assert_eq!(asks.count(), 0, "{} asks for features of the engine", package.name);
+    }
+}

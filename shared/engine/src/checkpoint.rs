@@ -87,7 +87,7 @@ pub struct SeenToken {
 /// The durable state of a stream.
 ///
 /// Guarantees, kept by the conditions of [`crate::ports::Checkpoints`]: `committed`, `scanned` and `epoch` never go
-/// back, `committed <= scanned`, and only the poller that holds `epoch` changes anything.
+/// back, `committed <= scanned` (the poller sees to that), and only the poller that holds `epoch` changes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Whose state this is.
