@@ -75,7 +75,8 @@ fn nothing_of_development_is_shipped() {
 /// functions alone.
 #[test]
 fn functions_are_built_without_the_switch_that_leaves_rules_out() {
-    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo describes the workspace");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(root).no_deps().exec().expect("cargo describes the workspace");
     let built: BTreeSet<String> =
         metadata.workspace_default_packages().iter().map(|package| package.name.to_string()).collect();
     let functions = ["tidemark-fetcher", "tidemark-poller", "tidemark-watcher"].map(str::to_owned);
