@@ -22,9 +22,9 @@ from local.vendor import FakeVendor
 # What each vendor holds at first.
 SEEDS = {
     "fieldmotion": {"customers": 500, "jobs": 200},
-    "fieldaware": {"jobs": 40, "customers": 30, "items": 20, "users": 5},
-    "fsmnavigator": {"jobs": 120, "customers": 60, "assets": 40, "technicians": 8},
-    "fieldly": {"work_items": 120, "clients": 60, "time_reports": 40, "travel_reports": 20},
+    "fieldaware": {"jobs": 30, "customers": 20, "items": 10, "users": 5},
+    "fsmnavigator": {"jobs": 60, "customers": 40, "assets": 20, "technicians": 5},
+    "fieldly": {"work_items": 60, "clients": 40, "time_reports": 20, "travel_reports": 10},
 }
 # Which stream's record is edited at each vendor.
 EDITED = {"fieldmotion": "customers", "fieldaware": "jobs", "fsmnavigator": "jobs", "fieldly": "work_items"}
@@ -145,8 +145,9 @@ def side_by_side(work, vendors: list[FakeVendor]) -> None:
 
 
 def an_edit_at_each(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
-    """Edits one record at every vendor and waits for the copies to show it."""
-    for vendor in vendors:
+    """Edits one record at every vendor, all at once, and waits for the copies to show it."""
+
+    def one(vendor: FakeVendor) -> None:
         stream = EDITED[vendor.kind.name]
         identity = sorted(vendor.truth(stream))[0]
         vendor.post("edit", stream=stream, id=identity)
@@ -155,13 +156,15 @@ def an_edit_at_each(local: Cloud, vendors: list[FakeVendor], show: Show) -> None
         polled = stream if stream in vendor.kind.streams else vendor.kind.streams[0]
         begin = time.monotonic()
 
-        def arrived(source=source, polled=polled, stream=stream, identity=identity, wanted=wanted) -> bool:
+        def arrived() -> bool:
             source.poll(polled)
             return same(source.records(stream)[identity].get("body"), wanted)
 
         background.wait_for(f"the edit at {vendor.kind.title} to arrive", arrived, timeout=60, pause=0.3)
         took = time.monotonic() - begin
         show.step(f"{vendor.kind.title}: an edit of {stream}/{identity} was in the records table {took:.1f} s later")
+
+    side_by_side(one, vendors)
 
 
 def same(stored: str | None, wanted: str) -> bool:

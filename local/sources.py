@@ -105,6 +105,8 @@ class Source:
         def settled() -> bool:
             nonlocal runs_when_stored
             self.poll_all(polled)
+            if self.queue_depth() > 0:
+                return False  # there is no use in reading the whole table while messages are on their way
             stored = {stream: set() for stream in truth} | {
                 stream: {identity for identity, each in records.items() if not each.get("deleted")}
                 for stream, records in self.all_records().items()
