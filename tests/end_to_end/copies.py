@@ -49,10 +49,6 @@ class Copy:
         title = self.source.kind.title
         self.stack.until(equal, f"{title} equal to the vendor's truth", 90)
 
-    def committed(self) -> dict[str, str]:
-        """How far each polled stream is committed, as text."""
-        return {stream: self.source.checkpoint(stream)["committed"]["text"] for stream in self.source.kind.streams}
-
     def open_until(self) -> Any:
         """Until when the source is left alone, if it is."""
         return self._breaker().get("open_until")

@@ -326,10 +326,15 @@ class Stack:
     # ---- alarms -------------------------------------------------------------------------------------------------
 
     def alarm_is(self, name: str, wanted: str, ticking: Iterable[str] = (), seconds: float = 60) -> None:
-        """Runs the watcher, and ticks `ticking` before, until the alarm is in this state."""
+        """Runs the watcher, and ticks `ticking` before, until the alarm is in this state.
+
+        The other sources are kept fresh all the while: this emulator's alarms look at no dimensions.
+        """
 
         def is_so() -> bool:
             self.source.poll_all(ticking)
+            for other in self.others:
+                self.cloud.source(other.kind.name).poll_all()
             self.cloud.watch()
             return self.cloud.alarm(name) == wanted
 
