@@ -182,13 +182,16 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// far where the vendor has forgotten the token meanwhile: then the records keep the events they have.
     pub(super) async fn events_of(&mut self, chunks: &[(&Chunk, Duration)]) -> Result<HashMap<RecordId, Body>, Halt> {
         let mut events = HashMap::new();
-        let wanted: HashSet<&RecordId> = chunks.iter().flat_map(|(chunk, _)| &chunk.pending).collect();
-        let Some(run) = self.checkpoint.run.clone().filter(|run| run.cursor.is_none() && !wanted.is_empty()) else {
+        let run = self.checkpoint.run.as_ref().filter(|_| !chunks.is_empty());
+        // Only a run that read events starts at a token: no list of ids or rows does, and no snapshot.
+        let Some((mut token, end)) = run.and_then(|run| {
+            let from = run.from.token()?.to_owned();
+            Some((Some(from), run.newest.as_ref().and_then(Position::token).map(str::to_owned)))
+        }) else {
             return Ok(events);
         };
-        let end = run.newest.as_ref().and_then(Position::token);
-        let mut token = run.from.token().map(str::to_owned);
-        while let Some(from) = token.take().filter(|token| end != Some(token)) {
+        let wanted: HashSet<&RecordId> = chunks.iter().flat_map(|(chunk, _)| &chunk.pending).collect();
+        while let Some(from) = token.take().filter(|token| end.as_ref() != Some(token)) {
             self.reserve(1).await?;
             let page = match self.call(ListRequest::Events { token: &from }).await {
                 Ok((page, _)) => page,

@@ -85,20 +85,26 @@ impl PageCursor {
 struct Shown {
     before: HashMap<u32, u64>,
     now: HashMap<u32, u64>,
+    last: Option<u64>,
 }
 
 impl Shown {
-    fn note(&mut self, page: u32, ids: &[RecordId]) {
+    /// Notes a page; returns whether it shows rows, and the same as the page just read in this pass.
+    fn note(&mut self, page: u32, changes: &[Change]) -> bool {
         let mut hasher = DefaultHasher::new();
-        ids.hash(&mut hasher);
-        self.now.insert(page, hasher.finish());
+        for change in changes {
+            change.id.hash(&mut hasher);
+        }
+        let ids = hasher.finish();
+        self.now.insert(page, ids);
+        self.last.replace(ids) == Some(ids) && !changes.is_empty()
     }
 
     /// Whether the pass that ends showed every page as the one before did.
     fn end_pass(&mut self) -> bool {
         // Behind the end there may be an empty page that only forward passes meet.
         let is_same = self.now.iter().all(|(page, ids)| self.before.get(page) == Some(ids));
-        self.before = std::mem::take(&mut self.now);
+        *self = Self { before: std::mem::take(&mut self.now), ..Self::default() };
         is_same
     }
 }
@@ -120,7 +126,6 @@ impl<P: PollerPorts> Tick<'_, P> {
         };
         let mut cursor = resumed.and_then(|run| PageCursor::parse(&run.cursor?)).unwrap_or(PageCursor::START);
         let mut seen = Seen::new();
-        let mut before: Vec<RecordId> = Vec::new();
         let mut shown = Shown::default();
         let mut first_reading: Option<Reading> = None;
         loop {
@@ -131,10 +136,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             let (page, reading) = self.call(ListRequest::Page { from, page: cursor.page() }).await?;
             // A vendor may show its last page again behind the end; one that tells how many there are, and yet shows
             // the same page twice in a pass, has no pages to walk.
-            let ids: Vec<RecordId> = page.changes.iter().map(|change| change.id.clone()).collect();
-            let is_again = cursor.step > 0 && !ids.is_empty() && ids == before;
-            shown.note(cursor.page(), &ids);
-            before = ids;
+            let is_again = shown.note(cursor.page(), &page.changes);
             if cursor.step >= PAGES_MAX || (is_again && page.pages_total.is_some()) {
                 return self.give_up_pages().await;
             }
