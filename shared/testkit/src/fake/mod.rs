@@ -63,6 +63,7 @@
 mod clock;
 mod commands;
 mod control;
+
 mod dice;
 mod exchange;
 mod faults;
@@ -76,7 +77,7 @@ mod log;
 pub mod program;
 mod row;
 mod server;
-mod settings;
+mod state;
 mod store;
 mod vendor;
 mod wire;

@@ -48,10 +48,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::io;
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
@@ -68,7 +65,7 @@ use self::{
 use super::{
     row::Row,
     server::{Ports, Running},
-    settings::changed,
+    state::State,
     store::{Record, Store, Version},
     vendor::{Call, Vendor},
     wire::{Reply, Request},
@@ -137,52 +134,30 @@ impl FakeFieldAware {
     /// # Errors
     /// When a port cannot be taken.
     pub async fn start_with(options: FieldAwareOptions) -> io::Result<Self> {
-        let dialect = Dialect { settings: options.settings, accepted: vec![options.token] };
-        Self::listen(FieldAware { dialect: Mutex::new(dialect) }, options.seed, options.ports).await
+        let state = State::new(options.settings, options.token);
+        Self::listen(FieldAware { state }, options.seed, options.ports).await
     }
 
     /// Changes settings.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.vendor().dialect().settings);
+        change(&mut self.vendor().state.lock().settings);
     }
 
     /// Accepts another key, beside the old ones or in their place.
     pub fn rotate(&self, token: &str, keep_old: bool) {
-        self.vendor().accept(token.to_owned(), keep_old);
+        self.vendor().state.accept(token.to_owned(), keep_old);
     }
 }
 
 /// The vendor's own side.
 #[derive(Debug)]
 pub struct FieldAware {
-    dialect: Mutex<Dialect>,
-}
-
-#[derive(Debug)]
-struct Dialect {
-    settings: Settings,
-    accepted: Vec<String>,
+    state: State<Settings, String>,
 }
 
 impl FieldAware {
-    fn dialect(&self) -> MutexGuard<'_, Dialect> {
-        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settings(&self) -> Settings {
-        self.dialect().settings.clone()
-    }
-
-    fn accept(&self, token: String, keep_old: bool) {
-        let mut dialect = self.dialect();
-        if !keep_old {
-            dialect.accepted.clear();
-        }
-        dialect.accepted.push(token);
-    }
-
     fn events(&self, token: &str, query: &Query, store: &Store, now_ms: i64) -> Reply {
-        let settings = self.settings();
+        let settings = self.state.settings();
         let page_size = query.get("pageSize").map(str::parse);
         let filter = Filter {
             page_size: page_size.clone().and_then(Result::ok),
@@ -217,7 +192,7 @@ impl FieldAware {
             end: query.get("end"),
         };
         let row_of = |stream, record: &Record, version: &Version| self.row(store, stream, record, version);
-        match lists::page(stream, &question, store, &self.settings(), now_ms, row_of) {
+        match lists::page(stream, &question, store, &self.state.settings(), now_ms, row_of) {
             Ok(reply) => reply,
             Err(name) => refusal(if name == "BadRequest" { 400 } else { 422 }, name, "a parameter is not valid"),
         }
@@ -250,8 +225,8 @@ impl FieldAware {
     }
 
     fn is_refused(&self, stream: &str) -> bool {
-        let dialect = self.dialect();
-        dialect.settings.features_off.iter().chain(&dialect.settings.forbidden).any(|refused| refused == stream)
+        let state = self.state.lock();
+        state.settings.features_off.iter().chain(&state.settings.forbidden).any(|refused| refused == stream)
     }
 }
 
@@ -314,7 +289,7 @@ impl Vendor for FieldAware {
         }
         let header = request.header("authorization").ok_or("there is no Authorization header")?;
         let token = header.strip_prefix("Token ").ok_or("the scheme is not Token")?;
-        let is_known = self.dialect().accepted.iter().any(|known| known == token);
+        let is_known = self.state.lock().accepted.iter().any(|known| known == token);
         is_known.then_some(()).ok_or_else(|| "the key is not known".to_owned())
     }
 
@@ -331,7 +306,7 @@ impl Vendor for FieldAware {
         }
         let query = Query::of(request);
         match Route::of(&request.path) {
-            Route::NewestToken => Reply::json(200, written(&feed::newest(store, &self.settings(), now_ms))),
+            Route::NewestToken => Reply::json(200, written(&feed::newest(store, &self.state.settings(), now_ms))),
             Route::Events { token } => self.events(token, &query, store, now_ms),
             Route::List { stream, user } => self.list(stream, user, &query, store, now_ms),
             Route::Detail { stream, user, uuid } => self.detail(stream, user, uuid, call, store, now_ms),
@@ -375,14 +350,12 @@ impl Vendor for FieldAware {
     }
 
     fn configure(&self, settings: Value) -> Result<(), String> {
-        let mut dialect = self.dialect();
-        dialect.settings = changed(&dialect.settings, settings)?;
-        Ok(())
+        self.state.change(settings)
     }
 
     fn rotate(&self, credentials: Value) -> Result<(), String> {
         let rotation: Rotation = serde_json::from_value(credentials).map_err(|error| error.to_string())?;
-        self.accept(rotation.token, rotation.keep_old);
+        self.state.accept(rotation.token, rotation.keep_old);
         Ok(())
     }
 }

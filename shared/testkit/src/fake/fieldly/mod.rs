@@ -19,10 +19,7 @@ mod settings;
 mod tests;
 mod tokens;
 
-use std::{
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::io;
 
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
@@ -37,7 +34,7 @@ use self::{
 use super::{
     row::Row,
     server::{Ports, Running},
-    settings::changed,
+    state::State,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
     wire::{Reply, Request},
@@ -93,70 +90,50 @@ impl FakeFieldly {
     /// # Errors
     /// When a port cannot be taken.
     pub async fn start_with(options: FieldlyOptions) -> io::Result<Self> {
-        let dialect = Dialect {
-            settings: options.settings,
-            accepted: vec![Client { id: options.client_id, secret: options.client_secret }],
-            tokens: Tokens::default(),
-        };
-        Self::listen(Fieldly { dialect: Mutex::new(dialect) }, options.seed, options.ports).await
+        let client = Client { id: options.client_id, secret: options.client_secret };
+        let state = State::new(options.settings, client);
+        Self::listen(Fieldly { state }, options.seed, options.ports).await
     }
 
     /// Changes settings.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.vendor().dialect().settings);
+        change(&mut self.vendor().state.lock().settings);
     }
 
     /// Accepts another client, beside the old ones or in their place; in the latter case their tokens end.
     pub fn rotate(&self, client_id: &str, client_secret: &str, keep_old: bool) {
         let client = Client { id: client_id.to_owned(), secret: client_secret.to_owned() };
-        self.vendor().dialect().accept(client, keep_old);
+        self.vendor().accept(client, keep_old);
     }
 
     /// Ends all tokens.
     pub fn revoke_tokens(&self) {
-        self.vendor().dialect().tokens.revoke();
+        self.vendor().state.lock().kept.revoke();
     }
 
     /// How often a token was handed out.
     pub fn tokens_handed_out(&self) -> usize {
-        self.vendor().dialect().tokens.handed_out
+        self.vendor().state.lock().kept.handed_out
     }
 }
 
 /// The vendor's own side.
 #[derive(Debug)]
 pub struct Fieldly {
-    dialect: Mutex<Dialect>,
-}
-
-#[derive(Debug)]
-struct Dialect {
-    settings: Settings,
-    accepted: Vec<Client>,
-    tokens: Tokens,
-}
-
-impl Dialect {
-    fn accept(&mut self, client: Client, keep_old: bool) {
-        if !keep_old {
-            self.accepted.clear();
-            self.tokens.revoke();
-        }
-        self.accepted.push(client);
-    }
+    state: State<Settings, Client, Tokens>,
 }
 
 impl Fieldly {
-    fn dialect(&self) -> MutexGuard<'_, Dialect> {
-        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settings(&self) -> Settings {
-        self.dialect().settings.clone()
+    fn accept(&self, client: Client, keep_old: bool) {
+        self.state.accept(client, keep_old);
+        // Afterwards, so that no old client gets one in between.
+        if !keep_old {
+            self.state.lock().kept.revoke();
+        }
     }
 
     fn list(&self, stream: &'static str, request: &Request, store: &Store, now_ms: i64) -> Reply {
-        let settings = self.settings();
+        let settings = self.state.settings();
         let asked = match Asked::read(&parameters(request), stream, &settings) {
             Ok(asked) => asked,
             Err(errors) => return lists::refused(errors),
@@ -188,7 +165,7 @@ impl Fieldly {
         let singular = stream.strip_suffix('s').unwrap_or(stream);
         Reply::json(
             200,
-            match self.settings().detail_shape {
+            match self.state.settings().detail_shape {
                 DetailShape::Keyed => format!("{{\"{singular}\":{written}}}"),
                 DetailShape::Data => format!("{{\"data\":{written}}}"),
                 DetailShape::Bare => written,
@@ -246,7 +223,7 @@ impl Vendor for Fieldly {
             (Some(stream), None) if path == stream => (CallKind::List, format!("{} /{stream}", request.method)),
             _ => (CallKind::Other, format!("{} /{path}", request.method)),
         };
-        let filter_name = self.settings().filter_name;
+        let filter_name = self.state.settings().filter_name;
         Call {
             function,
             kind,
@@ -259,11 +236,11 @@ impl Vendor for Fieldly {
     }
 
     fn authorize(&self, request: &Request, now_ms: i64) -> Result<(), String> {
-        let dialect = self.dialect();
+        let state = self.state.lock();
         if is_for_token(request) {
-            tokens::verify_client(request, &dialect.accepted)
+            tokens::verify_client(request, &state.accepted)
         } else {
-            dialect.tokens.verify(request, now_ms)
+            state.kept.verify(request, now_ms)
         }
     }
 
@@ -273,7 +250,7 @@ impl Vendor for Fieldly {
 
     fn refuse_call(&self, call: &Call) -> Reply {
         if call.function == TOKEN {
-            let status = self.settings().token_refusal_status;
+            let status = self.state.settings().token_refusal_status;
             let description = "Client authentication failed";
             return Reply::json(
                 status,
@@ -288,9 +265,8 @@ impl Vendor for Fieldly {
             return Reply::new(404, "text/html", "<html><body><h1>Not Found</h1></body></html>");
         }
         if is_for_token(request) {
-            let mut dialect = self.dialect();
-            let settings = dialect.settings.clone();
-            return dialect.tokens.grant(request, &settings, store.seed(), now_ms);
+            let state = &mut *self.state.lock();
+            return state.kept.grant(request, &state.settings, store.seed(), now_ms);
         }
         match (call.kind, call.stream) {
             (CallKind::List, Some(stream)) if request.method == "GET" => self.list(stream, request, store, now_ms),
@@ -310,7 +286,7 @@ impl Vendor for Fieldly {
     fn row(&self, store: &Store, stream: &'static str, record: &Record, version: &Version) -> Row {
         let mut row = rows::first_row(store.seed(), stream, record.number, record.id());
         version.apply_to(&mut row);
-        if let Some(field) = self.settings().updated_field {
+        if let Some(field) = self.state.settings().updated_field {
             match &record.shown {
                 ShownStamp::Real => row.set(&field, stamp_written(version.stamp).into()),
                 ShownStamp::Missing => row.remove(&field),
@@ -345,10 +321,9 @@ impl Vendor for Fieldly {
             None => false,
             Some(revoke) => revoke.as_bool().ok_or("revoke_tokens is true or false")?,
         };
-        let mut dialect = self.dialect();
-        dialect.settings = changed(&dialect.settings, settings)?;
+        self.state.change(settings)?;
         if is_revoked {
-            dialect.tokens.revoke();
+            self.state.lock().kept.revoke();
         }
         Ok(())
     }
@@ -356,7 +331,7 @@ impl Vendor for Fieldly {
     fn rotate(&self, credentials: Value) -> Result<(), String> {
         let rotation: Rotation = serde_json::from_value(credentials).map_err(|error| error.to_string())?;
         let client = Client { id: rotation.client_id, secret: rotation.client_secret };
-        self.dialect().accept(client, rotation.keep_old);
+        self.accept(client, rotation.keep_old);
         Ok(())
     }
 }

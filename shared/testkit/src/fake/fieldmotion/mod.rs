@@ -20,10 +20,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::io;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,7 +31,7 @@ use super::{
     clock::{naive, parse_naive},
     row::Row,
     server::{Ports, Running},
-    settings::changed,
+    state::State,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
     wire::{Reply, Request},
@@ -97,55 +94,31 @@ impl FakeFieldMotion {
     /// # Errors
     /// When a port cannot be taken.
     pub async fn start_with(options: FieldMotionOptions) -> io::Result<Self> {
-        let dialect = Dialect {
-            settings: options.settings,
-            accepted: vec![Credential { api_id: options.api_id, api_key: options.api_key }],
-        };
-        Self::listen(FieldMotion { dialect: Mutex::new(dialect) }, options.seed, options.ports).await
+        let credential = Credential { api_id: options.api_id, api_key: options.api_key };
+        let state = State::new(options.settings, credential);
+        Self::listen(FieldMotion { state }, options.seed, options.ports).await
     }
 
     /// Changes settings.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.vendor().dialect().settings);
+        change(&mut self.vendor().state.lock().settings);
     }
 
     /// Accepts another key, beside the old ones or in their place.
     pub fn rotate(&self, api_id: &str, api_key: &str, keep_old: bool) {
-        self.vendor().accept(Credential { api_id: api_id.to_owned(), api_key: api_key.to_owned() }, keep_old);
+        self.vendor().state.accept(Credential { api_id: api_id.to_owned(), api_key: api_key.to_owned() }, keep_old);
     }
 }
 
 /// The vendor's own side.
 #[derive(Debug)]
 pub struct FieldMotion {
-    dialect: Mutex<Dialect>,
-}
-
-#[derive(Debug)]
-struct Dialect {
-    settings: Settings,
-    accepted: Vec<Credential>,
+    state: State<Settings, Credential>,
 }
 
 impl FieldMotion {
-    fn dialect(&self) -> MutexGuard<'_, Dialect> {
-        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settings(&self) -> Settings {
-        self.dialect().settings.clone()
-    }
-
-    fn accept(&self, credential: Credential, keep_old: bool) {
-        let mut dialect = self.dialect();
-        if !keep_old {
-            dialect.accepted.clear();
-        }
-        dialect.accepted.push(credential);
-    }
-
     fn list(&self, stream: &'static str, form: &Form, store: &Store, now_ms: i64) -> Reply {
-        let settings = self.settings();
+        let settings = self.state.settings();
         let form_id = |record: &Record, version: &Version| {
             self.row(store, stream, record, version).text("form_id").map(str::to_owned)
         };
@@ -156,7 +129,7 @@ impl FieldMotion {
     }
 
     fn detail(&self, stream: &'static str, call: &Call, form: &Form, store: &Store, now_ms: i64) -> Reply {
-        let settings = self.settings();
+        let settings = self.state.settings();
         let Some(id) = call.id.as_deref().filter(|id| !id.is_empty()) else {
             return self.error("missing id parameter");
         };
@@ -223,8 +196,8 @@ impl Vendor for FieldMotion {
             return Err(format!("{} instead of POST", request.method));
         }
         let form = Form::parse(&request.body).ok_or("the form is not UTF-8")?;
-        let dialect = self.dialect();
-        signature::verify(&form, &dialect.accepted, &dialect.settings, now_ms.div_euclid(1000))
+        let state = self.state.lock();
+        signature::verify(&form, &state.accepted, &state.settings, now_ms.div_euclid(1000))
     }
 
     fn refuse(&self) -> Reply {
@@ -244,7 +217,7 @@ impl Vendor for FieldMotion {
     }
 
     fn error(&self, text: &str) -> Reply {
-        Reply::json(self.settings().error_status, functions::error_written(text))
+        Reply::json(self.state.settings().error_status, functions::error_written(text))
     }
 
     fn wrong_shape(&self) -> Reply {
@@ -252,7 +225,7 @@ impl Vendor for FieldMotion {
     }
 
     fn row(&self, store: &Store, stream: &'static str, record: &Record, version: &Version) -> Row {
-        let offset = self.settings().zone_offset_seconds;
+        let offset = self.state.settings().zone_offset_seconds;
         let mut row = rows::first_row(store.seed(), stream, record.number, record.id(), offset);
         version.apply_to(&mut row);
         let stamp = naive(version.stamp, offset);
@@ -284,22 +257,20 @@ impl Vendor for FieldMotion {
     }
 
     fn stamp(&self, seconds: i64) -> String {
-        naive(seconds, self.settings().zone_offset_seconds)
+        naive(seconds, self.state.settings().zone_offset_seconds)
     }
 
     fn parse_stamp(&self, text: &str) -> Option<i64> {
-        parse_naive(text, self.settings().zone_offset_seconds)
+        parse_naive(text, self.state.settings().zone_offset_seconds)
     }
 
     fn configure(&self, settings: Value) -> Result<(), String> {
-        let mut dialect = self.dialect();
-        dialect.settings = changed(&dialect.settings, settings)?;
-        Ok(())
+        self.state.change(settings)
     }
 
     fn rotate(&self, credentials: Value) -> Result<(), String> {
         let rotation: Rotation = serde_json::from_value(credentials).map_err(|error| error.to_string())?;
-        self.accept(Credential { api_id: rotation.api_id, api_key: rotation.api_key }, rotation.keep_old);
+        self.state.accept(Credential { api_id: rotation.api_id, api_key: rotation.api_key }, rotation.keep_old);
         Ok(())
     }
 }

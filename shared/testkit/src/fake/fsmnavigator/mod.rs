@@ -37,10 +37,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::io;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -53,7 +50,7 @@ use self::{address::Address, answers::Window, limit::Calls};
 use super::{
     row::Row,
     server::{Ports, Running},
-    settings::changed,
+    state::State,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
     wire::{Reply, Request},
@@ -135,42 +132,32 @@ impl FakeFsmNavigator {
     /// # Errors
     /// When a port cannot be taken.
     pub async fn start_with(options: FsmNavigatorOptions) -> io::Result<Self> {
-        let dialect = State {
-            settings: options.settings,
-            accepted: vec![Key { api_key: options.api_key, scopes: options.scopes }],
-            calls: Calls::default(),
-        };
-        Self::listen(FsmNavigator { state: Mutex::new(dialect) }, options.seed, options.ports).await
+        let key = Key { api_key: options.api_key, scopes: options.scopes };
+        let state = State::new(options.settings, key);
+        Self::listen(FsmNavigator { state }, options.seed, options.ports).await
     }
 
     /// Changes settings.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.vendor().state().settings);
+        change(&mut self.vendor().state.lock().settings);
     }
 
     /// Accepts another key that may read everything, beside the old ones or in their place.
     pub fn rotate(&self, api_key: &str, keep_old: bool) {
-        self.vendor().accept(Key { api_key: api_key.to_owned(), scopes: all_scopes() }, keep_old);
+        self.vendor().state.accept(Key { api_key: api_key.to_owned(), scopes: all_scopes() }, keep_old);
     }
 
     /// Accepts this key with these scopes alone.
     pub fn grant(&self, api_key: &str, scopes: &[&str]) {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        self.vendor().accept(Key { api_key: api_key.to_owned(), scopes }, false);
+        self.vendor().state.accept(Key { api_key: api_key.to_owned(), scopes }, false);
     }
 }
 
 /// The vendor's own side.
 #[derive(Debug)]
 pub struct FsmNavigator {
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    settings: Settings,
-    accepted: Vec<Key>,
-    calls: Calls,
+    state: State<Settings, Key, Calls>,
 }
 
 /// A key, and what it may do.
@@ -181,26 +168,10 @@ struct Key {
 }
 
 impl FsmNavigator {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settings(&self) -> Settings {
-        self.state().settings.clone()
-    }
-
-    fn accept(&self, key: Key, keep_old: bool) {
-        let mut state = self.state();
-        if !keep_old {
-            state.accepted.clear();
-        }
-        state.accepted.push(key);
-    }
-
     /// The accepted key of a request, or why there is none.
     fn key(&self, request: &Request) -> Result<Key, String> {
         let given = request.header("x-api-key").ok_or("X-API-Key is missing")?;
-        let state = self.state();
+        let state = self.state.lock();
         let key = state.accepted.iter().find(|key| key.api_key == given);
         key.cloned().ok_or_else(|| "X-API-Key is not known".to_owned())
     }
@@ -223,7 +194,7 @@ impl FsmNavigator {
     }
 
     fn list(&self, resource: &'static Resource, address: &Address, store: &Store, now_ms: i64) -> Reply {
-        let settings = self.settings();
+        let settings = self.state.settings();
         let Ok(window) = Window::of(address, &settings) else {
             return answers::error(400, "validation_error");
         };
@@ -260,7 +231,7 @@ impl FsmNavigator {
     }
 
     fn detail(&self, resource: &'static Resource, address: &Address, call: &Call, store: &Store, now_ms: i64) -> Reply {
-        let settings = self.settings();
+        let settings = self.state.settings();
         let is_known = match settings.details {
             Details::Both => true,
             Details::Query => !address.is_by_path,
@@ -345,8 +316,8 @@ impl Vendor for FsmNavigator {
             return self.refuse();
         };
         let (verdict, told_in) = {
-            let state = &mut *self.state();
-            (state.calls.count(&key.api_key, &state.settings, now_ms), state.settings.retry_after)
+            let state = &mut *self.state.lock();
+            (state.kept.count(&key.api_key, &state.settings, now_ms), state.settings.retry_after)
         };
         let reply = if verdict.is_allowed {
             self.answer_within_limit(&key, call, request, store, now_ms)
@@ -357,7 +328,7 @@ impl Vendor for FsmNavigator {
     }
 
     fn error(&self, text: &str) -> Reply {
-        answers::error(self.settings().error_status, text)
+        answers::error(self.state.settings().error_status, text)
     }
 
     fn wrong_shape(&self) -> Reply {
@@ -368,7 +339,7 @@ impl Vendor for FsmNavigator {
         let Some(resource) = Resource::named(stream) else {
             return Row::default();
         };
-        let dialect = self.settings().dialect;
+        let dialect = self.state.settings().dialect;
         let mut row = rows::first_row(store.seed(), resource, record.number, record.id(), dialect);
         version.apply_to(&mut row);
         if !version.active && stream == "technicians" {
@@ -405,14 +376,12 @@ impl Vendor for FsmNavigator {
     }
 
     fn configure(&self, settings: Value) -> Result<(), String> {
-        let mut state = self.state();
-        state.settings = changed(&state.settings, settings)?;
-        Ok(())
+        self.state.change(settings)
     }
 
     fn rotate(&self, credentials: Value) -> Result<(), String> {
         let rotation: Rotation = serde_json::from_value(credentials).map_err(|error| error.to_string())?;
-        self.accept(Key { api_key: rotation.api_key, scopes: rotation.scopes }, rotation.keep_old);
+        self.state.accept(Key { api_key: rotation.api_key, scopes: rotation.scopes }, rotation.keep_old);
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ async fn settings_are_changed_key_by_key() {
     let fake = controlled().await;
     let changes = json!({"dialect": "reference", "paging": "no_totals", "limit_calls": 5});
     assert_eq!(post(&fake, "settings", changes).await.0, 200);
-    let settings = fake.vendor().settings();
+    let settings = fake.vendor().state.settings();
     assert_eq!((settings.paging, settings.limit_calls, settings.limit_seconds), (Paging::NoTotals, 5, 60));
     for wrong in [json!({"dialects": "guide"}), json!({"dialect": "other"}), json!([])] {
         assert_eq!(post(&fake, "settings", wrong.clone()).await.0, 400, "{wrong}");
