@@ -14,7 +14,7 @@ from pathlib import Path
 from local import background, cloud, demo
 from local.cloud import Cloud
 from local.sources import KINDS
-from local.vendor import FakeVendor
+from local.vendor import FakeVendor, start_vendors
 
 DIRECTORY = background.ROOT / ".local"
 # What `up` started, so that `down` and `invoke` find it.
@@ -36,7 +36,7 @@ def up() -> int:
         print("Starting the local cloud and the fake vendors ...", flush=True)
         cleanup.callback(local.stop)
         local.start()
-        vendors = demo.start_vendors(DIRECTORY, cleanup)
+        vendors = start_vendors(demo.SEEDS, DIRECTORY, cleanup)
         print("sam build ...", flush=True)
         local.build()
         print("sam deploy ...", flush=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from local import background, cloud
 from local.cloud import Cloud
 from local.sources import KINDS, Source
-from local.vendor import FakeVendor
+from local.vendor import FakeVendor, start_vendors
 
 # What each vendor holds at first.
 SEEDS = {
@@ -53,18 +53,6 @@ class Show:
             self.moving = True
 
 
-def start_vendors(directory: Path, cleanup: contextlib.ExitStack) -> list[FakeVendor]:
-    """Starts the four fakes with their first records; `cleanup` ends them."""
-    vendors = []
-    for name, seeds in SEEDS.items():
-        vendor = FakeVendor.start(name, directory / f"{name}.log")
-        cleanup.callback(vendor.stop)
-        for stream, count in seeds.items():
-            vendor.post("seed", stream=stream, count=count)
-        vendors.append(vendor)
-    return vendors
-
-
 def demo(directory: Path) -> None:
     """Shows the main job and leaves nothing running."""
     show = Show()
@@ -76,7 +64,7 @@ def demo(directory: Path) -> None:
         show.step("Starting the local cloud; every call is checked against the caller's role")
         cleanup.callback(local.stop)
         local.start()
-        vendors = start_vendors(directory, cleanup)
+        vendors = start_vendors(SEEDS, directory, cleanup)
         show.step(f"Local cloud at {local.url}; the fake vendors:")
         for vendor in vendors:
             print(f"          {vendor.kind.title:<14}{vendor.url}  {in_words(SEEDS[vendor.kind.name])}")

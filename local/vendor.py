@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import urllib.error
@@ -87,3 +88,17 @@ class FakeVendor:
                 return json.load(answer)
         except urllib.error.HTTPError as refused:
             raise VendorRefused(f"{path}: {refused.read().decode(errors='replace')}") from refused
+
+
+def start_vendors(
+    seeds: dict[str, dict[str, int]], directory: Path, cleanup: contextlib.ExitStack
+) -> list[FakeVendor]:
+    """Starts these fakes with so many records in each stream; their logs go to `directory`, `cleanup` ends them."""
+    vendors = []
+    for name, counts in seeds.items():
+        vendor = FakeVendor.start(name, directory / f"{name}.log")
+        cleanup.callback(vendor.stop)
+        for stream, count in counts.items():
+            vendor.post("seed", stream=stream, count=count)
+        vendors.append(vendor)
+    return vendors

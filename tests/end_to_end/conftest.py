@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from local import background, cloud
 from local.cloud import Cloud
-from local.vendor import FakeVendor
+from local.vendor import start_vendors
 from stack import OVERLAP_SECONDS, Stack
 
 # What the other three vendors hold.
@@ -46,17 +46,7 @@ def deployed(directory, cleanup):
     local = Cloud(directory)
     cleanup.callback(local.stop)
     local.start()
-    vendor = FakeVendor.start("fieldmotion", directory / "fieldmotion.log")
-    cleanup.callback(vendor.stop)
-    for stream, count in SEEDED.items():
-        vendor.post("seed", stream=stream, count=count)
-    others = []
-    for name, seeds in OTHERS.items():
-        other = FakeVendor.start(name, directory / f"{name}.log")
-        cleanup.callback(other.stop)
-        for stream, count in seeds.items():
-            other.post("seed", stream=stream, count=count)
-        others.append(other)
+    vendor, *others = start_vendors({"fieldmotion": SEEDED, **OTHERS}, directory, cleanup)
     local.build()
     # No schedule fires during the tests: they drive every tick themselves. The schedules stay enabled, because
     # alarms tell nobody while they are disabled.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from local.vendor import FakeVendor
@@ -48,24 +47,6 @@ class Copy:
 
         title = self.source.kind.title
         self.stack.until(equal, f"{title} equal to the vendor's truth", 90)
-
-    def open_until(self) -> Any:
-        """Until when the source is left alone, if it is."""
-        return self._breaker().get("open_until")
-
-    def _breaker(self) -> dict[str, Any]:
-        partition = f"breaker#{self.source.kind.name}"
-        found = (each for each in self.stack.cloud.scan("ledger") if each["partition"] == partition)
-        return next((each for each in found if each["item"] == "-"), {})
-
-    def breaker_time_is_up(self) -> None:
-        """Ends the breaker's pause now: the tests' own clock."""
-        self.stack.cloud.client("dynamodb").update_item(
-            TableName=self.stack.cloud.outputs()["LedgerTable"],
-            Key={"partition": {"S": f"breaker#{self.source.kind.name}"}, "item": {"S": "-"}},
-            UpdateExpression="SET open_until = :past",
-            ExpressionAttributeValues={":past": {"N": str(int(time.time() * 1000) - 2 * 86_400_000)}},
-        )
 
     def asked(self) -> int:
         """How many requests the vendor has seen."""

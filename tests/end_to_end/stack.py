@@ -215,15 +215,15 @@ class Stack:
         wanted = f"quarantine#fieldmotion#{stream}"
         return {each["item"]: each for each in self.cloud.scan("ledger") if each["partition"] == wanted}
 
-    def breaker(self) -> dict[str, Any]:
-        """The breaker of the source; empty before the first failure."""
-        found = (each for each in self.cloud.scan("ledger") if each["partition"] == "breaker#fieldmotion")
+    def breaker(self, source: str = "fieldmotion") -> dict[str, Any]:
+        """The breaker of a source; empty before the first failure."""
+        found = (each for each in self.cloud.scan("ledger") if each["partition"] == f"breaker#{source}")
         return next((each for each in found if each["item"] == "-"), {})
 
-    def breaker_time_is_up(self) -> None:
+    def breaker_time_is_up(self, source: str = "fieldmotion") -> None:
         """Ends the breaker's pause now: the tests' own clock, so that they need not wait a minute for the probe."""
-        if "open_until" in self.breaker():
-            self._move_back_in_ledger("breaker#fieldmotion", "-", "open_until")
+        if "open_until" in self.breaker(source):
+            self._move_back_in_ledger(f"breaker#{source}", "-", "open_until")
 
     def quarantine_time_is_up(self, stream: str, identity: str) -> None:
         """Lets the next try of a quarantined id be due: the tests' own clock, as its ladder begins at 15 minutes."""

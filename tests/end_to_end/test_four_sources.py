@@ -57,8 +57,8 @@ def test_one_is_down_one_throttles_one_rejects_its_credential_and_the_fourth_sta
         for copy in copies.values():
             copy.source.poll_all()
     # THEN each has a breaker of its own, and what was edited is not taken for copied
-    for copy in copies.values():
-        stack.until(copy.open_until, f"the breaker of {copy.source.kind.title} to open")
+    for name, copy in copies.items():
+        stack.until(lambda name=name: stack.breaker(name).get("open_until"), f"the breaker of {name} to open")
         assert copy.differences()
     asked = {copy: copy.asked() for copy in copies.values()}
     for copy in copies.values():
@@ -75,8 +75,8 @@ def test_one_is_down_one_throttles_one_rejects_its_credential_and_the_fourth_sta
     down.vendor.up()
     throttling.vendor.post("clear_faults")
     rejecting.source.rotate_secret({"api_key": "fsm_test_fedcba9876543210"})
-    for copy in copies.values():
-        copy.breaker_time_is_up()
+    for name in copies:
+        stack.breaker_time_is_up(name)
     # THEN all recover by themselves, and every record is the vendor's
     for copy in copies.values():
         copy.settle()
