@@ -1,11 +1,12 @@
 //! Faults 1 to 14: the schedule and the poller.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 
 use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::poll::{Notice, PollOutcome, PollReport};
 use tidemark_engine::stream::ListShape;
-use tidemark_testkit::memory::{DateHeader, Fault, Hold, Operation, StoredCheckpoint, VendorSettings};
+use tidemark_testkit::memory::{DateHeader, Fault, Hold, Operation, Order, StoredCheckpoint, VendorSettings};
 use tidemark_tests::stage::{Stage, id, ids};
 
 use super::{left, tick_that_dies_at};
@@ -151,27 +152,52 @@ async fn slow_tick(stage: &Stage) -> PollReport {
     report
 }
 
+/// Slow ticks, a minute apart, until the listing is whole: how many calls each made, the runs they worked on, and the
+/// last report.
+async fn listed_slowly(stage: &Stage) -> (Vec<u32>, BTreeSet<String>, PollReport) {
+    let mut calls = Vec::new();
+    let mut runs = BTreeSet::new();
+    loop {
+        let report = slow_tick(stage).await;
+        stage.drain().await;
+        calls.push(report.calls_count);
+        runs.extend(report.run_id.clone().or_else(|| stage.checkpoint().run.map(|run| run.run_id)));
+        if report.outcome != PollOutcome::Listing {
+            return (calls, runs, report);
+        }
+        assert!(calls.len() < 20, "the listing does not end");
+        stage.wait(60);
+    }
+}
+
 #[tokio::test]
 async fn a_listing_longer_than_an_invocation_goes_on_at_its_page() {
     // GIVEN twelve pages at two minutes each. What another tick was shown cannot be compared, so they are walked three
     // times: 72 minutes
     let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });
     stage.edit(ids(120).iter().map(String::as_str));
-    let mut calls = Vec::new();
-    let mut runs = std::collections::BTreeSet::new();
-    let last = loop {
-        let report = slow_tick(&stage).await;
-        stage.drain().await;
-        calls.push(report.calls_count);
-        runs.extend(report.run_id.clone().or_else(|| stage.checkpoint().run.map(|run| run.run_id)));
-        if report.outcome != PollOutcome::Listing {
-            break report;
-        }
-        stage.wait(60);
-    };
+    let (calls, runs, last) = listed_slowly(&stage).await;
     // THEN each tick stops at 13 minutes and the next goes on: no page is asked for a fourth time
     assert_eq!((last.outcome, runs.len()), (PollOutcome::Waiting, 1));
     assert_eq!(calls, [7, 7, 7, 7, 7, 1]);
+    assert!(stage.tick().await.committed.is_some());
+    assert_eq!(left(&stage), NOTHING);
+}
+
+#[tokio::test]
+async fn a_scan_longer_than_an_invocation_goes_on_at_its_page_though_it_meets_nothing_new() {
+    // GIVEN twelve pages of a list without an update filter, of which everything is stored
+    let mut settings = VendorSettings { page_rows: 10, order: Order::Id, ..VendorSettings::new(ListShape::Pages) };
+    settings.stream.filtered = false;
+    let stage = Stage::with(settings);
+    stage.edit(ids(120).iter().map(String::as_str));
+    stage.settle().await;
+    // WHEN a page takes two minutes, and the one edit is on the last
+    stage.wait(3_600);
+    stage.edit(["00119"]);
+    let (_, runs, last) = listed_slowly(&stage).await;
+    // THEN the scan reaches it, in one run
+    assert_eq!((last.outcome, runs.len()), (PollOutcome::Waiting, 1));
     assert!(stage.tick().await.committed.is_some());
     assert_eq!(left(&stage), NOTHING);
 }

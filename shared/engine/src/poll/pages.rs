@@ -130,7 +130,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let mut first_reading: Option<Reading> = None;
         loop {
             if self.now() >= self.stop_at {
-                return self.pause_pages(cursor).await;
+                return self.pause_pages(cursor, from, first_reading.as_ref()).await;
             }
             self.reserve(1).await?;
             let (page, reading) = self.call(ListRequest::Page { from, page: cursor.page() }).await?;
@@ -194,8 +194,17 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(added)
     }
 
-    /// Leaves the rest of the pages to the next tick.
-    async fn pause_pages(&mut self, cursor: PageCursor) -> Result<PollOutcome, Halt> {
+    /// Leaves the rest of the pages to the next tick. A run keeps the place, also where nothing new was met so far: from
+    /// the first page on again, a long list without news would never be read to its end.
+    async fn pause_pages(
+        &mut self,
+        cursor: PageCursor,
+        from: UtcMillis,
+        first: Option<&Reading>,
+    ) -> Result<PollOutcome, Halt> {
+        if let (None, Some(first)) = (&self.checkpoint.run, first) {
+            self.start(Position::At(from), first).await?;
+        }
         let now = self.now();
         if let Some(run) = &mut self.checkpoint.run {
             run.cursor = Some(cursor.to_text());
