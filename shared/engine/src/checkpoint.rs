@@ -112,7 +112,8 @@ pub struct Checkpoint {
     /// The start of the last listing, but for the first, whose findings are all stored or quarantined. Vendor's clock.
     pub listed_at: Option<UtcMillis>,
     /// Up to when everything is known to be stored, on the vendor's clock: the start of the last listing that left
-    /// nothing in quarantine. Lag is measured from here, or from `committed` where that is later.
+    /// nothing in quarantine; before there was one, the start of the first listing, since what it owes counts from then.
+    /// Lag is measured from here, or from `committed` where that is later.
     pub complete_at: Option<UtcMillis>,
     /// A feed's newest tokens, oldest first.
     pub tokens: Vec<SeenToken>,

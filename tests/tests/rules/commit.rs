@@ -190,3 +190,24 @@ async fn a_long_import_is_not_stale_while_it_moves_and_an_abort_is_no_progress()
     assert_eq!(stage.checkpoint().last_progress_at, progress);
     assert!(stage.now() > START);
 }
+
+#[tokio::test]
+async fn a_first_import_lags_since_it_began_and_not_since_its_first_checkpoint() {
+    // GIVEN records of which one cannot be stored, so that the first import never gets complete
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["a", "bad"]);
+    stage.world.source.with(|vendor| vendor.poison(&id("bad"), START.plus(Duration::from_hours(1_000))));
+    let begun_at = stage.now();
+    let lag = || standing(Some(&stage.checkpoint()), stage.now()).lag;
+    // WHEN it is under way, and when all but that one is stored
+    stage.tick().await;
+    stage.wait(600);
+    assert_eq!(lag(), stage.now().since(begun_at));
+    stage.drain().await;
+    stage.tick().await;
+    stage.wait(3_600);
+    stage.tick().await;
+    // THEN it is behind by as much as it has had the time for
+    assert_eq!(stage.quarantined(), ["bad"]);
+    assert_eq!(lag(), stage.now().since(begun_at));
+}

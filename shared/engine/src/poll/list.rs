@@ -139,7 +139,8 @@ impl<P: PollerPorts> Tick<'_, P> {
             known: self.known,
         };
         self.report.run_id = Some(run.run_id.clone());
-        let next = Checkpoint { run: Some(run), ..self.checkpoint.clone() };
+        let complete_at = self.checkpoint.complete_at.or(Some(run.horizon));
+        let next = Checkpoint { run: Some(run), complete_at, ..self.checkpoint.clone() };
         self.store(Guard::NoRun, next).await
     }
 
