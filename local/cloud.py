@@ -17,7 +17,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
-from local import background
+from local import background, package
 from local.sources import KINDS, Source
 from local.vendor import FakeVendor
 
@@ -141,6 +141,7 @@ class Cloud:
         """Builds the functions and lays them out for a deployment, as `sam build --config-env local` does."""
         template = background.ROOT / "infra" / "template.yaml"
         self._sam("build", template, "--build-dir", self.directory / "build", parameters={})
+        package.pack(self.directory / "build" / "template.yaml")
 
     def deploy(self, vendors: Iterable[FakeVendor], **overrides: str) -> None:
         """Creates the secrets on the first call, and deploys what `build` made with the sources of these vendors on.
