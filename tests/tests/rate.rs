@@ -41,15 +41,23 @@ impl Clock for PausedClock {
     }
 }
 
+/// What is asked in this minute is answered after so long.
+#[derive(Clone, Copy)]
+struct Slow {
+    minute: i64,
+    takes: Duration,
+}
+
 /// When a call was started, on the vendor's clock.
 type Calls = Rc<RefCell<Vec<i64>>>;
 
-/// A vendor that takes a fifth of a second for an answer and notes when it was asked. As a process's own gate does, it
-/// lets one call of a function begin in an interval.
+/// A vendor that takes a fifth of a second for an answer, and longer at times, and notes when it was asked. As a process's
+/// own gate does, it lets one call of a function begin in an interval.
 struct Asked {
     source: MemorySource<PausedClock>,
     clock: PausedClock,
     calls: Calls,
+    slow: Option<Slow>,
     next_at: tokio::sync::Mutex<UtcMillis>,
 }
 
@@ -60,8 +68,11 @@ impl Asked {
             self.clock.sleep(next_at.since(self.clock.now())).await;
             *next_at = self.clock.now().plus(INTERVAL);
         }
-        self.calls.borrow_mut().push(self.clock.now().get());
-        self.clock.sleep(Duration::from_millis(200)).await;
+        let now = self.clock.now();
+        self.calls.borrow_mut().push(now.get());
+        let minute = now.millis_since(START) / MINUTE;
+        let slow = self.slow.filter(|slow| minute == slow.minute);
+        self.clock.sleep(slow.map_or(Duration::from_millis(200), |slow| slow.takes)).await;
     }
 }
 
@@ -127,6 +138,7 @@ struct Play {
     queue: MemoryQueue<PausedClock>,
     clock: PausedClock,
     calls: Calls,
+    slow: Option<Slow>,
     vendors: Vec<(StreamName, MemorySource<PausedClock>)>,
 }
 
@@ -147,6 +159,7 @@ impl Play {
             tables: MemoryTables::new(),
             queue: MemoryQueue::new(clock.clone(), Duration::from_mins(12), 8),
             calls: Rc::default(),
+            slow: None,
             vendors: streams.iter().map(|name| vendor_of(name)).collect(),
             clock,
         }
@@ -157,6 +170,7 @@ impl Play {
             source: source.clone(),
             clock: self.clock.clone(),
             calls: Rc::clone(&self.calls),
+            slow: self.slow,
             next_at: tokio::sync::Mutex::new(START),
         };
         let random = SeededRandom::new(1);
@@ -228,4 +242,19 @@ async fn pollers_that_walk_pages_at_once_share_the_rate() {
     assert!(busiest <= CALLS_A_MINUTE_MAX, "{busiest} calls in one minute");
     assert!(busiest > 100 && all > 480, "{busiest} of {all}");
     assert_eq!(play.tables.with(|tables| tables.records.len()), 1_200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_slow_answers_the_vendor_is_not_called_faster() {
+    for (shape, records) in [(ListShape::Pages, 1_200), (ListShape::Whole, 900)] {
+        // GIVEN a vendor that takes half a minute for an answer for a while, in the midst of work
+        let slow = Some(Slow { minute: 2, takes: Duration::from_secs(30) });
+        let streams = &["jobs", "customers", "assets", "technicians"];
+        let play = Play { slow, ..Play::new(shape, streams, records / 4) };
+        let (busiest, all) = play.busiest_minute(14).await;
+        // THEN what it was not asked for meanwhile is not made up for
+        assert!(busiest <= CALLS_A_MINUTE_MAX, "{shape:?}: {busiest} calls in one minute");
+        assert!(busiest > 100, "{shape:?}: {busiest} of {all}");
+        assert_eq!(play.tables.with(|tables| tables.records.len()), records);
+    }
 }

@@ -11,6 +11,7 @@ mod trouble;
 
 use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
@@ -19,6 +20,7 @@ use crate::breaker::{BreakerState, PAUSE, Pause, SourceState};
 use crate::chunk::{Chunk, Finish};
 use crate::failure::StoreFailure;
 use crate::message::Message;
+use crate::places::Places;
 use crate::poll::Notice;
 use crate::ports::{Clock, Ledger, Random, Records, Source, Stored, Written};
 use crate::record::{RecordId, Tombstone};
@@ -122,44 +124,35 @@ impl<P: FetcherPorts> Fetcher<P> {
         let state = ledger.source_state(key.stream.source).await?;
         let needs_call = |id: &RecordId| !message.rows.contains_key(id) && !message.announces_deletion(id);
         let (to_ask, mut begun): (Vec<RecordId>, Vec<RecordId>) = todo.iter().cloned().partition(needs_call);
+        let mut places = Places::default();
         if !to_ask.is_empty() {
-            let allowed = self.allowed(&state, message, to_ask.len(), stop_at).await?;
-            begun.extend(to_ask.into_iter().take(allowed));
+            places = self.places(&state, message, to_ask.len(), stop_at).await?;
+            begun.extend(to_ask.into_iter().take(places.left()));
         }
         let trouble = Trouble::default();
         let work = Work { fetcher: self, message, chunk: &chunk, state: &state, trouble: &trouble, stop_at };
-        let resolved = work.resolve_all(&begun, receive_count).await?;
+        let resolved = work.resolve_all(&begun, places, receive_count).await?;
         work.conclude(resolved, todo.len()).await
     }
 
-    /// How many of `calls` calls may be made, after waiting for their turn on the source's shared schedule.
-    async fn allowed(
+    /// Places on the source's shared schedule for as many of `calls` calls as may be made until `stop_at`.
+    async fn places(
         &self,
         state: &SourceState,
         message: &Message,
         calls: usize,
         stop_at: UtcMillis,
-    ) -> Result<usize, StoreFailure> {
+    ) -> Result<Places, StoreFailure> {
         let now = self.ports.clock().now();
         let is_open = state.breaker.state(now) != BreakerState::Closed;
         if is_open || state.paused(&message.stream, now).is_some() || now >= stop_at {
-            return Ok(0);
+            return Ok(Places::default());
         }
-        let interval_ms = millis_of(self.call_interval).max(1);
-        let fit = stop_at.millis_since(now) / interval_ms;
-        let wanted = usize::try_from(fit.max(1)).unwrap_or(usize::MAX).min(calls);
-        let places = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let fit = stop_at.millis_since(now) / millis_of(self.call_interval).max(1);
+        let wanted = u32::try_from(calls).unwrap_or(u32::MAX).min(u32::try_from(fit.max(1)).unwrap_or(u32::MAX));
         let latest = stop_at.minus(self.call_interval);
-        let source = message.source;
-        match self.ports.ledger().reserve(source, places, self.call_interval, now, latest).await? {
-            None => Ok(0),
-            Some(turn) => {
-                if turn > now {
-                    self.ports.clock().sleep(turn.since(now)).await;
-                }
-                Ok(wanted)
-            }
-        }
+        let first_at = self.ports.ledger().reserve(message.source, wanted, self.call_interval, now, latest).await?;
+        Ok(first_at.map_or_else(Places::default, |first_at| Places::new(first_at, wanted)))
     }
 }
 
@@ -178,11 +171,13 @@ impl<P: FetcherPorts> Work<'_, P> {
     async fn resolve_all(
         &self,
         begun: &[RecordId],
+        places: Places,
         receive_count: u32,
     ) -> Result<Vec<(RecordId, Resolved)>, StoreFailure> {
         let resolver = Resolver {
             ports: &self.fetcher.ports,
             call_interval: self.fetcher.call_interval,
+            places: Mutex::new(places),
             message: self.message,
             trouble: self.trouble,
             stop_at: self.stop_at,

@@ -17,6 +17,7 @@ pub mod chunk;
 pub mod failure;
 pub mod fetch;
 pub mod message;
+mod places;
 pub mod poll;
 pub mod ports;
 pub mod quarantine;

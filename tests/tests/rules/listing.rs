@@ -89,6 +89,16 @@ async fn a_listed_row_with_the_stored_stamp_but_another_body_is_stored() {
 }
 
 #[tokio::test]
+async fn a_walk_over_pages_takes_its_places_on_the_schedule_ten_at_a_time() {
+    let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });
+    stage.edit(ids(400).iter().map(String::as_str));
+    let report = stage.tick().await;
+    // One write before the number of pages is known, four for the other 39, four for the 40 of the way back.
+    let writes = stage.world.tables.faults().calls(Operation::Reserve);
+    assert_eq!((report.calls_count, writes), (80, 9));
+}
+
+#[tokio::test]
 async fn rows_that_move_while_pages_are_read_are_not_lost() {
     // GIVEN three pages in the order of edits
     let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });

@@ -1,6 +1,7 @@
 //! Resolving one id: from its row, or by asking the vendor for it.
 
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -10,6 +11,7 @@ use crate::breaker::GAP_MAX;
 use crate::change::{Detail, Found};
 use crate::failure::{Afterwards, FailureClass, SourceFailure, StoreFailure, disposition};
 use crate::message::Message;
+use crate::places::Places;
 use crate::ports::{Clock, Ledger, Records, Source, Stored};
 use crate::record::{DeletedBecause, Record, RecordId, RecordKey, Tombstone};
 use crate::rule::Rule;
@@ -42,6 +44,8 @@ pub(super) enum Resolved {
 pub(super) struct Resolver<'a, P> {
     pub(super) ports: &'a P,
     pub(super) call_interval: Duration,
+    /// Places on the shared schedule that were taken for the ids.
+    pub(super) places: Mutex<Places>,
     pub(super) message: &'a Message,
     pub(super) trouble: &'a Trouble,
     pub(super) stop_at: UtcMillis,
@@ -81,10 +85,10 @@ impl<P: FetcherPorts> Resolver<'_, P> {
         let mut tries = 0;
         let mut gone = false;
         loop {
-            let fetched_at = clock.now();
-            if self.trouble.is_stopped() || fetched_at >= self.stop_at {
+            if self.trouble.is_stopped() || !self.wait_for_place().await || self.trouble.is_stopped() {
                 return Resolved::Left;
             }
+            let fetched_at = clock.now();
             tries += 1;
             self.trouble.call();
             let call = self.ports.source().fetch(&self.message.stream, id);
@@ -124,21 +128,24 @@ impl<P: FetcherPorts> Resolver<'_, P> {
                     backoff(self.ports.random(), tries)
                 }
             };
-            if self.in_time(clock.sleep(wait)).await.is_none() || !self.may_call_again().await {
+            if self.in_time(clock.sleep(wait)).await.is_none() {
                 return Resolved::Left;
             }
         }
     }
 
-    /// Takes a place on the shared schedule for one more call, and waits for it.
-    async fn may_call_again(&self) -> bool {
+    /// Waits for the next place that was taken for the ids, or for a new one where there is none any more: an id is asked
+    /// for once more, or earlier answers took so long that the time of its place is over. Whether there was time.
+    async fn wait_for_place(&self) -> bool {
         let clock = self.ports.clock();
-        let now = clock.now();
-        let reserved = self.ports.ledger().reserve(self.message.source, 1, self.call_interval, now, self.stop_at).await;
-        match reserved {
-            Ok(Some(turn)) => self.in_time(clock.sleep(turn.since(now))).await.is_some(),
-            Ok(None) | Err(_) => false,
+        let (now, interval) = (clock.now(), self.call_interval);
+        let mut turn = self.places.lock().unwrap_or_else(PoisonError::into_inner).take(now, interval);
+        if turn.is_none() {
+            let reserved = self.ports.ledger().reserve(self.message.source, 1, interval, now, self.stop_at).await;
+            turn = reserved.unwrap_or(None);
         }
+        let Some(turn) = turn else { return false };
+        self.in_time(clock.sleep(turn.since(clock.now()))).await.is_some() && clock.now() < self.stop_at
     }
 
     /// The answer, unless time is up before.

@@ -6,6 +6,7 @@ use crate::backoff::{TRIES, backoff};
 use crate::change::{ListRequest, Page};
 use crate::checkpoint::{Checkpoint, Guard, Position};
 use crate::failure::disposition;
+use crate::places::Places;
 use crate::ports::{Clock, Ledger, Source};
 use crate::run::Run;
 use crate::stamp::UtcMillis;
@@ -20,22 +21,48 @@ const STAMP_RESOLUTION: Duration = Duration::from_secs(1);
 /// The longest that a list waits for its place: longer than any fetcher takes places ahead, so that a clock far off
 /// cannot hold a tick until its end.
 const PLACE_WAIT_MAX: Duration = Duration::from_mins(2);
+/// How many places one write takes at most: few enough that others do not wait long.
+const PLACES_A_WRITE: u32 = 10;
 
 impl<P: PollerPorts> Tick<'_, P> {
     /// Takes `calls` places on the schedule that all functions of the source share, and waits for the first. A fetcher
     /// takes places for one chunk at most, so that a list waits for what is in hand, never for the backlog.
     pub(super) async fn reserve(&self, calls: u32) -> Result<(), Halt> {
+        let turn = self.turn(calls).await?;
+        self.wait_until(turn).await;
+        Ok(())
+    }
+
+    /// Waits for the place of the next of `wanted` calls in a row, whose places are taken up to [`PLACES_A_WRITE`] at a
+    /// time.
+    pub(super) async fn reserve_next_of(&mut self, wanted: u32) -> Result<(), Halt> {
+        let interval = self.poller.settings.call_interval;
+        if let Some(turn) = self.places.take(self.now(), interval) {
+            self.wait_until(turn).await;
+            return Ok(());
+        }
+        let count = wanted.clamp(1, PLACES_A_WRITE);
+        let turn = self.turn(count).await?;
+        self.places = Places::new(turn.plus(interval), count - 1);
+        self.wait_until(turn).await;
+        Ok(())
+    }
+
+    /// The first of `calls` places that nobody has taken.
+    async fn turn(&self, calls: u32) -> Result<UtcMillis, Halt> {
         let source = self.checkpoint.stream.source;
         let interval = self.poller.settings.call_interval;
-        let clock = self.poller.ports.clock();
-        let now = clock.now();
+        let now = self.now();
         let whenever = UtcMillis::new(i64::MAX);
-        let turn = self.poller.ports.ledger().reserve(source, calls, interval, now, whenever).await?;
-        let wait = turn.map_or(Duration::ZERO, |turn| turn.since(now)).min(PLACE_WAIT_MAX);
+        Ok(self.poller.ports.ledger().reserve(source, calls, interval, now, whenever).await?.unwrap_or(now))
+    }
+
+    async fn wait_until(&self, turn: UtcMillis) {
+        let clock = self.poller.ports.clock();
+        let wait = turn.since(clock.now()).min(PLACE_WAIT_MAX);
         if !wait.is_zero() {
             clock.sleep(wait).await;
         }
-        Ok(())
     }
 
     /// One list call, tried up to three times. An answer closes the breaker and ends the stream's pause.

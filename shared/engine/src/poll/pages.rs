@@ -132,7 +132,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             if self.now() >= self.stop_at {
                 return self.pause_pages(cursor, from, first_reading.as_ref()).await;
             }
-            self.reserve(1).await?;
+            self.reserve_next_of(cursor.pages.saturating_sub(cursor.step)).await?;
             let (page, reading) = self.call(ListRequest::Page { from, page: cursor.page() }).await?;
             // A vendor may show its last page again behind the end; one that tells how many there are, and yet shows
             // the same page twice in a pass, has no pages to walk.

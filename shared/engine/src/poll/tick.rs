@@ -3,6 +3,7 @@
 use crate::breaker::{BreakerState, PAUSE, Pause, SourceState};
 use crate::checkpoint::{Checkpoint, Guard, LEASE, LEASE_RENEWAL, Transition};
 use crate::failure::{SourceFailure, StoreFailure};
+use crate::places::Places;
 use crate::ports::{Checkpoints, Clock, Ledger, Outgoing, Written};
 use crate::quarantine::{QUARANTINE_MAX, Quarantined};
 use crate::rule::Rule;
@@ -49,6 +50,8 @@ pub(super) struct Tick<'a, P: PollerPorts> {
     pub(super) open_runs: Option<u32>,
     /// The newest stamp that is stored of a record in this tick's list.
     pub(super) known: Option<UtcMillis>,
+    /// Places on the schedule of calls that are taken and not used yet.
+    pub(super) places: Places,
     renewed_at: UtcMillis,
 }
 
@@ -72,6 +75,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             outstanding: 0,
             open_runs: None,
             known: None,
+            places: Places::default(),
             renewed_at: started_at,
         }
     }
