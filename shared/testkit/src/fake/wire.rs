@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Instant,
 };
 
 const MAX_HEAD_BYTES: usize = 64 << 10;
@@ -207,10 +208,18 @@ impl Connection {
     }
 }
 
-/// Lets time pass: only for answers that are told to be late.
+/// How late tokio's timer may be: it counts in whole milliseconds, and so does the system call that it waits with.
+const TIMER_GRAIN: Duration = Duration::from_millis(3);
+
+/// Lets time pass: only for answers that are told to be late. The end of it is waited for on a thread, so that a latency
+/// is the one that was asked for.
 #[expect(clippy::disallowed_methods, reason = "a slow vendor is slow in real time")]
 pub(super) async fn pause(duration: Duration) {
-    tokio::time::sleep(duration).await;
+    let until = Instant::now() + duration;
+    tokio::time::sleep(duration.saturating_sub(TIMER_GRAIN)).await;
+    let rest = move || std::thread::sleep(until.saturating_duration_since(Instant::now()));
+    // It fails only when the fake is shut down, and then nobody waits for the answer.
+    drop(tokio::task::spawn_blocking(rest).await);
 }
 
 fn invalid(reason: &'static str) -> io::Error {
