@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidemark_engine::poll::{PollSettings, Poller};
 use tidemark_engine::quarantine::PoisonPolicy;
-use tidemark_engine::stream::StreamName;
+use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
 
 use crate::process::{figures, peak_memory_mb};
@@ -34,7 +34,7 @@ pub(crate) async fn child(url: &str) -> Result<(), Box<dyn Error>> {
         streams: vec![CUSTOMERS],
         chunk_ids: tidemark_engine::chunk::CHUNK_IDS,
     };
-    let poller = Poller { ports: Bare::new(url, Vec::new())?, settings };
+    let poller = Poller { ports: Bare::new(SourceKind::FieldMotion, url, Vec::new())?, settings };
     let report = poller.poll(&CUSTOMERS, "bench").await?;
     if report.accepted_count != IDS {
         return Err(format!("{} of {IDS} ids were accepted: {report:?}", report.accepted_count).into());

@@ -1,10 +1,11 @@
 //! Measures the budgets of the design and prints them as a table; `--write` also puts it into `docs/performance.md`.
 //!
 //! Counts come from the engine over memory ports. Memory, CPU and throughput come from processes of their own, with the
-//! real FieldMotion source against a fake vendor and with tables that keep nothing, so that neither the emulator's cost
+//! real source against a fake vendor and with tables that keep nothing, so that neither the emulator's cost
 //! nor the stored data is measured along.
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
+mod cost;
 mod counts;
 mod fetching;
 mod listing;
@@ -33,7 +34,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["fetch", url, count] => fetching::child(url, count.parse()?).await?,
+        ["fetch", url, count] => fetching::ids(url, count.parse()?).await?,
+        ["rows", url, count] => fetching::rows(url, count.parse()?).await?,
         ["list", url] => listing::child(url).await?,
         [] => print(&measure(|_| true).await?),
         [only] if GROUPS.contains(only) => print(&measure(|group| group == *only).await?),

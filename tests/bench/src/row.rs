@@ -20,6 +20,13 @@ pub(crate) fn at_most(what: &'static str, figure: f64, budget: f64, unit: &str, 
     Row { what, measured, budget, has_budget: true, is_missed, how, group: "" }
 }
 
+/// A row whose figure must not be below its budget.
+pub(crate) fn at_least(what: &'static str, figure: f64, budget: f64, how: &'static str) -> Row {
+    let is_missed = figure < budget;
+    let budget = format!(">= {}", short(budget));
+    Row { what, measured: format!("{figure:.0}"), budget, has_budget: true, is_missed, how, group: "" }
+}
+
 /// A row without a budget.
 pub(crate) fn printed(what: &'static str, measured: String, how: &'static str) -> Row {
     Row { what, measured, budget: "none".to_owned(), has_budget: false, is_missed: false, how, group: "" }

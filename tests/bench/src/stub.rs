@@ -9,7 +9,7 @@ use tidemark_aws::clock::{SystemClock, SystemRandom};
 use tidemark_engine::breaker::{Pause, SourceState, StampGap};
 use tidemark_engine::checkpoint::{Checkpoint, Position, Transition};
 use tidemark_engine::chunk::{Chunk, ChunkKey, Finish};
-use tidemark_engine::failure::{SourceFailure, StoreFailure};
+use tidemark_engine::failure::{FailureClass, SourceFailure, StoreFailure};
 use tidemark_engine::fetch::FetcherPorts;
 use tidemark_engine::poll::PollerPorts;
 use tidemark_engine::ports::{
@@ -21,12 +21,19 @@ use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_sources::registry::{AnySource, SourceConfig, build};
 
-/// The credential that fake vendors accept by default.
-pub(crate) struct FakeCredential;
+/// The credential that a fake vendor accepts by default.
+pub(crate) struct FakeCredential(SourceKind);
 
 impl Credentials for FakeCredential {
     async fn secret(&self) -> Result<SecretString, SourceFailure> {
-        Ok(r#"{"api_id":"123","api_key":"0123456789abcdef0123456789abcdef"}"#.into())
+        let secret = match self.0 {
+            SourceKind::FieldMotion => r#"{"api_id":"123","api_key":"0123456789abcdef0123456789abcdef"}"#,
+            SourceKind::FsmNavigator => r#"{"api_key":"fsm_test_0123456789abcdef"}"#,
+            SourceKind::FieldAware | SourceKind::Fieldly => {
+                return Err(SourceFailure::new(FailureClass::Unauthorized, "this source is not measured"));
+            }
+        };
+        Ok(secret.into())
     }
 
     async fn fresh_secret(&self) -> Result<SecretString, SourceFailure> {
@@ -43,10 +50,9 @@ pub(crate) struct Bare {
 
 impl Bare {
     /// Asks the vendor at `url`, without a rate limit; its chunks hold `ids`, fifty each.
-    pub(crate) fn new(url: &str, ids: Vec<RecordId>) -> Result<Self, Box<dyn std::error::Error>> {
-        let kind = SourceKind::FieldMotion;
+    pub(crate) fn new(kind: SourceKind, url: &str, ids: Vec<RecordId>) -> Result<Self, Box<dyn std::error::Error>> {
         let config = SourceConfig { kind, base_url: url, settings: "{}", requests_per_second: "1000000" };
-        Ok(Self { source: build(config, FakeCredential, SystemClock)?, ids, checkpoint: Mutex::new(None) })
+        Ok(Self { source: build(config, FakeCredential(kind), SystemClock)?, ids, checkpoint: Mutex::new(None) })
     }
 
     /// The ids of chunk `seq`.
