@@ -269,3 +269,27 @@ async fn a_credential_that_nobody_can_read_for_ten_minutes_quarantines_nothing()
     assert_eq!(left(&stage), NOTHING);
     assert!(stage.world.clock.slept() < Duration::from_mins(10), "nobody waits for it inside an invocation");
 }
+
+#[tokio::test]
+async fn a_feed_that_rejects_new_tokens_too_is_left_alone_and_not_listed_at_every_tick() {
+    let stage = Stage::new(ListShape::Feed);
+    stage.edit(["a"]);
+    stage.settle().await;
+    // WHEN it rejects every token, as it would for a page size that it does not take
+    stage.world.source.with(|vendor| vendor.rejects_tokens = true);
+    stage.edit(["b"]);
+    let report = stage.tick().await;
+    // THEN it was asked with the old token, for a new one and with that, and a person is told
+    assert_eq!((report.calls_count, &report.notices[..]), (3, &[Notice::StreamPaused][..]));
+    let PollOutcome::SourceFailed { class: FailureClass::Forbidden, cause } = report.outcome else {
+        panic!("{:?}", report.outcome);
+    };
+    assert!(cause.contains("the feed rejects a new token, too") && cause.contains("settings"), "{cause}");
+    stage.wait(300);
+    assert_eq!(stage.tick().await.calls_count, 0);
+    // and once that is mended it goes on where it was
+    stage.world.source.with(|vendor| vendor.rejects_tokens = false);
+    stage.wait(900);
+    assert!(!stage.settle().await.notices.contains(&Notice::Resync));
+    assert_eq!(stage.world.tables.with(|tables| tables.records.len()), 2);
+}

@@ -1,9 +1,10 @@
 //! Following a feed of events behind an opaque token.
 //!
 //! A run reads up to 50 pages, or as many records as the window has room for, and commits the token behind them: so all
-//! its messages are sent at once, with their events. The events of one record are coalesced: the newest counts. There is no overlap in time; a run starts at the newest remembered token that is older than the overlap.
-//! Without a token, or when it is rejected, a new token is taken first, then everything is listed once, then the token
-//! is committed: what changes meanwhile comes through the feed.
+//! its messages are sent at once, with their events. The events of one record are coalesced: the newest counts. There is
+//! no overlap in time; a run starts at the newest remembered token that is older than the overlap.
+//! Without a token, or when it is rejected and a new one is not, everything is listed once behind a token that was taken
+//! before, and then the token is committed: what changes meanwhile comes through the feed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use crate::change::{Change, ListRequest};
 use crate::checkpoint::{Checkpoint, Guard, Position};
 use crate::chunk::Chunk;
-use crate::failure::{Afterwards, disposition};
+use crate::failure::{Afterwards, FailureClass, SourceFailure, disposition};
 use crate::record::{Body, RecordId};
 use crate::run::{ORDERED_PAGES_MAX, SEGMENTS_MAX};
 
@@ -34,13 +35,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         let start = self.position_to_start_from();
         let Some(token) = start.token() else {
-            return self.begin_snapshot().await;
+            let (token, reading) = self.newest_token().await?;
+            return self.begin_snapshot(token, &reading).await;
         };
         match self.follow(&start, token).await {
-            Err(Halt::Source { failure, .. }) if disposition(failure.class).afterwards == Afterwards::Resync => {
-                self.report.notices.push(Notice::Resync);
-                self.begin_snapshot().await
-            }
+            Err(Halt::Source { failure, .. }) if is_rejection(&failure) => self.resync().await,
             followed => followed,
         }
     }
@@ -130,15 +129,37 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(PollOutcome::Quiet)
     }
 
-    /// Takes a new token, then begins to list everything.
-    async fn begin_snapshot(&mut self) -> Result<PollOutcome, Halt> {
+    /// Begins anew because a token was rejected. Not where a new one is rejected, too: then something else is wrong with
+    /// the call, and everything would be listed at every tick.
+    async fn resync(&mut self) -> Result<PollOutcome, Halt> {
+        let (token, reading) = self.newest_token().await?;
+        self.reserve(1).await?;
+        match self.call(ListRequest::Events { token: &token }).await {
+            Err(Halt::Source { failure, tries }) if is_rejection(&failure) => {
+                let cause =
+                    "the feed rejects a new token, too: compare the source's settings with what the vendor takes";
+                let failure = SourceFailure::caused(FailureClass::Forbidden, cause, failure);
+                return Err(Halt::Source { failure, tries });
+            }
+            answered => drop(answered?),
+        }
+        self.report.notices.push(Notice::Resync);
+        self.begin_snapshot(token, &reading).await
+    }
+
+    /// The feed's newest token, and when it was asked for.
+    async fn newest_token(&mut self) -> Result<(String, Reading), Halt> {
         self.reserve(1).await?;
         let (page, reading) = self.call(ListRequest::NewestToken).await?;
-        let token = page.next.unwrap_or_default();
+        Ok((page.next.unwrap_or_default(), reading))
+    }
+
+    /// Begins to list everything, and commits to a token that was taken before.
+    async fn begin_snapshot(&mut self, token: String, reading: &Reading) -> Result<PollOutcome, Halt> {
         let reached = Position::Token { text: token, sequence: self.checkpoint.scanned.order().saturating_add(1) };
         // From no token at all: there are no events to this run.
         let from = Position::Token { text: String::new(), sequence: self.checkpoint.scanned.order() };
-        self.start_with(from, &reading, Some(reached)).await?;
+        self.start_with(from, reading, Some(reached)).await?;
         self.go_on_with_snapshot(None).await
     }
 
@@ -195,9 +216,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.reserve(1).await?;
             let page = match self.call(ListRequest::Events { token: &from }).await {
                 Ok((page, _)) => page,
-                Err(Halt::Source { failure, .. }) if disposition(failure.class).afterwards == Afterwards::Resync => {
-                    break;
-                }
+                Err(Halt::Source { failure, .. }) if is_rejection(&failure) => break,
                 Err(halt) => return Err(halt),
             };
             token = page.next.filter(|next| *next != from && !page.changes.is_empty());
@@ -210,6 +229,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         Ok(events)
     }
+}
+
+/// Whether the feed rejected the token.
+fn is_rejection(failure: &SourceFailure) -> bool {
+    disposition(failure.class).afterwards == Afterwards::Resync
 }
 
 /// The record that a locator names, whatever it announces.

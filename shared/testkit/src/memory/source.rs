@@ -198,7 +198,10 @@ impl Vendor {
         let sequence: usize = after.strip_prefix('t').and_then(|text| text.parse().ok()).ok_or_else(rejected)?;
         let told = self.events().get(..self.told_count(now)).unwrap_or_default();
         let expires = now.shifted(-millis_of(self.settings.token_life));
-        if sequence > told.len() || told.get(sequence).is_some_and(|event| event.visible_at < expires) {
+        if self.rejects_tokens
+            || sequence > told.len()
+            || told.get(sequence).is_some_and(|event| event.visible_at < expires)
+        {
             return Err(rejected());
         }
         let end = sequence.saturating_add(self.settings.page_rows).min(told.len());

@@ -124,6 +124,8 @@ pub struct Vendor {
     pub repeats: bool,
     /// How many entries without a usable id each list has besides.
     pub unusable_count: usize,
+    /// Whether the feed rejects every token, new ones too.
+    pub rejects_tokens: bool,
     records: BTreeMap<RecordId, Vec<Version>>,
     events: Vec<Event>,
     last_number: u64,
@@ -140,6 +142,7 @@ impl Vendor {
             answers_with: BTreeMap::new(),
             repeats: false,
             unusable_count: 0,
+            rejects_tokens: false,
             records: BTreeMap::new(),
             events: Vec::new(),
             last_number: 0,
