@@ -25,6 +25,7 @@ pub mod record;
 #[cfg(feature = "mutants")]
 pub mod rule;
 #[cfg(not(feature = "mutants"))]
+#[expect(unreachable_pub, reason = "public where tests ask for it")]
 mod rule;
 pub mod run;
 mod source_health;
