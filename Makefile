@@ -52,6 +52,7 @@ check: setup ## Lint everything
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	cargo deny --locked check --deny warnings bans licenses sources
 	sam validate --lint
 	cfn-lint infra/template.yaml
 
