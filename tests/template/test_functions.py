@@ -95,7 +95,7 @@ def test_the_watcher_knows_the_streams_of_every_source_that_is_on():
     watched = {f"TIDEMARK_{kind.upper()}_STREAMS": source for source, (kind, _) in SOURCES.items()}
     assert set(variables("WatcherFunction")) == {
         "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_STALE_AFTER_SECONDS", "TIDEMARK_SCAN_RATE",
-        *watched, *(name.replace("_STREAMS", "_SETTINGS") for name in watched),
+        *watched,
     }  # fmt: skip
     assert variables("WatcherFunction")["TIDEMARK_SCAN_RATE"] == {"Ref": "ScanRate"}
     for name, source in watched.items():

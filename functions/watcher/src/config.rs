@@ -68,11 +68,9 @@ fn watched(
         return None;
     }
     let wanted = "all, names with commas between, or nothing when the source is off";
-    let names = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, text));
-    let variable = format!("TIDEMARK_{}_SETTINGS", kind.as_str().to_ascii_uppercase());
-    let settings = "{}, or a JSON object with the source's settings";
-    let streams = environment.read(&variable, settings, |text| streams_of(kind, text));
-    let (names, streams) = (names?, streams?);
+    let names = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, text))?;
+    // The template's schedules know nothing of a source's settings: by default a stream is scanned, or it is not.
+    let streams = streams_of(kind, "{}").unwrap_or_default();
     let is_scanned = |name: &StreamName| streams.iter().any(|stream| stream.name == *name && !stream.filtered);
     let rests_for = |name: &StreamName| if is_scanned(name) { scan_interval } else { Duration::ZERO };
     let watched = names.into_iter().map(|name| WatchedStream { rests_for: rests_for(&name), name });
@@ -108,11 +106,7 @@ mod tests {
         let tables = [("TIDEMARK_CHECKPOINTS_TABLE", "checkpoints"), ("TIDEMARK_LEDGER_TABLE", "ledger")];
         let streams = streams.map(|text| ("TIDEMARK_FIELDMOTION_STREAMS", text));
         let off = ["FIELDAWARE", "FSMNAVIGATOR", "FIELDLY"].map(|name| (format!("TIDEMARK_{name}_STREAMS"), ""));
-        let others = [
-            ("TIDEMARK_STALE_AFTER_SECONDS", stale_after),
-            ("TIDEMARK_SCAN_RATE", "rate(1 hour)"),
-            ("TIDEMARK_FIELDMOTION_SETTINGS", "{}"),
-        ];
+        let others = [("TIDEMARK_STALE_AFTER_SECONDS", stale_after), ("TIDEMARK_SCAN_RATE", "rate(1 hour)")];
         let given = tables.into_iter().chain(streams).chain(others);
         let variables = given.map(|(name, value)| (name.to_owned(), value)).chain(off);
         let mut environment = Environment::of(variables);
@@ -138,8 +132,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_scanned_may_rest_between_two_scans() {
-        let variables = [("TIDEMARK_FSMNAVIGATOR_STREAMS", "jobs,customers"), ("TIDEMARK_FSMNAVIGATOR_SETTINGS", "{}")];
-        let mut environment = Environment::of(variables);
+        let mut environment = Environment::of([("TIDEMARK_FSMNAVIGATOR_STREAMS", "jobs,customers")]);
         let (_, streams) = watched(&mut environment, SourceKind::FsmNavigator, Duration::from_hours(1)).unwrap();
         let rests: Vec<_> = streams.iter().map(|stream| (stream.name.as_str(), stream.rests_for.as_secs())).collect();
         assert_eq!(rests, [("jobs", 0), ("customers", 3_600)]);
