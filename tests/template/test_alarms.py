@@ -85,6 +85,10 @@ def test_thresholds(source):
     assert rule("Quarantine") == ("Maximum", "GreaterThanThreshold", 0)
     assert rule("Attention") == ("Sum", "GreaterThanThreshold", 0)
     assert rule("DeadLetter") == ("Maximum", "GreaterThanThreshold", 0)
+    # At a deployment the watcher may come before the first poll; a pause is told of anew at most an hour later.
+    assert ALARMS[f"{source}StaleAlarm"]["EvaluationPeriods"] == 2
+    attention = ALARMS[f"{source}AttentionAlarm"]
+    assert (attention["Period"] * attention["EvaluationPeriods"] > 3600, attention["DatapointsToAlarm"]) == (True, 1)
     dimension = {"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{source}DeadLetterQueue", "QueueName"]}}
     assert ALARMS[f"{source}DeadLetterAlarm"]["Dimensions"] == [dimension]
 

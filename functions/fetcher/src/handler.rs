@@ -52,7 +52,8 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     ///
     /// # Errors
     /// [`InvocationError`] when the event is no SQS event, or when a message failed that bears no id: an answer can name
-    /// it by nothing (an empty name would mean the whole batch, in silence), so the whole batch comes back.
+    /// it by nothing (an empty name would mean the whole batch, in silence), so the whole batch comes back. Likewise when
+    /// every message met a failure of our own: what is merely given back counts as no error, and nobody would be told.
     pub(crate) async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<SqsBatchResponse, InvocationError> {
         let (payload, context) = event.into_parts();
         let answered = self.resolve(&payload, context.deadline).await;
@@ -72,9 +73,12 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
         let stop_at = stop_at(self.fetcher.ports.clock().now(), deadline);
         let mut response = SqsBatchResponse::default();
         let mut nameless_count = 0;
-        for message in batch.messages {
-            if self.is_done(&message, stop_at).await {
-                continue;
+        let mut failed = Vec::new();
+        for message in &batch.messages {
+            match self.is_done(message, stop_at).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => failed.push(error),
             }
             match serde_json::from_str::<Named>(message.get()) {
                 Ok(Named { id }) if !id.is_empty() => response.add_failure(id),
@@ -86,28 +90,33 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
                 format!("{nameless_count} messages without a messageId failed; the whole batch is given back");
             return Err(InvocationError::new(ErrorKind::MissingMessageId, message));
         }
+        if failed.len() == batch.messages.len()
+            && let Some(error) = failed.pop()
+        {
+            return Err(error);
+        }
         Ok(response)
     }
 
-    /// Resolves one message; whether it is done with.
-    async fn is_done(&self, message: &RawValue, stop_at: UtcMillis) -> bool {
+    /// Resolves one message; whether it is done with. A failure is one of our own.
+    async fn is_done(&self, message: &RawValue, stop_at: UtcMillis) -> Result<bool, InvocationError> {
         let source = self.fetcher.ports.source().kind();
         let Ok(sqs) = serde_json::from_str::<SqsMessage>(message.get()) else {
             log::not_ours(source, &Delivery::default(), "the record is no SQS message");
-            return false;
+            return Ok(false);
         };
         let delivery = Delivery::of(&sqs);
         let message = match Message::parse(sqs.body.as_deref().unwrap_or_default()) {
             Ok(message) => message,
             Err(bad) => {
                 log::not_ours(source, &delivery, &bad.to_string());
-                return false;
+                return Ok(false);
             }
         };
         drop(sqs);
         if let Some(why) = self.why_not_ours(&message) {
             log::not_ours(source, &delivery, &why);
-            return false;
+            return Ok(false);
         }
         self.fetch(&message, &delivery, stop_at).await
     }
@@ -121,13 +130,13 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
         (!is_known).then(|| format!("source {} has no stream {}", source.kind(), message.stream))
     }
 
-    async fn fetch(&self, message: &Message, delivery: &Delivery, stop_at: UtcMillis) -> bool {
+    async fn fetch(&self, message: &Message, delivery: &Delivery, stop_at: UtcMillis) -> Result<bool, InvocationError> {
         let clock = self.fetcher.ports.clock();
         let started_at = clock.now();
         // Ids can be parked in the ledger at any time; rows exist only in the message, so it has to come again.
         if started_at >= stop_at && !message.rows.is_empty() {
             log::no_time(message, delivery);
-            return false;
+            return Ok(false);
         }
         // One message's panic must not take its neighbours along.
         let fetching = AssertUnwindSafe(self.fetcher.fetch(message, delivery.receive_count, stop_at)).catch_unwind();
@@ -137,15 +146,16 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
             Ok(Ok(report)) => {
                 log::fetched(message, delivery, &report, took);
                 self.attention.raise(&message.stream_key(), Some(&message.run), &report.notices);
-                report.acknowledged
+                Ok(report.acknowledged)
             }
             Ok(Err(failure)) => {
                 log::failed(message, delivery, ErrorKind::of_store(&failure), &chain(&failure), took);
-                false
+                Err(failure.into())
             }
             Err(_) => {
-                log::failed(message, delivery, ErrorKind::Panicked, "the log names the place", took);
-                false
+                let why = "the log names the place";
+                log::failed(message, delivery, ErrorKind::Panicked, why, took);
+                Err(InvocationError::new(ErrorKind::Panicked, why))
             }
         }
     }

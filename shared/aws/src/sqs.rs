@@ -121,7 +121,7 @@ struct Body {
 impl Body {
     fn of(outgoing: &Outgoing) -> Result<Self, StoreFailure> {
         let json = serde_json::to_string(&outgoing.message).map_err(|error| unavailable(Box::new(error)))?;
-        Ok(Self { json, delay_seconds: delay_seconds(outgoing.delay) })
+        Ok(Self { json: sendable(json), delay_seconds: delay_seconds(outgoing.delay) })
     }
 
     fn entry(&self, index: usize) -> Result<SendMessageBatchRequestEntry, BuildError> {
@@ -131,6 +131,17 @@ impl Body {
             .delay_seconds(self.delay_seconds)
             .build()
     }
+}
+
+/// The same JSON without the two characters that JSON takes as they are and SQS refuses, the whole message with them.
+/// They can stand only within its strings; a row that bears them is stored with them escaped.
+///
+/// Source: Amazon SQS API Reference, `SendMessageBatch` (read 2026-11-25).
+fn sendable(json: String) -> String {
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        return json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+    }
+    json
 }
 
 /// The delay in whole seconds, rounded up: a message must not be seen before its time.
@@ -146,6 +157,14 @@ fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> StoreFailure
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn characters_that_sqs_refuses_are_escaped_and_read_the_same() {
+        let text = "a\u{fffe}b\u{ffff}c\u{fffd}";
+        let json = sendable(serde_json::to_string(text).unwrap());
+        assert!(!json.contains(['\u{fffe}', '\u{ffff}']), "{json:?}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
 
     #[test]
     fn delays_are_rounded_up_and_capped() {

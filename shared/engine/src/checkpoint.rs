@@ -107,7 +107,8 @@ pub struct Checkpoint {
     pub run: Option<Run>,
     /// When a poll last ended with nothing outstanding: a commit, or a list without news. Local clock.
     pub last_success_at: Option<UtcMillis>,
-    /// When the stream last moved: a sealed listing, or fewer pending ids than at the tick before. Local clock.
+    /// When the stream last moved: chunks were accepted, a long listing went on, it was sealed, or fewer ids were pending
+    /// than at the tick before. Local clock.
     pub last_progress_at: Option<UtcMillis>,
     /// The start of the last listing, but for the first, whose findings are all stored or quarantined. Vendor's clock.
     pub listed_at: Option<UtcMillis>,

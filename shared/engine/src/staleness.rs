@@ -21,14 +21,16 @@ pub struct Standing {
     pub listed_count: u64,
 }
 
-/// How a stream stands at `now`. A long import moves at every tick and is therefore not stale, only lagging; an abort
-/// is no progress; a missing checkpoint counts as stale since 1970.
+/// How a stream stands at `now`. A long import moves, from its beginning on, and is therefore not stale, only lagging; an
+/// abort is no progress; a missing checkpoint counts as stale since 1970.
 pub fn standing(checkpoint: Option<&Checkpoint>, now: UtcMillis) -> Standing {
     let Some(checkpoint) = checkpoint else {
         return Standing { staleness: now.since(NEVER), lag: Duration::ZERO, backlog_count: 0, listed_count: 0 };
     };
-    let moved_at = checkpoint.last_success_at.max(checkpoint.last_progress_at).unwrap_or(NEVER);
     let run = checkpoint.run.as_ref();
+    // A first import has begun, whatever it has come to.
+    let begun_at = run.map(|run| run.listed_at);
+    let moved_at = checkpoint.last_success_at.max(checkpoint.last_progress_at).or(begun_at).unwrap_or(NEVER);
     let is_outstanding = run.is_some() || checkpoint.committed != checkpoint.scanned;
     let complete_at = checkpoint.complete_at.max(checkpoint.committed.at()).unwrap_or(NEVER);
     Standing {
@@ -61,6 +63,31 @@ mod tests {
         assert_eq!(standing(Some(&checkpoint), NOW).staleness, Duration::from_mins(15));
         checkpoint.last_progress_at = Some(NOW.shifted(-60_000));
         assert_eq!(standing(Some(&checkpoint), NOW).staleness, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_first_import_under_way_moves_since_it_began() {
+        let begun_at = NOW.shifted(-50_000);
+        let first = Checkpoint::first(checkpoint().stream, Position::At(UtcMillis::default()));
+        let run = crate::run::Run {
+            run_id: "r".to_owned(),
+            from: Position::At(UtcMillis::default()),
+            horizon: begun_at,
+            listed_at: begun_at,
+            held_checkpoint: Position::At(UtcMillis::default()),
+            accepted: 0,
+            sent: 0,
+            frontier: 0,
+            newest: None,
+            sealed: false,
+            cursor: None,
+            segments: Vec::new(),
+            listed_count: 0,
+            pending_count: 0,
+            known: None,
+        };
+        let under_way = Checkpoint { run: Some(run), ..first };
+        assert_eq!(standing(Some(&under_way), NOW).staleness, Duration::from_secs(50));
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::time::Duration;
 
 use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::poll::{Notice, PollOutcome, PollReport};
+use tidemark_engine::staleness::standing;
 use tidemark_engine::stream::ListShape;
 use tidemark_testkit::memory::{DateHeader, Fault, Hold, Operation, Order, StoredCheckpoint, VendorSettings};
 use tidemark_tests::stage::{Stage, id, ids};
@@ -200,6 +202,33 @@ async fn a_scan_longer_than_an_invocation_goes_on_at_its_page_though_it_meets_no
     assert_eq!((last.outcome, runs.len()), (PollOutcome::Waiting, 1));
     assert!(stage.tick().await.committed.is_some());
     assert_eq!(left(&stage), NOTHING);
+}
+
+#[tokio::test]
+async fn a_long_listing_is_progress_before_it_is_whole() {
+    // GIVEN a first import, and later a scan that finds nothing new, each page of which takes five minutes
+    let mut settings = VendorSettings { page_rows: 10, order: Order::Id, ..VendorSettings::new(ListShape::Pages) };
+    settings.stream.filtered = false;
+    let stage = Stage::with(settings);
+    stage.edit(ids(60).iter().map(String::as_str));
+    for _ in 0..2 {
+        let holds: Vec<Hold> = (0..3).map(|_| stage.world.source.faults().hold_before(Operation::List)).collect();
+        // WHEN somebody looks while the third page is asked for
+        let looking = async {
+            let mut looked = None;
+            for hold in holds {
+                hold.reached().await;
+                looked = Some(standing(Some(&stage.checkpoint()), stage.now()).staleness);
+                stage.wait(300);
+                hold.release();
+            }
+            looked.unwrap()
+        };
+        let (_, staleness) = futures_util::future::join(stage.tick(), looking).await;
+        // THEN it has moved with the page before
+        assert!(staleness < Duration::from_mins(1), "{staleness:?}");
+        stage.settle().await;
+    }
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.poller.ports.ledger().put_chunks(chunks).await?;
         let guard = Guard::Run { run_id: run.run_id.clone(), accepted: run.accepted };
         run.accept(self.checkpoint.epoch, u32::try_from(chunks.len()).unwrap_or(u32::MAX));
-        let next = Checkpoint { run: Some(run), ..self.checkpoint.clone() };
+        let next = Checkpoint { run: Some(run), last_progress_at: Some(self.now()), ..self.checkpoint.clone() };
         self.store(guard, next).await
     }
 

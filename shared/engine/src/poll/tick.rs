@@ -151,12 +151,15 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         }
     }
 
-    /// Renews the lease when a good part of it is gone.
+    /// Renews the lease, after another answer of a long listing, when a good part of it is gone. That is progress, too: a
+    /// listing may take longer than a stream may stand still.
     pub(super) async fn renew(&mut self) -> Result<(), Halt> {
-        if self.now().since(self.renewed_at) < LEASE_RENEWAL {
+        let now = self.now();
+        if now.since(self.renewed_at) < LEASE_RENEWAL {
             return Ok(());
         }
-        self.store(self.unchanged(), self.checkpoint.clone()).await
+        let next = Checkpoint { last_progress_at: Some(now), ..self.checkpoint.clone() };
+        self.store(self.unchanged(), next).await
     }
 
     /// Ends the tick with the run as it is in hand.
