@@ -40,6 +40,9 @@ const CRASHES_TO_POISON: u32 = 3;
 const VANISHED_MAX: usize = 5;
 /// ...or this part of them, in percent.
 const VANISHED_PERCENT_MAX: usize = 20;
+/// How much of the shared schedule a message takes in one write: a chunk's calls at the default rate. At a slower one
+/// the calls behind them take their places singly, or one message would keep all others waiting.
+const PLACES_SPAN: Duration = Duration::from_secs(25);
 /// How far a stamp may lie ahead of the vendor's clock.
 const AHEAD_MAX: Duration = Duration::from_mins(5);
 
@@ -126,8 +129,9 @@ impl<P: FetcherPorts> Fetcher<P> {
         let (to_ask, mut begun): (Vec<RecordId>, Vec<RecordId>) = todo.iter().cloned().partition(needs_call);
         let mut places = Places::default();
         if !to_ask.is_empty() {
+            let fit = self.calls_within(stop_at.since(self.ports.clock().now()));
             places = self.places(&state, message, to_ask.len(), stop_at).await?;
-            begun.extend(to_ask.into_iter().take(places.left()));
+            begun.extend(to_ask.into_iter().take(if places.left() > 0 { fit } else { 0 }));
         }
         let trouble = Trouble::default();
         let work = Work { fetcher: self, message, chunk: &chunk, state: &state, trouble: &trouble, stop_at };
@@ -135,7 +139,7 @@ impl<P: FetcherPorts> Fetcher<P> {
         work.conclude(resolved, todo.len()).await
     }
 
-    /// Places on the source's shared schedule for as many of `calls` calls as may be made until `stop_at`.
+    /// The first places on the source's shared schedule for `calls` calls; none when none may be made until `stop_at`.
     async fn places(
         &self,
         state: &SourceState,
@@ -148,11 +152,15 @@ impl<P: FetcherPorts> Fetcher<P> {
         if is_open || state.paused(&message.stream, now).is_some() || now >= stop_at {
             return Ok(Places::default());
         }
-        let fit = stop_at.millis_since(now) / millis_of(self.call_interval).max(1);
-        let wanted = u32::try_from(calls).unwrap_or(u32::MAX).min(u32::try_from(fit.max(1)).unwrap_or(u32::MAX));
+        let wanted = u32::try_from(calls.min(self.calls_within(PLACES_SPAN))).unwrap_or(u32::MAX);
         let latest = stop_at.minus(self.call_interval);
         let first_at = self.ports.ledger().reserve(message.source, wanted, self.call_interval, now, latest).await?;
         Ok(first_at.map_or_else(Places::default, |first_at| Places::new(first_at, wanted)))
+    }
+
+    /// How many calls have room in `span`, one at least.
+    fn calls_within(&self, span: Duration) -> usize {
+        usize::try_from(millis_of(span) / millis_of(self.call_interval).max(1)).unwrap_or(0).max(1)
     }
 }
 
@@ -190,7 +198,8 @@ impl<P: FetcherPorts> Work<'_, P> {
                     (id, outcome)
                 }
             };
-            return Ok(stream::iter(begun.iter().map(one)).buffer_unordered(IN_FLIGHT).collect().await);
+            let in_flight = IN_FLIGHT.min(self.fetcher.calls_within(PLACES_SPAN));
+            return Ok(stream::iter(begun.iter().map(one)).buffer_unordered(in_flight).collect().await);
         }
         // The suspect comes first, or every delivery would begin with those before it, and its count anew.
         let suspect = self.chunk.trying.as_ref();
@@ -284,6 +293,9 @@ impl<P: FetcherPorts> Work<'_, P> {
 
     /// Takes ids that are stored now out of quarantine (E11).
     async fn leave_quarantine(&self, stored: &[(RecordId, UtcMillis)]) -> Result<(), StoreFailure> {
+        if stored.is_empty() {
+            return Ok(());
+        }
         let ledger = self.fetcher.ports.ledger();
         let stream = &self.chunk.key.stream;
         let quarantined: HashSet<RecordId> =

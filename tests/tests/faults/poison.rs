@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tidemark_engine::change::{Detail, ListRequest, Page};
-use tidemark_engine::failure::SourceFailure;
+use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::fetch::{Fetcher, FetcherPorts};
 use tidemark_engine::poll::{Notice, PollOutcome};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
-use tidemark_testkit::memory::{ManualClock, MemorySource, MemoryTables, SeededRandom};
+use tidemark_testkit::memory::{ManualClock, MemorySource, MemoryTables, SeededRandom, VendorSettings};
 use tidemark_tests::stage::{Stage, World, id, ids};
 
 use super::left;
@@ -121,4 +121,103 @@ async fn more_than_a_thousand_poison_records_freeze_their_stream_and_nothing_is_
     assert_eq!(left(&stage), (0, 0, 0));
     let drained = stage.checkpoint();
     assert_eq!(drained.committed, drained.scanned);
+}
+
+#[tokio::test]
+async fn a_run_goes_no_further_than_a_full_quarantine_and_goes_on_when_it_drains() {
+    // GIVEN a first import of which no record can be stored
+    let stage = Stage::new(ListShape::Whole);
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(1);
+    let all = ids(3_000);
+    stage.edit(all.iter().map(String::as_str));
+    let heals_at = stage.now().plus(Duration::from_hours(48));
+    stage.world.source.with(|vendor| all.iter().for_each(|text| vendor.poison(&id(text), heals_at)));
+    let mut is_told = false;
+    for _ in 0..60 {
+        is_told |= stage.tick().await.notices.iter().any(|notice| matches!(notice, Notice::QuarantineFull { .. }));
+        stage.drain().await;
+        stage.wait(300);
+    }
+    // THEN it stops within a window of the limit
+    let count = stage.quarantined().len();
+    assert!(is_told && (1_001..=1_001 + 15 * 50).contains(&count), "{count}");
+    // and once the records are mended everything arrives
+    stage.wait(48 * 3_600);
+    for _ in 0..400 {
+        stage.tick().await;
+        stage.drain().await;
+        stage.wait(1_800);
+    }
+    assert_eq!(left(&stage), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_record_for_which_the_vendor_always_fails_is_set_aside_and_the_stream_goes_on() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["a", "b", "broken"]);
+    stage.world.source.with(|vendor| vendor.broken.insert(id("broken"), FailureClass::Transient));
+    for _ in 0..10 {
+        stage.tick().await;
+        stage.drain().await;
+        stage.wait(300);
+    }
+    assert_eq!(stage.quarantined(), ["broken"]);
+    // WHEN another is edited, it arrives
+    stage.edit(["a"]);
+    for _ in 0..4 {
+        stage.sync().await;
+        stage.wait(300);
+    }
+    assert_eq!(stage.differences(), ["broken"]);
+    // and so does that one, once the vendor is mended
+    stage.world.source.with(|vendor| vendor.broken.clear());
+    stage.wait(24 * 3_600);
+    stage.sync().await;
+    assert_eq!(left(&stage), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn an_outage_of_details_alone_sets_nothing_aside() {
+    let stage = Stage::new(ListShape::Whole);
+    let all = ids(40);
+    stage.edit(all.iter().map(String::as_str));
+    let fails = |text: &String| (id(text), FailureClass::Transient);
+    stage.world.source.with(|vendor| vendor.broken = all.iter().map(fails).collect());
+    for _ in 0..30 {
+        stage.tick().await;
+        stage.drain().await;
+        stage.wait(300);
+    }
+    assert_eq!(stage.quarantined(), Vec::<String>::new());
+    stage.world.source.with(|vendor| vendor.broken.clear());
+    stage.wait(1_800);
+    stage.settle().await;
+    assert_eq!(left(&stage), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn records_that_vanish_behind_a_feed_are_set_aside_and_the_feed_goes_on() {
+    let stage = Stage::with(VendorSettings { page_rows: 100, ..VendorSettings::new(ListShape::Feed) });
+    stage.edit(["first"]);
+    stage.settle().await;
+    // GIVEN twelve records that were deleted after their events, which the feed tells of by the next run
+    let all = ids(12);
+    stage.edit(all.iter().map(String::as_str));
+    stage.tick().await;
+    stage.delete(all.iter().map(String::as_str));
+    stage.drain().await;
+    let report = stage.tick().await;
+    assert!(report.committed.is_some(), "{report:?}");
+    assert_eq!(stage.quarantined().len(), 12);
+    // THEN other records go on, and each of these is asked for by itself
+    stage.edit(["first"]);
+    for _ in 0..8 {
+        stage.wait(300);
+        stage.sync().await;
+    }
+    let (gone, kept) = stage.world.tables.with(|tables| {
+        let gone = tables.records.values().filter(|record| record.deleted.is_some()).count();
+        (gone, tables.records.len() - gone)
+    });
+    assert_eq!((gone, kept, stage.quarantined().len()), (12, 1, 0));
 }

@@ -101,7 +101,7 @@ async fn a_run_that_died_between_quarantine_and_commit_is_closed_again_at_the_sa
     let before = stage.checkpoint();
     stage.wait(600);
     stage.edit(["bad", "good"]);
-    let heals_at = stage.now().plus(std::time::Duration::from_hours(100));
+    let heals_at = stage.now().plus(Duration::from_hours(100));
     stage.world.source.with(|vendor| vendor.poison(&id("bad"), heals_at));
     stage.tick().await;
     stage.drain().await;
@@ -200,6 +200,32 @@ async fn a_scan_longer_than_an_invocation_goes_on_at_its_page_though_it_meets_no
     let (_, runs, last) = listed_slowly(&stage).await;
     // THEN the scan reaches it, in one run
     assert_eq!((last.outcome, runs.len()), (PollOutcome::Waiting, 1));
+    assert!(stage.tick().await.committed.is_some());
+    assert_eq!(left(&stage), NOTHING);
+}
+
+#[tokio::test]
+async fn pages_that_were_read_before_a_failure_are_not_read_again() {
+    // GIVEN a vendor that fails after seven pages of twelve, in every tick
+    let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });
+    stage.edit(ids(120).iter().map(String::as_str));
+    let mut ticks = 0;
+    let last = loop {
+        let faults = stage.world.source.faults();
+        faults.push_times(Operation::List, &Fault::Pass, 7);
+        faults.push_times(Operation::List, &Fault::Reject, 3);
+        let report = stage.tick().await;
+        faults.clear();
+        stage.drain().await;
+        stage.wait(900);
+        ticks += 1;
+        assert!(ticks < 20, "the listing does not end: {report:?}");
+        if !matches!(report.outcome, PollOutcome::SourceFailed { .. }) {
+            break report;
+        }
+    };
+    // THEN each goes on where the one before ended
+    assert_eq!((last.outcome, ticks <= 7), (PollOutcome::Waiting, true), "{ticks}");
     assert!(stage.tick().await.committed.is_some());
     assert_eq!(left(&stage), NOTHING);
 }

@@ -293,3 +293,48 @@ async fn a_feed_that_rejects_new_tokens_too_is_left_alone_and_not_listed_at_ever
     assert!(!stage.settle().await.notices.contains(&Notice::Resync));
     assert_eq!(stage.world.tables.with(|tables| tables.records.len()), 2);
 }
+
+#[tokio::test]
+async fn after_a_resync_everything_is_listed_once_and_the_rejected_tokens_are_forgotten() {
+    let stage = Stage::new(ListShape::Feed);
+    for name in ["a", "b"] {
+        stage.edit([name]);
+        stage.settle().await;
+        stage.wait(600);
+    }
+    // WHEN the tokens have expired
+    stage.edit(["c"]);
+    stage.wait(8 * 24 * 3_600);
+    stage.details();
+    assert!(stage.tick().await.notices.contains(&Notice::Resync));
+    stage.drain().await;
+    stage.wait(300);
+    // THEN the tick that commits goes on from the new one
+    let report = stage.tick().await;
+    assert!(report.committed.is_some() && !report.notices.contains(&Notice::Resync), "{report:?}");
+    assert_eq!(stage.details(), 3);
+}
+
+#[tokio::test]
+async fn a_feed_that_leads_past_the_last_token_is_read_in_runs_of_bounded_length() {
+    let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Feed) });
+    stage.edit(["first"]);
+    stage.settle().await;
+    stage.wait(600);
+    // GIVEN a run whose token lies behind a page that was not full, and thousands of events before it is committed
+    stage.edit(["x", "y", "z"]);
+    stage.tick().await;
+    stage.edit(ids(3_000).iter().map(String::as_str));
+    stage.wait(600);
+    stage.drain().await;
+    // WHEN it is
+    let report = stage.tick().await;
+    // THEN a tick reads a bounded number of pages, and all of them together read everything
+    assert!(report.committed.is_some() && report.calls_count <= 110, "{report:?}");
+    for _ in 0..40 {
+        stage.drain().await;
+        stage.wait(300);
+        assert!(stage.tick().await.calls_count <= 210);
+    }
+    assert_eq!(stage.world.tables.with(|tables| tables.records.len()), 3_004);
+}

@@ -134,8 +134,9 @@ impl<P: FetcherPorts> Resolver<'_, P> {
         }
     }
 
-    /// Waits for the next place that was taken for the ids, or for a new one where there is none any more: an id is asked
-    /// for once more, or earlier answers took so long that the time of its place is over. Whether there was time.
+    /// Waits for the next place that was taken for the ids, or for a new one where there is none any more: the rate is
+    /// slow, an id is asked for once more, or earlier answers took so long that the time of its place is over. Whether
+    /// there was time.
     async fn wait_for_place(&self) -> bool {
         let clock = self.ports.clock();
         let (now, interval) = (clock.now(), self.call_interval);

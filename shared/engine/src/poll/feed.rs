@@ -21,6 +21,10 @@ use super::commit::note_token;
 use super::tick::{Halt, Tick};
 use super::{Notice, PollOutcome, PollerPorts};
 
+/// How many pages are read in search of the token that an earlier run got to. It may not be met: where it stood behind a
+/// page that was not full then, the page leads past it now. The next run starts at it.
+const OVERLAP_PAGES_MAX: u32 = 2 * ORDERED_PAGES_MAX;
+
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_feed(&mut self) -> Result<PollOutcome, Halt> {
         if let Some(run) = &self.checkpoint.run {
@@ -61,11 +65,16 @@ impl<P: PollerPorts> Tick<'_, P> {
         let mut is_past = false;
         let mut is_at_end = false;
         let mut order = 0;
-        let mut pages = 0;
+        let (mut pages, mut pages_before) = (0, 0);
         let room = self.window(u32::MAX).await?.chunk_count.saturating_mul(self.poller.settings.chunk_ids);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let is_full = |newest: &HashMap<String, Told>| newest.values().filter(|told| told.is_news).count() >= room;
-        while !is_at_end && pages < ORDERED_PAGES_MAX && !(is_past && is_full(&newest)) && self.now() < self.stop_at {
+        while !is_at_end
+            && pages < ORDERED_PAGES_MAX
+            && pages_before < OVERLAP_PAGES_MAX
+            && !(is_past && is_full(&newest))
+            && self.now() < self.stop_at
+        {
             if scanned.as_deref() == Some(&token) {
                 // All that was told until here was read by an earlier run.
                 is_past = true;
@@ -74,6 +83,7 @@ impl<P: PollerPorts> Tick<'_, P> {
                 }
             }
             pages += u32::from(is_past);
+            pages_before += u32::from(!is_past);
             self.reserve(1).await?;
             let (page, reading) = self.call(ListRequest::Events { token: &token }).await?;
             readings = Some((readings.map_or_else(|| reading.clone(), |(first, _)| first), reading));
@@ -159,6 +169,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         let reached = Position::Token { text: token, sequence: self.checkpoint.scanned.order().saturating_add(1) };
         // From no token at all: there are no events to this run.
         let from = Position::Token { text: String::new(), sequence: self.checkpoint.scanned.order() };
+        // A token that was rejected is nothing to start from again.
+        self.checkpoint.tokens.clear();
         self.start_with(from, reading, Some(reached)).await?;
         self.go_on_with_snapshot(None).await
     }
@@ -212,7 +224,9 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(events);
         };
         let wanted: HashSet<&RecordId> = chunks.iter().flat_map(|(chunk, _)| &chunk.pending).collect();
-        while let Some(from) = token.take().filter(|token| end.as_ref() != Some(token)) {
+        // Bounded, or the chunks would not be sent in this tick: what is not found keeps the event it has.
+        for _ in 0..OVERLAP_PAGES_MAX {
+            let Some(from) = token.take().filter(|token| end.as_ref() != Some(token)) else { break };
             self.reserve(1).await?;
             let page = match self.call(ListRequest::Events { token: &from }).await {
                 Ok((page, _)) => page,

@@ -29,23 +29,27 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// takes places for one chunk at most, so that a list waits for what is in hand, never for the backlog.
     pub(super) async fn reserve(&self, calls: u32) -> Result<(), Halt> {
         let turn = self.turn(calls).await?;
-        self.wait_until(turn).await;
+        self.poller.ports.clock().sleep(self.wait_for(turn)).await;
         Ok(())
     }
 
     /// Waits for the place of the next of `wanted` calls in a row, whose places are taken up to [`PLACES_A_WRITE`] at a
-    /// time.
-    pub(super) async fn reserve_next_of(&mut self, wanted: u32) -> Result<(), Halt> {
+    /// time. Whether it comes before this tick has to stop.
+    pub(super) async fn reserve_next_of(&mut self, wanted: u32) -> Result<bool, Halt> {
         let interval = self.poller.settings.call_interval;
-        if let Some(turn) = self.places.take(self.now(), interval) {
-            self.wait_until(turn).await;
-            return Ok(());
+        let mut taken = self.places.take(self.now(), interval);
+        if taken.is_none() {
+            let count = wanted.clamp(1, PLACES_A_WRITE);
+            let first = self.turn(count).await?;
+            self.places = Places::new(first.plus(interval), count - 1);
+            taken = Some(first);
         }
-        let count = wanted.clamp(1, PLACES_A_WRITE);
-        let turn = self.turn(count).await?;
-        self.places = Places::new(turn.plus(interval), count - 1);
-        self.wait_until(turn).await;
-        Ok(())
+        let wait = self.wait_for(taken.unwrap_or_default());
+        let is_in_time = self.now().plus(wait) < self.stop_at;
+        if is_in_time {
+            self.poller.ports.clock().sleep(wait).await;
+        }
+        Ok(is_in_time)
     }
 
     /// The first of `calls` places that nobody has taken.
@@ -57,12 +61,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(self.poller.ports.ledger().reserve(source, calls, interval, now, whenever).await?.unwrap_or(now))
     }
 
-    async fn wait_until(&self, turn: UtcMillis) {
-        let clock = self.poller.ports.clock();
-        let wait = turn.since(clock.now()).min(PLACE_WAIT_MAX);
-        if !wait.is_zero() {
-            clock.sleep(wait).await;
-        }
+    fn wait_for(&self, turn: UtcMillis) -> Duration {
+        turn.since(self.now()).min(PLACE_WAIT_MAX)
     }
 
     /// One list call, tried up to three times. An answer closes the breaker and ends the stream's pause.

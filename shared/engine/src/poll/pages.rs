@@ -129,11 +129,20 @@ impl<P: PollerPorts> Tick<'_, P> {
         let mut shown = Shown::default();
         let mut first_reading: Option<Reading> = None;
         loop {
-            if self.now() >= self.stop_at {
-                return self.pause_pages(cursor, from, first_reading.as_ref()).await;
+            let is_in_time =
+                self.now() < self.stop_at && self.reserve_next_of(cursor.pages.saturating_sub(cursor.step)).await?;
+            if !is_in_time {
+                self.keep_place(cursor, from, first_reading.as_ref()).await?;
+                self.rest().await?;
+                return Ok(PollOutcome::Listing);
             }
-            self.reserve_next_of(cursor.pages.saturating_sub(cursor.step)).await?;
-            let (page, reading) = self.call(ListRequest::Page { from, page: cursor.page() }).await?;
+            let (page, reading) = match self.call(ListRequest::Page { from, page: cursor.page() }).await {
+                Ok(answer) => answer,
+                Err(halt) => {
+                    self.keep_place(cursor, from, first_reading.as_ref()).await?;
+                    return Err(halt);
+                }
+            };
             // A vendor may show its last page again behind the end; one that tells how many there are, and yet shows
             // the same page twice in a pass, has no pages to walk.
             let is_again = shown.note(cursor.page(), &page.changes);
@@ -178,6 +187,10 @@ impl<P: PollerPorts> Tick<'_, P> {
                 fresh.push(change);
             }
         }
+        let now = self.now();
+        let lately =
+            |change: &Change| self.quarantined.iter().any(|entry| entry.id == change.id && entry.was_tried_lately(now));
+        fresh.retain(|change| !lately(change));
         let fresh = self.without_unchanged(fresh).await?;
         if fresh.is_empty() {
             return Ok(false);
@@ -194,15 +207,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(added)
     }
 
-    /// Leaves the rest of the pages to the next tick. A run keeps the place, also where nothing new was met so far: from
-    /// the first page on again, a long list without news would never be read to its end.
-    async fn pause_pages(
-        &mut self,
-        cursor: PageCursor,
-        from: UtcMillis,
-        first: Option<&Reading>,
-    ) -> Result<PollOutcome, Halt> {
-        if let (None, Some(first)) = (&self.checkpoint.run, first) {
+    /// Leaves the rest of the pages to the next tick, in the state in hand. A run keeps the place, also where nothing new
+    /// was met so far: from the first page on again, a long list would never be read to its end.
+    async fn keep_place(&mut self, cursor: PageCursor, from: UtcMillis, first: Option<&Reading>) -> Result<(), Halt> {
+        let Some(first) = first else { return Ok(()) };
+        if self.checkpoint.run.is_none() {
             self.start(Position::At(from), first).await?;
         }
         let now = self.now();
@@ -210,8 +219,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             run.cursor = Some(cursor.to_text());
             self.checkpoint.last_progress_at = Some(now);
         }
-        self.rest().await?;
-        Ok(PollOutcome::Listing)
+        Ok(())
     }
 
     async fn end_pages(&mut self, first: &Reading) -> Result<PollOutcome, Halt> {

@@ -6,15 +6,23 @@ use std::time::Duration;
 use crate::checkpoint::Position;
 use crate::chunk::{Chunk, Finish};
 use crate::ports::{Ledger, Written};
-use crate::quarantine::{Quarantined, retry_after};
+use crate::quarantine::{QUARANTINE_MAX, Quarantined, retry_after};
 use crate::record::RecordId;
 use crate::rule::Rule;
 use crate::run::Run;
 use crate::stamp::UtcMillis;
+use crate::stream::ListShape;
 
 use super::dispatch::is_accepted;
 use super::tick::{Halt, Tick};
 use super::{Notice, PollerPorts};
+
+/// After so many sendings in vain, the few last ids of a run are set aside.
+const SENDS_TO_POISON: u32 = 6;
+/// How many ids are a few.
+const FAILING_IDS_MAX: u64 = 5;
+/// Why an id is in quarantine whose deletion was withheld.
+const SEEMS_GONE: &str = "it seems gone, along with many others of its chunk";
 
 /// How the walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +43,12 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(Walked::Listing);
         };
         self.report.run_id = Some(run.run_id.clone());
-        let chunks = self.sent_chunks(&run).await?;
+        let mut chunks = self.sent_chunks(&run).await?;
         if let Some(notice) = self.why_abort(&run, &chunks) {
             self.abort(notice).await?;
             return Ok(Walked::Aborted);
         }
+        self.set_aside_doubtful(&mut chunks);
         self.quarantine_poisoned(&chunks).await?;
         self.advance_frontier(&chunks);
         let is_finished = |run: &Run| {
@@ -49,6 +58,11 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.commit().await?;
             return Ok(Walked::Committed);
         }
+        if self.quarantined.len() > QUARANTINE_MAX {
+            self.report.notices.push(Notice::QuarantineFull { count: self.quarantined.len() });
+            return Ok(Walked::Waiting);
+        }
+        self.set_aside_failing(&chunks).await?;
         self.send_left_over(&chunks).await?;
         self.dispatch().await?;
         Ok(if run.sealed { Walked::Waiting } else { Walked::Listing })
@@ -65,15 +79,46 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(accepted.map(|chunk| (chunk.key.seq, chunk)).collect())
     }
 
-    /// Why the run cannot be finished: a chunk or its rows are lost, or deletions were withheld. Listing again heals all.
+    /// Why the run cannot be finished: a chunk or its rows are lost, or deletions were withheld. Listing again heals all:
+    /// what really vanished does not come back. Not so the events of a feed, which are told again for ever.
     fn why_abort(&self, run: &Run, chunks: &BTreeMap<u32, Chunk>) -> Option<Notice> {
         let withheld: u32 = chunks.values().map(|chunk| chunk.withheld_count).sum();
-        if withheld > 0 {
+        if withheld > 0 && self.traits.shape != ListShape::Feed {
             return Some(Notice::TombstonesWithheld { count: withheld });
         }
         let is_missing = (run.frontier..run.sent).any(|seq| !chunks.contains_key(&seq));
         let rows_lost = chunks.values().any(|chunk| chunk.has_rows && self.is_overdue(chunk));
         (is_missing || rows_lost).then_some(Notice::ChunkLost)
+    }
+
+    /// Counts a feed's ids whose deletion was withheld as poisoned: out of quarantine each is asked for by itself.
+    fn set_aside_doubtful(&self, chunks: &mut BTreeMap<u32, Chunk>) {
+        if self.traits.shape != ListShape::Feed {
+            return;
+        }
+        for chunk in chunks.values_mut().filter(|chunk| chunk.withheld_count > 0) {
+            let doubtful = std::mem::take(&mut chunk.pending);
+            chunk.poisoned.extend(doubtful.into_iter().map(|id| (id, SEEMS_GONE.to_owned())));
+        }
+    }
+
+    /// Poisons the last ids of a run for which the vendor failed at every sending while it answered all others: they would
+    /// keep the stream standing. A few only; more are the source's trouble, not the records'.
+    async fn set_aside_failing(&mut self, chunks: &BTreeMap<u32, Chunk>) -> Result<(), Halt> {
+        let is_failing = |chunk: &Chunk| chunk.parked && chunk.send_count >= SENDS_TO_POISON;
+        let waiting: Vec<&Chunk> = chunks.values().filter(|chunk| !chunk.is_done()).collect();
+        if self.report.pending_count > FAILING_IDS_MAX || !waiting.iter().all(|chunk| is_failing(chunk)) {
+            return Ok(());
+        }
+        for chunk in waiting {
+            for id in &chunk.pending {
+                let reason = format!("the vendor failed for it at each of {} sendings", chunk.send_count);
+                // Refused when a fetcher has stored it meanwhile, which is better.
+                let (Written::Applied | Written::Refused) =
+                    self.poller.ports.ledger().poison(&chunk.key, id, &reason).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts poisoned ids into quarantine (E10) before the frontier can pass their chunk, then takes them out of the

@@ -230,6 +230,9 @@ impl Vendor {
         if self.poison.get(id).is_some_and(|heals_at| *heals_at > now) {
             return Err(SourceFailure::new(FailureClass::Record, "the detail is malformed"));
         }
+        if let Some(class) = self.broken.get(id) {
+            return Err(SourceFailure::new(*class, "the vendor fails for this record"));
+        }
         let Some(version) = self.seen(id, now) else {
             return Ok(Found::Gone);
         };

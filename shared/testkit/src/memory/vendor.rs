@@ -118,6 +118,8 @@ pub struct Vendor {
     pub failures: VecDeque<FailureClass>,
     /// Records whose details are broken, and until when.
     pub poison: BTreeMap<RecordId, UtcMillis>,
+    /// Records for which the vendor itself fails, and how.
+    pub broken: BTreeMap<RecordId, FailureClass>,
     /// Records whose details are answered with another record's.
     pub answers_with: BTreeMap<RecordId, RecordId>,
     /// Whether lists tell of every record twice.
@@ -139,6 +141,7 @@ impl Vendor {
             unwell: None,
             failures: VecDeque::new(),
             poison: BTreeMap::new(),
+            broken: BTreeMap::new(),
             answers_with: BTreeMap::new(),
             repeats: false,
             unusable_count: 0,
