@@ -15,8 +15,9 @@ use tidemark_engine::poll::{PollSettings, Poller, PollerPorts};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::quarantine::PoisonPolicy;
 use tidemark_engine::record::RecordId;
+use tidemark_engine::staleness::standing;
 use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_testkit::memory::{MemoryQueue, MemorySource, MemoryTables, SeededRandom, Vendor, VendorSettings};
 use tidemark_tests::stage::{START, id};
 use tokio::time::Instant;
@@ -58,6 +59,7 @@ struct Asked {
     clock: PausedClock,
     calls: Calls,
     slow: Option<Slow>,
+    interval: Duration,
     next_at: tokio::sync::Mutex<UtcMillis>,
 }
 
@@ -66,7 +68,7 @@ impl Asked {
         {
             let mut next_at = self.next_at.lock().await;
             self.clock.sleep(next_at.since(self.clock.now())).await;
-            *next_at = self.clock.now().plus(INTERVAL);
+            *next_at = self.clock.now().plus(self.interval);
         }
         let now = self.clock.now();
         self.calls.borrow_mut().push(now.get());
@@ -139,6 +141,8 @@ struct Play {
     clock: PausedClock,
     calls: Calls,
     slow: Option<Slow>,
+    interval: Duration,
+    ticks_every: Duration,
     vendors: Vec<(StreamName, MemorySource<PausedClock>)>,
 }
 
@@ -160,6 +164,8 @@ impl Play {
             queue: MemoryQueue::new(clock.clone(), Duration::from_mins(12), 8),
             calls: Rc::default(),
             slow: None,
+            interval: INTERVAL,
+            ticks_every: Duration::from_secs(20),
             vendors: streams.iter().map(|name| vendor_of(name)).collect(),
             clock,
         }
@@ -171,6 +177,7 @@ impl Play {
             clock: self.clock.clone(),
             calls: Rc::clone(&self.calls),
             slow: self.slow,
+            interval: self.interval,
             next_at: tokio::sync::Mutex::new(START),
         };
         let random = SeededRandom::new(1);
@@ -182,7 +189,7 @@ impl Play {
         let settings = PollSettings {
             overlap: Duration::from_mins(2),
             poison_policy: PoisonPolicy::Block,
-            call_interval: INTERVAL,
+            call_interval: self.interval,
             visibility_timeout: Duration::from_mins(12),
             streams: self.vendors.iter().map(|(name, _)| name.clone()).collect(),
             chunk_ids: CHUNK_IDS,
@@ -192,7 +199,7 @@ impl Play {
             ticks += 1;
             let poller = Poller { ports: self.function(source), settings: settings.clone() };
             poller.poll(name, &format!("{name}-{ticks}")).await.unwrap();
-            self.clock.sleep(Duration::from_secs(20)).await;
+            self.clock.sleep(self.ticks_every).await;
         }
     }
 
@@ -205,7 +212,7 @@ impl Play {
             };
             let source =
                 self.vendors.iter().find(|(name, _)| *name == delivery.message.stream).map(|(_, source)| source);
-            let fetcher = Fetcher { ports: self.function(source.unwrap()), call_interval: INTERVAL };
+            let fetcher = Fetcher { ports: self.function(source.unwrap()), call_interval: self.interval };
             let stop_at = self.clock.now().plus(Duration::from_mins(2));
             if fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap().acknowledged {
                 self.queue.delete(&delivery);
@@ -257,4 +264,22 @@ async fn after_slow_answers_the_vendor_is_not_called_faster() {
         assert!(busiest > 100, "{shape:?}: {busiest} of {all}");
         assert_eq!(play.tables.with(|tables| tables.records.len()), records);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_slow_rate_all_streams_move_and_the_rate_is_used() {
+    // GIVEN one call in ten seconds for six streams, polled every five minutes
+    let streams = &["customers", "jobs", "assets", "asset_types", "tasks", "stock_containers"];
+    let play = Play::new(ListShape::Whole, streams, 60);
+    let play = Play { interval: Duration::from_secs(10), ticks_every: Duration::from_mins(5), ..play };
+    let minutes = 50;
+    let (_, all) = play.busiest_minute(minutes).await;
+    // THEN no message keeps the others waiting for long, and no place is taken in vain
+    let now = START.shifted(minutes * MINUTE);
+    for (name, _) in &play.vendors {
+        let key = StreamKey { source: SourceKind::FieldMotion, name: name.clone() };
+        let standing = play.tables.with(|tables| standing(Some(&tables.checkpoints[&key].state), now));
+        assert!(standing.staleness < Duration::from_mins(15), "{name}: {standing:?}");
+    }
+    assert!(all >= 240, "{all} calls of 300");
 }
