@@ -169,7 +169,7 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
             }
         };
         if let Some(text) = answer::error_text(&json) {
-            return match self.settings.error_words.meaning(&text, purpose) {
+            return match self.settings.error_words.meaning(&text, purpose, &self.settings.id_parameter) {
                 Meaning::Gone => Ok(Judged { outcome: Outcome::Gone, date }),
                 Meaning::Failed(class) => Err(said(call, unless_status(class, by_status, purpose), &text, credential)),
             };

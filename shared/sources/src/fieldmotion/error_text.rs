@@ -100,9 +100,13 @@ pub(super) enum Meaning {
 }
 
 impl ErrorWords {
-    /// What `text` means. One that says nothing known is the record's own in a detail, the source's in a list.
-    pub(super) fn meaning(&self, text: &str, purpose: Purpose) -> Meaning {
+    /// What `text` means. One that says nothing known is the record's own in a detail, the source's in a list. One about
+    /// a parameter is about how every call is made, unless it names `id_parameter`, which differs with each record.
+    pub(super) fn meaning(&self, text: &str, purpose: Purpose, id_parameter: &str) -> Meaning {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let names_id = text.split(|c| !is_word(c)).any(|word| word == id_parameter);
         let text = tokens(text);
+        let is_of_parameter = text.iter().any(|word| word == "parameter" || word == "parameters") && !names_id;
         let says = |phrases: &[String]| phrases.iter().any(|phrase| contains(&text, &tokens(phrase)));
         let is_detail = purpose == Purpose::Detail;
         if is_detail && says(&self.gone) {
@@ -114,7 +118,11 @@ impl ErrorWords {
             FailureClass::Unauthorized
         } else if says(&self.unknown_function) || (!is_detail && says(&self.forbidden)) {
             FailureClass::Forbidden
-        } else if !is_detail || says(&self.source) {
+        } else if says(&self.source) {
+            FailureClass::Transient
+        } else if is_of_parameter {
+            FailureClass::Forbidden
+        } else if !is_detail {
             FailureClass::Transient
         } else {
             FailureClass::Record
@@ -158,7 +166,7 @@ mod tests {
     use super::*;
 
     fn meaning(text: &str, purpose: Purpose) -> FailureClass {
-        match ErrorWords::default().meaning(text, purpose) {
+        match ErrorWords::default().meaning(text, purpose, "id") {
             Meaning::Failed(class) => class,
             Meaning::Gone => unreachable!("no word means gone by default"),
         }
@@ -176,7 +184,10 @@ mod tests {
             ("auth failed", Unauthorized, Unauthorized),
             ("AUTHENTICATION required", Unauthorized, Unauthorized),
             ("missing id parameter", Transient, Record),
-            ("missing or invalid parameter: from", Transient, Record),
+            ("missing or invalid parameter: id", Transient, Record),
+            ("missing or invalid parameter: from", Forbidden, Forbidden),
+            ("missing or invalid parameter: customer_id", Forbidden, Forbidden),
+            ("unknown parameters: fields", Forbidden, Forbidden),
             ("missing or invalid parameter: _api_now", Transient, Transient),
             ("the monkey's author left a keyboard", Transient, Record),
             ("unknown function", Forbidden, Forbidden),
@@ -194,8 +205,8 @@ mod tests {
     #[test]
     fn words_for_gone_count_in_details_alone() {
         let words = ErrorWords { gone: vec!["not found".to_owned()], ..ErrorWords::default() };
-        assert_eq!(words.meaning("customer not found", Purpose::Detail), Meaning::Gone);
-        assert_eq!(words.meaning("customer not found", Purpose::List), Meaning::Failed(FailureClass::Transient));
+        assert_eq!(words.meaning("customer not found", Purpose::Detail, "id"), Meaning::Gone);
+        assert_eq!(words.meaning("customer not found", Purpose::List, "id"), Meaning::Failed(FailureClass::Transient));
     }
 
     #[test]
