@@ -250,7 +250,6 @@ impl Call<'_> {
 fn class_of_status(problem: &Problem, status: StatusCode, purpose: Purpose) -> FailureClass {
     let is_refusal = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
     match (problem.class(purpose), purpose) {
-        (FailureClass::Transient, Purpose::List) if is_refusal => FailureClass::Forbidden,
         (FailureClass::Transient, Purpose::Detail) if is_refusal => FailureClass::Record,
         // An address of one record that is not there says nothing of the lists.
         (FailureClass::Forbidden, Purpose::Detail) if status != StatusCode::FORBIDDEN => FailureClass::Record,

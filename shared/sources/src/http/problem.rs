@@ -96,12 +96,12 @@ impl Problem {
                 StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
                     FailureClass::Throttled { retry_after: *retry_after }
                 }
-                StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => record_if_detail(purpose),
-                // A conflict does not go away by asking again.
-                StatusCode::CONFLICT => match purpose {
-                    Purpose::List => FailureClass::Forbidden,
-                    Purpose::Detail => FailureClass::Record,
-                },
+                StatusCode::REQUEST_TIMEOUT => FailureClass::Transient,
+                // A list that is refused as it is asked for does not go away by asking again.
+                status if status.is_client_error() && purpose == Purpose::List => FailureClass::Forbidden,
+                StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT => {
+                    FailureClass::Record
+                }
                 _ => FailureClass::Transient,
             },
         }
@@ -141,17 +141,17 @@ mod tests {
         use FailureClass::{Forbidden, Record, Throttled, Transient, Unauthorized};
         let wait = Some(Duration::from_secs(30));
         let table = [
-            (400, None, Transient, Record),
+            (400, None, Forbidden, Record),
             (401, None, Unauthorized, Unauthorized),
-            (402, None, Transient, Transient),
+            (402, None, Forbidden, Transient),
             (403, None, Forbidden, Forbidden),
             (404, None, Forbidden, Forbidden),
-            (405, None, Transient, Transient),
+            (405, None, Forbidden, Transient),
             (408, None, Transient, Transient),
             (409, None, Forbidden, Record),
             (410, None, Forbidden, Forbidden),
-            (418, None, Transient, Transient),
-            (422, None, Transient, Record),
+            (418, None, Forbidden, Transient),
+            (422, None, Forbidden, Record),
             (429, None, Throttled { retry_after: None }, Throttled { retry_after: None }),
             (429, wait, Throttled { retry_after: wait }, Throttled { retry_after: wait }),
             (500, None, Transient, Transient),

@@ -4,7 +4,7 @@
 //! has followed the feed as well.
 
 use serde_json::json;
-use tidemark_engine::failure::FailureClass::{self, Record, Transient};
+use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::SourceKind;
@@ -56,6 +56,6 @@ impl Vendor for FakeFieldAware {
 
     /// One class that may not be read stops no other: its list is left out, its record is quarantined.
     fn refused(status: u16) -> [Option<FailureClass>; 2] {
-        [if status == 403 { None } else { Some(Transient) }, Some(Record)]
+        [if status == 403 { None } else { Some(Forbidden) }, Some(Record)]
     }
 }

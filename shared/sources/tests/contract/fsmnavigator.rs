@@ -1,7 +1,6 @@
 //! FSM Navigator in the suite's terms.
 
 use serde_json::json;
-use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
 use tidemark_engine::stream::SourceKind;
 pub(crate) use tidemark_testkit::fake::fsmnavigator::FakeFsmNavigator;
 use tidemark_testkit::fake::fsmnavigator::{FsmNavigatorOptions, ListOrder, Settings};
@@ -37,10 +36,5 @@ impl Vendor for FakeFsmNavigator {
     fn list_answer(entries: &[Option<&str>]) -> String {
         let rows: Vec<_> = entries.iter().map(|id| json!({"id": id, "job_title": "13"})).collect();
         json!({"success": true, "jobs": rows, "page": 1, "total_pages": 1}).to_string()
-    }
-
-    /// The vendor's guide forbids to try again whatever it refuses, so a refused list is no outage.
-    fn refused(status: u16) -> [Option<FailureClass>; 2] {
-        [Some(Forbidden), Some(if status == 403 { Forbidden } else { Record })]
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use tidemark_engine::change::ListRequest;
-use tidemark_engine::failure::FailureClass::{self, Forbidden, Record, Transient};
+use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stamp::UtcMillis;
@@ -64,7 +64,7 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
 
     /// What a refusal (400, 403, 422) of a list and of a record leads to; none where it is news and no failure.
     fn refused(status: u16) -> [Option<FailureClass>; 2] {
-        if status == 403 { [Some(Forbidden); 2] } else { [Some(Transient), Some(Record)] }
+        [Some(Forbidden), Some(if status == 403 { Forbidden } else { Record })]
     }
 
     /// A list call, the plainest there is.

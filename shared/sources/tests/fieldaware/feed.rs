@@ -265,7 +265,7 @@ async fn a_token_that_the_vendor_refuses_is_told_apart_from_other_failures() {
     let account = account("{}").await;
     for request in [ListRequest::NewestToken, ListRequest::Snapshot { cursor: None }] {
         account.vendor.fault(Fault::new(answer(400, "{}"))).unwrap();
-        assert_eq!(account.list(request).await.unwrap_err().class, FailureClass::Transient, "{request:?}");
+        assert_eq!(account.list(request).await.unwrap_err().class, FailureClass::Forbidden, "{request:?}");
         account.vendor.clear_faults();
     }
 }

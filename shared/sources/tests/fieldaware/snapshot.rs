@@ -245,13 +245,13 @@ async fn users_that_may_not_be_listed_leave_out_what_stands_below_them() {
 
 #[tokio::test]
 async fn any_other_failure_of_a_list_fails_the_call_and_it_goes_on_there() {
-    use FailureClass::{Throttled, Transient, Unauthorized};
+    use FailureClass::{Forbidden, Throttled, Transient, Unauthorized};
     let account = account(r#"{"list_page_size":2}"#).await;
     seed_all(&account, 3);
     for (effect, class) in [
         (answer(401, ""), Unauthorized),
-        (answer(400, "{}"), Transient),
-        (answer(422, "{}"), Transient),
+        (answer(400, "{}"), Forbidden),
+        (answer(422, "{}"), Forbidden),
         (answer(500, "{}"), Transient),
         (answer(200, r#"{"error":{"name":"InternalError","message":"x"}}"#), Transient),
         (answer(200, "{}"), Transient),

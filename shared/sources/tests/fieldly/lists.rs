@@ -105,7 +105,7 @@ async fn a_filter_that_wants_days_refuses_times_and_the_failure_names_it() {
     let account = account("{}").await;
     account.vendor.configure(|vendor| vendor.filter = Filter::DateOnly);
     let failure = account.list("clients").await.unwrap_err();
-    assert_eq!(failure.class, FailureClass::Transient);
+    assert_eq!(failure.class, FailureClass::Forbidden);
     assert!(failure.cause.contains("422") && failure.cause.ends_with("which refuses updated_at"), "{failure}");
     assert!(!failure.cause.contains("2000-01-01"), "{failure}");
 }

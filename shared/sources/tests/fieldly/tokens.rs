@@ -156,7 +156,7 @@ async fn failures_of_the_token_endpoint_have_their_classes_and_are_never_a_recor
     for (effect, class) in [
         (answer(500, ""), Transient),
         (answer(503, "<html>"), Transient),
-        (answer(400, r#"{"error":"invalid_scope"}"#), Transient),
+        (answer(400, r#"{"error":"invalid_scope"}"#), FailureClass::Forbidden),
         (answer(400, r#"{"error":"invalid_client"}"#), Unauthorized),
         (answer(400, r#"{"error":"unauthorized_client"}"#), Unauthorized),
         (answer(401, ""), Unauthorized),
