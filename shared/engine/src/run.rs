@@ -7,7 +7,7 @@ use crate::stamp::UtcMillis;
 
 /// How far before its horizon a run of a stream without stamps commits.
 pub const STAMPLESS_MARGIN: Duration = Duration::from_mins(5);
-/// How many epochs may have accepted chunks into one run before it is begun anew.
+/// How many epochs may have accepted chunks, not all of them finished, into one run before it is begun anew.
 pub const SEGMENTS_MAX: usize = 50;
 /// How many pages of an ordered list make one run.
 pub const ORDERED_PAGES_MAX: u32 = 50;
@@ -52,7 +52,7 @@ pub struct Run {
     pub sealed: bool,
     /// Where the listing goes on after a pause: the last accepted id, or a page.
     pub cursor: Option<String>,
-    /// Who accepted which chunks; together they cover `0..accepted`.
+    /// Who accepted which chunks; together they cover at least `frontier..accepted`.
     pub segments: Vec<Segment>,
     /// Ids accepted so far.
     pub listed_count: u64,
@@ -67,6 +67,12 @@ impl Run {
     /// The epoch that accepted chunk `seq`.
     pub fn epoch_of(&self, seq: u32) -> Option<i64> {
         self.segments.iter().find(|s| (s.first..s.end).contains(&seq)).map(|s| s.epoch)
+    }
+
+    /// Moves the frontier past its chunk, which is finished; who accepted it does not matter any more.
+    pub fn advance(&mut self) {
+        self.frontier += 1;
+        self.segments.retain(|segment| segment.end > self.frontier);
     }
 
     /// Notes that `count` more chunks were accepted under `epoch`.

@@ -154,9 +154,9 @@ async fn slow_tick(stage: &Stage) -> PollReport {
     report
 }
 
-/// Slow ticks, a minute apart, until the listing is whole: how many calls each made, the runs they worked on, and the
-/// last report.
-async fn listed_slowly(stage: &Stage) -> (Vec<u32>, BTreeSet<String>, PollReport) {
+/// Slow ticks, a minute apart and not more than so many, until the listing is whole: how many calls each made, the runs
+/// they worked on, and the last report.
+async fn listed_slowly(stage: &Stage, ticks_max: usize) -> (Vec<u32>, BTreeSet<String>, PollReport) {
     let mut calls = Vec::new();
     let mut runs = BTreeSet::new();
     loop {
@@ -167,7 +167,7 @@ async fn listed_slowly(stage: &Stage) -> (Vec<u32>, BTreeSet<String>, PollReport
         if report.outcome != PollOutcome::Listing {
             return (calls, runs, report);
         }
-        assert!(calls.len() < 20, "the listing does not end");
+        assert!(calls.len() < ticks_max, "the listing does not end");
         stage.wait(60);
     }
 }
@@ -178,7 +178,7 @@ async fn a_listing_longer_than_an_invocation_goes_on_at_its_page() {
     // times: 72 minutes
     let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });
     stage.edit(ids(120).iter().map(String::as_str));
-    let (calls, runs, last) = listed_slowly(&stage).await;
+    let (calls, runs, last) = listed_slowly(&stage, 20).await;
     // THEN each tick stops at 13 minutes and the next goes on: no page is asked for a fourth time
     assert_eq!((last.outcome, runs.len()), (PollOutcome::Waiting, 1));
     assert_eq!(calls, [7, 7, 7, 7, 7, 1]);
@@ -197,9 +197,20 @@ async fn a_scan_longer_than_an_invocation_goes_on_at_its_page_though_it_meets_no
     // WHEN a page takes two minutes, and the one edit is on the last
     stage.wait(3_600);
     stage.edit(["00119"]);
-    let (_, runs, last) = listed_slowly(&stage).await;
+    let (_, runs, last) = listed_slowly(&stage, 20).await;
     // THEN the scan reaches it, in one run
     assert_eq!((last.outcome, runs.len()), (PollOutcome::Waiting, 1));
+    assert!(stage.tick().await.committed.is_some());
+    assert_eq!(left(&stage), NOTHING);
+}
+
+#[tokio::test]
+async fn a_listing_of_any_number_of_ticks_comes_to_its_end() {
+    // GIVEN four hundred pages with news on each, of which a tick reads seven, so that as many pollers accept them
+    let stage = Stage::with(VendorSettings { page_rows: 1, ..VendorSettings::new(ListShape::Pages) });
+    stage.edit(ids(400).iter().map(String::as_str));
+    let (calls, runs, last) = listed_slowly(&stage, 200).await;
+    assert_eq!((last.outcome, runs.len(), calls.len() > 50), (PollOutcome::Waiting, 1, true), "{}", calls.len());
     assert!(stage.tick().await.committed.is_some());
     assert_eq!(left(&stage), NOTHING);
 }

@@ -338,3 +338,28 @@ async fn a_feed_that_leads_past_the_last_token_is_read_in_runs_of_bounded_length
     }
     assert_eq!(stage.world.tables.with(|tables| tables.records.len()), 3_004);
 }
+
+#[tokio::test]
+async fn a_snapshot_waits_for_the_fetchers_when_it_is_far_ahead_and_ends_in_one_run() {
+    // GIVEN 6,000 records at one call a second, of which fourteen chunks are sent ahead
+    let stage = Stage::new(ListShape::Feed);
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(1);
+    stage.edit(ids(6_000).iter().map(String::as_str));
+    let mut runs = std::collections::BTreeSet::new();
+    let mut ticks = 0;
+    loop {
+        let report = stage.tick().await;
+        runs.extend(report.run_id);
+        if report.committed.is_some() {
+            break;
+        }
+        let pending: usize =
+            stage.world.tables.with(|tables| tables.chunks.values().map(|chunk| chunk.pending.len()).sum());
+        assert!(pending <= (4 * 14 + 2) * 50, "{pending}");
+        stage.drain().await;
+        stage.wait(60);
+        ticks += 1;
+        assert!(ticks < 100, "it does not come to an end");
+    }
+    assert_eq!((runs.len(), stage.world.tables.with(|tables| tables.records.len())), (1, 6_000));
+}

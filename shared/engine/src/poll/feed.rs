@@ -25,12 +25,18 @@ use super::{Notice, PollOutcome, PollerPorts};
 /// page that was not full then, the page leads past it now. The next run starts at it.
 const OVERLAP_PAGES_MAX: u32 = 2 * ORDERED_PAGES_MAX;
 
+/// How many windows of chunks a snapshot may be ahead of what is fetched.
+const WINDOWS_AHEAD: u32 = 4;
+
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_feed(&mut self) -> Result<PollOutcome, Halt> {
         if let Some(run) = &self.checkpoint.run {
             if run.newest.is_some() && run.segments.len() < SEGMENTS_MAX {
                 let cursor = run.cursor.clone();
                 return self.go_on_with_snapshot(cursor).await;
+            }
+            if run.newest.is_some() {
+                self.report.notices.push(Notice::ChunkLost);
             }
             // Interrupted between events: read them again, they are in order.
             let guard = Guard::Abort { run_id: run.run_id.clone() };
@@ -181,7 +187,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let is_resumed = cursor.is_some();
         let mut told: HashSet<RecordId> = HashSet::new();
         loop {
-            if self.now() >= self.stop_at {
+            if self.now() >= self.stop_at || self.is_far_ahead().await? {
                 self.dispatch().await?;
                 self.checkpoint.last_progress_at = Some(self.now());
                 self.rest().await?;
@@ -210,6 +216,13 @@ impl<P: PollerPorts> Tick<'_, P> {
 }
 
 impl<P: PollerPorts> Tick<'_, P> {
+    /// Whether so much is listed and not fetched yet that listing on would only take places from the fetchers.
+    async fn is_far_ahead(&mut self) -> Result<bool, Halt> {
+        let window = self.window(u32::MAX).await?.chunk_count;
+        let open = self.checkpoint.run.as_ref().map_or(0, |run| run.accepted - run.frontier);
+        Ok(open > window.saturating_mul(WINDOWS_AHEAD))
+    }
+
     /// The newest events of the ids that these chunks still hold, read from the feed once more: the ledger does not keep
     /// them, and they travelled with the first message alone. None where the run read no events, and what was found so
     /// far where the vendor has forgotten the token meanwhile: then the records keep the events they have.

@@ -173,7 +173,7 @@ impl<P: PollerPorts> Tick<'_, P> {
                 (Some(known), Some(found)) => Some(known.max(found)),
                 (known, found) => known.or(found),
             };
-            run.frontier += 1;
+            run.advance();
         }
         let waiting = chunks.values().filter(|chunk| !chunk.is_done());
         self.outstanding = u32::try_from(waiting.clone().count()).unwrap_or(u32::MAX);

@@ -60,7 +60,10 @@ fn one_writer(before: &Model, after: &Model) -> Option<&'static str> {
 fn run_integrity(before: &Model, after: &Model) -> Option<&'static str> {
     let stored = after.items.checkpoint.as_ref()?;
     let run = stored.run.as_ref()?;
-    let mut end = 0;
+    let mut end = run.segments.first().map_or(run.accepted, |first| first.first);
+    if end > run.frontier {
+        return Some("I5: segments cover what is not finished");
+    }
     for segment in &run.segments {
         if segment.first != end || segment.end <= segment.first {
             return Some("I5: segments are disjoint and without a hole");

@@ -34,6 +34,8 @@ pub(super) struct Oracle {
     last: Option<Checkpoint>,
     /// What was left of each accepted chunk of the run.
     left: BTreeMap<ChunkKey, usize>,
+    /// Who accepted each chunk of the run.
+    epochs: BTreeMap<u32, i64>,
     /// The ids that the run has accepted.
     accepted: BTreeSet<RecordId>,
     /// How many chunks may be out.
@@ -74,6 +76,7 @@ impl Oracle {
             policy: weather.policy,
             last: None,
             left: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             accepted: BTreeSet::new(),
             window: window_of(weather),
             seen: BTreeMap::new(),
@@ -97,6 +100,7 @@ impl Oracle {
     pub(super) fn reset(&mut self, world: &World) {
         self.last = self.state(world);
         self.left.clear();
+        self.epochs.clear();
     }
 
     /// Looks at what a call has just done.
@@ -177,10 +181,16 @@ impl Oracle {
         let has_moved = state.committed != last.committed || state.scanned != last.scanned;
         if has_ended {
             self.left.clear();
+            let epochs = std::mem::take(&mut self.epochs);
             self.gave_up |= !is_success && !has_moved;
             if let Some(run) = last.run.as_ref().filter(|_| is_success || has_moved) {
                 world.count(|stats| stats.commits += 1);
-                check_closed(world, &self.stream, run)?;
+                check_closed(world, &self.stream, run, &epochs)?;
+            }
+        }
+        if let Some(run) = &state.run {
+            for segment in &run.segments {
+                self.epochs.extend((segment.first..segment.end).map(|seq| (seq, segment.epoch)));
             }
         }
         if has_moved || is_success {
@@ -460,9 +470,12 @@ fn is_stored(vendor: &Vendor, id: &RecordId, version: &Version, stored: Option<&
     }
 }
 
-/// I5: the run's segments cover what was accepted, and every accepted chunk is in the ledger.
+/// I5: the run's segments cover what was accepted and is not finished, and every such chunk is in the ledger.
 fn check_run(world: &World, stream: &StreamKey, run: &Run) -> Verdict {
-    let mut end = 0;
+    let mut end = run.segments.first().map_or(run.accepted, |first| first.first);
+    if end > run.frontier {
+        return broken("I5 run integrity", || format!("frontier {}, segments {:?}", run.frontier, run.segments));
+    }
     for segment in &run.segments {
         if segment.first != end || segment.end <= segment.first {
             return broken("I5 run integrity", || format!("segments {:?}", run.segments));
@@ -486,8 +499,8 @@ fn check_run(world: &World, stream: &StreamKey, run: &Run) -> Verdict {
 }
 
 /// I8: a run is committed only when nothing of it is pending, and what is poisoned is in quarantine.
-fn check_closed(world: &World, stream: &StreamKey, run: &Run) -> Verdict {
-    let in_run = |seq: u32, epoch: i64| run.epoch_of(seq) == Some(epoch);
+fn check_closed(world: &World, stream: &StreamKey, run: &Run, epochs: &BTreeMap<u32, i64>) -> Verdict {
+    let in_run = |seq: u32, epoch: i64| epochs.get(&seq) == Some(&epoch);
     world.tables.with(|tables| {
         let key = |seq| ChunkKey { stream: stream.clone(), run: run.run_id.clone(), seq, epoch: i64::MIN };
         let chunks = tables.chunks.range(key(0)..key(u32::MAX)).map(|(_, chunk)| chunk);
