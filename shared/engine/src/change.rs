@@ -83,8 +83,10 @@ pub struct Page {
     pub changes: Vec<Change>,
     /// How many pages there are, when the vendor says so.
     pub pages_total: Option<u32>,
-    /// Where to go on: a feed's next token or a snapshot's cursor; none at the end.
+    /// Where to go on: a feed's next token, or a snapshot's cursor, which is none at the end.
     pub next: Option<String>,
+    /// Whether a feed has told all there is by now. A page that tells nothing of ours is not the end of it.
+    pub is_end: bool,
     /// The vendor's `Date` header: when it answered, on its clock.
     pub date: Option<UtcMillis>,
     /// Entries that bear no usable id and can therefore be neither fetched nor stored.

@@ -25,8 +25,6 @@ mod rows;
 mod settings;
 mod snapshot;
 
-use std::time::Duration;
-
 use reqwest::StatusCode;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::checkpoint::Position;
@@ -45,12 +43,6 @@ pub use self::settings::FieldAwareSettings;
 use crate::credential::Keeper;
 use crate::http::{BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms};
 use crate::json::{Malformed, Object};
-
-/// Over how many pages without an event of ours a single call follows the feed: a page without changes would look like
-/// its end.
-const PAGES_FOLLOWED_MAX: u32 = 20;
-/// For how long: the caller holds a lease, and renews it between calls.
-const FOLLOWED_MAX: Duration = Duration::from_secs(30);
 
 const LIST: Terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
 const DETAIL: Terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
@@ -95,29 +87,16 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         Ok(Page { next: Some(token), date, ..Page::default() })
     }
 
-    /// The events behind a token. Pages on which nothing is ours are followed, since an empty page means the end; after
-    /// [`PAGES_FOLLOWED_MAX`] of them, or [`FOLLOWED_MAX`], the next call goes on where this one stopped.
+    /// One page of the events behind a token. The feed ends with an empty page, or with one that leads nowhere.
     async fn events(&self, token: &str) -> Result<Page, SourceFailure> {
-        let mut token = token.to_owned();
-        let mut unusable_count = 0;
-        let mut followed = 0;
-        let follow_until = self.http.now().plus(FOLLOWED_MAX);
-        loop {
-            let (page, date) = self.events_page(&token).await?;
-            followed += 1;
-            unusable_count += page.unusable_count;
-            if !page.unknown_classes.is_empty() {
-                let named = page.unknown_classes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-                tracing::info!(classes = named, "the feed tells of classes that are not known here; passed over");
-            }
-            let is_end = page.is_empty || page.next == token;
-            let is_enough = followed >= PAGES_FOLLOWED_MAX || self.http.now() >= follow_until;
-            if !page.changes.is_empty() || is_end || is_enough {
-                let next = Some(page.next);
-                return Ok(Page { changes: page.changes, next, date, unusable_count, ..Page::default() });
-            }
-            token = page.next;
+        let (page, date) = self.events_page(token).await?;
+        if !page.unknown_classes.is_empty() {
+            let named = page.unknown_classes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            tracing::info!(classes = named, "the feed tells of classes that are not known here; passed over");
         }
+        let is_end = page.is_empty || page.next == token;
+        let EventPage { changes, next, unusable_count, .. } = page;
+        Ok(Page { changes, next: Some(next), is_end, date, unusable_count, ..Page::default() })
     }
 
     async fn events_page(&self, token: &str) -> Result<(EventPage, Option<UtcMillis>), SourceFailure> {

@@ -221,7 +221,7 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
         let rows = answer::rows(&json, asked).map_err(|malformed| call.malformed(malformed))?;
         self.doubt_filter(resource, &rows.changes, bound.at);
         let answer::Rows { changes, unusable_count, pages_total } = rows;
-        Ok(Page { changes, pages_total, next: None, date, unusable_count })
+        Ok(Page { changes, pages_total, date, unusable_count, ..Page::default() })
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {

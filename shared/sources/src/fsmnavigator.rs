@@ -292,7 +292,7 @@ impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
             self.check_bound(object_type, from, &rows);
         }
         let Rows { changes, unusable_count, pages_total } = rows;
-        Ok(Page { changes, pages_total, date, unusable_count, next: None })
+        Ok(Page { changes, pages_total, date, unusable_count, ..Page::default() })
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {

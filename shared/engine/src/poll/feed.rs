@@ -76,7 +76,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let is_full = |newest: &HashMap<String, Told>| newest.values().filter(|told| told.is_news).count() >= room;
         while !is_at_end
-            && pages < ORDERED_PAGES_MAX
+            && (pages < ORDERED_PAGES_MAX || newest.is_empty())
             && pages_before < OVERLAP_PAGES_MAX
             && !(is_past && is_full(&newest))
             && self.now() < self.stop_at
@@ -93,7 +93,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.reserve(1).await?;
             let (page, reading) = self.call(ListRequest::Events { token: &token }).await?;
             readings = Some((readings.map_or_else(|| reading.clone(), |(first, _)| first), reading));
-            is_at_end = page.changes.is_empty() || page.next.as_ref().is_none_or(|next| *next == token);
+            is_at_end = page.is_end;
             // A token that does not move has nothing behind it: some feeds tell the event at the token once more.
             let is_news = !(page.next.as_ref() == Some(&token) && scanned.as_deref() == Some(&token));
             for change in page.changes {
@@ -112,7 +112,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let reached = if is_past || is_at_end { self.position_of(token) } else { self.checkpoint.scanned.clone() };
         let changes = self.without_seen_events(in_feed_order(newest), &first).await?;
         if changes.is_empty() {
-            return self.rest_at(reached, &first).await;
+            return self.rest_at(reached, &first, is_at_end).await;
         }
         self.start(start.clone(), &first).await?;
         // Dated by the last call: a deletion dated earlier could lose against a fetch that had not seen it.
@@ -133,16 +133,20 @@ impl<P: PollerPorts> Tick<'_, P> {
         Position::Token { text: token, sequence: scanned.order().saturating_add(1) }
     }
 
-    /// Ends a listing without news at its newest token.
-    async fn rest_at(&mut self, reached: Position, reading: &Reading) -> Result<PollOutcome, Halt> {
+    /// Ends a listing without news at its newest token; the next tick goes on there when the feed has more to tell.
+    async fn rest_at(&mut self, reached: Position, reading: &Reading, is_end: bool) -> Result<PollOutcome, Halt> {
         let now = self.now();
         let committed = self.committable(reached.clone());
-        let mut next =
-            Checkpoint { scanned: reached, committed, last_success_at: Some(now), ..self.checkpoint.clone() };
-        self.note_listed(&mut next, reading.horizon);
+        let mut next = Checkpoint { scanned: reached, committed, ..self.checkpoint.clone() };
+        if is_end {
+            next.last_success_at = Some(now);
+            self.note_listed(&mut next, reading.horizon);
+        } else {
+            next.last_progress_at = Some(now);
+        }
         note_token(&mut next, now);
         self.store_last(Guard::NoRun, next).await?;
-        Ok(PollOutcome::Quiet)
+        Ok(if is_end { PollOutcome::Quiet } else { PollOutcome::Listing })
     }
 
     /// Begins anew because a token was rejected. Not where a new one is rejected, too: then something else is wrong with
@@ -246,7 +250,7 @@ impl<P: PollerPorts> Tick<'_, P> {
                 Err(Halt::Source { failure, .. }) if is_rejection(&failure) => break,
                 Err(halt) => return Err(halt),
             };
-            token = page.next.filter(|next| *next != from && !page.changes.is_empty());
+            token = page.next.filter(|_| !page.is_end);
             for change in page.changes {
                 if let Some(event) = change.event().filter(|_| wanted.contains(&change.id)) {
                     events.insert(change.id.clone(), event.clone());

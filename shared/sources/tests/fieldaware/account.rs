@@ -96,7 +96,7 @@ impl Account {
             let page = self.events(&token).await;
             all.extend(ids(&page).into_iter().map(str::to_owned));
             let next = page.next.clone().unwrap();
-            if page.changes.is_empty() || next == token {
+            if page.is_end {
                 return (all, next);
             }
             token = next;

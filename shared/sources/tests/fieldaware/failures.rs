@@ -95,15 +95,6 @@ async fn a_next_that_names_no_token_fails_the_page_with_its_cause() {
 }
 
 #[tokio::test]
-async fn a_failure_behind_pages_that_are_not_ours_fails_the_call() {
-    let account = account(r#"{"page_size":2,"record_streams":["jobs"]}"#).await;
-    let token = account.newest_token().await;
-    account.vendor.add(tidemark_testkit::fake::Add { count: 5, ..tidemark_testkit::fake::Add::one("items") }).unwrap();
-    account.vendor.fault(Fault::new(answer(500, "{}")).after(2)).unwrap();
-    assert_eq!(account.try_events(&token).await.unwrap_err().class, FailureClass::Transient);
-}
-
-#[tokio::test]
 async fn an_answer_without_end_is_left_at_the_limit_of_its_kind() {
     let account = account("{}").await;
     account.vendor.seed_count("jobs", 1).unwrap();

@@ -214,7 +214,9 @@ impl Vendor {
             let listed = Listed { stamp: Some(self.read(event.stamp)), row: None, event: Some(Body::new(text)) };
             Some(Change { id: locator(&event.id, event.deletes)?, listed: Some(Box::new(listed)) })
         });
-        Ok(Page { changes: changes.collect(), next: Some(token(end)), ..Page::default() })
+        let changes: Vec<Change> = changes.collect();
+        let is_end = changes.is_empty() || end == sequence;
+        Ok(Page { changes, next: Some(token(end)), is_end, ..Page::default() })
     }
 
     fn snapshot(&self, cursor: Option<&str>, now: UtcMillis) -> Page {
