@@ -9,7 +9,7 @@
 mod resolve;
 mod trouble;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,12 +17,13 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::breaker::{BreakerState, PAUSE, Pause, SourceState};
-use crate::chunk::{Chunk, Finish};
+use crate::chunk::{Chunk, Finish, RETRY_RUN};
 use crate::failure::StoreFailure;
 use crate::message::Message;
 use crate::places::Places;
 use crate::poll::Notice;
 use crate::ports::{Clock, Ledger, Random, Records, Source, Stored, Written};
+use crate::quarantine::Quarantined;
 use crate::record::{RecordId, Tombstone};
 use crate::rule::Rule;
 use crate::source_health;
@@ -283,7 +284,8 @@ impl<P: FetcherPorts> Work<'_, P> {
             report.notices.push(Notice::TombstonesWithheld { count: finish.withheld_count });
             return Ok(());
         }
-        for (id, tombstone) in vanished {
+        let doubted = if self.message.run == RETRY_RUN && count > 0 { self.doubted().await? } else { HashSet::new() };
+        for (id, tombstone) in vanished.into_iter().filter(|(id, _)| !doubted.contains(id)) {
             self.fetcher.ports.records().tombstone(&tombstone).await?;
             report.deleted_count += 1;
             stored.push((id, tombstone.fetched_at));
@@ -291,17 +293,28 @@ impl<P: FetcherPorts> Work<'_, P> {
         Ok(())
     }
 
-    /// Takes ids that are stored now out of quarantine (E11).
+    /// Quarantined ids that must not be marked deleted yet.
+    async fn doubted(&self) -> Result<HashSet<RecordId>, StoreFailure> {
+        let quarantined = self.fetcher.ports.ledger().quarantined(&self.chunk.key.stream).await?;
+        Ok(quarantined.into_iter().filter(Quarantined::is_doubted).map(|entry| entry.id).collect())
+    }
+
+    /// Takes ids of records that are stored now out of quarantine (E11). The same record may be there under a locator that
+    /// announces its deletion, or under one that does not.
     async fn leave_quarantine(&self, stored: &[(RecordId, UtcMillis)]) -> Result<(), StoreFailure> {
         if stored.is_empty() {
             return Ok(());
         }
         let ledger = self.fetcher.ports.ledger();
         let stream = &self.chunk.key.stream;
-        let quarantined: HashSet<RecordId> =
-            ledger.quarantined(stream).await?.into_iter().map(|entry| entry.id).collect();
-        for (id, fetched_at) in stored.iter().filter(|(id, _)| quarantined.contains(id)) {
-            ledger.resolve(stream, id, *fetched_at).await?;
+        let source = self.fetcher.ports.source();
+        let record = |id: &RecordId| source.record_of(&self.message.stream, id).ok();
+        let fetched: HashMap<_, UtcMillis> =
+            stored.iter().filter_map(|(id, fetched_at)| Some((record(id)?, *fetched_at))).collect();
+        for entry in ledger.quarantined(stream).await? {
+            if let Some(fetched_at) = record(&entry.id).and_then(|record| fetched.get(&record)) {
+                ledger.resolve(stream, &entry.id, *fetched_at).await?;
+            }
         }
         Ok(())
     }

@@ -11,6 +11,11 @@ use crate::stream::StreamKey;
 /// single records.
 pub const QUARANTINE_MAX: usize = 1_000;
 
+/// Why an id is in quarantine of whose deletion a chunk gave reason to doubt.
+pub const SEEMS_GONE: &str = "it seems gone, along with many others of its chunk";
+/// After so many tries in vain, the last a day after the one before, such a record is believed to be gone.
+const TRIES_TO_BELIEVE: u32 = 4;
+
 /// What a quarantined id does to the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoisonPolicy {
@@ -40,6 +45,11 @@ pub struct Quarantined {
 }
 
 impl Quarantined {
+    /// Whether the record must not be marked deleted yet, though it is not there.
+    pub fn is_doubted(&self) -> bool {
+        self.reason == SEEMS_GONE && self.attempts < TRIES_TO_BELIEVE
+    }
+
     /// Whether it was tried less than the ladder's first step ago. An id that shows up as news is tried out of turn, but
     /// no more often than that.
     pub fn was_tried_lately(&self, now: UtcMillis) -> bool {

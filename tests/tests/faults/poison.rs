@@ -209,7 +209,7 @@ async fn records_that_vanish_behind_a_feed_are_set_aside_and_the_feed_goes_on() 
     let report = stage.tick().await;
     assert!(report.committed.is_some(), "{report:?}");
     assert_eq!(stage.quarantined().len(), 12);
-    // THEN other records go on, and each of these is asked for by itself
+    // THEN other records go on, and so do these, once the feed tells of their deletions
     stage.edit(["first"]);
     for _ in 0..8 {
         stage.wait(300);

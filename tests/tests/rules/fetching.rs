@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass;
-use tidemark_engine::poll::{Notice, PollOutcome};
+use tidemark_engine::poll::Notice;
 use tidemark_engine::stream::ListShape;
 use tidemark_testkit::memory::{Fault, Operation};
 use tidemark_tests::stage::{Stage, id, ids};
@@ -136,15 +136,40 @@ async fn many_vanished_records_are_not_believed_and_really_vanished_ones_do_not_
     stage.delete(all.iter().take(10).map(String::as_str));
     let reports = stage.drain().await;
     assert!(reports[0].notices.contains(&Notice::TombstonesWithheld { count: 10 }), "{reports:?}");
-    // THEN none is marked deleted, and the run is listed anew
+    // THEN none is marked deleted; the list shows that they really vanished, and the run is finished without them
     assert!(all.iter().all(|id| stage.record(id).is_some_and(|record| record.deleted.is_none())));
-    assert_eq!(stage.tick().await.outcome, PollOutcome::Aborted);
-    for _ in 0..3 {
+    stage.details();
+    assert!(stage.tick().await.committed.is_some());
+    let left = (stage.details(), stage.quarantined().len(), stage.differences().len());
+    assert_eq!(left, (0, 0, 0), "nothing is fetched again");
+}
+
+#[tokio::test]
+async fn many_records_that_are_listed_and_not_there_are_asked_for_for_a_day_before_they_are_deleted() {
+    let stage = Stage::new(ListShape::Whole);
+    let all = ids(40);
+    stage.edit(all.iter().map(String::as_str));
+    stage.settle().await;
+    // GIVEN a quarter of them that is listed and not there, and one of those that comes back
+    stage.edit(all.iter().map(String::as_str));
+    stage.world.source.with(|vendor| vendor.hidden = all.iter().take(10).map(|text| id(text)).collect());
+    stage.tick().await;
+    stage.drain().await;
+    assert!(stage.tick().await.committed.is_some(), "the stream goes on");
+    let deleted = || all.iter().filter(|id| stage.record(id).is_some_and(|it| it.deleted.is_some())).count();
+    assert_eq!((stage.quarantined().len(), deleted()), (10, 0));
+    stage.world.source.with(|vendor| vendor.hidden.remove(&id("00000")));
+    for _ in 0..28 {
+        stage.wait(3_600);
         stage.sync().await;
-        stage.wait(300);
     }
-    let checkpoint = stage.checkpoint();
-    assert_eq!((checkpoint.run, stage.differences().len()), (None, 0));
+    assert_eq!((stage.quarantined().len(), deleted()), (9, 0));
+    // THEN the others are believed in the end
+    for _ in 0..28 {
+        stage.wait(3_600);
+        stage.sync().await;
+    }
+    assert_eq!((stage.quarantined().len(), deleted()), (0, 9));
 }
 
 #[tokio::test]

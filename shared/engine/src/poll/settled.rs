@@ -138,7 +138,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.known = self.known.max(newest);
     }
 
-    async fn versions_of(&self, changes: &[&Change]) -> Result<BTreeMap<RecordId, StoredVersion>, Halt> {
+    pub(super) async fn versions_of(&self, changes: &[&Change]) -> Result<BTreeMap<RecordId, StoredVersion>, Halt> {
         let source = self.poller.ports.source();
         let mut ids = BTreeMap::new();
         for change in changes {

@@ -1,12 +1,13 @@
 //! Walking the open run's chunks from its frontier: what is stored, what is poisoned, what must be sent again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
+use crate::change::{Change, ListRequest};
 use crate::checkpoint::Position;
 use crate::chunk::{Chunk, Finish};
 use crate::ports::{Ledger, Written};
-use crate::quarantine::{QUARANTINE_MAX, Quarantined, retry_after};
+use crate::quarantine::{QUARANTINE_MAX, Quarantined, SEEMS_GONE, retry_after};
 use crate::record::RecordId;
 use crate::rule::Rule;
 use crate::run::Run;
@@ -21,8 +22,6 @@ use super::{Notice, PollerPorts};
 const SENDS_TO_POISON: u32 = 6;
 /// How many ids are a few.
 const FAILING_IDS_MAX: u64 = 5;
-/// Why an id is in quarantine whose deletion was withheld.
-const SEEMS_GONE: &str = "it seems gone, along with many others of its chunk";
 
 /// How the walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +47,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.abort(notice).await?;
             return Ok(Walked::Aborted);
         }
-        self.set_aside_doubtful(&mut chunks);
+        self.settle_doubtful(&run, &mut chunks).await?;
         self.quarantine_poisoned(&chunks).await?;
         self.advance_frontier(&chunks);
         let is_finished = |run: &Run| {
@@ -79,11 +78,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(accepted.map(|chunk| (chunk.key.seq, chunk)).collect())
     }
 
-    /// Why the run cannot be finished: a chunk or its rows are lost, or deletions were withheld. Listing again heals all:
-    /// what really vanished does not come back. Not so the events of a feed, which are told again for ever.
+    /// Why the run cannot be finished: a chunk or its rows are lost, or deletions of records that pages list were withheld.
+    /// Listing again heals all.
     fn why_abort(&self, run: &Run, chunks: &BTreeMap<u32, Chunk>) -> Option<Notice> {
         let withheld: u32 = chunks.values().map(|chunk| chunk.withheld_count).sum();
-        if withheld > 0 && self.traits.shape != ListShape::Feed {
+        if withheld > 0 && self.traits.shape == ListShape::Pages {
             return Some(Notice::TombstonesWithheld { count: withheld });
         }
         let is_missing = (run.frontier..run.sent).any(|seq| !chunks.contains_key(&seq));
@@ -91,15 +90,37 @@ impl<P: PollerPorts> Tick<'_, P> {
         (is_missing || rows_lost).then_some(Notice::ChunkLost)
     }
 
-    /// Counts a feed's ids whose deletion was withheld as poisoned: out of quarantine each is asked for by itself.
-    fn set_aside_doubtful(&self, chunks: &mut BTreeMap<u32, Chunk>) {
-        if self.traits.shape != ListShape::Feed {
-            return;
+    /// Finishes the ids of whose deletion there is doubt. Those that are not listed any more really vanished, and are left
+    /// as they are, as are those that are marked deleted already; the others count as poisoned: out of quarantine each is asked for by itself, for more than a day before
+    /// it is believed to be gone. A feed cannot be asked again: it tells the same events for ever.
+    async fn settle_doubtful(&mut self, run: &Run, chunks: &mut BTreeMap<u32, Chunk>) -> Result<(), Halt> {
+        let is_doubtful = |chunk: &Chunk| chunk.withheld_count > 0 && !chunk.is_done();
+        let count = chunks.values().filter(|chunk| is_doubtful(chunk)).map(|chunk| chunk.withheld_count).sum();
+        if count == 0 {
+            return Ok(());
         }
-        for chunk in chunks.values_mut().filter(|chunk| chunk.withheld_count > 0) {
-            let doubtful = std::mem::take(&mut chunk.pending);
+        self.report.notices.push(Notice::TombstonesWithheld { count });
+        let mut listed: Option<HashSet<RecordId>> = None;
+        if self.traits.shape == ListShape::Whole {
+            self.reserve(1).await?;
+            let from = run.from.at().unwrap_or_default();
+            let (page, _) = self.call(ListRequest::Changed { from }).await?;
+            listed = Some(page.changes.into_iter().map(|change| change.id).collect());
+        }
+        for chunk in chunks.values_mut().filter(|chunk| is_doubtful(chunk)) {
+            let asked: Vec<Change> = chunk.pending.iter().cloned().map(Change::of).collect();
+            let versions = self.versions_of(&asked.iter().collect::<Vec<_>>()).await?;
+            let is_news = |id: &RecordId| {
+                let is_listed = listed.as_ref().is_none_or(|listed| listed.contains(id));
+                is_listed && versions.get(id).is_none_or(|version| !version.deleted)
+            };
+            let (doubtful, vanished) = std::mem::take(&mut chunk.pending).into_iter().partition(is_news);
+            let doubtful: BTreeSet<RecordId> = doubtful;
             chunk.poisoned.extend(doubtful.into_iter().map(|id| (id, SEEMS_GONE.to_owned())));
+            let finish = Finish { done: vanished, ..Finish::default() };
+            self.poller.ports.ledger().finish(&chunk.key, &finish).await?;
         }
+        Ok(())
     }
 
     /// Poisons the last ids of a run for which the vendor failed at every sending while it answered all others: they would

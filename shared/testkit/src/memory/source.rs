@@ -235,7 +235,7 @@ impl Vendor {
         if let Some(class) = self.broken.get(id) {
             return Err(SourceFailure::new(*class, "the vendor fails for this record"));
         }
-        let Some(version) = self.seen(id, now) else {
+        let Some(version) = self.seen(id, now).filter(|_| !self.hidden.contains(id)) else {
             return Ok(Found::Gone);
         };
         let Some(body) = &version.body else {

@@ -1,6 +1,6 @@
 //! A vendor whose truth is its own history: every version of every record, and when each could be seen.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tidemark_engine::checkpoint::Position;
@@ -120,6 +120,8 @@ pub struct Vendor {
     pub poison: BTreeMap<RecordId, UtcMillis>,
     /// Records for which the vendor itself fails, and how.
     pub broken: BTreeMap<RecordId, FailureClass>,
+    /// Records that are listed, and not there when they are asked for.
+    pub hidden: BTreeSet<RecordId>,
     /// Records whose details are answered with another record's.
     pub answers_with: BTreeMap<RecordId, RecordId>,
     /// Whether lists tell of every record twice.
@@ -142,6 +144,7 @@ impl Vendor {
             failures: VecDeque::new(),
             poison: BTreeMap::new(),
             broken: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             answers_with: BTreeMap::new(),
             repeats: false,
             unusable_count: 0,
