@@ -71,15 +71,18 @@ fn print(rows: &[Row]) {
 }
 
 fn page(rows: &[Row]) -> String {
-    format!(
-        "# Performance\n\nWhat the design budgets. Counts are the same on every machine; times and memory are of the machine \
-         that ran it (two cores). Costs are computed from the counts with list prices of us-east-1. Records that are fetched \
-         by id are FieldMotion's, rows are FSM Navigator's.\n\n{}\nA row is made by `cargo run --release -p tidemark-bench \
-         --` and the word in its last column, all of them by `make bench`; with `--write` in the word's place this page is \
-         written. The functions must have been built (`cargo build --release --bins`), and the emulator installed (`make \
-         setup`).\n\nOf a million records at 5 requests a second the records' own writes cost $0.625 and the fetcher that \
-         waits for the vendor $0.333, whatever the program does. The rest of that budget is less than what chunks of 50 ids \
-         cost in the ledger and the queue.\n",
-        table(rows)
-    )
+    let head = "# Performance
+
+What the design budgets. Counts are the same on every machine; times and memory are of the machine that ran it (two cores).
+Costs are computed from the counts with list prices of us-east-1. Records that are fetched by id are FieldMotion's, rows are
+FSM Navigator's.
+";
+    let foot = "A row is made by `cargo run --release -p tidemark-bench --` and the word in its last column, all of them by `make bench`;
+with `--write` in the word's place this page is written. The functions must have been built (`cargo build --release --bins`),
+and the emulator installed (`make setup`).
+
+Of a million records at 5 requests a second the records' own writes cost $0.625 and the fetcher that waits for the vendor
+$0.333, whatever the program does. The rest of that budget is less than what chunks of 50 ids cost in the ledger and the queue.
+";
+    format!("{head}\n{}\n{foot}", table(rows))
 }
