@@ -238,7 +238,11 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
         let answer = self.call(&call).await?;
         let date = answer.date;
         if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            return Ok(Detail { found: Found::Gone, date });
+            // A page for people is no word of the vendor's about a record.
+            return match json::checked(answer.body) {
+                Err(Malformed::Html) => Err(call.malformed(Malformed::Html)),
+                Ok(_) | Err(_) => Ok(Detail { found: Found::Gone, date }),
+            };
         }
         let json = call.json(answer)?;
         let answer::Found { id, body, stamp } =

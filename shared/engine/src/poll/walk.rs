@@ -91,8 +91,9 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// Finishes the ids of whose deletion there is doubt. Those that are not listed any more really vanished, and are left
-    /// as they are, as are those that are marked deleted already; the others count as poisoned: out of quarantine each is asked for by itself, for more than a day before
-    /// it is believed to be gone. A feed cannot be asked again: it tells the same events for ever.
+    /// as they are, as are those that are marked deleted already; the others count as poisoned: out of quarantine each is
+    /// asked for by itself, for more than a day before it is believed to be gone. A feed cannot be asked again: it tells
+    /// the same events for ever.
     async fn settle_doubtful(&mut self, run: &Run, chunks: &mut BTreeMap<u32, Chunk>) -> Result<(), Halt> {
         let is_doubtful = |chunk: &Chunk| chunk.withheld_count > 0 && !chunk.is_done();
         let count = chunks.values().filter(|chunk| is_doubtful(chunk)).map(|chunk| chunk.withheld_count).sum();

@@ -74,7 +74,14 @@ impl Call<'_> {
         let (status, date, has_next) = (answer.status, answer.date, has_next(&answer.headers));
         if let Some(problem) = answer.problem() {
             let mut failure = self.refused(problem);
-            if let Some(name) = json::checked(answer.body).ok().as_deref().and_then(error_name) {
+            let json = json::checked(answer.body);
+            // Written by what stands before the vendor, for people: it tells nothing of records, lists or tokens.
+            let is_of_this_call = matches!(failure.class, FailureClass::Record | FailureClass::Forbidden);
+            if is_of_this_call && matches!(json, Err(Malformed::Html)) {
+                failure.class = FailureClass::Transient;
+                return Err(failure);
+            }
+            if let Some(name) = json.ok().as_deref().and_then(error_name) {
                 failure.cause = format!("{} ({name})", failure.cause);
             }
             return match failure.class {

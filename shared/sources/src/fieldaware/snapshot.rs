@@ -124,6 +124,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 })?;
                 Ok(Read::Page { rows, next, date })
             }
+            // Not allowed in the midst of a list is no missing right to the class.
+            Outcome::Refused { status: StatusCode::FORBIDDEN, failure, .. } if walk != Walk::START => Err(failure),
             Outcome::Refused { status: status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), date, .. } => {
                 Ok(Read::Refused { status, date })
             }

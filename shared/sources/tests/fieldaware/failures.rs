@@ -54,6 +54,7 @@ async fn failures_have_their_classes() {
         (answer(400, named), TokenRejected, Record),
         (answer(401, ""), Unauthorized, Unauthorized),
         (answer(403, "{}"), Forbidden, Record),
+        (answer(404, "<html>Not Found</html>"), Transient, Transient),
         (answer(422, named), TokenRejected, Record),
         (answer(500, named), Transient, Transient),
         (answer(502, "<html>Bad Gateway</html>"), Transient, Transient),

@@ -38,6 +38,7 @@ async fn failures_have_their_classes_and_a_list_is_never_a_records() {
         (answer(401, "{}"), Unauthorized, Unauthorized),
         (answer(403, "{}"), Forbidden, Forbidden),
         (answer(400, "{}"), Forbidden, Record),
+        (answer(404, "<html>Not Found</html>"), Forbidden, Transient),
         (answer(422, "null"), Forbidden, Record),
         (Effect::Error("jane@example.com is invalid".to_owned()), Forbidden, Record),
         (answer(500, r#"{"error":"jane@example.com"}"#), Transient, Transient),
