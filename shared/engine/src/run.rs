@@ -64,6 +64,34 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run that has accepted nothing yet; the instants are those of its first list call, see [`Run::horizon`] and
+    /// [`Run::listed_at`].
+    pub fn new(
+        run_id: String,
+        from: Position,
+        horizon: UtcMillis,
+        listed_at: UtcMillis,
+        held_checkpoint: Position,
+    ) -> Self {
+        Self {
+            run_id,
+            from,
+            horizon,
+            listed_at,
+            held_checkpoint,
+            accepted: 0,
+            sent: 0,
+            frontier: 0,
+            newest: None,
+            sealed: false,
+            cursor: None,
+            segments: Vec::new(),
+            listed_count: 0,
+            pending_count: 0,
+            known: None,
+        }
+    }
+
     /// The epoch that accepted chunk `seq`.
     pub fn epoch_of(&self, seq: u32) -> Option<i64> {
         self.segments.iter().find(|s| (s.first..s.end).contains(&seq)).map(|s| s.epoch)

@@ -45,6 +45,7 @@ pub fn standing(checkpoint: Option<&Checkpoint>, now: UtcMillis) -> Standing {
 mod tests {
     use super::*;
     use crate::checkpoint::Position;
+    use crate::run::Run;
     use crate::stream::{SourceKind, StreamKey, StreamName};
 
     const NOW: UtcMillis = UtcMillis::new(1_800_000_000_000);
@@ -69,23 +70,8 @@ mod tests {
     fn a_first_import_under_way_moves_since_it_began() {
         let begun_at = NOW.shifted(-50_000);
         let first = Checkpoint::first(checkpoint().stream, Position::At(UtcMillis::default()));
-        let run = crate::run::Run {
-            run_id: "r".to_owned(),
-            from: Position::At(UtcMillis::default()),
-            horizon: begun_at,
-            listed_at: begun_at,
-            held_checkpoint: Position::At(UtcMillis::default()),
-            accepted: 0,
-            sent: 0,
-            frontier: 0,
-            newest: None,
-            sealed: false,
-            cursor: None,
-            segments: Vec::new(),
-            listed_count: 0,
-            pending_count: 0,
-            known: None,
-        };
+        let (from, held) = (first.scanned.clone(), first.scanned.clone());
+        let run = Run::new("r".to_owned(), from, begun_at, begun_at, held);
         let under_way = Checkpoint { run: Some(run), ..first };
         assert_eq!(standing(Some(&under_way), NOW).staleness, Duration::from_secs(50));
     }

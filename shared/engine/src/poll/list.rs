@@ -148,23 +148,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         reading: &Reading,
         newest: Option<Position>,
     ) -> Result<(), Halt> {
-        let run = Run {
-            run_id: format!("{:013}-{}", self.now().get(), self.checkpoint.epoch),
-            from,
-            horizon: reading.horizon,
-            listed_at: reading.called_at,
-            held_checkpoint: self.checkpoint.scanned.clone(),
-            accepted: 0,
-            sent: 0,
-            frontier: 0,
-            newest,
-            sealed: false,
-            cursor: None,
-            segments: Vec::new(),
-            listed_count: 0,
-            pending_count: 0,
-            known: self.known,
-        };
+        let run_id = format!("{:013}-{}", self.now().get(), self.checkpoint.epoch);
+        let held_checkpoint = self.checkpoint.scanned.clone();
+        let run = Run::new(run_id, from, reading.horizon, reading.called_at, held_checkpoint);
+        let run = Run { newest, known: self.known, ..run };
         self.report.run_id = Some(run.run_id.clone());
         let complete_at = self.checkpoint.complete_at.or(Some(run.horizon));
         let next = Checkpoint { run: Some(run), complete_at, ..self.checkpoint.clone() };

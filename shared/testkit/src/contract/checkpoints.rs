@@ -86,23 +86,8 @@ fn owned(acquired: Acquired) -> Option<Checkpoint> {
 }
 
 fn run(run_id: &str) -> Run {
-    Run {
-        run_id: run_id.to_owned(),
-        from: position(-620),
-        horizon: at(5),
-        listed_at: at(5),
-        held_checkpoint: position(-500),
-        accepted: 0,
-        sent: 0,
-        frontier: 0,
-        newest: None,
-        sealed: false,
-        cursor: None,
-        segments: Vec::new(),
-        listed_count: 0,
-        pending_count: 0,
-        known: Some(at(3)),
-    }
+    let run = Run::new(run_id.to_owned(), position(-620), at(5), at(5), position(-500));
+    Run { known: Some(at(3)), ..run }
 }
 
 fn accepted() -> Guard {

@@ -191,23 +191,8 @@ impl Poller {
 }
 
 fn started(view: &Checkpoint, fresh_run: u32) -> Run {
-    Run {
-        run_id: format!("{fresh_run}-{}", view.epoch),
-        from: moved(&view.scanned, -1),
-        horizon: at(5),
-        listed_at: at(6),
-        held_checkpoint: view.scanned.clone(),
-        accepted: 0,
-        sent: 0,
-        frontier: 0,
-        newest: None,
-        sealed: false,
-        cursor: None,
-        segments: Vec::new(),
-        listed_count: 0,
-        pending_count: 0,
-        known: None,
-    }
+    let run_id = format!("{fresh_run}-{}", view.epoch);
+    Run::new(run_id, moved(&view.scanned, -1), at(5), at(6), view.scanned.clone())
 }
 
 fn advanced(run: &Run) -> Run {
