@@ -40,6 +40,13 @@ fn no_seed_violates_an_invariant() {
     assert!(faults.iter().all(|count| *count > 20), "every fault happens often:\n{stats}");
 }
 
+/// A poller that froze for minutes put an id into quarantine that had been resolved, and committed past, meanwhile.
+#[test]
+fn a_stale_pollers_entry_in_the_quarantine_is_late_and_does_no_harm() {
+    let story = replay(41_078, 60);
+    assert!(run(41_078).violation.is_none(), "{story}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_history() {
     for seed in 0..20 {

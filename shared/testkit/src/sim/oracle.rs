@@ -44,6 +44,10 @@ pub(super) struct Oracle {
     seen: BTreeMap<RecordKey, (Option<UtcMillis>, UtcMillis)>,
     /// Records that were rightly marked deleted, with the deletion's number.
     buried: BTreeMap<RecordId, u64>,
+    /// Ids that were in quarantine.
+    quarantined: BTreeSet<RecordId>,
+    /// Ids that a stale poller put there once more, and when.
+    late: BTreeSet<(RecordId, UtcMillis)>,
     /// Records that were in quarantine: they are tried again without their event.
     tried_again: BTreeSet<RecordId>,
     /// Whether a run was given up: a message of it that comes late may bring an older event back.
@@ -81,6 +85,8 @@ impl Oracle {
             window: window_of(weather),
             seen: BTreeMap::new(),
             buried: BTreeMap::new(),
+            quarantined: BTreeSet::new(),
+            late: BTreeSet::new(),
             tried_again: BTreeSet::new(),
             gave_up: false,
             passed_over: 0,
@@ -110,6 +116,7 @@ impl Oracle {
             Operation::PutChunks | Operation::Finish | Operation::Poison => self.check_chunks(world),
             Operation::Quarantine => {
                 world.count(|stats| stats.quarantined += 1);
+                self.excuse_what_is_late(world);
                 world.tables.with(|tables| {
                     let ids = tables.quarantine.keys().filter_map(|(_, id)| id.as_str().rsplit('/').next());
                     self.tried_again.extend(ids.filter_map(|id| RecordId::parse(id).ok()));
@@ -119,6 +126,20 @@ impl Oracle {
             _ => Ok(()),
         };
         self.judge(world, verdict);
+    }
+
+    /// A poller that froze may put an id into quarantine that was taken out meanwhile, and behind which the checkpoint has
+    /// moved since: no harm is done, and its next try takes it out again.
+    fn excuse_what_is_late(&mut self, world: &World) {
+        let committed = self.last.as_ref().map_or(i64::MIN, |state| state.committed.order());
+        world.tables.with(|tables| {
+            for entry in tables.quarantine.values() {
+                if entry.held_checkpoint.order() < committed && self.quarantined.contains(&entry.id) {
+                    self.late.insert((entry.id.clone(), entry.since));
+                }
+            }
+            self.quarantined.extend(tables.quarantine.values().map(|entry| entry.id.clone()));
+        });
     }
 
     /// A panic of the engine is caught by the fetcher and blamed on the record: here it is nobody's fault but ours.
@@ -258,7 +279,8 @@ impl Oracle {
                     return Ok(());
                 }
                 for entry in tables.quarantine.values() {
-                    if entry.held_checkpoint.order() < state.committed.order() {
+                    let is_late = self.late.contains(&(entry.id.clone(), entry.since));
+                    if entry.held_checkpoint.order() < state.committed.order() && !is_late {
                         return broken("I2 strict checkpoint", || {
                             format!(
                                 "{} is held at {}, committed is {}",
