@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local import background, cloud, demo
+from local import background, cloud, demo, dynalite
 from local.cloud import Cloud
 from local.sources import KINDS
 from local.vendor import FakeVendor, start_vendors
@@ -117,12 +117,18 @@ def invoke(function: str, event: Path) -> int:
 
 
 def run(command: list[str]) -> int:
-    """Runs a command beside an empty emulator, whose address it finds in `TIDEMARK_LOCAL_ENDPOINT`."""
+    """Runs a command beside an empty emulator and an empty dynalite.
+
+    It finds their addresses in `TIDEMARK_LOCAL_ENDPOINT` and, where dynalite can be run, in `TIDEMARK_DYNALITE_URL`.
+    """
     local = Cloud(DIRECTORY / "run")
     try:
         local.start()
-        environment = {**background.build_environment(), "TIDEMARK_LOCAL_ENDPOINT": local.url}
-        return subprocess.run(command, env=environment, check=False).returncode
+        with dynalite.running(DIRECTORY / "run") as second:
+            environment = {**background.build_environment(), "TIDEMARK_LOCAL_ENDPOINT": local.url}
+            if second is not None:
+                environment["TIDEMARK_DYNALITE_URL"] = second
+            return subprocess.run(command, env=environment, check=False).returncode
     finally:
         local.stop()
 
@@ -137,7 +143,7 @@ def main() -> int:
     one = commands.add_parser("invoke", help="invoke a function of the running cloud")
     one.add_argument("function", choices=sorted([*cloud.FUNCTIONS, *SHORT]))
     one.add_argument("event", type=Path)
-    beside = commands.add_parser("run", help="run a command beside an empty emulator")
+    beside = commands.add_parser("run", help="run a command beside an empty emulator and dynalite")
     beside.add_argument("argv", nargs=argparse.REMAINDER)
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: cleaned up

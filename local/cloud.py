@@ -146,11 +146,13 @@ class Cloud:
     def deploy(self, vendors: Iterable[FakeVendor], **overrides: str) -> None:
         """Creates the secrets on the first call, and deploys what `build` made with the sources of these vendors on.
 
-        `overrides` are parameters of the template beyond `local/parameters.yaml`.
+        The streams that are on are those that the fake vendors have. `overrides` are parameters of the template beyond
+        `local/parameters.yaml`.
         """
         parameters = {}
         for vendor in vendors:
             parameters[f"{vendor.kind.prefix}BaseUrl"] = vendor.url
+            parameters[f"{vendor.kind.prefix}Streams"] = ",".join(vendor.kind.streams)
             parameters[f"{vendor.kind.prefix}SecretArn"] = self._secret_arn(vendor)
         self._sam("deploy", self.directory / "build" / "template.yaml", parameters={**parameters, **overrides})
         self._outputs = {}
@@ -218,6 +220,15 @@ class Cloud:
         name = self.outputs()[FUNCTIONS[function]]
         return self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
 
+    def set_variables(self, function: str, **variables: str) -> None:
+        """Gives a function other values of some of its environment variables, as a deployment would."""
+        functions = self.client("lambda")
+        name = self.outputs()[FUNCTIONS[function]]
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {**self.variables(function), **variables}}
+        )
+        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.2})
+
     def source(self, name: str) -> Source:
         """One of the sources, such as `fieldly`."""
         return Source(self, KINDS[name])
@@ -228,8 +239,22 @@ class Cloud:
 
     def scan(self, table: str) -> list[dict[str, Any]]:
         """Every item of `checkpoints`, `ledger` or `records`, as plain values."""
+        return self._items("scan", TableName=self.outputs()[TABLES[table]])
+
+    def partition(self, table: str, partition: str) -> list[dict[str, Any]]:
+        """The items of one partition of `ledger` or `records`, in the order of their sort keys, as plain values."""
+        return self._items(
+            "query",
+            TableName=self.outputs()[TABLES[table]],
+            ConsistentRead=True,
+            KeyConditionExpression="#partition = :partition",
+            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeValues={":partition": {"S": partition}},
+        )
+
+    def _items(self, call: str, **request: Any) -> list[dict[str, Any]]:
         read = TypeDeserializer().deserialize
-        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs()[TABLES[table]])
+        pages = self.client("dynamodb").get_paginator(call).paginate(**request)
         return [{name: read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
 
     def alarm(self, name: str) -> str:

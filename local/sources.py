@@ -26,7 +26,7 @@ class Kind:
     prefix: str
     # For people.
     title: str
-    # Streams that are polled, each with a checkpoint of its own.
+    # Streams that are polled, each with a checkpoint of its own, as far as its fake vendor has them.
     streams: tuple[str, ...]
     # Streams that its records are kept under, where they are others.
     record_streams: tuple[str, ...] = ()
@@ -43,7 +43,17 @@ KINDS = {
             "fieldmotion",
             "FieldMotion",
             "FieldMotion",
-            ("customers", "jobs", "assets", "asset_types", "tasks", "stock_containers"),
+            (
+                "customers",
+                "jobs",
+                "assets",
+                "asset_types",
+                "tasks",
+                "users",
+                "vehicles",
+                "departments",
+                "stock_containers",
+            ),
         ),
         Kind(
             "fieldaware",
@@ -94,60 +104,80 @@ class Source:
             list(pool.map(self.poll, self.kind.streams if streams is None else streams))
 
     def settle(self, truth: dict[str, set[str]], timeout: float = 120, progress: Progress | None = None) -> None:
-        """Ticks until the streams of `truth` store exactly these ids and the runs that stored them are over.
+        """Ticks until the streams of `truth` store exactly these ids and all that was listed before is committed.
 
-        A tick that ends one run may begin the next, so a run in progress alone says nothing. `progress` is told the
-        number of stored records per stream after every round. Raises `TimeoutError`.
+        `progress` is told the number of stored records per stream after every round. Raises `TimeoutError`.
         """
         polled = self.kind.streams if self.kind.record_streams else tuple(truth)
-        runs_when_stored: dict[str, str | None] | None = None
+        scanned: dict[str, int] | None = None
 
         def settled() -> bool:
-            nonlocal runs_when_stored
+            nonlocal scanned
             self.poll_all(polled)
-            if self.queue_depth() > 0:
-                return False  # there is no use in reading the whole table while messages are on their way
-            stored = {stream: set() for stream in truth} | {
-                stream: {identity for identity, each in records.items() if not each.get("deleted")}
-                for stream, records in self.all_records().items()
-                if stream in truth
+            stored = {
+                stream: {identity for identity, each in self.records(stream).items() if not each.get("deleted")}
+                for stream in truth
             }
             if progress is not None:
                 progress({stream: len(ids) for stream, ids in stored.items()})
             if stored != truth:
                 return False
-            runs = {stream: ((self.checkpoint(stream) or {}).get("run") or {}).get("run_id") for stream in polled}
-            if runs_when_stored is None:
-                runs_when_stored = runs
-            return all(runs[stream] is None or runs[stream] != runs_when_stored[stream] for stream in polled)
+            if scanned is None:
+                scanned = {stream: self.position(stream, "scanned") for stream in polled}
+            return all(self.position(stream, "committed") >= order for stream, order in scanned.items())
 
         background.wait_for(f"{self.kind.title} to be stored and committed", settled, timeout, pause=0.5)
 
     def all_records(self) -> dict[str, dict[str, dict[str, Any]]]:
         """The stored records by stream and id; tombstones included."""
-        found: dict[str, dict[str, dict[str, Any]]] = {}
-        for each in self.cloud.scan("records"):
-            if each["source"] == self.kind.name:
-                found.setdefault(each["stream"], {})[each["id"]] = each
-        return found
+        return {stream: self.records(stream) for stream in self.kind.kept_under()}
 
     def records(self, stream: str) -> dict[str, dict[str, Any]]:
         """The stored records of a stream, by id; tombstones included."""
-        return self.all_records().get(stream, {})
+        return {each["id"]: each for each in self.cloud.partition("records", self._key(stream))}
 
     def checkpoint(self, stream: str) -> dict[str, Any] | None:
         """The checkpoint of a stream, once it was polled."""
-        key = f"{self.kind.name}#{stream}"
+        key = self._key(stream)
         return next((each for each in self.cloud.scan("checkpoints") if each["stream_key"] == key), None)
+
+    def position(self, stream: str, name: str) -> int:
+        """The position `scanned` or `committed` of a polled stream, as the number that positions are compared by."""
+        checkpoint = self.checkpoint(stream)
+        if checkpoint is None:
+            raise RuntimeError(f"{self._key(stream)} was never polled")
+        return int(checkpoint[name]["order"])
+
+    def chunks(self, stream: str, *lanes: str) -> list[dict[str, Any]]:
+        """The chunks that a polled stream owes, of the lanes `fresh` and `bulk` or of one of them, in their order."""
+        items = self._owed(stream)
+        return [each for each in items if each["item"].split("#")[0] in (lanes or ("fresh", "bulk"))]
+
+    def owed(self, stream: str, *lanes: str) -> set[str]:
+        """The ids that a polled stream owes in these lanes, or in both."""
+        return {identity for chunk in self.chunks(stream, *lanes) for identity in chunk.get("ids", ())}
+
+    def retries(self, stream: str) -> dict[str, dict[str, Any]]:
+        """The retry lane of a polled stream, which is its quarantine, by id."""
+        return {each["id"]: each for each in self._owed(stream) if each["item"].startswith("retry")}
+
+    def stream_state(self, stream: str) -> dict[str, Any]:
+        """What the functions of a polled stream share; empty before there is anything to say."""
+        return next((each for each in self._owed(stream) if each["item"] == "state"), {})
+
+    def state(self) -> dict[str, Any]:
+        """What all functions of the source share; empty before there is anything to say."""
+        return next(iter(self.cloud.partition("ledger", f"source#{self.kind.name}")), {})
+
+    def _key(self, stream: str) -> str:
+        return f"{self.kind.name}#{stream}"
+
+    def _owed(self, stream: str) -> list[dict[str, Any]]:
+        return self.cloud.partition("ledger", f"work#{self._key(stream)}")
 
     def quarantined(self) -> dict[str, int]:
         """How many ids of each polled stream are in quarantine."""
-        counts = dict.fromkeys(self.kind.streams, 0)
-        for each in self.cloud.scan("ledger"):
-            kind, _, stream = each["partition"].partition(f"#{self.kind.name}#")
-            if kind == "quarantine":
-                counts[stream] += 1
-        return counts
+        return {stream: len(self.retries(stream)) for stream in self.kind.streams}
 
     def queue_depth(self, dead_letters: bool = False) -> int:
         """Messages in the change queue or the dead-letter queue, those in flight included."""

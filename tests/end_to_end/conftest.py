@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from local import background, cloud
 from local.cloud import Cloud
 from local.vendor import start_vendors
-from stack import OVERLAP_SECONDS, Stack
+from stack import POLL_RATE, Stack
 
 # What the other three vendors hold.
 OTHERS = {
@@ -21,11 +21,12 @@ OTHERS = {
     "fieldly": {"work_items": 130, "clients": 60, "time_reports": 20, "travel_reports": 5},
 }
 SEEDED = {"customers": 300, "jobs": 150, "assets": 12, "asset_types": 4, "stock_containers": 6}
+SEEDED |= {"users": 8, "vehicles": 3, "departments": 5}
 
 
 @pytest.fixture(scope="session")
 def stack():
-    """The stack after its first import. Tasks are left out of it: their first import is the one that is killed."""
+    """The stack after its first import. Tasks are left out of it: tests have first imports of their own with them."""
     directory = background.ROOT / ".local" / "end_to_end"
     # A termination ends as Ctrl-C does: cleaned up.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -36,6 +37,7 @@ def stack():
         except (RuntimeError, TimeoutError) as failed:
             pytest.fail(f"the stack did not come up: {failed}\nlogs: {directory}", pytrace=False)
         found.settle(*SEEDED, seconds=120)
+        found.looks_are_evidence(*SEEDED)
         found.imported_by = {stream: found.details(stream, after=0) for stream in SEEDED}
         yield found
 
@@ -51,7 +53,9 @@ def deployed(directory, cleanup):
     # No schedule fires during the tests: they drive every tick themselves. The schedules stay enabled, because
     # alarms tell nobody while they are disabled.
     rates = {"PollRate": "rate(1 day)", "ScanRate": "rate(1 day)"}
-    local.deploy([vendor, *others], OverlapSeconds=str(OVERLAP_SECONDS), **rates)
+    local.deploy([vendor, *others], **rates)
+    for each in (vendor, *others):
+        local.set_variables(f"{each.kind.name}-poller", TIDEMARK_POLL_RATE=POLL_RATE)
     return Stack(local, vendor, others)
 
 
@@ -63,5 +67,5 @@ def well_again(stack):
     stack.vendor.post("clear_faults")
     stack.vendor.post("heal")
     stack.vendor.post("release")
-    stack.breaker_time_is_up()
+    stack.trouble_is_over()
     assert stack.source.queue_depth(dead_letters=True) == 0, f"a dead letter was left\n{stack.state()}"

@@ -41,6 +41,9 @@ class Copy:
     def settle(self) -> None:
         """Ticks the source until its copy is the vendor's truth."""
 
+        self.source.poll_all()
+        self.stack.snapshot_is_due(self.source.kind.name)
+
         def equal() -> bool:
             self.source.poll_all()
             return not self.differences()

@@ -21,10 +21,21 @@ from local.vendor import FakeVendor, VendorRefused
 T = TypeVar("T")
 
 # The fields that the functions ask for where the vendor has more of them; see docs for `FieldMotionSettings`.
-FIELDS = {stream: "id,name,last_edited" for stream in ("assets", "asset_types", "tasks")} | {"stock_containers": "id"}
-STAMPLESS = ("stock_containers",)
-# How far below what was scanned a list starts again; the shortest that is allowed.
-OVERLAP_SECONDS = 41
+FIELDS = {
+    "assets": "id,name,is_active,cdate,customer_id,notes,meta,custom_values,last_edited",
+    "asset_types": "id,name,is_active,cdate,notes,meta,last_edited",
+    "tasks": "id,name,is_active,cdate,customer_id,notes,meta,last_edited",
+    "users": "id,name,email,is_active,last_edited",
+    "vehicles": "id,name,is_active,last_edited",
+    "departments": "id,name,users,assets,last_edited",
+    "stock_containers": "id",
+}
+# Their lists say all that there is to say.
+WITHOUT_DETAILS = ("users", "vehicles", "departments", "stock_containers")
+# How often pollers are told that they are called. The schedules themselves never fire during the tests.
+POLL_RATE = "rate(1 minute)"
+# A chunk holds so many ids.
+CHUNK = 50
 
 
 class Stack:
@@ -52,16 +63,10 @@ class Stack:
             time.sleep(0.2)
         return found
 
-    def list_anew(self, *streams: str) -> None:
-        """Ticks the streams so that each is listed: one tick does not, while ids of an earlier run are under way."""
-        for stream in streams:
-            self.until(lambda stream=stream: not self.pending(stream), f"the open run of {stream} stored")
-        self.source.poll_all(streams)
-
     def settle(self, *streams: str, seconds: float = 60) -> None:
         """Ticks the streams until each is a copy of the vendor's truth, and what brought it there is committed.
 
-        A stream need not be idle then: ids of the overlap zone are looked at again until the zone has settled.
+        A stream need not be idle then: ids of the overlap are looked at again until it has passed them.
         """
 
         def equal() -> bool:
@@ -78,45 +83,49 @@ class Stack:
                     f"differences:\n  {text}\n{self.state()}",
                     pytrace=False,
                 )
-        runs = {stream: self.run_id(stream) for stream in streams}
+        self.commits(*streams, seconds=seconds)
+
+    def commits(self, *streams: str, seconds: float = 60) -> None:
+        """Ticks the streams until all that was listed before is committed."""
+        scanned = {stream: self.scanned(stream) for stream in streams}
 
         def committed() -> bool:
-            waiting = [stream for stream, run in runs.items() if run and self.run_id(stream) == run]
+            waiting = [stream for stream, order in scanned.items() if self.committed(stream) < order]
             self.source.poll_all(waiting)
             return not waiting
 
-        self.until(committed, f"the runs of {', '.join(streams)} committed", seconds)
+        self.until(committed, f"{', '.join(streams)} committed up to {scanned}", seconds)
 
     def idle(self, *streams: str) -> None:
         """Ticks the streams until a tick finds nothing to do: what was edited lately is looked at more than once."""
 
         def is_idle() -> bool:
-            self.list_anew(*streams)
-            return not any(self.open_run(stream) for stream in streams)
+            self.source.poll_all(streams)
+            return not any(self.source.owed(stream) for stream in streams)
 
-        self.until(is_idle, f"{', '.join(streams)} idle", 90)
+        self.until(is_idle, f"{', '.join(streams)} idle", 120)
+
+    def paid(self, *streams: str, seconds: float = 30) -> None:
+        """Waits, without a tick, until the streams owe nothing but what is in quarantine."""
+        self.until(lambda: not any(self.pending(each) for each in streams), f"{', '.join(streams)} paid", seconds)
 
     def state(self) -> str:
         """What is in the tables and queues, for a failure."""
         lines = ["what is there:"]
-        counts = Counter(each["stream"] for each in self.cloud.scan("records"))
+        counts = Counter(each["partition"] for each in self.cloud.scan("records"))
         for each in sorted(self.cloud.scan("checkpoints"), key=lambda each: each["stream_key"]):
             stream = each["stream_key"].removeprefix("fieldmotion#")
-            run = each.get("run")
-            doing = f"run {run['run_id']}, {run['pending_count']} of {run['listed_count']} pending" if run else "idle"
             lines.append(
-                f"  {stream}: {counts[stream]} records, committed {each['committed']['text']}, "
-                f"scanned {each['scanned']['text']}, {doing}"
+                f"  {stream}: {counts[each['stream_key']]} records, committed {each['committed']['text']}, "
+                f"scanned {each['scanned']['text']}, {len(each['backlog'])} listings under way"
             )
         for each in self.cloud.scan("ledger"):
-            kind = each["partition"].split("#")[0]
-            if kind == "quarantine":
-                lines.append(f"  {each['partition']}: {each['item']}: {each['reason']}")
-            elif kind == "breaker":
-                lines.append(f"  {each['partition']} {each['item']}: {each.get('why', 'closed')}")
-            elif each.get("pending"):
-                parked = ", parked" if each["parked"] else ""
-                lines.append(f"  {each['partition']} {each['item']}: {len(each['pending'])} pending{parked}")
+            if "reason" in each:
+                lines.append(f"  {each['partition']}: {each['id']}: {each['reason']}: {each['cause']}")
+            elif "ids" in each:
+                lines.append(f"  {each['partition']} {each['item']}: {len(each['ids'])} ids, next at {each['next_at']}")
+            elif "open_until" in each:
+                lines.append(f"  {each['partition']} {each['item']}: paused: {each['why']}")
         depth, dead = self.source.queue_depth(), self.source.queue_depth(dead_letters=True)
         lines.append(f"  {depth} messages waiting or in flight, {dead} dead letters")
         alarms = self.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
@@ -174,10 +183,7 @@ class Stack:
         return int(self.checkpoint(stream)["committed"]["order"])
 
     def commits_past(self, stream: str, before: int) -> None:
-        """Ticks the stream until it is committed past an earlier checkpoint.
-
-        An edit in the very second of its listing is committed by the next run: the vendor tells whole seconds.
-        """
+        """Ticks the stream until it is committed past an earlier checkpoint."""
 
         def is_past() -> bool:
             self.source.poll(stream)
@@ -189,69 +195,109 @@ class Stack:
         """Up to where a stream was listed, in milliseconds."""
         return int(self.checkpoint(stream)["scanned"]["order"])
 
-    def open_run(self, stream: str) -> dict[str, Any] | None:
-        """The run under way, if there is one."""
-        found = self.source.checkpoint(stream)
-        return found.get("run") if found else None
-
-    def run_id(self, stream: str) -> str | None:
-        """The id of the run under way."""
-        run = self.open_run(stream)
-        return run["run_id"] if run else None
-
-    def chunks(self, stream: str) -> list[dict[str, Any]]:
-        """The chunks of the stream's open run, in order."""
-        run = self.open_run(stream)
-        wanted = f"run#fieldmotion#{stream}#{run['run_id']}" if run else None
-        found = [each for each in self.cloud.scan("ledger") if each["partition"] == wanted]
-        return sorted(found, key=lambda each: each["item"])
-
     def pending(self, stream: str) -> set[str]:
-        """The ids that the stream's open run still owes."""
-        return {identity for chunk in self.chunks(stream) for identity in chunk.get("pending", ())}
+        """The ids that the stream owes, but for those in quarantine."""
+        return self.source.owed(stream)
 
     def quarantined(self, stream: str) -> dict[str, dict[str, Any]]:
         """The stream's quarantine, by id."""
-        wanted = f"quarantine#fieldmotion#{stream}"
-        return {each["item"]: each for each in self.cloud.scan("ledger") if each["partition"] == wanted}
+        return self.source.retries(stream)
 
-    def breaker(self, source: str = "fieldmotion") -> dict[str, Any]:
-        """The breaker of a source; empty before the first failure."""
-        found = (each for each in self.cloud.scan("ledger") if each["partition"] == f"breaker#{source}")
-        return next((each for each in found if each["item"] == "-"), {})
+    def is_paused(self, source: str = "fieldmotion", stream: str | None = None) -> bool:
+        """Whether a source, or one of its streams, pauses after failures. A pause that is over counts until a call
+        succeeds."""
+        found = self.cloud.source(source)
+        return "open_until" in (found.state() if stream is None else found.stream_state(stream))
 
-    def breaker_time_is_up(self, source: str = "fieldmotion") -> None:
-        """Ends the breaker's pause now: the tests' own clock, so that they need not wait a minute for the probe."""
-        if "open_until" in self.breaker(source):
-            self._move_back_in_ledger(f"breaker#{source}", "-", "open_until")
+    def trouble_is_over(self, source: str = "fieldmotion", stream: str | None = None) -> None:
+        """Ends all pauses of a source, and lets all that it owes, or one of its streams, be due to be sent: the tests'
+        own clock, so that they need not wait minutes for what comes by itself."""
+        streams = self.cloud.source(source).kind.streams if stream is None else (stream,)
+        partitions = [f"source#{source}", *(f"work#{source}#{each}" for each in streams)]
+        for item in (item for partition in partitions for item in self.cloud.partition("ledger", partition)):
+            for attribute in {"open_until", "next_at"} & item.keys():
+                self._move_back_in_ledger(item["partition"], item["item"], attribute)
 
-    def quarantine_time_is_up(self, stream: str, identity: str) -> None:
-        """Lets the next try of a quarantined id be due: the tests' own clock, as its ladder begins at 15 minutes."""
-        self._move_back_in_ledger(f"quarantine#fieldmotion#{stream}", identity, "next_at")
-
-    def lease_time_is_up(self, stream: str) -> None:
+    def lease_is_over(self, stream: str, source: str = "fieldmotion") -> None:
         """Ends the lease of a poller that was killed: the tests' own clock, as a lease lasts three minutes."""
-        key = {"stream_key": {"S": f"fieldmotion#{stream}"}}
-        self._move_back("CheckpointsTable", key, "lease_until")
+        self._move_back_in_checkpoint(source, stream, "lease_until")
+
+    def looks_are_evidence(self, *streams: str) -> None:
+        """Lets looks say at once how far stamps may lag the vendor's clock: the tests' own clock, as those in the first
+        400 s say nothing, and lists start 26 hours earlier until then."""
+        for stream in streams:
+            self._move_back_in_checkpoint("fieldmotion", stream, "evidence_from")
+
+    def snapshot_is_due(self, source: str) -> None:
+        """Lets a feed's first import begin: the tests' own clock, as it waits until what came before its token shows.
+
+        A minute is enough, and little enough for what else depends on when it began.
+        """
+        for stream in self.cloud.source(source).kind.streams:
+            backlog = (self.cloud.source(source).checkpoint(stream) or {}).get("backlog")
+            if backlog and backlog[0]["scope"]["kind"] == "snapshot" and backlog[0]["cursor"]["kind"] == "start":
+                self.cloud.client("dynamodb").update_item(
+                    TableName=self.cloud.outputs()["CheckpointsTable"],
+                    Key={"stream_key": {"S": f"{source}#{stream}"}},
+                    UpdateExpression="SET backlog[0].begun_at = :earlier",
+                    ExpressionAttributeValues={":earlier": {"N": str(backlog[0]["begun_at"] - 60_000)}},
+                )
+
+    def forget(self, stream: str, source: str = "fieldmotion") -> None:
+        """Makes a stream one that was never polled: without a checkpoint, without anything owed or stored."""
+        found = self.cloud.source(source)
+        dynamodb, tables = self.cloud.client("dynamodb"), self.cloud.outputs()
+        kept = found.kind.record_streams or (stream,)
+        for table, name, partitions in (
+            ("ledger", "LedgerTable", [f"work#{source}#{stream}"]),
+            ("records", "RecordsTable", [f"{source}#{each}" for each in kept]),
+        ):
+            sort = {"ledger": "item", "records": "id"}[table]
+            for item in (item for partition in partitions for item in self.cloud.partition(table, partition)):
+                key = {"partition": {"S": item["partition"]}, sort: {"S": item[sort]}}
+                dynamodb.delete_item(TableName=tables[name], Key=key)
+        key = {"stream_key": {"S": f"{source}#{stream}"}}
+        dynamodb.delete_item(TableName=tables["CheckpointsTable"], Key=key)
+
+    def _move_back_in_checkpoint(self, source: str, stream: str, attribute: str) -> None:
+        self._move_back("CheckpointsTable", {"stream_key": {"S": f"{source}#{stream}"}}, attribute)
 
     def _move_back_in_ledger(self, partition: str, item: str, attribute: str) -> None:
         self._move_back("LedgerTable", {"partition": {"S": partition}, "item": {"S": item}}, attribute)
 
     def _move_back(self, table: str, key: dict[str, Any], attribute: str) -> None:
+        """Sets an instant to two days ago, unless a function has taken it away meanwhile."""
         two_days_ago = int(time.time() * 1000) - 2 * 86_400_000
-        self.cloud.client("dynamodb").update_item(
-            TableName=self.cloud.outputs()[table],
-            Key=key,
-            UpdateExpression="SET #attribute = :past",
-            ExpressionAttributeNames={"#attribute": attribute},
-            ExpressionAttributeValues={":past": {"N": str(two_days_ago)}},
-        )
+        dynamodb = self.cloud.client("dynamodb")
+        with contextlib.suppress(dynamodb.exceptions.ConditionalCheckFailedException):
+            dynamodb.update_item(
+                TableName=self.cloud.outputs()[table],
+                Key=key,
+                UpdateExpression="SET #attribute = :past",
+                ConditionExpression="attribute_exists(#attribute)",
+                ExpressionAttributeNames={"#attribute": attribute},
+                ExpressionAttributeValues={":past": {"N": str(two_days_ago)}},
+            )
+
+    @contextlib.contextmanager
+    def deployed_with(self, source: str = "fieldmotion", **variables: str) -> Iterator[None]:
+        """Gives poller and fetcher of a source other values of environment variables, as a deployment would."""
+        functions = [f"{source}-{role}" for role in ("poller", "fetcher")]
+        before = {function: self.cloud.variables(function) for function in functions}
+        try:
+            for function in functions:
+                self.cloud.set_variables(function, **variables)
+            yield
+        finally:
+            for function in functions:
+                self.cloud.set_variables(function, **before[function])
 
     # ---- what the vendor was asked ------------------------------------------------------------------------------
 
-    def now_asked(self) -> int:
+    def now_asked(self, vendor: FakeVendor | None = None) -> int:
         """The number of the vendor's last request, to tell earlier ones from later ones."""
-        return max((each["number"] for each in self.vendor.get("requests")["requests"]), default=0)
+        requests = (vendor or self.vendor).get("requests")["requests"]
+        return max((each["number"] for each in requests), default=0)
 
     def details(self, stream: str, after: int) -> list[str]:
         """The ids of the stream whose details were asked for after request `after`, in order."""

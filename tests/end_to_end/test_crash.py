@@ -1,12 +1,16 @@
 """Fetchers that are killed in the middle of their work: nothing is lost, and nothing finished is done again."""
 
+import json
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
+from copies import Copy
+from local.cloud import FUNCTIONS
+from stack import CHUNK
 
 TASKS = 200
-CHUNK = 50
 
 
 @dataclass
@@ -32,12 +36,11 @@ def accident(stack):
         stack.vendor.post("hold", stream=stream, id=identity)
     # A killed fetcher's message comes back after the queue's visibility timeout: 12 s here, or the test takes a minute.
     with stack.visibility_timeout(12):
-        stack.list_anew("tasks", "jobs")
+        stack.source.poll_all(("tasks", "jobs"))
         jobs_committed = stack.committed("jobs")
         for stream, identity in (("jobs", jobs[2]), ("tasks", left[0]), ("tasks", left[CHUNK])):
             stack.is_held(stream, identity)
         stack.until(lambda: stack.pending("tasks") == set(left), "the first half of the tasks stored")
-        stack.until(lambda: all("before the crash" in stack.record("jobs", each)["body"] for each in jobs[3:]), "jobs")
         assert stack.cloud.kill("fieldmotion-fetcher") >= 3, "two fetchers of tasks and one of jobs were at work"
         stored = set(stack.source.records("tasks"))
         found = Accident(jobs, jobs_committed, stored, set(tasks) - stored, stack.now_asked())
@@ -64,20 +67,49 @@ def test_a_first_import_that_was_killed_half_way_resumes(stack, accident):
 def test_a_poller_killed_while_it_lists_is_followed_by_the_next(stack):
     identity = stack.ids("assets")[1]
     stack.edit("assets", identity, name="edited before the poller died")
-    stack.vendor.post("hold", call="list", stream="assets", times=1)
-    stack.cloud.client("lambda").invoke(
-        FunctionName=stack.cloud.outputs()["FieldMotionPollerFunction"],
-        InvocationType="Event",
-        Payload=b'{"stream":"assets"}',
-    )
-    stack.is_held("assets")
-    stack.cloud.kill("fieldmotion-poller")
-    stack.vendor.post("release")
+    kill_while_listing(stack, Copy(stack, stack.vendor), "assets", "assets")
     # The dead poller still owns the stream, and a tick leaves it alone ...
     lease = int(stack.checkpoint("assets")["lease_until"])
     assert lease > time.time() * 1000
     stack.source.poll("assets")
     assert int(stack.checkpoint("assets")["lease_until"]) == lease
     # ... until the lease ends. The test ends it, as its own clock.
-    stack.lease_time_is_up("assets")
+    stack.lease_is_over("assets")
     stack.settle("assets")
+
+
+def kill_while_listing(stack, copy, polled, listed):
+    """Starts a poller and kills it while it waits for the list of a stream."""
+    copy.vendor.post("hold", call="list", stream=listed, times=1)
+    name = f"{copy.source.kind.name}-poller"
+    stack.cloud.client("lambda").invoke(
+        FunctionName=stack.cloud.outputs()[FUNCTIONS[name]],
+        InvocationType="Event",
+        Payload=json.dumps({"stream": polled}).encode(),
+    )
+    copy.vendor.get("held", stream=listed, wait_ms=20_000)
+    assert stack.cloud.kill(name) > 0
+    copy.vendor.post("release")
+
+
+def test_a_first_import_whose_poller_was_killed_half_way_goes_on_and_fetches_nothing_twice(stack):
+    copy = Copy(stack, next(vendor for vendor in stack.others if vendor.kind.name == "fieldaware"))
+    # Six lists of a page each.
+    for stream in ("jobs", "web_quotes", "field_quotes", "items", "tasks", "customers"):
+        copy.vendor.post("seed", stream=stream, count=100 - len(copy.truth(stream)))
+    stack.forget("changes", "fieldaware")
+    mark = stack.now_asked(copy.vendor)
+    copy.source.poll("changes")
+    stack.snapshot_is_due("fieldaware")
+    kill_while_listing(stack, copy, "changes", "items")
+    cursor = copy.source.checkpoint("changes")["backlog"][0]["cursor"]
+    assert cursor["kind"] == "source", cursor
+    stack.lease_is_over("changes", "fieldaware")
+    copy.settle()
+    requests = [each for each in copy.vendor.get("requests")["requests"] if each["number"] > mark]
+    asked = Counter(each["id"] for each in requests if each["kind"] == "detail")
+    assert len(asked) == sum(len(copy.truth(stream)) for stream in copy.source.kind.kept_under())
+    assert max(asked.values()) == 1, [each for each in asked.items() if each[1] > 1]
+    lists = Counter(each["function"] for each in requests if each["kind"] == "list" and each["stream"] != "changes")
+    assert lists["/item/"] == 2, "the list that the poller was killed in, and once more"
+    assert lists["/customer/"] == 1

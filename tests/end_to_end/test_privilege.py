@@ -59,7 +59,7 @@ REFUSED = ("AccessDeniedException", "AccessDenied")
 def test_the_fetcher_cannot_touch_a_checkpoint(stack, as_function):
     tables, dynamodb = stack.cloud.outputs(), as_function("fetcher", "dynamodb")
     ledger = {"TableName": tables["LedgerTable"]}
-    own = {"partition": {"S": "quarantine#fieldmotion#customers"}, "item": {"S": "nobody"}}
+    own = {"partition": {"S": "work#fieldmotion#customers"}, "item": {"S": "retry#nobody"}}
     assert outcome(dynamodb.get_item, **ledger, Key=own) == "allowed"
 
     checkpoints = {"TableName": tables["CheckpointsTable"]}
@@ -67,7 +67,7 @@ def test_the_fetcher_cannot_touch_a_checkpoint(stack, as_function):
     before = stack.checkpoint("customers")
     assert outcome(dynamodb.put_item, **checkpoints, Item=key) in REFUSED
     assert outcome(dynamodb.delete_item, **checkpoints, Key=key) in REFUSED
-    move = {"UpdateExpression": "SET epoch = :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
+    move = {"UpdateExpression": "SET version = :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
     assert outcome(dynamodb.update_item, **checkpoints, Key=key, **move) in REFUSED
     assert outcome(dynamodb.scan, TableName=tables["RecordsTable"]) in REFUSED
     assert stack.checkpoint("customers") == before
@@ -78,15 +78,18 @@ def test_the_fetcher_cannot_touch_a_checkpoint(stack, as_function):
 
 def test_the_poller_cannot_write_a_record_or_read_a_body(stack, as_function):
     records, dynamodb = stack.cloud.outputs()["RecordsTable"], as_function("poller", "dynamodb")
-    key = {"record_key": {"S": next(iter(stack.cloud.scan("records")))["record_key"]}}
     before = stack.source.records("customers")
+    key = {"partition": {"S": "fieldmotion#customers"}, "id": {"S": next(iter(before))}}
     assert outcome(dynamodb.put_item, TableName=records, Item=key) in REFUSED
     assert outcome(dynamodb.delete_item, TableName=records, Key=key) in REFUSED
 
-    versions = {records: {"Keys": [key], "ProjectionExpression": "record_key, fetched_at_ms, deleted"}}
+    asked = {"ProjectionExpression": "#partition, id, deleted", "ExpressionAttributeNames": {"#partition": "partition"}}
+    versions = {records: {"Keys": [key], **asked}}
     assert outcome(dynamodb.batch_get_item, RequestItems=versions) == "allowed"
     assert outcome(dynamodb.get_item, TableName=records, Key=key) in REFUSED
     assert outcome(dynamodb.scan, TableName=records) in REFUSED
+    forged = f"UPDATE \"{records}\" SET deleted=true WHERE \"partition\"='fieldmotion#customers' AND id='{next(iter(before))}'"
+    assert outcome(dynamodb.batch_execute_statement, Statements=[{"Statement": forged}]) in REFUSED
     assert stack.source.records("customers") == before
 
 

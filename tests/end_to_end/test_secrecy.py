@@ -24,7 +24,7 @@ def test_no_log_ledger_checkpoint_or_message_shows_a_secret_or_a_record(stack):
     identity = stack.ids("customers")[70]
     stack.edit("customers", identity, email="canary@nowhere.test", notes="canary")
     with stack.deliveries_paused():
-        stack.list_anew("customers")
+        stack.source.poll("customers")
         bodies = stack.take(1)
     for body in bodies:
         stack.send(body)

@@ -1,29 +1,36 @@
 //! A stage on which the engine plays against memory: one vendor, one stream, the real poller and fetcher.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidemark_engine::checkpoint::Checkpoint;
-use tidemark_engine::chunk::CHUNK_IDS;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::fetch::{FetchReport, Fetcher, FetcherPorts};
+use tidemark_engine::health::{Breaker, StreamState};
+use tidemark_engine::message::Message;
+use tidemark_engine::operate::{Act, Acted, act};
 use tidemark_engine::poll::{PollError, PollOutcome, PollReport, PollSettings, Poller, PollerPorts};
-use tidemark_engine::ports::Clock;
-use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::rule::{self, Rule};
-use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName};
+use tidemark_engine::standing::{Standing, standing};
+use tidemark_engine::stream::{ListShape, StreamKey, StreamName};
+use tidemark_engine::work::{CHUNK_IDS, Chunk, DETAILS_LAG, Lane, PoisonPolicy, RetryEntry};
 use tidemark_testkit::memory::{
     Delivery, Flaw, ManualClock, MemoryQueue, MemorySource, MemoryTables, Operation, SeededRandom, StoredRecord,
-    Vendor, VendorSettings, version_of,
+    Tables, Vendor, VendorSettings, version_of,
 };
 
-/// When every play begins.
-pub const START: UtcMillis = UtcMillis::new(1_800_000_000_000);
+/// When every play begins: at a whole second.
+pub const START: LocalMillis = LocalMillis::new(1_800_000_000_000);
+/// The time between two polls.
+pub const POLL_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The world in memory. Clones share everything but chance.
-pub struct World {
+#[derive(Clone)]
+pub struct World<S = MemorySource> {
     /// The clock; whoever sleeps moves it.
     pub clock: ManualClock,
     /// The tables.
@@ -31,76 +38,49 @@ pub struct World {
     /// The change queue.
     pub queue: MemoryQueue,
     /// The vendor.
-    pub source: MemorySource,
-    random: SeededRandom,
+    pub source: S,
+    random: Arc<SeededRandom>,
 }
 
-impl Clone for World {
-    fn clone(&self) -> Self {
-        Self {
+impl World {
+    /// The same world behind another source.
+    pub fn behind<S>(&self, source: S) -> World<S> {
+        World {
             clock: self.clock.clone(),
             tables: self.tables.clone(),
             queue: self.queue.clone(),
-            source: self.source.clone(),
-            random: SeededRandom::new(1),
+            source,
+            random: Arc::clone(&self.random),
         }
     }
 }
 
-impl PollerPorts for World {
-    type Source = MemorySource;
-    type Checkpoints = MemoryTables;
-    type Ledger = MemoryTables;
-    type Versions = MemoryTables;
-    type Queue = MemoryQueue;
-    type Clock = ManualClock;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &MemorySource {
-        &self.source
-    }
-    fn checkpoints(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn versions(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn queue(&self) -> &MemoryQueue {
-        &self.queue
-    }
-    fn clock(&self) -> &ManualClock {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
+macro_rules! ports {
+    ($ports:ident: $($name:ident: $kind:ident = $type:ty, $field:ident;)+) => {
+        impl<S: Source> $ports for World<S> {
+            $(type $kind = $type;)+
+            $(fn $name(&self) -> &$type { &self.$field })+
+        }
+    };
 }
 
-impl FetcherPorts for World {
-    type Source = MemorySource;
-    type Ledger = MemoryTables;
-    type Records = MemoryTables;
-    type Clock = ManualClock;
-    type Random = SeededRandom;
+ports! { PollerPorts:
+    source: Source = S, source;
+    checkpoints: Checkpoints = MemoryTables, tables;
+    ledger: Ledger = MemoryTables, tables;
+    versions: Versions = MemoryTables, tables;
+    queue: Queue = MemoryQueue, queue;
+    clock: Clock = ManualClock, clock;
+    random: Random = SeededRandom, random;
+}
 
-    fn source(&self) -> &MemorySource {
-        &self.source
-    }
-    fn ledger(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn records(&self) -> &MemoryTables {
-        &self.tables
-    }
-    fn clock(&self) -> &ManualClock {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
+ports! { FetcherPorts:
+    source: Source = S, source;
+    ledger: Ledger = MemoryTables, tables;
+    records: Records = MemoryTables, tables;
+    versions: Versions = MemoryTables, tables;
+    clock: Clock = ManualClock, clock;
+    random: Random = SeededRandom, random;
 }
 
 /// The variable that names the rule to leave out, or the flaw of the tables, when a test is run to see it fail.
@@ -110,7 +90,7 @@ pub const LEAVE_OUT: &str = "TIDEMARK_LEAVE_OUT";
 #[expect(clippy::disallowed_methods, reason = "how a test that is run once more is told what to leave out")]
 fn leave_out_what_is_asked() -> Option<Flaw> {
     let asked = std::env::var(LEAVE_OUT).ok()?;
-    let rule = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == asked);
+    let rule = Rule::ALL.iter().copied().find(|rule| format!("{rule:?}") == asked);
     rule::leave_out(rule);
     let flaw = Flaw::ALL.into_iter().find(|flaw| format!("{flaw:?}") == asked);
     assert!(rule.is_some() || flaw.is_some(), "there is nothing to leave out that is called {asked}");
@@ -144,22 +124,37 @@ impl Stage {
         stage
     }
 
+    /// The same after some ticks: the stream has a record `old`, owes nothing, and knows how far its stamps lag.
+    #[must_use]
+    pub async fn known(self) -> Self {
+        for _ in 0..2 {
+            self.edit(["old"]);
+            self.sync().await;
+            self.drain().await;
+            // Looks of the first minutes are no evidence.
+            self.wait(500);
+        }
+        self.settle().await;
+        self.details();
+        self
+    }
+
     fn at(vendor: VendorSettings, clock: ManualClock) -> Self {
         let flaw = leave_out_what_is_asked();
-        let stream = vendor.stream.name.clone();
         let settings = PollSettings {
             overlap: Duration::from_mins(2),
             poison_policy: PoisonPolicy::Block,
             call_interval: Duration::from_millis(1),
+            poll_interval: POLL_INTERVAL,
             visibility_timeout: Duration::from_mins(12),
-            streams: vec![stream],
+            streams: vec![vendor.stream.name.clone()],
             chunk_ids: CHUNK_IDS,
         };
         let world = World {
             tables: MemoryTables::new(),
             queue: MemoryQueue::new(clock.clone(), settings.visibility_timeout, 8),
             source: MemorySource::new(Vendor::new(vendor), clock.clone()),
-            random: SeededRandom::new(1),
+            random: Arc::new(SeededRandom::new(1)),
             clock,
         };
         world.tables.with(|tables| tables.flaw = flaw);
@@ -168,15 +163,15 @@ impl Stage {
 
     /// The stream's key.
     pub fn stream(&self) -> StreamKey {
-        StreamKey { source: SourceKind::FieldMotion, name: self.name() }
+        StreamKey { source: self.world.source.kind(), name: self.name() }
     }
 
     fn name(&self) -> StreamName {
-        self.world.source.with(|vendor| vendor.settings.stream.name.clone())
+        self.vendor(|vendor| vendor.settings.stream.name.clone())
     }
 
     /// The time.
-    pub fn now(&self) -> UtcMillis {
+    pub fn now(&self) -> LocalMillis {
         self.world.clock.now()
     }
 
@@ -185,24 +180,40 @@ impl Stage {
         self.world.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// Looks at the vendor, or changes it.
+    pub fn vendor<T>(&self, look: impl FnOnce(&mut Vendor) -> T) -> T {
+        self.world.source.with(look)
+    }
+
+    /// Looks at the tables, or spoils them.
+    pub fn tables<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {
+        self.world.tables.with(look)
+    }
+
     /// Edits records at the vendor, now and visible at once.
-    pub fn edit<'a>(&self, ids: impl IntoIterator<Item = &'a str>) {
+    pub fn edit<I: AsRef<str>>(&self, ids: impl IntoIterator<Item = I>) {
         let now = self.now();
-        self.world.source.with(|vendor| {
-            for text in ids {
-                vendor.edit(&id(text), now, Duration::ZERO);
-            }
-        });
+        for text in ids {
+            self.vendor(|vendor| vendor.edit(&id(text.as_ref()), now, Duration::ZERO));
+        }
     }
 
     /// Deletes records at the vendor.
-    pub fn delete<'a>(&self, ids: impl IntoIterator<Item = &'a str>) {
+    pub fn delete<I: AsRef<str>>(&self, ids: impl IntoIterator<Item = I>) {
         let now = self.now();
-        self.world.source.with(|vendor| {
-            for text in ids {
-                vendor.delete(&id(text), now, Duration::ZERO);
-            }
-        });
+        for text in ids {
+            self.vendor(|vendor| vendor.delete(&id(text.as_ref()), now, Duration::ZERO));
+        }
+    }
+
+    /// One tick of a new poller in this world.
+    ///
+    /// # Errors
+    /// Those of the poller.
+    pub async fn try_tick_in<S: Source>(&self, world: World<S>) -> Result<PollReport, PollError> {
+        self.owners.set(self.owners.get() + 1);
+        let poller = Poller { ports: world, settings: self.settings.borrow().clone() };
+        poller.poll(&self.name(), &format!("poller-{}", self.owners.get())).await
     }
 
     /// One tick of a new poller.
@@ -210,9 +221,7 @@ impl Stage {
     /// # Errors
     /// Those of the poller.
     pub async fn try_tick(&self) -> Result<PollReport, PollError> {
-        self.owners.set(self.owners.get() + 1);
-        let poller = Poller { ports: self.world.clone(), settings: self.settings.borrow().clone() };
-        poller.poll(&self.name(), &format!("poller-{}", self.owners.get())).await
+        self.try_tick_in(self.world.clone()).await
     }
 
     /// One tick that does not fail.
@@ -223,91 +232,175 @@ impl Stage {
 
     /// The fetcher.
     pub fn fetcher(&self) -> Fetcher<World> {
-        Fetcher { ports: self.world.clone(), call_interval: self.settings.borrow().call_interval }
+        self.fetcher_in(self.world.clone())
     }
 
-    /// Has one delivery fetched, with two minutes' time, and acknowledged when it is done with.
+    /// The fetcher in this world.
+    pub fn fetcher_in<S>(&self, world: World<S>) -> Fetcher<World<S>> {
+        Fetcher { ports: world, call_interval: self.settings.borrow().call_interval }
+    }
+
+    /// When a fetcher that begins now must have ended.
+    pub fn stop_at(&self) -> LocalMillis {
+        self.now().plus(Duration::from_mins(2))
+    }
+
+    /// Has one delivery fetched, with two minutes' time, and acknowledged.
     ///
     /// # Errors
     /// Those of the fetcher; the message then stays.
     pub async fn fetch(&self, delivery: &Delivery) -> Result<FetchReport, StoreFailure> {
-        let stop_at = self.now().plus(Duration::from_mins(2));
-        let report = self.fetcher().fetch(&delivery.message, delivery.receive_count, stop_at).await?;
-        if report.acknowledged {
-            self.world.queue.delete(delivery);
-        }
+        let report = self.fetcher().fetch(&delivery.message, delivery.receive_count, self.stop_at()).await?;
+        self.world.queue.delete(delivery);
         Ok(report)
     }
 
-    /// Has all visible messages fetched, once each.
+    /// Receives the one message that is visible.
+    ///
+    /// # Panics
+    /// When there is none, or another one.
+    pub fn receive(&self) -> Delivery {
+        let mut received = self.world.queue.receive(2);
+        assert_eq!(received.len(), 1, "one message is visible");
+        received.remove(0)
+    }
+
+    /// The messages of the queue, received or not.
+    pub fn messages(&self) -> Vec<Arc<Message>> {
+        self.world.queue.queued().into_iter().map(|queued| queued.message).collect()
+    }
+
+    /// Has all visible messages fetched, once each; of a feed those that wait for lagging details.
     #[expect(clippy::expect_used, reason = "a test's own expectation")]
     pub async fn drain(&self) -> Vec<FetchReport> {
         let mut reports = Vec::new();
+        if self.world.source.streams().iter().any(|traits| traits.shape == ListShape::Feed) {
+            self.world.clock.advance(DETAILS_LAG + Duration::from_secs(2));
+        }
         for delivery in self.world.queue.receive(usize::MAX) {
             reports.push(self.fetch(&delivery).await.expect("the fetch works"));
         }
         reports
     }
 
-    /// A tick, then everything it sent, then the tick that commits and lists anew.
+    /// A tick, then everything it sent, then a tick that commits and lists anew.
     pub async fn sync(&self) -> PollReport {
         self.tick().await;
         self.drain().await;
         self.tick().await
     }
 
-    /// Ticks every five minutes, with everything fetched between, until a list tells nothing new; the last report.
+    /// Ticks an interval apart, with messages fetched by one fetcher as they become visible; the last report.
+    pub async fn play(&self, ticks: usize) -> Option<PollReport> {
+        let mut last = None;
+        for _ in 0..ticks {
+            let next_at = self.now().plus(POLL_INTERVAL);
+            last = Some(self.tick().await);
+            self.fetch_until(next_at).await;
+        }
+        last
+    }
+
+    /// Has messages fetched as they become visible, until it is `end`.
+    #[expect(clippy::expect_used, reason = "a test's own expectation")]
+    pub async fn fetch_until(&self, end: LocalMillis) {
+        while self.now() < end {
+            if let Some(delivery) = self.world.queue.receive(1).pop() {
+                self.fetch(&delivery).await.expect("the fetch works");
+                continue;
+            }
+            let visible_at = self.world.queue.next_visible_at().map_or(end, |at| at.min(end));
+            self.world.clock.set(visible_at.max(self.now()));
+        }
+    }
+
+    /// Plays until a tick finds nothing to do; its report.
     pub async fn settle(&self) -> PollReport {
         let mut report = self.tick().await;
         for _ in 0..20 {
             if report.outcome == PollOutcome::Quiet {
                 break;
             }
-            self.drain().await;
-            self.wait(300);
+            self.fetch_until(self.now().plus(POLL_INTERVAL)).await;
             report = self.tick().await;
         }
         report
     }
 
+    /// Has the operator act on the stream, under the settings as they are.
+    #[expect(clippy::expect_used, reason = "a test's own expectation")]
+    pub async fn act(&self, what: Act) -> Acted {
+        let traits = self.vendor(|vendor| vendor.settings.stream.clone());
+        let mark = self.vendor(|vendor| vendor.settings.account_mark.clone());
+        let acted = act(&self.world.tables, &self.stream(), &traits, &mark, self.now(), &what).await;
+        acted.expect("the tables answer")
+    }
+
     /// The stored state of the stream.
     #[expect(clippy::expect_used, reason = "a test's own expectation")]
     pub fn checkpoint(&self) -> Checkpoint {
-        let stream = self.stream();
-        self.world.tables.with(|tables| tables.checkpoints.get(&stream).expect("it was polled").state.clone())
+        self.tables(|tables| tables.checkpoints.get(&self.stream()).cloned()).expect("it was polled")
+    }
+
+    /// What the functions of the stream share.
+    pub fn stream_state(&self) -> StreamState {
+        self.tables(|tables| tables.streams.get(&self.stream()).cloned().unwrap_or_default())
+    }
+
+    /// The pause of the whole source.
+    pub fn source_breaker(&self) -> Breaker {
+        self.tables(|tables| tables.sources.entry(self.stream().source).or_default().state.breaker.clone())
+    }
+
+    /// How the stream stands now.
+    pub fn standing(&self) -> Standing {
+        standing(Some(&self.checkpoint()), &self.stream_state(), self.now())
+    }
+
+    /// The chunks of a lane.
+    pub fn chunks(&self, lane: Lane) -> Vec<Chunk> {
+        self.tables(|tables| tables.chunks.values().filter(|chunk| chunk.key.lane == lane).cloned().collect())
+    }
+
+    /// How many ids a lane owes.
+    pub fn owed_count(&self, lane: Lane) -> usize {
+        self.chunks(lane).iter().map(|chunk| chunk.ids.len()).sum()
+    }
+
+    /// The retry lane.
+    pub fn retries(&self) -> Vec<RetryEntry> {
+        self.tables(|tables| tables.retries.values().cloned().collect())
+    }
+
+    /// Ids in the retry lane.
+    pub fn retried(&self) -> Vec<String> {
+        self.retries().iter().map(|entry| entry.id.as_str().to_owned()).collect()
     }
 
     /// A stored record.
     pub fn record(&self, text: &str) -> Option<StoredRecord> {
-        let stream = self.stream();
-        let key = RecordKey { source: stream.source, stream: stream.name, id: id(text) };
-        self.world.tables.with(|tables| tables.records.get(&key).cloned())
+        let is_feed = self.vendor(|vendor| vendor.settings.stream.shape) == ListShape::Feed;
+        let stream = if is_feed { StreamName::known("widgets") } else { self.name() };
+        let key = RecordKey { source: self.stream().source, stream, id: id(text) };
+        self.tables(|tables| tables.records.get(&key).cloned())
     }
 
-    /// Ids in quarantine.
-    pub fn quarantined(&self) -> Vec<String> {
-        self.world.tables.with(|tables| tables.quarantine.keys().map(|(_, id)| id.as_str().to_owned()).collect())
+    /// The version of a stored record that is not deleted.
+    pub fn version(&self, text: &str) -> Option<u64> {
+        let record = self.record(text).filter(|record| record.deleted.is_none())?;
+        version_of(&record.body?)
     }
 
     /// Records that are not stored as the vendor shows them now.
     pub fn differences(&self) -> Vec<String> {
         let now = self.now();
-        let ids: Vec<String> = self.world.source.with(|vendor| vendor.ids().map(|id| id.as_str().to_owned()).collect());
-        ids.into_iter().filter(|text| !self.is_as_shown(text, now)).collect()
+        let ids: Vec<RecordId> = self.vendor(|vendor| vendor.ids().cloned().collect());
+        let shown = |id: &RecordId| self.vendor(|vendor| vendor.seen(id, now).filter(|it| it.body.is_some()).cloned());
+        let differs = |id: &RecordId| shown(id).is_some_and(|it| self.version(id.as_str()) != Some(it.number));
+        ids.iter().filter(|id| differs(id)).map(|id| id.as_str().to_owned()).collect()
     }
 
-    fn is_as_shown(&self, text: &str, now: UtcMillis) -> bool {
-        let shown = self.world.source.with(|vendor| vendor.seen(&id(text), now).cloned());
-        let stored = self.record(text);
-        match shown.filter(|version| version.body.is_some()) {
-            None => true,
-            Some(version) => stored.is_some_and(|record| {
-                record.deleted.is_none() && record.body.as_ref().and_then(version_of) == Some(version.number)
-            }),
-        }
-    }
-
-    /// Detail calls made since this was last asked, by either function.
+    /// Detail calls made since this was last asked.
     pub fn details(&self) -> usize {
         self.world.source.faults().take_calls().get(&Operation::Fetch).copied().unwrap_or(0)
     }

@@ -22,14 +22,16 @@ NAMES = {
 # The streams that are polled: those of the records, but for a feed, which tells of all of them.
 POLLED = {"fieldaware": ("changes",)}
 # Those whose list has to be read whole, because it takes no lower bound.
-SCANNED = {"fsmnavigator": ("customers", "assets", "technicians")}
+SCANNED = {
+    "fsmnavigator": ("customers", "assets", "technicians", "inventory", "customer_locations", "service_records"),
+}
 TABLES = ("CheckpointsTable", "LedgerTable", "RecordsTable")
 
 
 def streams_in_code(kind: str) -> tuple[str, ...]:
     """The streams that the source's code declares."""
     code = "".join(each.read_text() for each in sorted((ROOT / "shared/sources/src" / kind).glob("*.rs")))
-    found = re.findall(r'stream: StreamName::known\("([a-z_]+)"\)', code)
+    found = re.findall(r'(?:^ +|ObjectType \{ )stream: StreamName::known\("([a-z_]+)"\)', code, re.MULTILINE)
     assert found, f"no streams found in the code of {kind}"
     return tuple(found)
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from template import SOURCES, default, template
+from template import ROOT, SOURCES, default, template
 
 SHARED = {
     "PollRate": "rate(5 minutes)",
@@ -66,6 +66,9 @@ def test_every_parameter_is_described_and_grouped():
 def test_limits_of_numbers():
     parameters = template()["Parameters"]
     assert parameters["MaxConcurrency"]["MinValue"] == 2
+    code = "".join(each.read_text() for each in ROOT.glob("shared/engine/src/**/*.rs"))
+    (smallest,) = re.findall(r"OVERLAP_MIN: Duration = Duration::from_secs\((\d+)\)", code)
+    assert parameters["OverlapSeconds"]["MinValue"] == int(smallest)
     assert parameters["PoisonPolicy"]["AllowedValues"] == ["block", "advance"]
     assert parameters["ScheduleState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
 

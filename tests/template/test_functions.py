@@ -10,9 +10,10 @@ COMMON = {
     "TIDEMARK_SOURCE", "TIDEMARK_BASE_URL", "TIDEMARK_SECRET_ARN", "TIDEMARK_STREAMS", "TIDEMARK_SETTINGS",
     "TIDEMARK_REQUESTS_PER_SECOND", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_RECORDS_TABLE",
 }  # fmt: skip
+FETCHER = COMMON | {"TIDEMARK_FETCHER_TIMEOUT_SECONDS"}
 POLLER = COMMON | {
-    "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_QUEUE_URL", "TIDEMARK_OVERLAP_SECONDS", "TIDEMARK_POISON_POLICY",
-    "TIDEMARK_VISIBILITY_TIMEOUT_SECONDS",
+    "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_QUEUE_URL", "TIDEMARK_POLL_RATE", "TIDEMARK_OVERLAP_SECONDS",
+    "TIDEMARK_POISON_POLICY", "TIDEMARK_VISIBILITY_TIMEOUT_SECONDS",
 }  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def test_time_and_memory(source):
 @pytest.mark.parametrize(("source", "kind"), [(source, kind) for source, (kind, _) in SOURCES.items()])
 def test_variables(source, kind):
     assert set(variables(f"{source}PollerFunction")) == POLLER
-    assert set(variables(f"{source}FetcherFunction")) == COMMON
+    assert set(variables(f"{source}FetcherFunction")) == FETCHER
     for role in ("Poller", "Fetcher"):
         given = variables(f"{source}{role}Function")
         assert given["TIDEMARK_SOURCE"] == kind

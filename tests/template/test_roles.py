@@ -1,25 +1,30 @@
 """Least privilege: who may do what to which table, queue and secret."""
 
-import pytest
-from template import SOURCES, TABLES, actions_on, functions, of_type, statements, template
+import re
 
-READ = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+import pytest
+from template import ROOT, SOURCES, TABLES, actions_on, functions, of_type, statements, template
+
 # What each role may do to each table, whole.
 POLLER = {
     "CheckpointsTable": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-    "LedgerTable": {
-        "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem", "dynamodb:UpdateItem",
-    },
+    "LedgerTable": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchWriteItem", "dynamodb:UpdateItem"},
     "RecordsTable": {"dynamodb:BatchGetItem"},
-}  # fmt: skip
+}
 FETCHER = {
     "CheckpointsTable": set(),
-    "LedgerTable": {
-        "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem",
+    "LedgerTable": {"dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"},
+    "RecordsTable": {
+        "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
     },
-    "RecordsTable": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
 }  # fmt: skip
-WATCHER = {"CheckpointsTable": READ, "LedgerTable": READ, "RecordsTable": set()}
+WATCHER = {
+    "CheckpointsTable": {"dynamodb:GetItem"},
+    "LedgerTable": {"dynamodb:GetItem", "dynamodb:Query"},
+    "RecordsTable": set(),
+}
+# What tells versions of a record apart. The body is not among it.
+VERSION = ["partition", "id", "last_edited", "fetched_at_ms", "seen_at_ms", "hash", "deleted"]
 MATRIX = {"WatcherRole": WATCHER} | {
     f"{source}{role}": rights
     for source in SOURCES
@@ -39,7 +44,10 @@ def test_role_by_table(role, table):
 def test_no_wildcards(role, given):
     for statement in statements(role, **given):
         assert not any("*" in action for action in statement["Action"]), statement
-        if "*" in statement["Resource"]:
+        if "*" in statement["Resource"] and statement.get("Sid") == "BatchesOfStatements":
+            assert given == {"LocalCloud": True} and role.endswith("FetcherRole")
+            assert statement["Action"] == ["dynamodb:BatchExecuteStatement"]
+        elif "*" in statement["Resource"]:
             # CloudWatch knows no resources for this call.
             assert statement["Action"] == ["cloudwatch:PutMetricData"], statement
             assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Tidemark"}}
@@ -68,7 +76,7 @@ def test_every_function_has_a_role_of_its_own():
 def test_a_source_reaches_only_its_own_keys(source, kind, role):
     expected = {
         "CheckpointsTable": [f"{kind}#*"],
-        "LedgerTable": [f"run#{kind}#*", f"quarantine#{kind}#*", f"breaker#{kind}"],
+        "LedgerTable": [f"work#{kind}#*", f"source#{kind}"],
         "RecordsTable": [f"{kind}#*"],
     }
     for statement in statements(f"{source}{role}"):
@@ -77,13 +85,19 @@ def test_a_source_reaches_only_its_own_keys(source, kind, role):
                 assert statement["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": keys}
 
 
+@pytest.mark.parametrize("role", ["PollerRole", "FetcherRole"])
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_poller_sees_of_a_record_what_tells_it_unchanged_and_no_body(source):
-    (statement,) = [each for each in statements(f"{source}PollerRole") if each["Sid"] == "WhatIsStored"]
-    assert statement["Condition"]["ForAllValues:StringEquals"] == {
-        "dynamodb:Attributes": ["record_key", "last_edited_ms", "fetched_at_ms", "hash", "deleted"]
-    }
+def test_of_a_record_only_what_tells_its_versions_apart_is_read(source, role):
+    (statement,) = [each for each in statements(f"{source}{role}") if "dynamodb:BatchGetItem" in each["Action"]]
+    assert statement["Action"] == ["dynamodb:BatchGetItem"]
+    assert statement["Condition"]["ForAllValues:StringEquals"] == {"dynamodb:Attributes": VERSION}
     assert statement["Condition"]["StringEqualsIfExists"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+
+
+def test_the_code_reads_just_what_the_roles_allow_of_a_record():
+    code = (ROOT / "shared/aws/src/dynamodb/records/versions.rs").read_text()
+    (asked,) = re.findall(r'VERSION_ATTRIBUTES: &str = "([^"]+)"', code)
+    assert asked.replace("#", "").split(", ") == VERSION
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -124,9 +138,10 @@ def test_what_the_local_cloud_loosens_is_loosened_nowhere_else():
         ]
     }
     for source in SOURCES:
-        local = statements(f"{source}PollerRole", LocalCloud=True)
-        (batch_read,) = [each for each in local if each["Sid"] == "WhatIsStored"]
-        assert "StringEqualsIfExists" not in batch_read["Condition"]
+        for role in ("PollerRole", "FetcherRole"):
+            local = statements(f"{source}{role}", LocalCloud=True)
+            (batch_read,) = [each for each in local if each["Sid"] == "WhatIsStored"]
+            assert "StringEqualsIfExists" not in batch_read["Condition"]
         assert actions_on(f"{source}PollerRole", f"{source}ChangeQueue", LocalCloud=True) == {
             "sqs:SendMessage", "sqs:SendMessageBatch",
         }  # fmt: skip

@@ -21,7 +21,7 @@ def test_tables_are_encrypted_with_the_given_key_or_one_that_aws_owns(table):
     assert of_type("AWS::DynamoDB::Table")[table]["SSESpecification"] == {"SSEEnabled": False}
 
 
-def test_keys_time_to_live_and_stream():
+def test_keys_and_stream():
     tables = of_type("AWS::DynamoDB::Table")
     keys = {
         name: [(key["AttributeName"], key["KeyType"]) for key in each["KeySchema"]] for name, each in tables.items()
@@ -29,9 +29,10 @@ def test_keys_time_to_live_and_stream():
     assert keys == {
         "CheckpointsTable": [("stream_key", "HASH")],
         "LedgerTable": [("partition", "HASH"), ("item", "RANGE")],
-        "RecordsTable": [("record_key", "HASH")],
+        "RecordsTable": [("partition", "HASH"), ("id", "RANGE")],
     }
-    assert tables["LedgerTable"]["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    # What is owed does not expire.
+    assert not any("TimeToLiveSpecification" in each for each in tables.values())
     assert tables["RecordsTable"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     assert not any("GlobalSecondaryIndexes" in each for each in tables.values())
 

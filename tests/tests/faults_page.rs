@@ -62,7 +62,9 @@ fn tests_of(text: &str) -> BTreeSet<String> {
         let of_all = line.strip_prefix("pub(crate) async fn ").filter(|name| name.contains("<V: Vendor>"));
         found.extend(marked.or(named).or(of_all).and_then(|name| name.split(['(', '<']).next()).map(str::to_owned));
         // Other attributes and comments may stand between the mark and the function.
-        is_marked = line.ends_with("test]") || (is_marked && (line.starts_with("#[") || line.starts_with("//")));
+        is_marked = line.ends_with("test]")
+            || line.starts_with("#[tokio::test(")
+            || (is_marked && (line.starts_with("#[") || line.starts_with("//")));
     }
     found
 }

@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tidemark_engine::change::{Detail, ListRequest, Page};
-use tidemark_engine::chunk::CHUNK_IDS;
-use tidemark_engine::failure::SourceFailure;
+use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
+use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::fetch::{Fetcher, FetcherPorts};
 use tidemark_engine::poll::{PollSettings, Poller, PollerPorts};
 use tidemark_engine::ports::{Clock, Source};
-use tidemark_engine::quarantine::PoisonPolicy;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::staleness::standing;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::standing::standing;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
+use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_testkit::memory::{MemoryQueue, MemorySource, MemoryTables, SeededRandom, Vendor, VendorSettings};
 use tidemark_tests::stage::{START, id};
 use tokio::time::Instant;
@@ -32,7 +31,7 @@ const CALLS_A_MINUTE_MAX: usize = 132;
 struct PausedClock(Instant);
 
 impl Clock for PausedClock {
-    fn now(&self) -> UtcMillis {
+    fn now(&self) -> LocalMillis {
         START.plus(self.0.elapsed())
     }
 
@@ -49,6 +48,13 @@ struct Slow {
     takes: Duration,
 }
 
+/// Whoever calls in this time is answered 429 and told to wait until its end.
+#[derive(Clone, Copy)]
+struct Busy {
+    from: LocalMillis,
+    to: LocalMillis,
+}
+
 /// When a call was started, on the vendor's clock.
 type Calls = Rc<RefCell<Vec<i64>>>;
 
@@ -59,12 +65,13 @@ struct Asked {
     clock: PausedClock,
     calls: Calls,
     slow: Option<Slow>,
+    busy: Option<Busy>,
     interval: Duration,
-    next_at: tokio::sync::Mutex<UtcMillis>,
+    next_at: tokio::sync::Mutex<LocalMillis>,
 }
 
 impl Asked {
-    async fn ask(&self) {
+    async fn ask(&self) -> Result<(), SourceFailure> {
         {
             let mut next_at = self.next_at.lock().await;
             self.clock.sleep(next_at.since(self.clock.now())).await;
@@ -75,6 +82,9 @@ impl Asked {
         let minute = now.millis_since(START) / MINUTE;
         let slow = self.slow.filter(|slow| minute == slow.minute);
         self.clock.sleep(slow.map_or(Duration::from_millis(200), |slow| slow.takes)).await;
+        let Some(busy) = self.busy.filter(|busy| (busy.from..busy.to).contains(&now)) else { return Ok(()) };
+        let retry_after = Some(Duration::from_secs(busy.to.since(now).as_secs() + 1));
+        Err(SourceFailure::new(FailureClass::Throttled { retry_after }, "too many requests"))
     }
 }
 
@@ -88,13 +98,25 @@ impl Source for Asked {
     }
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
-        self.ask().await;
+        self.ask().await?;
         self.source.list(stream, request).await
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
-        self.ask().await;
+        self.ask().await?;
         self.source.fetch(stream, id).await
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        self.source.account_mark().await
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        self.source.reading(at)
+    }
+
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
+        self.source.stamp(stream, text)
     }
 }
 
@@ -130,6 +152,7 @@ ports! { FetcherPorts:
     source: Source = Asked, source;
     ledger: Ledger = MemoryTables, tables;
     records: Records = MemoryTables, tables;
+    versions: Versions = MemoryTables, tables;
     clock: Clock = PausedClock, clock;
     random: Random = SeededRandom, random;
 }
@@ -141,6 +164,7 @@ struct Play {
     clock: PausedClock,
     calls: Calls,
     slow: Option<Slow>,
+    busy: Option<Busy>,
     interval: Duration,
     ticks_every: Duration,
     vendors: Vec<(StreamName, MemorySource<PausedClock>)>,
@@ -164,6 +188,7 @@ impl Play {
             queue: MemoryQueue::new(clock.clone(), Duration::from_mins(12), 8),
             calls: Rc::default(),
             slow: None,
+            busy: None,
             interval: INTERVAL,
             ticks_every: Duration::from_secs(20),
             vendors: streams.iter().map(|name| vendor_of(name)).collect(),
@@ -177,6 +202,7 @@ impl Play {
             clock: self.clock.clone(),
             calls: Rc::clone(&self.calls),
             slow: self.slow,
+            busy: self.busy,
             interval: self.interval,
             next_at: tokio::sync::Mutex::new(START),
         };
@@ -190,6 +216,7 @@ impl Play {
             overlap: Duration::from_mins(2),
             poison_policy: PoisonPolicy::Block,
             call_interval: self.interval,
+            poll_interval: Duration::from_mins(5),
             visibility_timeout: Duration::from_mins(12),
             streams: self.vendors.iter().map(|(name, _)| name.clone()).collect(),
             chunk_ids: CHUNK_IDS,
@@ -211,12 +238,11 @@ impl Play {
                 continue;
             };
             let source =
-                self.vendors.iter().find(|(name, _)| *name == delivery.message.stream).map(|(_, source)| source);
+                self.vendors.iter().find(|(name, _)| *name == delivery.message.stream().name).map(|(_, source)| source);
             let fetcher = Fetcher { ports: self.function(source.unwrap()), call_interval: self.interval };
             let stop_at = self.clock.now().plus(Duration::from_mins(2));
-            if fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap().acknowledged {
-                self.queue.delete(&delivery);
-            }
+            fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();
+            self.queue.delete(&delivery);
         }
     }
 
@@ -278,8 +304,41 @@ async fn at_a_slow_rate_all_streams_move_and_the_rate_is_used() {
     let now = START.shifted(minutes * MINUTE);
     for (name, _) in &play.vendors {
         let key = StreamKey { source: SourceKind::FieldMotion, name: name.clone() };
-        let standing = play.tables.with(|tables| standing(Some(&tables.checkpoints[&key].state), now));
+        let standing = play.tables.with(|tables| standing(Some(&tables.checkpoints[&key]), &tables.streams[&key], now));
         assert!(standing.staleness < Duration::from_mins(15), "{name}: {standing:?}");
     }
     assert!(all >= 240, "{all} calls of 300");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_retry_after_is_waited_out_by_all_functions_together() {
+    // GIVEN a vendor that is busy for twenty seconds in the midst of an import
+    let busy = Busy { from: START.shifted(3 * MINUTE), to: START.shifted(3 * MINUTE + 20_000) };
+    let play = Play { busy: Some(busy), ..Play::new(ListShape::Whole, &["customers", "jobs"], 400) };
+    let (busiest, _) = play.busiest_minute(10).await;
+    let met = play.calls.borrow().iter().filter(|at| (busy.from.get()..busy.to.get()).contains(at)).count();
+    // THEN it is called by those alone who had their slots when it said so: not forty times
+    assert!((1..=12).contains(&met), "{met} calls");
+    assert!(busiest <= CALLS_A_MINUTE_MAX, "{busiest} calls in one minute");
+    // and the import goes on, no pause is opened, nothing is set aside
+    play.tables.with(|tables| {
+        assert_eq!((tables.records.len(), tables.retries.len()), (800, 0));
+        assert!(tables.sources.values().all(|source| !source.state.breaker.is_disturbed()));
+    });
+}
+
+/// The case Q3: the next poll is five minutes away, and nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn five_short_429s_cost_an_import_seconds() {
+    let play = Play::new(ListShape::Whole, &["customers"], 400);
+    let retry_after = Some(Duration::from_secs(1));
+    let play = Play { interval: Duration::from_millis(50), ticks_every: Duration::from_mins(5), ..play };
+    let source = play.vendors[0].1.clone();
+    let clock = play.clock.clone();
+    let trouble = async {
+        clock.sleep(Duration::from_secs(5)).await;
+        source.with(|vendor| vendor.failures.extend([FailureClass::Throttled { retry_after }; 5]));
+    };
+    futures_util::future::join(play.busiest_minute(1), trouble).await;
+    assert_eq!(play.tables.with(|tables| (tables.records.len(), tables.retries.len())), (400, 0));
 }

@@ -1,8 +1,10 @@
 //! The fetcher's configuration.
 
+use std::time::Duration;
+
 use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
-use tidemark_aws::dynamodb::{LedgerTable, RecordTable};
+use tidemark_aws::dynamodb::{LedgerTable, RecordTable, VersionTable};
 use tidemark_engine::fetch::Fetcher;
 use tidemark_runtime::StartError;
 use tidemark_runtime::environment::Environment;
@@ -15,6 +17,8 @@ pub(crate) struct Config {
     vendor: VendorConfig,
     ledger_table: String,
     records_table: String,
+    /// How long an invocation may take.
+    pub(crate) timeout: Duration,
 }
 
 impl Config {
@@ -23,7 +27,12 @@ impl Config {
         let vendor = VendorConfig::read(environment);
         let ledger_table = environment.text("TIDEMARK_LEDGER_TABLE", "the ledger table's name");
         let records_table = environment.text("TIDEMARK_RECORDS_TABLE", "the records table's name");
-        Some(Self { vendor: vendor?, ledger_table: ledger_table?, records_table: records_table? })
+        let timeout = environment.seconds(
+            "TIDEMARK_FETCHER_TIMEOUT_SECONDS",
+            Duration::from_secs(1),
+            "the function's timeout (FetcherTimeoutSeconds), such as 120",
+        );
+        Some(Self { vendor: vendor?, ledger_table: ledger_table?, records_table: records_table?, timeout: timeout? })
     }
 
     /// Builds the fetcher on AWS.
@@ -34,7 +43,8 @@ impl Config {
         let ports = FetcherWorld {
             source: self.vendor.build(sdk)?,
             ledger: LedgerTable::new(sdk, self.ledger_table, SystemClock),
-            records: RecordTable::new(sdk, self.records_table),
+            records: RecordTable::new(sdk, self.records_table.as_str(), SystemClock),
+            versions: VersionTable::new(sdk, self.records_table, SystemClock),
         };
         Ok(Fetcher { ports, call_interval: self.vendor.call_interval })
     }
@@ -49,7 +59,15 @@ mod tests {
         let mut environment = Environment::default();
         let config = Config::read(&mut environment);
         let error = environment.finish(config).unwrap_err().to_string();
-        for name in ["SOURCE", "BASE_URL", "SECRET_ARN", "REQUESTS_PER_SECOND", "LEDGER_TABLE", "RECORDS_TABLE"] {
+        for name in [
+            "SOURCE",
+            "BASE_URL",
+            "SECRET_ARN",
+            "REQUESTS_PER_SECOND",
+            "LEDGER_TABLE",
+            "RECORDS_TABLE",
+            "FETCHER_TIMEOUT_SECONDS",
+        ] {
             assert!(error.contains(&format!("TIDEMARK_{name} is not set; set it to")), "{name}: {error}");
         }
     }

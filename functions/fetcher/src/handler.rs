@@ -1,8 +1,8 @@
 //! One invocation of the fetcher: a batch of queue messages in, the ids of those to be delivered again out.
 //!
-//! Each message is read, resolved and logged by itself, one after the other, so that a bad one fails alone. What is not
-//! ours, or cannot be read, fails until the queue moves it to its dead letters, where a person finds it; what is ours and
-//! could not be resolved in time is acknowledged and sent again by the poller.
+//! Each message is read, worked on and logged by itself, one after the other, so that a bad one fails alone. A message
+//! that is foreign or cannot be read fails until the queue moves it to its dead letters, where a person finds it. One of
+//! ours is acknowledged, whatever became of its ids: what is left of them is sent again by the poller.
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
@@ -13,10 +13,10 @@ use futures_util::FutureExt;
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::fetch::{Fetcher, FetcherPorts};
 use tidemark_engine::message::Message;
 use tidemark_engine::ports::{Clock, Source};
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_runtime::attention::Attention;
 use tidemark_runtime::failure::{ErrorKind, InvocationError, chain};
 
@@ -30,6 +30,8 @@ const MARGIN_PART: u32 = 5;
 /// Serves the fetcher's invocations.
 pub(crate) struct Handler<P, W> {
     pub(crate) fetcher: Fetcher<P>,
+    /// How long an invocation may take, where its deadline cannot be believed.
+    pub(crate) timeout: Duration,
     pub(crate) attention: Attention<W>,
 }
 
@@ -48,12 +50,12 @@ struct Named {
 }
 
 impl<P: FetcherPorts, W: Write> Handler<P, W> {
-    /// Resolves the messages of an SQS event and names those that are to be delivered again.
+    /// Works on the messages of an SQS event and names those that are to be delivered again.
     ///
     /// # Errors
     /// [`InvocationError`] when the event is no SQS event, or when a message failed that bears no id: an answer can name
     /// it by nothing (an empty name would mean the whole batch, in silence), so the whole batch comes back. Likewise when
-    /// every message met a failure of our own: what is merely given back counts as no error, and nobody would be told.
+    /// every message met a failure of our own: what is merely given back counts as no error, and no alarm would ring.
     pub(crate) async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<SqsBatchResponse, InvocationError> {
         let (payload, context) = event.into_parts();
         let answered = self.resolve(&payload, context.deadline).await;
@@ -69,8 +71,8 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
                 "the event is no SQS event: it has no list of \"Records\". Invoke the fetcher through its queue";
             InvocationError::new(ErrorKind::MalformedEvent, message)
         })?;
-        let deadline = UtcMillis::new(i64::try_from(deadline).unwrap_or(i64::MAX));
-        let stop_at = stop_at(self.fetcher.ports.clock().now(), deadline);
+        let deadline = LocalMillis::new(i64::try_from(deadline).unwrap_or(i64::MAX));
+        let stop_at = stop_at(self.fetcher.ports.clock().now(), deadline, self.timeout);
         let mut response = SqsBatchResponse::default();
         let mut nameless_count = 0;
         let mut failed = Vec::new();
@@ -98,8 +100,8 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
         Ok(response)
     }
 
-    /// Resolves one message; whether it is done with. A failure is one of our own.
-    async fn is_done(&self, message: &RawValue, stop_at: UtcMillis) -> Result<bool, InvocationError> {
+    /// Works on one message; whether it is done with. A failure is one of our own.
+    async fn is_done(&self, message: &RawValue, stop_at: LocalMillis) -> Result<bool, InvocationError> {
         let source = self.fetcher.ports.source().kind();
         let Ok(sqs) = serde_json::from_str::<SqsMessage>(message.get()) else {
             log::not_ours(source, &Delivery::default(), "the record is no SQS message");
@@ -123,17 +125,23 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
 
     fn why_not_ours(&self, message: &Message) -> Option<String> {
         let source = self.fetcher.ports.source();
-        if message.source != source.kind() {
-            return Some(format!("it is for source {}, and this function fetches {}", message.source, source.kind()));
+        if message.source() != source.kind() {
+            return Some(format!("it is for source {}, and this function fetches {}", message.source(), source.kind()));
         }
-        let is_known = source.streams().iter().any(|traits| traits.name == message.stream);
-        (!is_known).then(|| format!("source {} has no stream {}", source.kind(), message.stream))
+        let stream = message.stream().name;
+        let is_known = source.streams().iter().any(|traits| traits.name == stream);
+        (!is_known).then(|| format!("source {} has no stream {stream}", source.kind()))
     }
 
-    async fn fetch(&self, message: &Message, delivery: &Delivery, stop_at: UtcMillis) -> Result<bool, InvocationError> {
+    async fn fetch(
+        &self,
+        message: &Message,
+        delivery: &Delivery,
+        stop_at: LocalMillis,
+    ) -> Result<bool, InvocationError> {
         let clock = self.fetcher.ports.clock();
         let started_at = clock.now();
-        // Ids can be parked in the ledger at any time; rows exist only in the message, so it has to come again.
+        // Ids wait in the ledger; rows exist only in the message, so it has to come again.
         if started_at >= stop_at && !message.rows.is_empty() {
             log::no_time(message, delivery);
             return Ok(false);
@@ -141,12 +149,13 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
         // One message's panic must not take its neighbours along.
         let fetching = AssertUnwindSafe(self.fetcher.fetch(message, delivery.receive_count, stop_at)).catch_unwind();
         let fetched = fetching.await;
-        let took = clock.now().since(started_at);
+        let now = clock.now();
+        let took = now.since(started_at);
         match fetched {
             Ok(Ok(report)) => {
                 log::fetched(message, delivery, &report, took);
-                self.attention.raise(&message.stream_key(), Some(&message.run), &report.notices);
-                Ok(report.acknowledged)
+                self.attention.raise(&message.stream(), now, &report.notices);
+                Ok(true)
             }
             Ok(Err(failure)) => {
                 log::failed(message, delivery, ErrorKind::of_store(&failure), &chain(&failure), took);
@@ -161,8 +170,11 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     }
 }
 
-/// When to stop resolving, so that there is time to write down what became of the ids.
-fn stop_at(now: UtcMillis, deadline: UtcMillis) -> UtcMillis {
+/// When to stop, so that there is time to write down what became of the ids.
+///
+/// A deadline that is over before the work begins is none that Lambda set; the local emulator of `cargo lambda` says 1970.
+fn stop_at(now: LocalMillis, deadline: LocalMillis, timeout: Duration) -> LocalMillis {
+    let deadline = if deadline > now { deadline } else { now.plus(timeout) };
     let margin = (deadline.since(now) / MARGIN_PART).min(MARGIN_MAX);
     deadline.minus(margin)
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
+use tidemark_engine::clock::millis_of;
 use tidemark_engine::fetch::FetchReport;
-use tidemark_engine::message::Message;
-use tidemark_engine::poll::Notice;
-use tidemark_engine::stamp::millis_of;
+use tidemark_engine::message::{Message, Work};
+use tidemark_engine::notice::Notice;
 use tidemark_engine::stream::SourceKind;
 use tidemark_runtime::failure::ErrorKind;
 use tidemark_runtime::notice;
@@ -38,30 +38,28 @@ pub(crate) fn not_ours(source: SourceKind, delivery: &Delivery, why: &str) {
         message_id = delivery.message_id,
         receive_count = delivery.receive_count,
         outcome = "not_ours",
-        "{why}; it goes to the dead-letter queue by itself. Find out who sent it, then delete it there"
+        "{why}; the queue moves it to the dead-letter queue. Find out who sent it, then delete it there"
     );
 }
 
 /// A message for which no time was left.
 pub(crate) fn no_time(message: &Message, delivery: &Delivery) {
     tracing::info!(
-        source = %message.source,
-        stream = %message.stream,
-        run = message.run,
-        chunk = message.seq,
+        source = %message.source(),
+        stream = %message.stream().name,
+        chunk = chunk(message),
         message_id = delivery.message_id,
         outcome = "given_back",
         "no time was left for it; it is delivered again"
     );
 }
 
-/// A message that could not be resolved, through a failure of our own.
+/// A message that could not be worked on, through a failure of our own.
 pub(crate) fn failed(message: &Message, delivery: &Delivery, kind: ErrorKind, why: &str, took: Duration) {
     tracing::error!(
-        source = %message.source,
-        stream = %message.stream,
-        run = message.run,
-        chunk = message.seq,
+        source = %message.source(),
+        stream = %message.stream().name,
+        chunk = chunk(message),
         message_id = delivery.message_id,
         receive_count = delivery.receive_count,
         outcome = "failed",
@@ -71,17 +69,18 @@ pub(crate) fn failed(message: &Message, delivery: &Delivery, kind: ErrorKind, wh
     );
 }
 
-/// A message that was resolved, as far as it could be.
+/// A message that was worked on, as far as that could be.
 pub(crate) fn fetched(message: &Message, delivery: &Delivery, report: &FetchReport, took: Duration) {
-    for (id, reason) in &report.poisoned {
+    let chunk = chunk(message);
+    for (id, reason, cause) in &report.set_aside {
         tracing::warn!(
-            source = %message.source,
-            stream = %message.stream,
-            run = message.run,
-            chunk = message.seq,
+            source = %message.source(),
+            stream = %message.stream().name,
+            chunk,
             %id,
-            reason,
-            "the id cannot be stored and goes into quarantine; it is tried again by itself"
+            reason = reason.as_str(),
+            cause,
+            "the id is in quarantine; it is tried again automatically"
         );
     }
     let (outcome, words) = outcome(report);
@@ -90,19 +89,19 @@ pub(crate) fn fetched(message: &Message, delivery: &Delivery, report: &FetchRepo
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                source = %message.source,
-                stream = %message.stream,
-                run = message.run,
-                chunk = message.seq,
+                source = %message.source(),
+                stream = %message.stream().name,
+                chunk,
                 message_id = delivery.message_id,
                 receive_count = delivery.receive_count,
                 outcome,
                 ids_count = message.ids.len(),
                 calls_count = report.calls_count,
+                paid_count = report.paid_count,
                 written_count = report.written_count,
                 superseded_count = report.superseded_count,
                 deleted_count = report.deleted_count,
-                poisoned_count = report.poisoned.len(),
+                set_aside_count = report.set_aside.len(),
                 left_count = report.left_count,
                 notices,
                 took_ms = millis_of(took),
@@ -110,23 +109,31 @@ pub(crate) fn fetched(message: &Message, delivery: &Delivery, report: &FetchRepo
             )
         };
     }
-    if report.failure.is_some() || !report.acknowledged || report.notices.iter().any(Notice::needs_attention) {
+    if report.failure.is_some() || report.notices.iter().any(Notice::needs_attention) {
         line!(warn);
     } else {
         line!(info);
     }
 }
 
+/// The chunk's key in the ledger, or `retry`.
+fn chunk(message: &Message) -> Option<String> {
+    message.work().map(|work| match work {
+        Work::Chunk(key) => key.sort_key(),
+        Work::Retry => "retry".to_owned(),
+    })
+}
+
 /// What became of a message: a name that filters can rely on, and words.
 fn outcome(report: &FetchReport) -> (&'static str, &'static str) {
-    let done_count = report.written_count + report.superseded_count + report.deleted_count + report.poisoned.len();
-    if !report.acknowledged {
-        ("given_back", "not everything was resolved; it is delivered again")
-    } else if report.left_count > 0 {
+    let stored_count = report.written_count + report.superseded_count + report.deleted_count;
+    if report.notices.contains(&Notice::AccountChanged) {
+        ("account_changed", "its ids were listed under another account or other settings; nothing was stored")
+    } else if report.left_count > 0 || report.failure.is_some() && stored_count == 0 && report.set_aside.is_empty() {
         ("left_over", "ids were left for later; the poller sends them again")
-    } else if done_count == 0 {
-        ("nothing_to_do", "its ids are resolved already")
+    } else if stored_count + report.set_aside.len() == 0 {
+        ("nothing_to_do", "its ids are stored already")
     } else {
-        ("resolved", "its ids are resolved")
+        ("resolved", "its ids are stored or in quarantine")
     }
 }

@@ -14,8 +14,9 @@ use handler::Handler;
 
 fn main() -> ExitCode {
     tidemark_runtime::start(Config::read, async |config| {
+        let timeout = config.timeout;
         let fetcher = config.build(&Sdk::load().await)?;
-        let handler = Handler { fetcher, attention: Attention::new(std::io::stdout()) };
+        let handler = Handler { fetcher, timeout, attention: Attention::new(std::io::stdout()) };
         tidemark_runtime::serve(|event| handler.handle(event)).await
     })
 }

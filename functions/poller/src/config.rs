@@ -6,13 +6,17 @@ use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, VersionTable};
 use tidemark_aws::sqs::SqsQueue;
-use tidemark_engine::chunk::CHUNK_IDS;
 use tidemark_engine::poll::{OVERLAP_MIN, PollSettings, Poller};
-use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_runtime::StartError;
 use tidemark_runtime::environment::Environment;
+use tidemark_runtime::rate::Rate;
 use tidemark_runtime::vendor::VendorConfig;
 use tidemark_runtime::worlds::PollerWorld;
+
+/// What the time between two polls is taken for when a `cron(..)` sets it: short, because a tick takes on as much as is
+/// done until the next one, and too much would delay what changes meanwhile.
+const CRON_INTERVAL: Duration = Duration::from_mins(5);
 
 /// What a deployment says of its poller, checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +26,7 @@ pub(crate) struct Config {
     ledger_table: String,
     records_table: String,
     queue_url: String,
+    poll_interval: Duration,
     overlap: Duration,
     poison_policy: PoisonPolicy,
     visibility_timeout: Duration,
@@ -38,11 +43,12 @@ impl Config {
             let is_url = text.starts_with("https://") || text.starts_with("http://");
             is_url.then(|| text.to_owned()).ok_or("it is no URL")
         });
+        let poll_rate = environment.read("TIDEMARK_POLL_RATE", "a rate such as rate(5 minutes)", Rate::parse);
         let overlap = environment.seconds(
             "TIDEMARK_OVERLAP_SECONDS",
             OVERLAP_MIN,
-            "41 or more (OverlapSeconds): an edit shows in lists up to 30 s late, its stamp has whole seconds, and \
-             clocks are up to 10 s apart; less than that loses edits",
+            "63 or more (OverlapSeconds): an edit shows in lists up to 30 s late and in details up to 20 s late, stamps \
+             have whole seconds, and clocks are up to 10 s apart; less than that loses edits",
         );
         let poison_policy = environment.read("TIDEMARK_POISON_POLICY", "block or advance", |text| match text {
             "block" => Ok(PoisonPolicy::Block),
@@ -60,6 +66,7 @@ impl Config {
             ledger_table: ledger_table?,
             records_table: records_table?,
             queue_url: queue_url?,
+            poll_interval: poll_rate?.interval_or(CRON_INTERVAL),
             overlap: overlap?,
             poison_policy: poison_policy?,
             visibility_timeout: visibility_timeout?,
@@ -80,6 +87,7 @@ impl Config {
             overlap: self.overlap,
             poison_policy: self.poison_policy,
             call_interval: self.vendor.call_interval,
+            poll_interval: self.poll_interval,
             visibility_timeout: self.visibility_timeout,
             streams: self.vendor.streams,
             chunk_ids: CHUNK_IDS,
@@ -92,7 +100,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const GOOD: [(&str, &str); 13] = [
+    const GOOD: [(&str, &str); 14] = [
         ("TIDEMARK_SOURCE", "fieldmotion"),
         ("TIDEMARK_BASE_URL", "http://127.0.0.1:9100"),
         ("TIDEMARK_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:000000000000:secret:fieldmotion"),
@@ -103,6 +111,7 @@ mod tests {
         ("TIDEMARK_LEDGER_TABLE", "ledger"),
         ("TIDEMARK_RECORDS_TABLE", "records"),
         ("TIDEMARK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/000000000000/changes"),
+        ("TIDEMARK_POLL_RATE", "rate(5 minutes)"),
         ("TIDEMARK_OVERLAP_SECONDS", "120"),
         ("TIDEMARK_POISON_POLICY", "block"),
         ("TIDEMARK_VISIBILITY_TIMEOUT_SECONDS", "720"),
@@ -117,13 +126,14 @@ mod tests {
     #[test]
     fn the_templates_defaults_are_good() {
         let config = read(&GOOD).unwrap();
+        assert_eq!(config.poll_interval, Duration::from_mins(5));
         assert_eq!(config.overlap, Duration::from_mins(2));
         assert_eq!(config.poison_policy, PoisonPolicy::Block);
         assert_eq!(config.visibility_timeout, Duration::from_mins(12));
     }
 
     #[test]
-    fn nothing_set_is_one_error_that_names_all_thirteen() {
+    fn nothing_set_is_one_error_that_names_them_all() {
         let error = read(&[]).unwrap_err();
         // The streams and keys that may be named depend on the source, so they are asked for once it is known.
         for (name, _) in GOOD.iter().filter(|(name, _)| *name != "TIDEMARK_STREAMS") {
@@ -132,9 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_value_is_told_with_its_next_step() {
-        for (name, value, told) in [
-            ("TIDEMARK_OVERLAP_SECONDS", "40", "40 is less than 41; set it to 41 or more (OverlapSeconds): an edit"),
+    fn each_wrong_value_is_named_with_its_next_step() {
+        for (name, value, said) in [
+            (
+                "TIDEMARK_POLL_RATE",
+                "5 minutes",
+                "neither rate(..) nor cron(..); set it to a rate such as rate(5 minutes)",
+            ),
+            ("TIDEMARK_OVERLAP_SECONDS", "62", "62 is less than 63; set it to 63 or more (OverlapSeconds): an edit"),
             ("TIDEMARK_POISON_POLICY", "Block", "no such policy; set it to block or advance"),
             ("TIDEMARK_QUEUE_URL", "changes", "it is no URL; set it to the URL"),
             ("TIDEMARK_VISIBILITY_TIMEOUT_SECONDS", "0", "0 is less than 1"),
@@ -142,7 +157,7 @@ mod tests {
             let changed: Vec<_> =
                 GOOD.iter().map(|(good, text)| (*good, if *good == name { value } else { *text })).collect();
             let error = read(&changed).unwrap_err();
-            assert!(error.contains(name) && error.contains(told), "{error}");
+            assert!(error.contains(name) && error.contains(said), "{error}");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The poller's Lambda function: one tick of one stream an invocation.
 
+mod act;
 mod config;
+mod event;
 mod handler;
+mod log;
 
 use std::process::ExitCode;
 

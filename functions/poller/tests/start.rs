@@ -21,7 +21,7 @@ fn lines(ended: &Output) -> Vec<Value> {
 }
 
 #[test]
-fn every_problem_is_told_in_one_line_and_no_secret_is() {
+fn every_problem_is_named_in_one_line_and_no_secret_is() {
     let with_canary = |start: &str, end: &str| format!("{start}{CANARY}{end}");
     let base_url = with_canary("https://user:", "@vendor.example");
     let secret_arn = with_canary("{\"api_key\":\"", "\"}");
@@ -34,7 +34,8 @@ fn every_problem_is_told_in_one_line_and_no_secret_is() {
         ("TIDEMARK_STREAMS", "customers,inventory"),
         ("TIDEMARK_SETTINGS", &settings),
         ("TIDEMARK_REQUESTS_PER_SECOND", "0"),
-        ("TIDEMARK_OVERLAP_SECONDS", "40"),
+        ("TIDEMARK_POLL_RATE", "5 minutes"),
+        ("TIDEMARK_OVERLAP_SECONDS", "62"),
         ("TIDEMARK_POISON_POLICY", "ignore"),
         ("TIDEMARK_LOG", &log),
     ]);
@@ -42,7 +43,7 @@ fn every_problem_is_told_in_one_line_and_no_secret_is() {
     let lines = lines(&ended);
     let [line] = &lines[..] else { panic!("one line: {lines:?}") };
     assert_eq!((&line["level"], &line["error_type"]), (&"ERROR".into(), &"StartFailed".into()), "{line}");
-    let told = line["message"].as_str().expect("it has a message");
+    let said = line["message"].as_str().expect("it has a message");
     for variable in [
         "TIDEMARK_BASE_URL",
         "TIDEMARK_SECRET_ARN",
@@ -53,19 +54,20 @@ fn every_problem_is_told_in_one_line_and_no_secret_is() {
         "TIDEMARK_LEDGER_TABLE",
         "TIDEMARK_RECORDS_TABLE",
         "TIDEMARK_QUEUE_URL",
+        "TIDEMARK_POLL_RATE",
         "TIDEMARK_OVERLAP_SECONDS",
         "TIDEMARK_POISON_POLICY",
         "TIDEMARK_VISIBILITY_TIMEOUT_SECONDS",
         "TIDEMARK_LOG",
     ] {
-        assert!(told.contains(variable), "{variable} is missing in: {told}");
+        assert!(said.contains(variable), "{variable} is missing in: {said}");
     }
     assert!(!line.to_string().contains(CANARY), "{line}");
 }
 
 #[test]
 fn an_empty_environment_and_an_unknown_source_end_the_start_and_say_what_to_set() {
-    for (variables, told) in [
+    for (variables, said) in [
         (&[][..], "TIDEMARK_SOURCE is not set; set it to one of"),
         (&[("TIDEMARK_SOURCE", "acme")][..], "there is no such source; set it to one of"),
     ] {
@@ -73,6 +75,6 @@ fn an_empty_environment_and_an_unknown_source_end_the_start_and_say_what_to_set(
         assert!(!ended.status.success());
         let lines = lines(&ended);
         let message = lines.last().and_then(|line| line["message"].as_str()).unwrap_or_default();
-        assert!(message.contains(told), "{lines:?}");
+        assert!(message.contains(said), "{lines:?}");
     }
 }

@@ -71,7 +71,7 @@ impl Environment {
     pub fn given(&mut self, variable: &str) -> Option<String> {
         let value = self.variables.get(variable)?.to_str().map(|text| text.trim().to_owned());
         if value.is_none() {
-            self.problem(variable, "is not readable text (UTF-8); write it anew");
+            self.problem(variable, "is not readable text (UTF-8); write it again");
         }
         value
     }
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_problems_are_told_in_one_error() {
+    fn all_problems_are_in_one_error() {
         let mut environment = Environment::of([("TIDEMARK_A", " "), ("TIDEMARK_C", "soon\n")]);
         let a = environment.text("TIDEMARK_A", "the name of a table");
         let b = environment.text("TIDEMARK_B", "the name of another");
@@ -161,9 +161,9 @@ mod tests {
     fn a_problem_beside_a_whole_configuration_still_fails_it() {
         let mut environment = Environment::of([("TIDEMARK_A", "a")]);
         let a = environment.text("TIDEMARK_A", "anything");
-        environment.problem("TIDEMARK_B", "is wrong; mend it");
+        environment.problem("TIDEMARK_B", "is wrong; fix it");
         let error = environment.finish(a).unwrap_err();
-        assert_eq!(error.to_string(), "the configuration has a problem: (1) TIDEMARK_B is wrong; mend it");
+        assert_eq!(error.to_string(), "the configuration has a problem: (1) TIDEMARK_B is wrong; fix it");
     }
 
     #[cfg(unix)]

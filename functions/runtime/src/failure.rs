@@ -27,8 +27,6 @@ pub enum ErrorKind {
     StoreUnavailable,
     /// The function's role or a name of the stack is not as it should be.
     StoreDenied,
-    /// Something does not fit into a table or a message.
-    StoreTooLarge,
     /// An item has a shape that this program does not know.
     StoreMalformed,
     /// A message failed that bears no id, so that it cannot be given back alone.
@@ -45,7 +43,6 @@ impl ErrorKind {
             Self::UnknownStream => "UnknownStream",
             Self::StoreUnavailable => "StoreUnavailable",
             Self::StoreDenied => "StoreDenied",
-            Self::StoreTooLarge => "StoreTooLarge",
             Self::StoreMalformed => "StoreMalformed",
             Self::MissingMessageId => "MissingMessageId",
             Self::Panicked => "Panicked",
@@ -57,7 +54,6 @@ impl ErrorKind {
         match failure {
             StoreFailure::Unavailable { .. } => Self::StoreUnavailable,
             StoreFailure::Denied { .. } => Self::StoreDenied,
-            StoreFailure::Large { .. } => Self::StoreTooLarge,
             StoreFailure::Malformed { .. } => Self::StoreMalformed,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tidemark_engine::poll::Notice;
+use tidemark_engine::notice::Notice;
 
 /// A notice as the log shows it: a name that filters can rely on, with the figure that goes with it.
 pub struct Shown<'a>(pub &'a Notice);
@@ -14,19 +14,22 @@ impl fmt::Display for Shown<'_> {
             Notice::Quarantined { count }
             | Notice::StampsMissing { count }
             | Notice::UnusableIds { count }
+            | Notice::VolatileRows { count }
             | Notice::QuarantineFull { count } => write!(f, " ({count})"),
             Notice::TombstonesWithheld { count } => write!(f, " ({count})"),
             Notice::ClockDoubt { offset_ms: millis }
+            | Notice::ClockStep { step_ms: millis }
             | Notice::ZoneDoubt { behind_ms: millis }
             | Notice::FutureStamp { ahead_ms: millis } => write!(f, " ({millis} ms)"),
             Notice::FirstImport
             | Notice::DateMissing
-            | Notice::ChunkLost
+            | Notice::LedgerLost
             | Notice::ListMoving
             | Notice::Resync
             | Notice::StreamPaused
             | Notice::BreakerOpened
-            | Notice::CredentialRejected => Ok(()),
+            | Notice::CredentialRejected
+            | Notice::AccountChanged => Ok(()),
         }
     }
 }
@@ -42,19 +45,22 @@ pub fn name(notice: &Notice) -> &'static str {
         Notice::FirstImport => "first_import",
         Notice::Quarantined { .. } => "quarantined",
         Notice::ClockDoubt { .. } => "clock_doubt",
+        Notice::ClockStep { .. } => "clock_step",
         Notice::DateMissing => "date_missing",
         Notice::ZoneDoubt { .. } => "zone_doubt",
         Notice::StampsMissing { .. } => "stamps_missing",
         Notice::FutureStamp { .. } => "future_stamp",
         Notice::TombstonesWithheld { .. } => "tombstones_withheld",
-        Notice::ChunkLost => "chunk_lost",
+        Notice::LedgerLost => "ledger_lost",
         Notice::ListMoving => "list_moving",
         Notice::UnusableIds { .. } => "unusable_ids",
+        Notice::VolatileRows { .. } => "volatile_rows",
         Notice::Resync => "resync",
         Notice::StreamPaused => "stream_paused",
         Notice::QuarantineFull { .. } => "quarantine_full",
         Notice::BreakerOpened => "breaker_opened",
         Notice::CredentialRejected => "credential_rejected",
+        Notice::AccountChanged => "account_changed",
     }
 }
 
@@ -62,23 +68,45 @@ pub fn name(notice: &Notice) -> &'static str {
 pub fn next_step(notice: &Notice) -> &'static str {
     match notice {
         Notice::FirstImport => "nothing: the stream is imported for the first time",
-        Notice::Quarantined { .. } => "read the reasons in the ledger; the ids are tried again by themselves",
-        Notice::ClockDoubt { .. } => "compare the vendor's clock with the true time; commits wait where they must",
-        Notice::DateMissing => "nothing if it is rare; else look for a proxy that strips the Date header",
-        Notice::ZoneDoubt { .. } => "compare the time zone in the source's settings with the vendor account's",
-        Notice::StampsMissing { .. } => "look whether the fields asked for hold the last-edited one; see the settings",
-        Notice::FutureStamp { .. } => "look at the vendor account's clock and time zone; see the settings",
-        Notice::TombstonesWithheld { .. } => {
-            "look whether so many records are really gone at the vendor; all is listed anew by itself"
+        Notice::Quarantined { .. } => {
+            "look at the reasons in the ledger's retry entries; the ids are tried again automatically"
         }
-        Notice::ChunkLost => "nothing if it is rare: the run is listed anew; else look for who deletes ledger items",
-        Notice::ListMoving => "nothing if it is rare: the run is listed anew; else poll less busy hours or more often",
-        Notice::UnusableIds { .. } => "look at the records without an id in the vendor's application",
-        Notice::Resync => "nothing: everything is listed once; expect a day of more calls",
+        Notice::ClockDoubt { .. } => {
+            "compare the Date header of the vendor's answers with the true time; if the vendor is wrong, tell the vendor"
+        }
+        Notice::ClockStep { .. } => "nothing: the list started earlier by the same time, so no change is lost",
+        Notice::DateMissing => "nothing if it is rare; else look for a proxy that removes the Date header",
+        Notice::ZoneDoubt { .. } | Notice::FutureStamp { .. } => {
+            "compare the time zone in the source's settings with the vendor account's"
+        }
+        Notice::StampsMissing { .. } => {
+            "compare the stamp field in the source's settings with the fields that the vendor sends"
+        }
+        Notice::TombstonesWithheld { .. } => {
+            "look at the vendor whether so many records are gone; they are in quarantine and are marked deleted when they \
+             are still gone after 31 hours"
+        }
+        Notice::LedgerLost => {
+            "find out who deleted or restored the ledger table; everything since the last commit is listed again"
+        }
+        Notice::ListMoving => "nothing if it is rare: the list is read again; else poll at quieter hours or more often",
+        Notice::UnusableIds { .. } => "look in the vendor's application for records without an id",
+        Notice::VolatileRows { .. } => {
+            "nothing is lost; if the writes cost too much, look for a field that differs at every reading, such as a signed \
+             URL, and leave it out of the list in the source's settings where the vendor can"
+        }
+        Notice::Resync => "nothing: everything is listed once from a new token; expect a day with more calls",
         Notice::StreamPaused => "give the vendor's API user the right to read this object type, or turn the stream off",
-        Notice::QuarantineFull { .. } => "read the reasons in the ledger and mend the common cause",
+        Notice::QuarantineFull { .. } => {
+            "look at the reasons in the ledger's retry entries and fix the common cause; listing goes on when they drain"
+        }
+        Notice::BreakerOpened => "look at the cause in the log; calls start again automatically after the pause",
         Notice::CredentialRejected => "put a valid credential into the source's secret; nothing else needs to be done",
-        Notice::BreakerOpened => "look at the cause in the log; calls go on by themselves",
+        Notice::AccountChanged => {
+            "put the old settings or credential back; or invoke the poller for each stream of the source: with \
+             {\"stream\":\"<name>\",\"account\":\"keep\"} when it is the same account, with \
+             {\"stream\":\"<name>\",\"account\":\"start_again\"} when it is another one and everything shall be imported"
+        }
     }
 }
 
@@ -91,9 +119,17 @@ mod tests {
         let notices = [
             Notice::FirstImport,
             Notice::ZoneDoubt { behind_ms: 3_600_000 },
-            Notice::ChunkLost,
+            Notice::LedgerLost,
             Notice::Quarantined { count: 3 },
         ];
-        assert_eq!(list(&notices), "first_import, zone_doubt (3600000 ms), chunk_lost, quarantined (3)");
+        assert_eq!(list(&notices), "first_import, zone_doubt (3600000 ms), ledger_lost, quarantined (3)");
+    }
+
+    #[test]
+    fn who_changed_the_account_learns_every_way_on() {
+        let next_step = next_step(&Notice::AccountChanged);
+        for way in ["old settings", r#""account":"keep""#, r#""account":"start_again""#] {
+            assert!(next_step.contains(way), "{next_step}");
+        }
     }
 }

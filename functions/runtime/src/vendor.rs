@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_source_is_told_beside_the_known_ones() {
+    fn an_unknown_source_is_named_beside_the_known_ones() {
         let error = read(&[("TIDEMARK_SOURCE", "acme")]).unwrap_err();
         assert!(error.to_string().contains("no such source; set it to one of fieldmotion"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The worlds of the three use cases on AWS: which adapter stands behind which port.
+//! The ports of the three use cases on AWS: which adapter stands behind which port.
 
 use tidemark_aws::clock::{SystemClock, SystemRandom};
 use tidemark_aws::cloudwatch::MetricSink;
@@ -10,7 +10,7 @@ use tidemark_engine::watch::WatcherPorts;
 
 use crate::vendor::VendorSource;
 
-/// What a poller works with.
+/// The ports that a poller needs.
 pub struct PollerWorld {
     /// The vendor.
     pub source: VendorSource,
@@ -62,20 +62,23 @@ impl PollerPorts for PollerWorld {
     }
 }
 
-/// What a fetcher works with.
+/// The ports that a fetcher needs.
 pub struct FetcherWorld {
     /// The vendor.
     pub source: VendorSource,
     /// The ledger.
     pub ledger: LedgerTable<SystemClock>,
     /// The records.
-    pub records: RecordTable,
+    pub records: RecordTable<SystemClock>,
+    /// Which versions of records are stored.
+    pub versions: VersionTable<SystemClock>,
 }
 
 impl FetcherPorts for FetcherWorld {
     type Source = VendorSource;
     type Ledger = LedgerTable<SystemClock>;
-    type Records = RecordTable;
+    type Records = RecordTable<SystemClock>;
+    type Versions = VersionTable<SystemClock>;
     type Clock = SystemClock;
     type Random = SystemRandom;
 
@@ -91,6 +94,10 @@ impl FetcherPorts for FetcherWorld {
         &self.records
     }
 
+    fn versions(&self) -> &Self::Versions {
+        &self.versions
+    }
+
     fn clock(&self) -> &Self::Clock {
         &SystemClock
     }
@@ -100,7 +107,7 @@ impl FetcherPorts for FetcherWorld {
     }
 }
 
-/// What a watcher works with.
+/// The ports that a watcher needs.
 pub struct WatcherWorld {
     /// The checkpoints.
     pub checkpoints: CheckpointTable,

@@ -2,8 +2,8 @@
 
 use lambda_runtime::LambdaEvent;
 use serde::de::IgnoredAny;
+use tidemark_engine::clock::millis_of;
 use tidemark_engine::ports::Clock;
-use tidemark_engine::stamp::millis_of;
 use tidemark_engine::watch::{StreamReport, Watcher, WatcherPorts};
 use tidemark_runtime::failure::InvocationError;
 
@@ -38,7 +38,8 @@ impl<P: WatcherPorts> Handler<P> {
     }
 }
 
-/// Logs how a stream stands, as a warning when it is stale, held back, or owes records.
+/// Logs how a stream stands, as a warning when it is stale, held back, or has ids in quarantine that a person
+/// should hear of.
 fn log(report: &StreamReport) {
     let standing = &report.standing;
     let state = state(report);
@@ -49,15 +50,18 @@ fn log(report: &StreamReport) {
                 stream = %report.stream.name,
                 staleness_seconds = standing.staleness.as_secs(),
                 lag_seconds = standing.lag.as_secs(),
-                backlog_count = standing.backlog_count,
+                owed_fresh = report.owed.fresh_count,
+                owed_bulk = report.owed.bulk_count,
+                import_count = standing.import_count,
                 quarantine_count = report.quarantine_count,
+                troubled_count = report.troubled_count,
                 is_stale = report.is_stale,
                 held_back = report.held_back,
                 "{state}"
             )
         };
     }
-    if report.is_stale || report.held_back.is_some() || report.quarantine_count > 0 {
+    if report.is_stale || report.held_back.is_some() || report.troubled_count > 0 {
         line!(warn);
     } else {
         line!(info);
@@ -68,10 +72,16 @@ fn log(report: &StreamReport) {
 fn state(report: &StreamReport) -> String {
     let standing = &report.standing;
     let stale = if report.is_stale { "stale, " } else { "" };
-    match standing.listed_count {
-        0 if standing.lag.is_zero() => format!("{stale}up to date"),
-        0 => format!("{stale}behind"),
-        listed => format!("{stale}importing, {} of {listed}", listed.saturating_sub(standing.backlog_count)),
+    // What was listed so far; the list may go on.
+    let listed_count = standing.import_count.max(report.owed.bulk_count);
+    if listed_count > 0 {
+        let stored_count = listed_count - report.owed.bulk_count;
+        return format!("{stale}importing, {stored_count} of {listed_count} listed so far");
+    }
+    match (standing.lag.is_zero(), report.is_stale) {
+        (false, _) => format!("{stale}behind"),
+        (true, true) => "stale".to_owned(),
+        (true, false) => "up to date".to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use thiserror::Error;
 use tidemark_engine::ports::Random;
 
 use crate::clock::SystemRandom;
@@ -14,6 +15,13 @@ pub(crate) const TRIES: u32 = 8;
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
+
+/// What a batch call refused time and again.
+#[derive(Debug, Error)]
+#[error("{count} items of a batch were left over time and again: the table is throttled")]
+pub(crate) struct Leftovers {
+    pub(crate) count: usize,
+}
 
 /// How long to pause before try `try_count`, counted from 1: doubling, capped, between half and the whole of it, so that
 /// functions that were throttled together do not come back together.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::ports::{Clock, Random};
-use tidemark_engine::stamp::{UtcMillis, millis_of};
 
 /// The machine's wall clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,9 +11,9 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this adapter is where the system clock is read")]
-    fn now(&self) -> UtcMillis {
+    fn now(&self) -> LocalMillis {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UtcMillis::new(millis_of(since_epoch))
+        LocalMillis::new(millis_of(since_epoch))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this adapter is where waiting happens")]
@@ -45,6 +45,6 @@ mod tests {
 
     #[test]
     fn now_is_after_this_was_written() {
-        assert!(SystemClock.now() > UtcMillis::new(1_750_000_000_000));
+        assert!(SystemClock.now() > LocalMillis::new(1_750_000_000_000));
     }
 }

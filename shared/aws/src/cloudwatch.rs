@@ -3,8 +3,8 @@
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use tidemark_engine::failure::StoreFailure;
+use tidemark_engine::measurement::{Measurement, MeasurementName};
 use tidemark_engine::ports::Measurements;
-use tidemark_engine::watch::{Measurement, MeasurementName};
 
 use crate::client::Sdk;
 use crate::errors::AwsError;
@@ -46,7 +46,7 @@ impl Measurements for MetricSink {
         for batch in measurements.chunks(BATCH_FIGURES) {
             let figures = batch.iter().map(datum).collect();
             let sent = self.client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(figures)).send().await;
-            sent.map_err(|error| AwsError::of(error).store_failure("publish the figures", 0))?;
+            sent.map_err(|error| AwsError::of(error).store_failure("publish the figures"))?;
         }
         Ok(())
     }

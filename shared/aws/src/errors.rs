@@ -94,17 +94,30 @@ impl AwsError {
     }
 
     /// Whether DynamoDB found the item too large: a validation error that only its words tell from others.
-    fn is_large(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         self.code() == Some("ValidationException") && self.message().to_ascii_lowercase().contains("item size")
     }
 
-    /// What it means for a table or queue call; `bytes` is what was to be stored.
-    pub(crate) fn store_failure(self, operation: &'static str, bytes: usize) -> StoreFailure {
-        if self.is_large() {
-            return StoreFailure::Large { operation, bytes };
-        }
+    /// Whether the service does not know the operation at all.
+    pub(crate) fn is_unknown_operation(&self) -> bool {
+        self.code() == Some("UnknownOperationException")
+    }
+
+    /// What the service said of one statement of a batch.
+    pub(crate) fn of_statement(code: &str, message: Option<&str>) -> Self {
+        let message = message.unwrap_or("no message").chars().take(MESSAGE_CHARS).collect();
+        Self::Answered { code: code.to_owned(), message, request_id: "that of a batch".to_owned() }
+    }
+
+    /// The role or the stack is not as the call needs it.
+    pub(crate) fn denied(self, operation: &'static str) -> StoreFailure {
+        StoreFailure::Denied { operation, source: Box::new(self) }
+    }
+
+    /// What it means for a table or queue call.
+    pub(crate) fn store_failure(self, operation: &'static str) -> StoreFailure {
         if self.is_denial() {
-            return StoreFailure::Denied { operation, source: Box::new(self) };
+            return self.denied(operation);
         }
         StoreFailure::Unavailable { operation, source: Box::new(self) }
     }
@@ -120,25 +133,31 @@ mod tests {
 
     #[test]
     fn codes_decide_what_a_failure_means() {
-        let size = "Item size to update has exceeded the maximum allowed size";
         let cases = [
             ("AccessDeniedException", "not authorized", "denied"),
             ("ResourceNotFoundException", "no such table", "denied"),
             ("UnrecognizedClientException", "the token is invalid", "denied"),
             ("QueueDoesNotExist", "no such queue", "denied"),
-            ("ValidationException", size, "large"),
             ("ValidationException", "a reserved word", "unavailable"),
             ("ProvisionedThroughputExceededException", "slow down", "unavailable"),
             ("InternalServerError", "oops", "unavailable"),
         ];
         for (code, message, meaning) in cases {
-            let found = match answered(code, message).store_failure("put", 7) {
+            let found = match answered(code, message).store_failure("put") {
                 StoreFailure::Denied { operation: "put", .. } => "denied",
-                StoreFailure::Large { operation: "put", bytes: 7 } => "large",
                 StoreFailure::Unavailable { operation: "put", .. } => "unavailable",
                 other => panic!("{other:?}"),
             };
             assert_eq!(found, meaning, "{code}: {message}");
         }
+    }
+
+    #[test]
+    fn an_item_too_large_is_told_from_other_faults_by_its_words() {
+        for size in ["Item size has exceeded the maximum allowed size", "Item size to update has exceeded the maximum"]
+        {
+            assert!(answered("ValidationException", size).is_large(), "{size}");
+        }
+        assert!(!answered("ValidationException", "a reserved word").is_large());
     }
 }

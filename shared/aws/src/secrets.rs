@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use secrecy::SecretString;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
-use tidemark_engine::stamp::UtcMillis;
 use tokio::sync::Mutex;
 
 use crate::client::Sdk;
@@ -33,7 +33,7 @@ pub struct SourceSecret<C> {
 
 struct Remembered {
     value: SecretString,
-    read_at: UtcMillis,
+    read_at: LocalMillis,
 }
 
 impl<C: Clock> SourceSecret<C> {

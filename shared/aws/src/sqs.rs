@@ -72,8 +72,7 @@ impl<C: Clock> SqsQueue<C> {
         let entries = chosen.map(|(index, body)| body.entry(*index)).collect::<Result<Vec<_>, _>>();
         let entries = entries.map_err(|error| unavailable(Box::new(error)))?;
         let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
-        let bytes = bodies.iter().map(|body| body.json.len()).sum();
-        sent.map_err(|error| AwsError::of(error).store_failure(OPERATION, bytes))
+        sent.map_err(|error| AwsError::of(error).store_failure(OPERATION))
     }
 }
 

@@ -2,14 +2,40 @@
 
 use std::time::Duration;
 
+use crate::clock::millis_of;
+use crate::failure::{FailureClass, SourceFailure, disposition};
+use crate::health::WAIT_IN_PLACE_MAX;
 use crate::ports::Random;
-use crate::stamp::millis_of;
 
 /// Tries of one call, the first included.
-pub(crate) const TRIES: u32 = 3;
+const TRIES: u32 = 3;
+
+/// How a call is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// After this long.
+    After(Duration),
+    /// After this long, and nobody else calls before.
+    AfterQuiet(Duration),
+}
+
+/// How a call that failed is tried for time `tried + 1`; none when it is not. A short pause that the vendor asks for is
+/// waited out as often as there is time.
+pub(crate) fn again<R: Random>(random: &R, failure: &SourceFailure, tried: u32) -> Option<Again> {
+    if let Some(wait) = short_pause(failure.class) {
+        return Some(Again::AfterQuiet(wait));
+    }
+    let is_tried = tried < TRIES && disposition(failure.class).tried_again;
+    is_tried.then(|| Again::After(backoff(random, tried)))
+}
+
+/// The pause that the vendor asks for, if it is waited out in place.
+pub(crate) fn short_pause(class: FailureClass) -> Option<Duration> {
+    class.retry_after().filter(|wait| *wait <= WAIT_IN_PLACE_MAX)
+}
 
 /// The wait before try number `tried + 1`: up to a second, then up to two, at least half of it.
-pub(crate) fn backoff<R: Random>(random: &R, tried: u32) -> Duration {
+fn backoff<R: Random>(random: &R, tried: u32) -> Duration {
     let ceiling = Duration::from_secs(1).saturating_mul(1_u32 << tried.saturating_sub(1).min(5));
     let half = ceiling / 2;
     let jitter = random.below(u64::try_from(millis_of(half)).unwrap_or(0));

@@ -1,14 +1,15 @@
 //! Changes: what a list call tells, and how one page of it is asked for.
 
+use crate::clock::{Stamp, StampMillis, VendorMillis};
 use crate::record::{Body, RecordId};
-use crate::stamp::{Stamp, UtcMillis};
 
 /// Notice that a record was created, updated or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which record. For a feed the locator `<record stream>/<path>`, with a leading `-` when its newest event
-    /// says that it was deleted.
+    /// Which record. For a feed the locator `<record stream>/<path>`.
     pub id: RecordId,
+    /// Whether the vendor announces that it was deleted. Only a feed does; what a list leaves out proves nothing.
+    pub deleted: bool,
     /// What else the list told; boxed, because most lists tell only ids, a million at a time.
     pub listed: Option<Box<Listed>>,
 }
@@ -27,7 +28,7 @@ pub struct Listed {
 impl Change {
     /// A change of which only the id is known.
     pub fn of(id: RecordId) -> Self {
-        Self { id, listed: None }
+        Self { id, deleted: false, listed: None }
     }
 
     /// The stamp the list gave, if any.
@@ -52,13 +53,13 @@ pub enum ListRequest<'a> {
     /// Everything changed after `from` (whether `from` itself is meant is the vendor's secret: the overlap covers
     /// both), for [`crate::stream::ListShape::Whole`].
     Changed {
-        /// The lower bound, on the vendor's clock.
-        from: UtcMillis,
+        /// The lower bound, in the reading of the vendor's stamps.
+        from: StampMillis,
     },
     /// Page `page`, counted from 1, of the rows changed after `from`, for [`crate::stream::ListShape::Pages`].
     Page {
-        /// The lower bound, on the vendor's clock.
-        from: UtcMillis,
+        /// The lower bound, in the reading of the vendor's stamps.
+        from: StampMillis,
         /// Which page.
         page: u32,
     },
@@ -85,10 +86,13 @@ pub struct Page {
     pub pages_total: Option<u32>,
     /// Where to go on: a feed's next token, or a snapshot's cursor, which is none at the end.
     pub next: Option<String>,
+    /// Whether the vendor refused this page, which is not the first, as one that is not there. Without rows it may be the
+    /// end of the list, or a list that has become shorter, or a cap on deep paging.
+    pub is_refused: bool,
     /// Whether a feed has told all there is by now. A page that tells nothing of ours is not the end of it.
     pub is_end: bool,
     /// The vendor's `Date` header: when it answered, on its clock.
-    pub date: Option<UtcMillis>,
+    pub date: Option<VendorMillis>,
     /// Entries that bear no usable id and can therefore be neither fetched nor stored.
     pub unusable_count: usize,
 }
@@ -99,7 +103,7 @@ pub struct Detail {
     /// What was found.
     pub found: Found,
     /// The vendor's `Date` header: when it answered, on its clock.
-    pub date: Option<UtcMillis>,
+    pub date: Option<VendorMillis>,
 }
 
 /// Whether the record is there.
@@ -114,11 +118,8 @@ pub enum Found {
         /// Its stamp; none when missing, empty or unreadable.
         stamp: Option<Stamp>,
     },
-    /// It is not (a 404, or an empty answer where the vendor means that by it).
+    /// It is not: the vendor says so in its own words.
     Gone,
-}
-
-/// Whether a feed's locator announces a deletion.
-pub fn announces_deletion(id: &RecordId) -> bool {
-    id.as_str().starts_with('-')
+    /// The answer is empty, or a "not found" that may be somebody else's. It is believed once it has lasted.
+    Missing,
 }

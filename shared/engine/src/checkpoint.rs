@@ -1,176 +1,198 @@
-//! The checkpoint: how far a stream got, and the only state that needs fencing.
+//! The checkpoint: how far a stream got. One item a stream; only the poller and the operator write it.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::run::Run;
-use crate::stamp::UtcMillis;
-use crate::stream::StreamKey;
+use crate::clock::{LocalMillis, StampMillis};
+use crate::position::Position;
+use crate::record::RecordId;
+use crate::stream::{StreamKey, StreamTraits};
 
-/// How long a poller owns its stream without renewing, on the local clock.
+/// How long a poller owns its stream without writing the checkpoint again, on the local clock.
 pub const LEASE: Duration = Duration::from_mins(3);
-/// After how much of a lease a working poller renews it.
-pub const LEASE_RENEWAL: Duration = Duration::from_mins(1);
-/// How many of a feed's tokens are remembered.
-pub const TOKENS_KEPT: usize = 8;
-
-/// A place in a stream: an instant on the vendor's clock, or a feed's token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// Everything stamped at or before this instant.
-    At(UtcMillis),
-    /// Everything before this token of a feed.
-    Token {
-        /// The token, as the vendor gave it; empty before the first.
-        text: String,
-        /// How many tokens came before it: what makes tokens comparable.
-        sequence: i64,
-    },
-}
-
-impl Position {
-    /// What positions of one stream are compared by.
-    pub fn order(&self) -> i64 {
-        match self {
-            Self::At(at) => at.get(),
-            Self::Token { sequence, .. } => *sequence,
-        }
-    }
-
-    /// The instant, when this is one.
-    pub fn at(&self) -> Option<UtcMillis> {
-        match self {
-            Self::At(at) => Some(*at),
-            Self::Token { .. } => None,
-        }
-    }
-
-    /// The token, when this is one and there is one yet.
-    pub fn token(&self) -> Option<&str> {
-        match self {
-            Self::Token { text, .. } if !text.is_empty() => Some(text),
-            Self::Token { .. } | Self::At(_) => None,
-        }
-    }
-
-    /// The later of two.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        if other.order() > self.order() { other } else { self }
-    }
-
-    /// The earlier of two.
-    #[must_use]
-    pub fn min(self, other: Self) -> Self {
-        if other.order() < self.order() { other } else { self }
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::At(at) => at.fmt(f),
-            Self::Token { text, sequence } => write!(f, "token {text} (#{sequence})"),
-        }
-    }
-}
-
-/// A feed's token and when it was first seen, on the local clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenToken {
-    /// The token.
-    pub position: Position,
-    /// When it was first seen.
-    pub seen_at: UtcMillis,
-}
+/// How many listings may be under way before two are merged.
+pub const BACKLOG_MAX: usize = 4;
+/// `behind` before anything is measured: no zone error is larger.
+pub const BEHIND_FIRST: Duration = Duration::from_hours(26);
+/// `behind` of a stream whose records bear no stamps.
+pub const BEHIND_UNSTAMPED: Duration = Duration::from_mins(5);
 
 /// The durable state of a stream.
 ///
-/// Guarantees, kept by the conditions of [`crate::ports::Checkpoints`]: `committed`, `scanned` and `epoch` never go
-/// back, `committed <= scanned` (the poller sees to that), and only the poller that holds `epoch` changes anything.
+/// Guarantees, kept by the condition of every write ([`crate::ports::Checkpoints`]): `version` rises by one with each
+/// write, and a writer that does not know the newest version changes nothing. `committed <= scanned`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Whose state this is.
     pub stream: StreamKey,
-    /// Everything at or below is stored; enough to recover from when all else is lost.
-    pub committed: Position,
-    /// Where the next list starts, less the overlap. At or past `committed`; past it while the quarantine holds the
-    /// checkpoint.
+    /// Raised by every write.
+    pub version: i64,
+    /// The next list starts an overlap below this.
     pub scanned: Position,
-    /// Fencing number; grows with every lease.
-    pub epoch: i64,
+    /// Everything at or below is stored: enough to recover from when ledger and queue are lost.
+    pub committed: Position,
     /// Until when the stream is owned, on the owner's clock.
-    pub lease_until: UtcMillis,
+    pub lease_until: LocalMillis,
     /// Who owns it: an invocation.
     pub lease_owner: String,
-    /// The listing under way, from list to commit.
-    pub run: Option<Run>,
-    /// When a poll last ended with nothing outstanding: a commit, or a list without news. Local clock.
-    pub last_success_at: Option<UtcMillis>,
-    /// When the stream last moved: chunks were accepted, a long listing went on, it was sealed, or fewer ids were pending
-    /// than at the tick before. Local clock.
-    pub last_progress_at: Option<UtcMillis>,
-    /// The start of the last listing, but for the first, whose findings are all stored or quarantined. Vendor's clock.
-    pub listed_at: Option<UtcMillis>,
-    /// Up to when everything is known to be stored, on the vendor's clock: the start of the last listing that left
-    /// nothing in quarantine; before there was one, the start of the first listing, since what it owes counts from then.
-    /// Lag is measured from here, or from `committed` where that is later.
-    pub complete_at: Option<UtcMillis>,
-    /// A feed's newest tokens, oldest first.
-    pub tokens: Vec<SeenToken>,
+    /// What is known of the vendor's clock.
+    pub clocks: Clocks,
+    /// Listings that were too big for one tick, oldest first.
+    pub backlog: Vec<Listing>,
+    /// The mark that the ledger bore when this was written; another one there means that the ledger was lost.
+    pub ledger_mark: Option<String>,
+    /// The account and the settings that this state belongs to.
+    pub account_mark: String,
+    /// When a list was last read to where it is bounded. Local clock.
+    pub last_success_at: Option<LocalMillis>,
+    /// When a listing of the backlog last went on. Local clock.
+    pub last_progress_at: Option<LocalMillis>,
+    /// Start of the listing that owes the oldest open work, when the poller last looked; nothing when nothing is owed.
+    /// Local clock.
+    pub owed_since: Option<LocalMillis>,
+    /// The same with what waits in the retry lane and holds the checkpoint.
+    pub held_since: Option<LocalMillis>,
+    /// Ids put into the bulk lane since it was last empty.
+    pub import_count: u64,
 }
 
-impl Checkpoint {
-    /// The state of a stream that was never polled.
-    pub fn first(stream: StreamKey, start: Position) -> Self {
+/// What a stream knows of its vendor's clock. Rules: section 4 of `docs/protocol.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Vendor's clock less local clock in milliseconds, a lower bound, in UTC; none before the first listing.
+    pub gap_ms: Option<i64>,
+    /// Local start of the listing that `gap_ms` is of: a step back is told by comparing with it.
+    pub gap_at: LocalMillis,
+    /// The gap that the horizon goes by: falls at once, rises only once a larger gap has lasted an overlap.
+    pub held_gap_ms: Option<i64>,
+    /// A larger gap that has not lasted an overlap.
+    pub raise: Option<Raise>,
+    /// How far stamps may lag the vendor's clock.
+    pub behind: Duration,
+    /// Local start of the newest listing.
+    pub listed_at: LocalMillis,
+    /// Looks begun before this say nothing about `behind`.
+    pub evidence_from: LocalMillis,
+}
+
+/// A gap larger than the one that the horizon goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raise {
+    /// The smallest that was seen since.
+    pub gap_ms: i64,
+    /// Local end of the call that showed it first.
+    pub seen_at: LocalMillis,
+}
+
+impl Clocks {
+    /// Nothing is known yet.
+    pub fn unknown(stamped: bool) -> Self {
         Self {
-            stream,
-            committed: start.clone(),
-            scanned: start,
-            epoch: 0,
-            lease_until: UtcMillis::default(),
-            lease_owner: String::new(),
-            run: None,
-            last_success_at: None,
-            last_progress_at: None,
-            listed_at: None,
-            complete_at: None,
-            tokens: Vec::new(),
+            gap_ms: None,
+            gap_at: LocalMillis::default(),
+            held_gap_ms: None,
+            raise: None,
+            behind: if stamped { BEHIND_FIRST } else { BEHIND_UNSTAMPED },
+            listed_at: LocalMillis::default(),
+            evidence_from: LocalMillis::default(),
         }
     }
 }
 
-/// One conditional write of a checkpoint: what must still hold, and the state that follows.
-///
-/// Every one requires that `epoch` is still the writer's, and that neither `committed` nor `scanned` goes back.
+/// A listing that goes on beside the fresh ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// What else must hold.
-    pub guard: Guard,
-    /// The state after the write; `next.epoch` is the epoch required.
-    pub next: Checkpoint,
+pub struct Listing {
+    /// What is listed.
+    pub scope: Scope,
+    /// What `committed` is kept at while it is under way; nothing where an operator asked for it.
+    pub holds: Option<Position>,
+    /// Where it goes on.
+    pub cursor: Cursor,
+    /// Local start of its first call. Of a snapshot: what was fetched well after it need not be fetched again.
+    pub begun_at: LocalMillis,
 }
 
-/// What a [`Transition`] requires of the run that is stored.
+/// What a listing of the backlog lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Guard {
-    /// There is none (E2, and a poll without news).
-    NoRun,
-    /// It is this one, with this many chunks accepted (E4, E5).
-    Run {
-        /// The run.
-        run_id: String,
-        /// Chunks accepted before this write.
-        accepted: u32,
+pub enum Scope {
+    /// The changes from a lower bound on.
+    Changes {
+        /// The lower bound of the list.
+        from: StampMillis,
     },
-    /// It is this one, and sealed (E12).
-    Sealed {
-        /// The run.
-        run_id: String,
-    },
-    /// It is this one, in whatever state (E13).
-    Abort {
-        /// The run.
-        run_id: String,
-    },
+    /// Everything there is, for a feed without a usable token.
+    Snapshot,
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// At its beginning.
+    Start,
+    /// Behind this id of an id list in id order.
+    Id(RecordId),
+    /// In the midst of a walk over numbered pages.
+    Pages(PageWalk),
+    /// Where the source says.
+    Source(String),
+}
+
+/// A walk over numbered pages: forward, backward, and so on until nothing new shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageWalk {
+    /// Passes finished; after an odd number the next one goes backward.
+    pub pass: u32,
+    /// Steps done of this pass.
+    pub step: u32,
+    /// Whether this pass met a row that no pass before had met.
+    pub added: bool,
+    /// How many pages the last forward pass met.
+    pub pages: u32,
+    /// How many passes before this one, in a row, met nothing new.
+    pub barren: u32,
+}
+
+impl Checkpoint {
+    /// The state of a stream that was never polled.
+    pub fn first(stream: StreamKey, traits: &StreamTraits, account_mark: String) -> Self {
+        Self {
+            stream,
+            version: 0,
+            scanned: traits.first.clone(),
+            committed: traits.first.clone(),
+            lease_until: LocalMillis::default(),
+            lease_owner: String::new(),
+            clocks: Clocks::unknown(traits.stamped),
+            backlog: Vec::new(),
+            ledger_mark: None,
+            account_mark,
+            last_success_at: None,
+            last_progress_at: None,
+            owed_since: None,
+            held_since: None,
+            import_count: 0,
+        }
+    }
+
+    /// Adds a listing to the backlog. One too many merges with the newest: both are begun again from the lower bound.
+    pub fn hand_over(&mut self, listing: Listing) {
+        let newest = self.backlog.len() >= BACKLOG_MAX;
+        let merged = self.backlog.last().filter(|_| newest).and_then(|last| merge(last, &listing));
+        match (merged, self.backlog.last_mut()) {
+            (Some(merged), Some(last)) => *last = merged,
+            _ => self.backlog.push(listing),
+        }
+    }
+}
+
+fn merge(a: &Listing, b: &Listing) -> Option<Listing> {
+    let scope = match (&a.scope, &b.scope) {
+        (Scope::Changes { from: a }, Scope::Changes { from: b }) => Scope::Changes { from: (*a).min(*b) },
+        (Scope::Snapshot, Scope::Snapshot) => Scope::Snapshot,
+        (Scope::Changes { .. }, Scope::Snapshot) | (Scope::Snapshot, Scope::Changes { .. }) => return None,
+    };
+    let holds = match (a.holds.clone(), b.holds.clone()) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Some(Listing { scope, holds, cursor: Cursor::Start, begun_at: b.begun_at })
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::stream::StreamKey;
+
 /// What a vendor's failure means for the work at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {
@@ -26,28 +28,29 @@ pub enum FailureClass {
     TokenRejected,
 }
 
-/// What becomes of the ids at hand once in-call tries are used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Afterwards {
-    /// They stay pending and are sent again at the next tick.
-    Park,
-    /// They stay pending, and the stream is left alone for a while.
-    PauseStream,
-    /// The id is quarantined and tried again on a slow ladder.
-    Quarantine,
-    /// A new token is taken and everything is listed once.
-    Resync,
+impl FailureClass {
+    /// How long the vendor asks to be left alone, where it says so.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } => retry_after,
+            Self::Transient | Self::Unauthorized | Self::Forbidden | Self::Record | Self::TokenRejected => None,
+        }
+    }
 }
 
-/// What a failure does to the source's breaker.
+/// Whom a failure stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerEffect {
-    /// Nothing: the source is well.
-    None,
-    /// One more in a row.
-    Counts,
-    /// It opens at once: every further call would do harm.
-    Opens,
+pub enum Stops {
+    /// The record alone: its id goes to the retry lane.
+    Record,
+    /// The stream, once there were several in a row.
+    StreamInARow,
+    /// The stream, at once: the vendor refuses it.
+    Stream,
+    /// The whole source, at once: every further call would do harm.
+    Source,
+    /// The feed's token: a new one is taken and everything is listed once.
+    Token,
 }
 
 /// What a failure leads to.
@@ -55,10 +58,8 @@ pub enum BreakerEffect {
 pub struct Disposition {
     /// Whether it is tried again within the call, after a backoff.
     pub tried_again: bool,
-    /// What becomes of the ids.
-    pub afterwards: Afterwards,
-    /// What it does to the breaker.
-    pub breaker: BreakerEffect,
+    /// Whom it stops.
+    pub stops: Stops,
     /// What a person can do.
     pub next_step: &'static str,
 }
@@ -68,38 +69,32 @@ pub const fn disposition(class: FailureClass) -> Disposition {
     match class {
         FailureClass::Transient => Disposition {
             tried_again: true,
-            afterwards: Afterwards::Park,
-            breaker: BreakerEffect::Counts,
+            stops: Stops::StreamInARow,
             next_step: "nothing if it passes; else look at the vendor's status page and at the base URL",
         },
         FailureClass::Throttled { .. } => Disposition {
             tried_again: false,
-            afterwards: Afterwards::Park,
-            breaker: BreakerEffect::Opens,
+            stops: Stops::Source,
             next_step: "nothing if it is rare; else lower RequestsPerSecond",
         },
         FailureClass::Unauthorized => Disposition {
             tried_again: false,
-            afterwards: Afterwards::Park,
-            breaker: BreakerEffect::Opens,
+            stops: Stops::Source,
             next_step: "put a valid credential into the source's secret; nothing else needs to be done",
         },
         FailureClass::Forbidden => Disposition {
             tried_again: false,
-            afterwards: Afterwards::PauseStream,
-            breaker: BreakerEffect::None,
+            stops: Stops::Stream,
             next_step: "give the vendor's API user the right to read this object type, or turn the stream off",
         },
         FailureClass::Record => Disposition {
-            tried_again: true,
-            afterwards: Afterwards::Quarantine,
-            breaker: BreakerEffect::None,
+            tried_again: false,
+            stops: Stops::Record,
             next_step: "look at the record in the vendor's application; it is tried again by itself",
         },
         FailureClass::TokenRejected => Disposition {
             tried_again: false,
-            afterwards: Afterwards::Resync,
-            breaker: BreakerEffect::None,
+            stops: Stops::Token,
             next_step: "nothing: everything is listed once, from a new token",
         },
     }
@@ -114,6 +109,8 @@ pub struct SourceFailure {
     pub class: FailureClass,
     /// What happened, in words for a person.
     pub cause: String,
+    /// What a person can do, where the cause says more than the class.
+    pub next_step: Option<&'static str>,
     /// The error below, if there is one.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -121,12 +118,18 @@ pub struct SourceFailure {
 impl SourceFailure {
     /// A failure without an error below it.
     pub fn new(class: FailureClass, cause: impl Into<String>) -> Self {
-        Self { class, cause: cause.into(), source: None }
+        Self { class, cause: cause.into(), next_step: None, source: None }
     }
 
     /// A failure caused by another error.
     pub fn caused(class: FailureClass, cause: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { class, cause: cause.into(), source: Some(Box::new(source)) }
+        Self { class, cause: cause.into(), next_step: None, source: Some(Box::new(source)) }
+    }
+
+    /// The same with a next step that fits its cause.
+    #[must_use]
+    pub fn with_next_step(self, next_step: &'static str) -> Self {
+        Self { next_step: Some(next_step), ..self }
     }
 }
 
@@ -140,6 +143,18 @@ impl Error for SourceFailure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
     }
+}
+
+/// The failure for a person: source, stream, cause with its causes, next step.
+pub fn describe(failure: &SourceFailure, stream: &StreamKey) -> String {
+    let mut causes = failure.cause.clone();
+    let mut below = failure.source();
+    while let Some(error) = below {
+        causes = format!("{causes}: {error}");
+        below = error.source();
+    }
+    let next_step = failure.next_step.unwrap_or(disposition(failure.class).next_step);
+    format!("source {}, stream {}: {causes}; next: {next_step}", stream.source, stream.name)
 }
 
 /// A table or queue call of our own that failed, after the adapter's retries.
@@ -162,14 +177,6 @@ pub enum StoreFailure {
         /// The error below.
         #[source]
         source: Box<dyn Error + Send + Sync>,
-    },
-    /// The value does not fit into the store.
-    #[error("{operation}: the value is too large ({bytes} bytes)")]
-    Large {
-        /// Which call.
-        operation: &'static str,
-        /// How large.
-        bytes: usize,
     },
     /// What is stored has a shape that this program does not know.
     #[error(

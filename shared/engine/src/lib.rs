@@ -10,26 +10,28 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod backoff;
-pub mod breaker;
 pub mod change;
 pub mod checkpoint;
-pub mod chunk;
+pub mod clock;
+mod commit;
 pub mod failure;
 pub mod fetch;
+pub mod health;
+pub mod measurement;
 pub mod message;
-mod places;
+pub mod notice;
+pub mod operate;
 pub mod poll;
 pub mod ports;
-pub mod quarantine;
+pub mod position;
 pub mod record;
 #[cfg(feature = "mutants")]
 pub mod rule;
 #[cfg(not(feature = "mutants"))]
 #[expect(unreachable_pub, reason = "public where tests ask for it")]
 mod rule;
-pub mod run;
-mod source_health;
-pub mod staleness;
-pub mod stamp;
+mod slots;
+pub mod standing;
 pub mod stream;
 pub mod watch;
+pub mod work;

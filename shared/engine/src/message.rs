@@ -5,44 +5,44 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::change::announces_deletion;
-use crate::chunk::{ChunkKey, RETRY_RUN};
+use crate::clock::Stamp;
 use crate::record::{Body, RecordId};
-use crate::stamp::UtcMillis;
 use crate::stream::{SourceKind, StreamKey, StreamName};
+use crate::work::ChunkKey;
 
 /// The version of the message's shape that this program writes and reads.
-pub const MESSAGE_VERSION: u32 = 1;
+pub const MESSAGE_VERSION: u32 = 2;
+
+/// What `chunk` says of an id in the retry lane.
+const RETRY: &str = "retry";
 
 /// Names a chunk and the ids to look at.
 ///
-/// Shape: `{"version":1,"source","stream","run","seq","epoch","ids":[..],"listed_at_ms":n,"rows":{..}?,"events":{..}?}`.
+/// Shape: `{"version":2,"source","stream","chunk":"<sort key>","ids":[..],"account_mark","rows":{..}?}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
     /// [`MESSAGE_VERSION`].
-    pub version: u32,
-    /// The vendor.
-    pub source: SourceKind,
-    /// The stream.
-    pub stream: StreamName,
-    /// The run, or `retry`.
-    pub run: String,
-    /// The chunk's number.
-    pub seq: u32,
-    /// The epoch of the poller that made the chunk.
-    pub epoch: i64,
-    /// The ids to look at; one that is no longer pending in the ledger is ignored.
+    version: u32,
+    source: SourceKind,
+    stream: StreamName,
+    chunk: String,
+    /// The ids to look at; one that the ledger does not owe is ignored.
     pub ids: Vec<RecordId>,
-    /// When the list call that told of them was started, on the local clock: what the rows are dated by.
-    #[serde(rename = "listed_at_ms")]
-    pub listed_at: UtcMillis,
-    /// The rows that the list returned whole, by id.
+    /// The account and settings under which the ids were listed.
+    pub account_mark: String,
+    /// The rows that the list returned whole, by id. They count only where the chunk says that it has rows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rows: BTreeMap<RecordId, Row>,
-    /// The newest event of each id, for feeds.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub events: BTreeMap<RecordId, Body>,
+}
+
+/// What a message is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A chunk.
+    Chunk(ChunkKey),
+    /// An id of the retry lane.
+    Retry,
 }
 
 /// A row that travels in a message, with the stamp that its source read from it.
@@ -50,12 +50,12 @@ pub struct Message {
 pub struct Row {
     /// The vendor's JSON.
     pub body: Body,
-    /// The stamp as the vendor wrote it and in UTC, when the row bears one.
+    /// The row's stamp, when it bears one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stamp: Option<crate::stamp::Stamp>,
+    pub stamp: Option<Stamp>,
 }
 
-/// A message that is not one of ours.
+/// A message that cannot be worked on.
 #[derive(Debug, Error)]
 pub enum BadMessage {
     /// It is not JSON of the expected shape.
@@ -70,6 +70,32 @@ pub enum BadMessage {
 }
 
 impl Message {
+    /// A message about ids of a chunk.
+    pub fn of_chunk(
+        key: &ChunkKey,
+        ids: Vec<RecordId>,
+        rows: BTreeMap<RecordId, Row>,
+        account_mark: impl Into<String>,
+    ) -> Self {
+        Self::of(&key.stream, key.sort_key(), ids, rows, account_mark.into())
+    }
+
+    /// A message about an id of the retry lane.
+    pub fn of_retry(stream: &StreamKey, id: RecordId, account_mark: impl Into<String>) -> Self {
+        Self::of(stream, RETRY.to_owned(), vec![id], BTreeMap::new(), account_mark.into())
+    }
+
+    fn of(
+        stream: &StreamKey,
+        chunk: String,
+        ids: Vec<RecordId>,
+        rows: BTreeMap<RecordId, Row>,
+        account_mark: String,
+    ) -> Self {
+        let (source, stream) = (stream.source, stream.name.clone());
+        Self { version: MESSAGE_VERSION, source, stream, chunk, ids, account_mark, rows }
+    }
+
     /// Reads a message body.
     ///
     /// # Errors
@@ -84,22 +110,28 @@ impl Message {
         if version != u64::from(MESSAGE_VERSION) {
             return Err(BadMessage::Version { found: version });
         }
-        serde_json::from_str(text).map_err(|fault| BadMessage::Shape(place(&fault)))
+        let message: Self = serde_json::from_str(text).map_err(|fault| BadMessage::Shape(place(&fault)))?;
+        match message.work() {
+            Some(_) => Ok(message),
+            None => Err(BadMessage::Shape("it names no chunk".to_owned())),
+        }
     }
 
-    /// Whether the feed has announced that the record is gone. Of an id that comes out of quarantine it is not known
-    /// whether that is still so: it may have come back meanwhile, and is asked for.
-    pub fn announces_deletion(&self, id: &RecordId) -> bool {
-        announces_deletion(id) && self.run != RETRY_RUN
+    /// The vendor.
+    pub fn source(&self) -> SourceKind {
+        self.source
     }
 
     /// The stream it belongs to.
-    pub fn stream_key(&self) -> StreamKey {
+    pub fn stream(&self) -> StreamKey {
         StreamKey { source: self.source, name: self.stream.clone() }
     }
 
-    /// The chunk it names.
-    pub fn chunk_key(&self) -> ChunkKey {
-        ChunkKey { stream: self.stream_key(), run: self.run.clone(), seq: self.seq, epoch: self.epoch }
+    /// What it is about; none when it names no chunk, which [`Message::parse`] refuses.
+    pub fn work(&self) -> Option<Work> {
+        if self.chunk == RETRY {
+            return Some(Work::Retry);
+        }
+        ChunkKey::parse(self.stream(), &self.chunk).map(Work::Chunk)
     }
 }

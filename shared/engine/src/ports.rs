@@ -1,20 +1,21 @@
-//! What the engine asks of the world. Each method's guarantees are law: `tidemark_testkit::contract` holds every
-//! implementation to them.
+//! What the engine asks of the world.
+//!
+//! Each method's guarantees are law: `tidemark_testkit::contract` holds every implementation to them. Where nothing else is said, an error is any [`StoreFailure`], and the call may have taken
+//! effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::breaker::{Pause, SourceState, StampGap};
 use crate::change::{Detail, ListRequest, Page};
-use crate::checkpoint::{Checkpoint, Position, Transition};
-use crate::chunk::{Chunk, ChunkKey, Finish};
+use crate::checkpoint::Checkpoint;
+use crate::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
 use crate::failure::{SourceFailure, StoreFailure};
+use crate::health::{SourceState, StreamState, Why};
+use crate::measurement::Measurement;
 use crate::message::Message;
-use crate::quarantine::Quarantined;
-use crate::record::{Record, RecordId, RecordKey, StoredVersion, Tombstone};
-use crate::stamp::UtcMillis;
+use crate::record::{Look, RecordId, RecordKey, StoredVersion};
 use crate::stream::{SourceKind, StreamKey, StreamName, StreamTraits};
-use crate::watch::Measurement;
+use crate::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Trying};
 
 /// A vendor. It never sees a checkpoint, a queue or a retry loop.
 pub trait Source {
@@ -37,10 +38,24 @@ pub trait Source {
     /// A failure of any class but [`crate::failure::FailureClass::TokenRejected`].
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure>;
 
-    /// The record that a ledger id stands for: itself, but for a feed, whose ids are locators.
+    /// A digest of the base URL, the key's id where it has one, and every setting that changes what a list shows or how
+    /// stamps are read. Two sources with the same mark list the same records alike.
     ///
     /// # Errors
-    /// [`crate::failure::FailureClass::Record`] when the locator is not one of ours.
+    /// As for a credential that cannot be read.
+    async fn account_mark(&self) -> Result<String, SourceFailure>;
+
+    /// An instant of the vendor's clock as the vendor's stamps would show it. The time zone setting is used here and for
+    /// [`Stamp::utc`], and nowhere else.
+    fn reading(&self, at: VendorMillis) -> StampMillis;
+
+    /// Reads a stamp of this stream once more, from the text that is stored.
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp>;
+
+    /// The record that a listed id stands for: itself, but for a feed, whose ids are locators.
+    ///
+    /// # Errors
+    /// [`crate::failure::FailureClass::Record`] when the locator is not one of this source's.
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         Ok((stream.clone(), id.clone()))
     }
@@ -54,7 +69,7 @@ pub trait Credentials {
     /// Unauthorized or transient, with the secret's name and never its value.
     async fn secret(&self) -> Result<secrecy::SecretString, SourceFailure>;
 
-    /// The same, read anew: for a credential that the vendor has just rejected.
+    /// The same, read again: for a credential that the vendor has just rejected.
     ///
     /// # Errors
     /// As [`Credentials::secret`].
@@ -70,228 +85,164 @@ pub enum Written {
     Refused,
 }
 
-/// What became of an attempt to own a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Acquired {
-    /// The stream is owned; the state as it is now, with the new epoch.
-    Held(Box<Checkpoint>),
-    /// Another poller owns it, until then on its clock.
-    Busy(UtcMillis),
-    /// There is no such stream yet.
-    Missing,
-}
-
-/// The checkpoints. Every write is one conditional update of one item.
+/// The checkpoints. Every write is one conditional write of one item.
 pub trait Checkpoints {
     /// The state of a stream, strongly consistent.
     ///
     /// # Errors
-    /// Any [`StoreFailure`].
+    /// Any [`StoreFailure`]; `Malformed` for an item of another schema version, which is never written either.
     async fn load(&self, stream: &StreamKey) -> Result<Option<Checkpoint>, StoreFailure>;
 
-    /// E0: creates the state of a stream that has none, `committed = scanned = start`. Refused when there is one.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn create(&self, stream: &StreamKey, start: &Position) -> Result<Written, StoreFailure>;
+    /// Creates the state of a stream that has none. Refused when there is one.
+    async fn create(&self, first: &Checkpoint) -> Result<Written, StoreFailure>;
 
-    /// E1: takes the lease for `owner` until `until`, if it is free at `now` or already `owner`'s, and raises the epoch to
-    /// `if_not_exists(epoch, now_ms) + 1`. Safe to arrive twice: the later epoch is the one returned.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn acquire(
-        &self,
-        stream: &StreamKey,
-        owner: &str,
-        now: UtcMillis,
-        until: UtcMillis,
-    ) -> Result<Acquired, StoreFailure>;
-
-    /// E2, E4, E5, E12, E13: replaces the state by `transition.next`, if the stored epoch is `next.epoch`, the guard
-    /// holds, and neither position goes back.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn store(&self, transition: &Transition) -> Result<Written, StoreFailure>;
+    /// C1, C2: replaces the state by `next` if the stored version is `next.version - 1`.
+    async fn store(&self, next: &Checkpoint) -> Result<Written, StoreFailure>;
 }
 
-/// The ledger: chunks, quarantine, and what the functions of a source share.
+/// How much of a stream is owed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owed {
+    /// Ids in the fresh lane.
+    pub fresh_count: u64,
+    /// Ids in the bulk lane.
+    pub bulk_count: u64,
+}
+
+/// The ledger: owed work, the retry lane, and what functions share.
+///
+/// Writes to what does not exist are refused and create nothing. Reads are strongly consistent.
 pub trait Ledger {
-    /// E3: puts the chunks, all of them or an error; some may then be there. Putting one again is harmless only before
-    /// it is accepted.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
+    /// L1: puts the chunks, all of them or an error; some may then be there. Putting one again is extra work and no harm.
     async fn put_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreFailure>;
 
-    /// The chunks `first` to `end` (excluded) of a run, of every epoch, by number. Strongly consistent.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn chunks(&self, stream: &StreamKey, run: &str, first: u32, end: u32) -> Result<Vec<Chunk>, StoreFailure>;
+    /// The first `limit` chunks of a lane, in key order.
+    async fn head(&self, stream: &StreamKey, lane: Lane, limit: usize) -> Result<Vec<Chunk>, StoreFailure>;
 
-    /// One chunk, strongly consistent.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
+    /// How many ids the lanes owe, for a report. May be eventually consistent.
+    async fn owed(&self, stream: &StreamKey) -> Result<Owed, StoreFailure>;
+
+    /// One chunk.
     async fn chunk(&self, key: &ChunkKey) -> Result<Option<Chunk>, StoreFailure>;
 
-    /// Notes that a chunk was sent and becomes visible at `sent_at`; it is no longer parked. Refused when there is no
-    /// such chunk.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn mark_sent(&self, key: &ChunkKey, sent_at: UtcMillis) -> Result<Written, StoreFailure>;
+    /// L2: notes when a chunk that is sent now is sent again.
+    async fn mark_sent(&self, key: &ChunkKey, next_at: LocalMillis) -> Result<Written, StoreFailure>;
 
-    /// E6: takes `done` out of `pending` and `poisoned`, adds the stamp, notes what was left over. Idempotent and
-    /// commutative. Refused when there is no such chunk.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
+    /// L3: takes ids out of a chunk and notes when the rest is sent again. Idempotent.
     async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure>;
 
-    /// E7: moves a pending id to `poisoned`. Refused when it is not pending.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn poison(&self, key: &ChunkKey, id: &RecordId, reason: &str) -> Result<Written, StoreFailure>;
+    /// L3 after a crash: takes ids out of a chunk and notes which id is tried next, by itself.
+    async fn mark_trying(
+        &self,
+        key: &ChunkKey,
+        gone: &BTreeSet<RecordId>,
+        trying: &Trying,
+    ) -> Result<Written, StoreFailure>;
 
-    /// Notes which id a fetcher is alone with, for the `receives`th time in a row.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn mark_trying(&self, key: &ChunkKey, id: &RecordId, receives: u32) -> Result<Written, StoreFailure>;
+    /// L4: deletes a chunk whose ids are all finished.
+    async fn delete_chunk(&self, key: &ChunkKey) -> Result<(), StoreFailure>;
 
-    /// The quarantine of a stream, by id. Strongly consistent.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn quarantined(&self, stream: &StreamKey) -> Result<Vec<Quarantined>, StoreFailure>;
+    /// The retry lane of a stream, by id.
+    async fn retry_entries(&self, stream: &StreamKey) -> Result<Vec<RetryEntry>, StoreFailure>;
 
-    /// E10: puts an id into quarantine. Refused when it is there: the earliest held checkpoint wins.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn quarantine(&self, entry: &Quarantined) -> Result<Written, StoreFailure>;
+    /// One entry of the retry lane.
+    async fn retry_entry(&self, stream: &StreamKey, id: &RecordId) -> Result<Option<RetryEntry>, StoreFailure>;
 
-    /// Notes that a quarantined id was sent again. Refused when it is no longer there.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
+    /// L5, L6: puts an id into the retry lane. Where it is there already, `listed_at`, reason and cause are raised to the
+    /// newer failure and `holds` falls to the lower one, each by itself; the rest stays.
+    async fn set_aside(&self, entry: &RetryEntry) -> Result<(), StoreFailure>;
+
+    /// L2 of the retry lane: notes that an entry is sent now.
     async fn reschedule(
         &self,
         stream: &StreamKey,
         id: &RecordId,
         attempts: u32,
-        next_at: UtcMillis,
+        next_at: LocalMillis,
     ) -> Result<Written, StoreFailure>;
 
-    /// E11: takes an id out of quarantine, if it went in before `fetched_at`.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn resolve(&self, stream: &StreamKey, id: &RecordId, fetched_at: UtcMillis) -> Result<Written, StoreFailure>;
+    /// L7: deletes an entry of the retry lane, if its `listed_at` is before `looked_at`.
+    async fn resolve(&self, stream: &StreamKey, id: &RecordId, looked_at: LocalMillis)
+    -> Result<Written, StoreFailure>;
 
-    /// What the functions of a source share. Strongly consistent.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn source_state(&self, source: SourceKind) -> Result<SourceState, StoreFailure>;
+    /// What the functions of a stream share.
+    async fn stream_state(&self, stream: &StreamKey) -> Result<StreamState, StoreFailure>;
 
-    /// Adds failures in a row and returns how many there are now. A repeated arrival counts twice, which errs on the
-    /// gentle side.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn add_failures(&self, source: SourceKind, count: u32) -> Result<u32, StoreFailure>;
+    /// Writes the ledger's mark of a stream.
+    async fn write_mark(&self, stream: &StreamKey, mark: &str) -> Result<(), StoreFailure>;
 
-    /// Opens the breaker until `until`, unless it is open for longer.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn open_breaker(
-        &self,
-        source: SourceKind,
-        until: UtcMillis,
-        open_for: Duration,
-        why: &str,
-    ) -> Result<Written, StoreFailure>;
+    /// Notes that something of the stream was stored at `at`; only rises.
+    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
 
-    /// Closes the breaker and forgets its failures.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn close_breaker(&self, source: SourceKind) -> Result<(), StoreFailure>;
+    /// Adds failures in a row of a stream and returns how many there are now. A repeated arrival counts twice, which errs
+    /// on the gentle side.
+    async fn add_failures(&self, stream: &StreamKey, count: u32) -> Result<u32, StoreFailure>;
 
-    /// Pauses a stream.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn pause_stream(&self, stream: &StreamKey, pause: &Pause) -> Result<(), StoreFailure>;
+    /// Pauses a stream until `until`, unless it is paused for longer.
+    async fn pause_stream(&self, stream: &StreamKey, until: LocalMillis, why: &Why) -> Result<Written, StoreFailure>;
 
-    /// Ends a stream's pause.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
+    /// Ends a stream's pause and forgets its failures.
     async fn resume_stream(&self, stream: &StreamKey) -> Result<(), StoreFailure>;
 
-    /// Notes the gap between stamps and the vendor's clock.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn note_stamp_gap(&self, source: SourceKind, gap: StampGap) -> Result<(), StoreFailure>;
+    /// What the functions of a source share.
+    async fn source_state(&self, source: SourceKind) -> Result<SourceState, StoreFailure>;
+
+    /// Pauses a source until `until`, unless it is paused for longer; `open_for` is how long that is.
+    async fn pause_source(
+        &self,
+        source: SourceKind,
+        until: LocalMillis,
+        open_for: Duration,
+        why: &Why,
+    ) -> Result<Written, StoreFailure>;
+
+    /// Ends a source's pause.
+    async fn resume_source(&self, source: SourceKind) -> Result<(), StoreFailure>;
+
+    /// Notes that a stream has bulk work at `at`.
+    async fn note_bulk(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
 
     /// Reserves `calls` calls, each `interval` long, on the source's shared schedule: returns the instant the first may
-    /// be made, or none, reserving nothing, when that would be after `latest`. Reservations never overlap.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
+    /// be made, none before `earliest`, or none, reserving nothing, when that would be after `latest`. Reservations never
+    /// overlap.
     async fn reserve(
         &self,
         source: SourceKind,
         calls: u32,
         interval: Duration,
-        now: UtcMillis,
-        latest: UtcMillis,
-    ) -> Result<Option<UtcMillis>, StoreFailure>;
+        earliest: LocalMillis,
+        latest: LocalMillis,
+    ) -> Result<Option<LocalMillis>, StoreFailure>;
 }
 
-/// What became of a write to the records.
+/// What became of one look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// The record is this version now.
     Written,
-    /// A newer version was there already, which is as good.
+    /// A later look was there already, which is as good.
     Superseded,
+    /// It does not fit into the table; nothing was written.
+    TooLarge {
+        /// How large it is.
+        bytes: usize,
+    },
 }
 
 /// The records, for the one who writes them.
-///
-/// Versions are ordered by (stamp, fetch start). A stored record without a stamp gives way to any later fetch; an
-/// incoming one without a stamp needs a later fetch and keeps the stored stamp. A tombstone gives way to a later fetch
-/// and to nothing else: when it was found, the vendor had no such record, whatever an earlier fetch had seen.
 pub trait Records {
-    /// E8: stores a version, unless a newer one is there. Idempotent.
+    /// R1: stores each look, unless the stored one began at or after it; what became of each, in their order. A
+    /// tombstone leaves body and stamp as they are. Idempotent. No two looks are about one record.
     ///
     /// # Errors
-    /// Any [`StoreFailure`]; `Large` when the record does not fit.
-    async fn upsert(&self, record: &Record) -> Result<Stored, StoreFailure>;
-
-    /// E9: marks a record as gone, unless it was fetched later. Body and stamp stay. Idempotent.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
-    async fn tombstone(&self, tombstone: &Tombstone) -> Result<Stored, StoreFailure>;
+    /// Any [`StoreFailure`]; some looks may then be stored.
+    async fn store(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure>;
 }
 
 /// The records, for the one who may only know which versions are stored.
 pub trait StoredVersions {
     /// The stored versions of these records; missing ones are left out. Eventually consistent: an older version than
     /// the stored one may be seen.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
     async fn versions(&self, keys: &[RecordKey]) -> Result<BTreeMap<RecordKey, StoredVersion>, StoreFailure>;
 }
 
@@ -315,14 +266,14 @@ pub trait ChangeQueue {
 
 /// The local clock, and waiting by it.
 pub trait Clock {
-    /// Now, on the local clock.
-    fn now(&self) -> UtcMillis;
+    /// Now.
+    fn now(&self) -> LocalMillis;
 
     /// Comes back after `span`.
     async fn sleep(&self, span: Duration);
 }
 
-/// A source of chance, for jitter.
+/// A source of chance, for jitter and marks.
 pub trait Random {
     /// A number from 0 to `bound`, the latter excluded; 0 when `bound` is 0.
     fn below(&self, bound: u64) -> u64;
@@ -331,8 +282,5 @@ pub trait Random {
 /// Where the watcher's figures go.
 pub trait Measurements {
     /// Publishes the figures, all of them or an error.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`].
     async fn publish(&self, measurements: &[Measurement]) -> Result<(), StoreFailure>;
 }

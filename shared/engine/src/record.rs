@@ -2,16 +2,15 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::stamp::{Stamp, UtcMillis};
-use crate::stream::{SourceKind, StreamName};
+use crate::clock::{LocalMillis, Stamp, VendorMillis};
+use crate::stream::{SourceKind, StreamKey, StreamName};
 
-/// The longest id that is kept, in bytes: a key of the records table has room for 2,048.
+/// The longest id that is kept, in bytes: a sort key of the records table has room for as many.
 pub const ID_BYTES_MAX: usize = 1024;
 
 /// The vendor's identifier of a record, as text. For a feed, the locator of the record (see `ListShape::Feed`).
@@ -143,42 +142,49 @@ pub struct RecordKey {
     pub id: RecordId,
 }
 
-/// All but letters, digits and `-_.~`, so that a `#` in an id forges no key.
-const KEY_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// The table key: `source#stream#id`, the id percent-encoded.
-impl fmt::Display for RecordKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}#{}", self.source, self.stream, utf8_percent_encode(self.id.as_str(), KEY_ESCAPES))
+impl RecordKey {
+    /// The partition that the record is kept in; its sort key is the id as the vendor wrote it.
+    pub fn partition(&self) -> StreamKey {
+        StreamKey { source: self.source, name: self.stream.clone() }
     }
 }
 
-/// One version of a record, ready to be stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Where it is kept.
-    pub key: RecordKey,
-    /// The vendor's JSON.
-    pub body: Body,
-    /// The vendor's last-edited value, when the record bears one.
-    pub stamp: Option<Stamp>,
-    /// When the call that brought it was started, on the local clock.
-    pub fetched_at: UtcMillis,
-    /// The newest event about it, for feeds: JSON as the vendor sent it.
-    pub event: Option<Body>,
+/// Shown for logs as `source#stream#id`, the id escaped.
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}#{}", self.source, self.stream, self.id)
+    }
 }
 
-/// Notice that a record is gone at the vendor.
+/// What one vendor call showed of a record, ready to be stored. Looks are ordered by `looked_at` alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tombstone {
-    /// Which record.
+pub struct Look {
+    /// Where the record is kept.
     pub key: RecordKey,
-    /// When the call that found it gone was started, on the local clock.
-    pub fetched_at: UtcMillis,
-    /// How it was learnt.
-    pub because: DeletedBecause,
-    /// The event that announced it, for feeds.
+    /// When the call that showed it was started, on the local clock.
+    pub looked_at: LocalMillis,
+    /// What it showed.
+    pub seen: Seen,
+    /// The newest event about it, for feeds: JSON as the vendor sent it.
     pub event: Option<Body>,
+    /// Whether the record was stored already, as far as is known. A hint for the store; it may be wrong.
+    pub is_stored: bool,
+}
+
+/// What a look showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The record.
+    Record {
+        /// The vendor's JSON.
+        body: Body,
+        /// The vendor's last-edited value, when the record bears one.
+        stamp: Option<Stamp>,
+        /// What the vendor's clock had reached at most when the look ended, for records fetched by id.
+        seen_at: Option<VendorMillis>,
+    },
+    /// That it is gone.
+    Gone(DeletedBecause),
 }
 
 /// How a deletion was learnt.
@@ -186,8 +192,10 @@ pub struct Tombstone {
 pub enum DeletedBecause {
     /// The vendor announced it.
     Announced,
-    /// The record was listed, and twice not there when asked for.
+    /// The record was owed a fetch, and not there when it was asked for.
     Vanished,
+    /// The same, but the vendor's answers were unclear, and it has lasted.
+    Missing,
 }
 
 impl DeletedBecause {
@@ -196,17 +204,20 @@ impl DeletedBecause {
         match self {
             Self::Announced => "announced",
             Self::Vanished => "vanished",
+            Self::Missing => "missing",
         }
     }
 }
 
-/// What the poller may know of a stored record: enough to leave an unchanged one alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is known of a stored record without its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredVersion {
-    /// The vendor's stamp, when the record bears one.
-    pub last_edited_at: Option<UtcMillis>,
-    /// When it was fetched, on the local clock of that time.
-    pub fetched_at: UtcMillis,
+    /// The vendor's stamp as text, when the record bears one.
+    pub stamp: Option<String>,
+    /// When the look that is stored was started, on the local clock of that time.
+    pub looked_at: LocalMillis,
+    /// What the vendor's clock had reached at most when that look ended.
+    pub seen_at: Option<VendorMillis>,
     /// What tells its body from another; none for a tombstone of an unseen record.
     pub fingerprint: Option<Fingerprint>,
     /// Whether it is a tombstone.

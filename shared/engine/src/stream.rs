@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::checkpoint::Position;
+use crate::position::Position;
 
 /// A vendor that Tidemark knows how to read.
 ///
@@ -140,7 +140,7 @@ pub struct StreamTraits {
     /// How its list call answers.
     pub shape: ListShape,
     /// Whether its records bear a last-edited stamp. Where they do, all of them missing is an alarm; where they
-    /// do not, a run commits to its horizon less [`crate::run::STAMPLESS_MARGIN`].
+    /// do not, `behind` is [`crate::checkpoint::BEHIND_UNSTAMPED`].
     pub stamped: bool,
     /// Whether the list takes a lower bound. A stream without one is scanned whole, at a slower rate.
     pub filtered: bool,

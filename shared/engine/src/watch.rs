@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::breaker::{BreakerState, SourceState};
+use crate::clock::LocalMillis;
 use crate::failure::StoreFailure;
-use crate::ports::{Checkpoints, Clock, Ledger, Measurements};
-use crate::staleness::{Standing, standing};
-use crate::stamp::UtcMillis;
+use crate::health::{Breaker, SourceState};
+use crate::measurement::{Measurement, MeasurementName};
+use crate::ports::{Checkpoints, Clock, Ledger, Measurements, Owed};
+use crate::standing::{Standing, standing};
 use crate::stream::{SourceKind, StreamKey, StreamName};
 
 /// The world of a watcher.
@@ -50,32 +51,6 @@ pub struct WatchedStream {
     pub rests_for: Duration,
 }
 
-/// What is measured. Dimensions are per source only, so that the cost stays the same whatever the number of streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MeasurementName {
-    /// The stalest stream's staleness, in seconds; of a stream that is scanned, the time since its scan was due.
-    Staleness,
-    /// The largest lag, in seconds.
-    Lag,
-    /// Ids pending, of all streams.
-    Backlog,
-    /// Ids in quarantine, of all streams.
-    Quarantine,
-    /// 1 for every time the watcher ran; its absence is an alarm.
-    Heartbeat,
-}
-
-/// One figure.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Measurement {
-    /// What it is.
-    pub name: MeasurementName,
-    /// Of which source; none for the heartbeat.
-    pub source: Option<SourceKind>,
-    /// The figure.
-    pub value: f64,
-}
-
 /// How one stream stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamReport {
@@ -83,8 +58,12 @@ pub struct StreamReport {
     pub stream: StreamKey,
     /// Its figures.
     pub standing: Standing,
+    /// Ids owed a fetch.
+    pub owed: Owed,
     /// Ids in quarantine.
     pub quarantine_count: usize,
+    /// Those of them that a person should hear of.
+    pub troubled_count: usize,
     /// How long a poll is due: its staleness, less what it may rest.
     pub overdue: Duration,
     /// Whether it is stale.
@@ -124,36 +103,35 @@ impl<P: WatcherPorts> Watcher<P> {
         &self,
         stream: StreamKey,
         rests_for: Duration,
-        state: &SourceState,
-        now: UtcMillis,
+        source: &SourceState,
+        now: LocalMillis,
     ) -> Result<StreamReport, StoreFailure> {
+        let ledger = self.ports.ledger();
         let checkpoint = self.ports.checkpoints().load(&stream).await?;
-        let standing = standing(checkpoint.as_ref(), now);
-        let quarantine_count = self.ports.ledger().quarantined(&stream).await?.len();
-        let held_back = why_held_back(&stream, state, now);
+        let state = ledger.stream_state(&stream).await?;
+        let standing = standing(checkpoint.as_ref(), &state, now);
+        let entries = ledger.retry_entries(&stream).await?;
+        let troubled_count = entries.iter().filter(|entry| entry.needs_attention()).count();
+        let owed = ledger.owed(&stream).await?;
+        let held_back =
+            why_paused("the stream", &state.breaker, now).or_else(|| why_paused("the source", &source.breaker, now));
         let overdue = standing.staleness.saturating_sub(rests_for);
         let is_stale = overdue > self.stale_after;
-        Ok(StreamReport { stream, standing, quarantine_count, overdue, is_stale, held_back })
+        let quarantine_count = entries.len();
+        Ok(StreamReport { stream, standing, owed, quarantine_count, troubled_count, overdue, is_stale, held_back })
     }
 }
 
-fn why_held_back(stream: &StreamKey, state: &SourceState, now: UtcMillis) -> Option<String> {
-    if let Some(pause) = state.paused(&stream.name, now) {
-        return Some(format!("the vendor refuses this stream until {}: {}", pause.until, pause.why));
-    }
-    match state.breaker.state(now) {
-        BreakerState::Closed => None,
-        BreakerState::Open(until) => {
-            Some(format!("the source is left alone until {until}: {}", state.breaker.why.as_deref().unwrap_or("-")))
-        }
-        BreakerState::HalfOpen => Some("the next poll tries whether the source is well again".to_owned()),
-    }
+fn why_paused(who: &str, breaker: &Breaker, now: LocalMillis) -> Option<String> {
+    let until = breaker.open(now)?;
+    let cause = breaker.why.as_ref().map_or("-", |why| why.cause.as_str());
+    Some(format!("{who} pauses until {until}: {cause}"))
 }
 
 fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
     let longest = |of: fn(&StreamReport) -> Duration| reports.iter().map(of).max().unwrap_or_default().as_secs_f64();
-    let backlog: u64 = reports.iter().map(|report| report.standing.backlog_count).sum();
-    let quarantine: usize = reports.iter().map(|report| report.quarantine_count).sum();
+    let backlog: u64 = reports.iter().map(|report| report.owed.fresh_count + report.owed.bulk_count).sum();
+    let quarantine: usize = reports.iter().map(|report| report.troubled_count).sum();
     let count = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     [
         (MeasurementName::Staleness, longest(|report| report.overdue)),

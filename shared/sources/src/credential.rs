@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{self, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -76,16 +77,19 @@ pub(crate) struct Keeper<K, const N: usize> {
     names: [&'static str; N],
     credentials: K,
     renewal: Mutex<()>,
+    /// The one that the vendor took last.
+    taken: sync::Mutex<Option<Credential<N>>>,
 }
 
 impl<K: Credentials, const N: usize> Keeper<K, N> {
     /// A keeper of the secret's members with these names.
     pub(crate) fn new(names: [&'static str; N], credentials: K) -> Self {
-        Self { names, credentials, renewal: Mutex::new(()) }
+        Self { names, credentials, renewal: Mutex::new(()), taken: sync::Mutex::new(None) }
     }
 
-    /// Makes a call, and once more if the credential was rejected and has been changed since it was read; `call` names
-    /// it in errors and logs.
+    /// Makes a call, and once more if the credential was rejected and has been changed since it was read, or if it has not
+    /// changed and the vendor took it before: a good one that is refused once is no rejected credential. `call` names it
+    /// in errors and logs.
     ///
     /// # Errors
     /// Those of the attempt, and [`FailureClass::Unauthorized`] for a secret that is no credential.
@@ -94,22 +98,55 @@ impl<K: Credentials, const N: usize> Keeper<K, N> {
         call: &str,
         attempt: impl AsyncFn(&Credential<N>) -> Result<T, SourceFailure>,
     ) -> Result<T, SourceFailure> {
-        let credential = match self.remembered(call).await {
-            Ok(credential) => credential,
-            // The remembered secret may be a broken one that was mended since.
-            Err(unusable) if unusable.class == FailureClass::Unauthorized => self.fresh(call).await?,
+        let credential = self.usable(call).await?;
+        let rejected = match attempt(&credential).await {
+            Err(rejected) if rejected.class == FailureClass::Unauthorized => rejected,
+            Ok(answered) => {
+                self.note(Some(&credential));
+                return Ok(answered);
+            }
             Err(failure) => return Err(failure),
         };
-        match attempt(&credential).await {
-            Err(rejected) if rejected.class == FailureClass::Unauthorized => {
-                let fresh = self.renewed(call, &credential).await?;
-                if fresh.is(&credential) {
-                    return Err(rejected);
-                }
-                tracing::info!(call, "the credential was rejected and has changed; trying the new one");
-                attempt(&fresh).await
-            }
-            answered => answered,
+        let fresh = self.renewed(call, &credential).await?;
+        if !fresh.is(&credential) {
+            tracing::info!(call, "the credential was rejected and has changed; trying the new one");
+        } else if self.was_taken(&credential) {
+            tracing::debug!(call, "a credential that was good before was refused; trying it once more");
+        } else {
+            return Err(rejected);
+        }
+        let answered = attempt(&fresh).await;
+        match &answered {
+            Ok(_) => self.note(Some(&fresh)),
+            Err(failure) if failure.class == FailureClass::Unauthorized => self.note(None),
+            Err(_) => {}
+        }
+        answered
+    }
+
+    /// Notes which credential the vendor took last.
+    fn note(&self, taken: Option<&Credential<N>>) {
+        let mut known = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_noted = match (&*known, taken) {
+            (Some(known), Some(taken)) => known.is(taken),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_noted {
+            *known = taken.cloned();
+        }
+    }
+
+    fn was_taken(&self, credential: &Credential<N>) -> bool {
+        let known = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().is_some_and(|known| known.is(credential))
+    }
+
+    /// The credential to start with: the remembered secret may be a broken one that was mended since.
+    async fn usable(&self, call: &str) -> Result<Credential<N>, SourceFailure> {
+        match self.remembered(call).await {
+            Err(unusable) if unusable.class == FailureClass::Unauthorized => self.fresh(call).await,
+            read => read,
         }
     }
 
@@ -123,7 +160,11 @@ impl<K: Credentials, const N: usize> Keeper<K, N> {
         }
     }
 
-    async fn remembered(&self, call: &str) -> Result<Credential<N>, SourceFailure> {
+    /// The credential as it is remembered.
+    ///
+    /// # Errors
+    /// As for a call.
+    pub(crate) async fn remembered(&self, call: &str) -> Result<Credential<N>, SourceFailure> {
         self.parsed(call, &self.credentials.secret().await?)
     }
 
@@ -134,6 +175,18 @@ impl<K: Credentials, const N: usize> Keeper<K, N> {
     fn parsed(&self, call: &str, secret: &SecretString) -> Result<Credential<N>, SourceFailure> {
         Credential::parse(self.names, secret)
             .map_err(|bad| SourceFailure::caused(FailureClass::Unauthorized, format!("{call}: {bad}"), bad))
+    }
+}
+
+impl<K: Credentials> Keeper<K, 2> {
+    /// The first text of a key that has an id: the id, which is no secret.
+    ///
+    /// # Errors
+    /// As for a call.
+    pub(crate) async fn key_id(&self) -> Result<String, SourceFailure> {
+        let credential = self.usable("the mark of the account").await?;
+        let [id, _] = credential.texts();
+        Ok(id.to_owned())
     }
 }
 

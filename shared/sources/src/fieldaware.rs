@@ -1,7 +1,7 @@
 //! FieldAware: a feed of events behind a token, and one detail call for each record that an event names.
 //!
 //! One stream is polled, `changes`. Its events tell which record was created, updated or deleted, never how; they spread
-//! into a record stream for each class of entities (see `classes.rs`). A ledger id is a locator, the record stream and
+//! into a record stream for each class of entities (see `classes.rs`). A listed id is a locator, the record stream and
 //! the path of the record (see `locator.rs`). Details bear no time of their last edit; an event has one.
 //!
 //! Addresses in answers are never requested, only their paths are, at the configured host (see `path.rs`).
@@ -15,6 +15,7 @@
 //! Source: FieldAware's "Change Tracking" guide, and `api.fieldaware.net/doc`; what they leave open is in
 //! [`FieldAwareSettings`].
 
+mod actions;
 mod call;
 mod classes;
 mod cursor;
@@ -27,11 +28,11 @@ mod snapshot;
 
 use reqwest::StatusCode;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
-use tidemark_engine::checkpoint::Position;
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
 
 use self::call::{Call, Got, Outcome};
@@ -40,9 +41,11 @@ use self::events::EventPage;
 use self::locator::Locator;
 use self::path::{canonical, is_token};
 pub use self::settings::FieldAwareSettings;
+use crate::account::Account;
 use crate::credential::Keeper;
-use crate::http::{BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms};
+use crate::http::{BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms, Words};
 use crate::json::{Malformed, Object};
+use crate::time::reading;
 
 const LIST: Terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
 const DETAIL: Terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
@@ -75,7 +78,7 @@ pub(crate) fn stream_names() -> Vec<StreamName> {
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
     /// A source for the account at `base`, `https://api.fieldaware.net`.
     pub fn new(base: BaseUrl, settings: FieldAwareSettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
-        let http = HttpClient::new(base, rate, clock);
+        let http = HttpClient::new(base, rate, clock).believing(call::is_own_error);
         let streams = streams(&settings);
         Self { http, credential: Keeper::new(["token"], credentials), settings, streams }
     }
@@ -87,19 +90,27 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         Ok(Page { next: Some(token), date, ..Page::default() })
     }
 
-    /// One page of the events behind a token. The feed ends with an empty page, or with one that leads nowhere.
+    /// One page of the events behind a token. The feed ends with a page that leads nowhere else; an empty one that leads
+    /// on is passed over by the vendor's filters.
     async fn events(&self, token: &str) -> Result<Page, SourceFailure> {
-        let (page, date) = self.events_page(token).await?;
+        let (mut page, mut date) = self.events_page(token).await?;
+        let mut end = token.to_owned();
+        if page.next.is_none() && !page.is_empty {
+            // The last page, and nothing leads behind its events. A token that is taken before they are read once more
+            // does: none of them lies behind it unread.
+            end = self.newest_token().await?.next.unwrap_or(end);
+            (page, date) = self.events_page(token).await?;
+        }
         if !page.unknown_classes.is_empty() {
             let named = page.unknown_classes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             tracing::info!(classes = named, "the feed tells of classes that are not known here; passed over");
         }
-        let is_end = page.is_empty || page.next == token;
+        let is_end = page.next.as_deref().is_none_or(|next| next == token);
         let EventPage { changes, next, unusable_count, .. } = page;
-        Ok(Page { changes, next: Some(next), is_end, date, unusable_count, ..Page::default() })
+        Ok(Page { changes, next: Some(next.unwrap_or(end)), is_end, date, unusable_count, ..Page::default() })
     }
 
-    async fn events_page(&self, token: &str) -> Result<(EventPage, Option<UtcMillis>), SourceFailure> {
+    async fn events_page(&self, token: &str) -> Result<(EventPage, Option<VendorMillis>), SourceFailure> {
         let pattern = "/changes/{token}/";
         if !is_token(token) {
             return Err(SourceFailure::new(FailureClass::TokenRejected, format!("{pattern}: the token is not one")));
@@ -118,9 +129,9 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 let page = events::page(&got.json, &self.settings).map_err(|malformed| call.malformed(malformed))?;
                 Ok((page, got.date))
             }
-            Outcome::Refused { status, mut failure, .. } => {
+            Outcome::Refused { status, words, mut failure, .. } => {
                 let rejects_token = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY];
-                if rejects_token.contains(&status) {
+                if words == Words::Vendors && rejects_token.contains(&status) {
                     failure.class = FailureClass::TokenRejected;
                 }
                 Err(failure)
@@ -162,8 +173,12 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
                 let found = record(&json).map_err(|malformed| call.malformed(malformed))?;
                 Ok(Detail { found, date })
             }
-            Outcome::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, date, .. } => {
-                Ok(Detail { found: Found::Gone, date })
+            Outcome::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, words, date, failure } => {
+                match words {
+                    Words::Vendors => Ok(Detail { found: Found::Gone, date }),
+                    Words::Nobodys | Words::Text | Words::OtherJson => Ok(Detail { found: Found::Missing, date }),
+                    Words::Page => Err(failure),
+                }
             }
             Outcome::Refused { failure, .. } => Err(failure),
         }
@@ -172,6 +187,18 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         known(stream)?;
         Locator::parse(id).and_then(|locator| locator.record()).ok_or_else(not_ours)
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        Ok(self.settings.tell_of_lists(Account::of(self.kind(), self.http.base())).mark())
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        reading(at)
+    }
+
+    fn stamp(&self, _stream: &StreamName, text: &str) -> Option<Stamp> {
+        events::stamp(text)
     }
 }
 

@@ -1,8 +1,12 @@
 //! Fieldly: numbered pages of whole rows, behind OAuth 2.0 client credentials.
 //!
-//! Four object types, each a stream. A list answers up to 50 whole rows of those changed since a bound, in an order that
-//! nobody wrote down, so the engine walks the pages forth and back; a record is fetched alone only when its row could not
-//! be stored. Each row bears its stamp. Deletions are not listed, and a record that is gone is answered with a 404.
+//! Each object type is a stream, those that the settings name among them. A list answers up to 50 whole rows of those
+//! changed since a bound, in an order that nobody wrote down, so the engine walks the pages forth and back; a record is
+//! fetched alone only when its row could not be stored. Each row bears its stamp. Deletions are not listed, and a record
+//! that is gone is answered with a 404 in the vendor's own words.
+//!
+//! A first import sends no bound, so that rows without a stamp are imported, too; then it compares once what a bound shows
+//! (`rows/probe.rs`).
 //!
 //! Relations are partial copies: a client inside a work item says nothing about the client's own record, and a change of
 //! the client need not touch the work item. Money stays in cents, time in seconds, distance in metres, instants in UTC.
@@ -22,15 +26,15 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use reqwest::StatusCode;
-use tidemark_engine::change::{Change, Detail, Found, ListRequest, Page};
-use tidemark_engine::checkpoint::Position;
+use reqwest::header::WWW_AUTHENTICATE;
+use tidemark_engine::change::{Detail, Found, ListRequest, Page};
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
 
 use self::answer::Asked;
@@ -38,14 +42,29 @@ use self::object_types::OBJECT_TYPES;
 pub use self::settings::FieldlySettings;
 use self::settings::{FilterFormat, Resource};
 use self::token::{Token, Tokens};
+use crate::account::Account;
 use crate::credential::{self, Keeper};
 use crate::http::{
     Answer, BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond, Terms,
+    Words,
 };
-use crate::json::{self, Malformed};
+use crate::json::{self, Object};
+use crate::rows::{self, Honoured, Listed, Rows, Sent, tell_of_odd};
+use crate::time;
 
 /// How far below the bound a row may be stamped without a doubt about the filter: stamps may lack their milliseconds.
 const FILTER_TOLERANCE: Duration = Duration::from_secs(1);
+/// What a person can do about a bound that is not heeded...
+const BOUND_STEP: &str = "set updated_filters of this stream to the vendor's name of the filter for changes, or to null (the list \
+                          is then read whole each time), or filter_formats to date; nothing is imported before";
+/// ...about one that is refused...
+const FILTER_STEP: &str = "the vendor refuses the lower bound: set updated_filters of this stream to its name of the filter for \
+                           changes, or to null (the list is then read whole each time), or filter_formats to date";
+/// ...about a right that is missing...
+const RIGHT_STEP: &str = "ask Fieldly's support whether this client may read this list, or turn the stream off";
+/// ...and about a client whose tokens are good for nothing.
+const TOKEN_STEP: &str = "nothing if it passes: another program of the same client may have ended the token; else ask Fieldly's \
+                          support whether the API is activated for this account, or give each program a client of its own";
 
 /// A Fieldly account.
 pub struct Fieldly<C, K> {
@@ -54,6 +73,7 @@ pub struct Fieldly<C, K> {
     tokens: Tokens,
     settings: FieldlySettings,
     streams: Vec<StreamTraits>,
+    honoured: Honoured,
     /// Streams of which it was said that their filter is not heeded.
     unfiltered: Mutex<BTreeSet<StreamName>>,
 }
@@ -68,6 +88,8 @@ struct Call<'a> {
     segments: Vec<&'a str>,
     query: Vec<(&'a str, &'a str)>,
     terms: Terms,
+    /// Which page of a list it asks for.
+    page: Option<u32>,
 }
 
 /// The streams of every Fieldly account under these settings.
@@ -90,15 +112,21 @@ pub(crate) fn stream_names() -> Vec<StreamName> {
     OBJECT_TYPES.iter().map(|object_type| object_type.stream.clone()).collect()
 }
 
+/// Whether a stream is read without being named.
+pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
+    OBJECT_TYPES.iter().all(|object_type| !object_type.is_opt_in || object_type.stream != *stream)
+}
+
 impl<C: Clock, K: Credentials> Fieldly<C, K> {
     /// A source for the account at `base`: `https://api.fieldly.com`, with or without the `/api/public/v1` below which
     /// the resources are.
     pub fn new(base: BaseUrl, settings: FieldlySettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
-        let http = HttpClient::new(base.or_path("/api/public/v1"), rate, clock);
+        let http = HttpClient::new(base.or_path("/api/public/v1"), rate, clock).believing(answer::is_own_error);
         let tokens = Tokens::new(settings.token_path.clone(), settings.token_renew_margin);
         let streams = streams(&settings);
         let credential = Keeper::new(["client_id", "client_secret"], credentials);
-        Self { http, credential, tokens, settings, streams, unfiltered: Mutex::default() }
+        let honoured = Honoured::default();
+        Self { http, credential, tokens, settings, streams, honoured, unfiltered: Mutex::default() }
     }
 
     fn resource(&self, stream: &StreamName) -> Result<&Resource, SourceFailure> {
@@ -106,22 +134,24 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
         known.ok_or_else(|| SourceFailure::new(FailureClass::Forbidden, format!("Fieldly has no stream {stream}")))
     }
 
-    /// Makes a call, with another token if the first is rejected, and with another credential if that does not help.
+    /// Makes a call, with another token if the first is rejected.
     async fn call(&self, call: &Call<'_>) -> Result<Answer, SourceFailure> {
         self.credential
             .with(&call.name, async |credential| {
                 let token = self.tokens.token(&self.http, credential, None).await?;
                 let answer = self.send(call, &token).await?;
-                if answer.status != StatusCode::UNAUTHORIZED {
+                if !is_token_rejected(&answer) {
                     return Ok(answer);
                 }
-                tracing::info!(call = call.name, "the access token was rejected; asking for another one");
+                tracing::debug!(call = call.name, "the access token was rejected; asking for another one");
                 let token = self.tokens.token(&self.http, credential, Some(&token)).await?;
                 let answer = self.send(call, &token).await?;
-                match answer.problem() {
-                    Some(problem) if answer.status == StatusCode::UNAUTHORIZED => Err(call.failure(problem)),
-                    Some(_) | None => Ok(answer),
+                if is_token_rejected(&answer) {
+                    let cause =
+                        format!("{}: the vendor rejects a token that it has just granted (status 401)", call.name);
+                    return Err(SourceFailure::new(FailureClass::Transient, cause).with_next_step(TOKEN_STEP));
                 }
+                Ok(answer)
             })
             .await
     }
@@ -141,9 +171,8 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
 
     /// Says once of each stream that its filter is not heeded: it is then listed whole each time, which costs calls and
     /// loses nothing.
-    fn doubt_filter(&self, resource: &Resource, changes: &[Change], bound: UtcMillis) {
-        let oldest = bound.minus(FILTER_TOLERANCE);
-        let older_count = changes.iter().filter(|change| change.stamp().is_some_and(|stamp| stamp.at < oldest)).count();
+    fn doubt_filter(&self, resource: &Resource, rows: &Rows, bound: StampMillis) {
+        let older_count = rows.count_before(bound.minus(FILTER_TOLERANCE));
         let Some(filter) = resource.updated_filter.as_deref().filter(|_| older_count > 0) else { return };
         let mut told = self.unfiltered.lock().unwrap_or_else(PoisonError::into_inner);
         if told.insert(resource.stream.clone()) {
@@ -158,33 +187,98 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
     }
 }
 
+/// Whether an answer says that the token is not good (RFC 6750): in its body, or in a header alone, as frameworks do.
+/// Another's 401 says nothing about a token.
+fn is_token_rejected(answer: &Answer) -> bool {
+    let is_bearers = || {
+        let scheme = answer.headers.get(WWW_AUTHENTICATE)?.to_str().ok()?.split_ascii_whitespace().next()?;
+        Some(scheme.eq_ignore_ascii_case("bearer"))
+    };
+    answer.status == StatusCode::UNAUTHORIZED && (answer.words == Words::Vendors || is_bearers() == Some(true))
+}
+
 impl Call<'_> {
     fn failure(&self, problem: Problem) -> SourceFailure {
         problem.into_failure(&self.name, self.terms.purpose)
     }
 
-    /// A list's failure is never one record's, and neither is one of an answer that cannot be read at all.
-    fn malformed(&self, malformed: Malformed) -> SourceFailure {
-        let is_the_records = self.terms.purpose == Purpose::Detail && !malformed.is_unreadable();
-        let class = if is_the_records { FailureClass::Record } else { FailureClass::Transient };
-        SourceFailure::new(class, format!("{}: {malformed}", self.name))
-    }
-
-    /// The body of a successful answer.
-    fn json(&self, answer: Answer) -> Result<String, SourceFailure> {
-        let Some(problem) = answer.problem() else {
-            return json::checked(answer.body).map_err(|malformed| self.malformed(malformed));
-        };
-        let refused = if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
-            answer::refused_parameters(&answer.body, &self.query)
-        } else {
-            Vec::new()
-        };
+    /// What a refusal means, and which parameters it refuses.
+    fn refused(&self, problem: Problem, status: StatusCode, body: &[u8], filter: Option<&str>) -> SourceFailure {
+        let is_unprocessable = status == StatusCode::UNPROCESSABLE_ENTITY;
+        let refused = if is_unprocessable { answer::refused_parameters(body, &self.query) } else { Vec::new() };
         let mut failure = self.failure(problem);
         if !refused.is_empty() {
             failure.cause = format!("{}, which refuses {}", failure.cause, refused.join(", "));
         }
-        Err(failure)
+        if failure.class == FailureClass::Forbidden {
+            if filter.is_some_and(|filter| refused.contains(&filter)) {
+                return failure.with_next_step(FILTER_STEP);
+            }
+            if status == StatusCode::FORBIDDEN {
+                return failure.with_next_step(RIGHT_STEP);
+            }
+        }
+        failure
+    }
+}
+
+impl<C: Clock, K: Credentials> Fieldly<C, K> {
+    /// One page of a list, of what changed after `bound` if there is one.
+    async fn rows(&self, resource: &Resource, page: u32, bound: Option<StampMillis>) -> Result<Listed, SourceFailure> {
+        let (page_text, per_page) = (page.to_string(), self.settings.per_page.to_string());
+        let bound = bound.map(|from| Bound::of(from, resource.filter_format));
+        let filter = resource.updated_filter.as_deref();
+        let mut query = vec![("page", page_text.as_str()), ("per_page", per_page.as_str())];
+        query.extend(bound.as_ref().and_then(|bound| Some((filter?, bound.text.as_str()))));
+        query.extend(resource.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let call = Call {
+            name: format!("GET /{}?page={page}", resource.path.join("/")),
+            segments: resource.path.iter().map(String::as_str).collect(),
+            query,
+            terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
+            page: Some(page),
+        };
+        let answer = self.call(&call).await?;
+        let (date, status, words) = (answer.date, answer.status, answer.words);
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Listed::Rows(Rows::default(), date));
+        }
+        if let Some(problem) = answer.problem() {
+            let error = str::from_utf8(&answer.body).ok().and_then(Object::of);
+            let failure = call.refused(problem, status, &answer.body, filter);
+            let is_the_filters = failure.next_step == Some(FILTER_STEP);
+            if !is_the_filters && rows::is_beyond_the_end(call.page, status, words, error.as_ref()) {
+                return Ok(Listed::Refused(date));
+            }
+            return Err(failure);
+        }
+        let asked = Asked { resource, page, metadata_key: self.settings.metadata_key.as_deref() };
+        let rows = Sent::of(answer.body).and_then(|sent| answer::rows(&sent, asked));
+        let rows = rows.map_err(|malformed| malformed.into_failure(&call.name, Purpose::List))?;
+        tell_of_odd(&resource.stream, page, &rows);
+        if let Some(bound) = bound {
+            self.doubt_filter(resource, &rows, bound.at);
+        }
+        Ok(Listed::Rows(rows, date))
+    }
+
+    /// On a first import: refuses a list whose bound is not heeded.
+    async fn check_heeded(
+        &self,
+        resource: &Resource,
+        bound: Option<StampMillis>,
+        rows: &Rows,
+    ) -> Result<(), SourceFailure> {
+        let Some(filter) = &resource.updated_filter else { return Ok(()) };
+        let first_page = async |bound| Ok(self.rows(resource, 1, bound).await?.into_rows());
+        if self.honoured.is_heeded(&resource.stream, bound, rows, first_page).await? {
+            return Ok(());
+        }
+        let cause = format!(
+            "GET /{}: with {filter} the list does not show what it shows without, so that changes would never be seen",
+            resource.path.join("/")
+        );
+        Err(SourceFailure::new(FailureClass::Forbidden, cause).with_next_step(BOUND_STEP))
     }
 }
 
@@ -199,74 +293,89 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
         let resource = self.resource(stream)?;
-        let name = format!("GET /{}?page=..", resource.path.join("/"));
         let ListRequest::Page { from, page } = request else {
-            let cause = format!("{name}: Fieldly lists pages, neither everything at once nor events");
+            let path = resource.path.join("/");
+            let cause = format!("GET /{path}: Fieldly lists pages, neither everything at once nor events");
             return Err(SourceFailure::new(FailureClass::Forbidden, cause));
         };
-        let per_page = self.settings.per_page;
-        let (page_text, per_page_text) = (page.to_string(), per_page.to_string());
-        let bound = Bound::of(from, resource.filter_format);
-        let mut query = vec![("page", page_text.as_str()), ("per_page", per_page_text.as_str())];
-        query.extend(resource.updated_filter.as_deref().map(|filter| (filter, bound.text.as_str())));
-        query.extend(resource.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let segments = resource.path.iter().map(String::as_str).collect();
-        let terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
-        let call = Call { name, segments, query, terms };
-
-        let answer = self.call(&call).await?;
-        let date = answer.date;
-        let json = call.json(answer)?;
-        let asked = Asked { resource, page, per_page, metadata_key: self.settings.metadata_key.as_deref() };
-        let rows = answer::rows(&json, asked).map_err(|malformed| call.malformed(malformed))?;
-        self.doubt_filter(resource, &rows.changes, bound.at);
-        let answer::Rows { changes, unusable_count, pages_total } = rows;
-        Ok(Page { changes, pages_total, date, unusable_count, ..Page::default() })
+        let is_filtered = resource.updated_filter.is_some();
+        let is_first_import = from <= self.settings.first_checkpoint;
+        let bound = Some(from).filter(|_| is_filtered && !(is_first_import && self.settings.imports_all()));
+        let listed = self.rows(resource, page, bound).await?;
+        if let Listed::Rows(rows, _) = &listed
+            && is_first_import
+            && page == 1
+        {
+            self.check_heeded(resource, bound, rows).await?;
+        }
+        Ok(listed.into_page())
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
         let resource = self.resource(stream)?;
-        let name = format!("GET /{}/..", resource.path.join("/"));
-        if matches!(id.as_str(), "." | "..") {
-            // As part of an address these would name another one.
-            return Err(SourceFailure::new(FailureClass::Record, format!("{name}: an id that no address can hold")));
-        }
-        let segments = resource.path.iter().map(String::as_str).chain([id.as_str()]).collect();
-        let terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
-        let call = Call { name, segments, query: Vec::new(), terms };
-
+        let call = Call {
+            name: format!("GET /{}/..", resource.path.join("/")),
+            segments: resource.path.iter().map(String::as_str).chain([id.as_str()]).collect(),
+            query: Vec::new(),
+            terms: Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX },
+            page: None,
+        };
         let answer = self.call(&call).await?;
-        let date = answer.date;
-        if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            // A page for people is no word of the vendor's about a record.
-            return match json::checked(answer.body) {
-                Err(Malformed::Html) => Err(call.malformed(Malformed::Html)),
-                Ok(_) | Err(_) => Ok(Detail { found: Found::Gone, date }),
-            };
+        let (date, status, words) = (answer.date, answer.status, answer.words);
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Detail { found: Found::Missing, date });
         }
-        let json = call.json(answer)?;
-        let answer::Found { id, body, stamp } =
-            answer::detail(&json, resource).map_err(|malformed| call.malformed(malformed))?;
-        Ok(Detail { found: Found::Record { id, body, stamp }, date })
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+            // In the vendor's own words it is gone; nobody's words, or the framework's, may be about the address.
+            match words {
+                Words::Vendors if answer::is_the_frameworks(&answer.body) => {
+                    return Ok(Detail { found: Found::Missing, date });
+                }
+                Words::Vendors => return Ok(Detail { found: Found::Gone, date }),
+                Words::Nobodys => return Ok(Detail { found: Found::Missing, date }),
+                Words::Page | Words::Text | Words::OtherJson => {}
+            }
+        }
+        if let Some(problem) = answer.problem() {
+            return Err(call.refused(problem, status, &answer.body, None));
+        }
+        let found = json::checked(answer.body).and_then(|json| answer::detail(&json, resource));
+        let found = found.map_err(|malformed| malformed.into_failure(&call.name, Purpose::Detail))?;
+        Ok(Detail { found, date })
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        let account = Account::of(self.kind(), self.http.base()).with("client_id", self.credential.key_id().await?);
+        Ok(self.settings.tell_of_lists(account).mark())
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        time::reading(at)
+    }
+
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
+        let is_stamped = self.resource(stream).is_ok_and(|resource| resource.updated_field.is_some());
+        is_stamped.then(|| answer::stamp(text))?
     }
 }
 
 /// The lower bound of a list as it is sent, and the instant that this means.
 struct Bound {
     text: String,
-    at: UtcMillis,
+    at: StampMillis,
 }
 
 impl Bound {
-    fn of(from: UtcMillis, format: FilterFormat) -> Self {
-        let instant = Timestamp::from_millisecond(from.get()).unwrap_or(Timestamp::MIN).to_zoned(TimeZone::UTC);
+    fn of(from: StampMillis, format: FilterFormat) -> Self {
+        let bound = time::bound(from);
         match format {
-            FilterFormat::Datetime => Self { text: instant.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(), at: from },
+            FilterFormat::Datetime => Self { text: bound.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(), at: from },
             FilterFormat::Date => {
-                let day = instant.date().yesterday().unwrap_or(instant.date());
+                let date = bound.to_zoned(TimeZone::UTC).date();
+                let day = date.yesterday().unwrap_or(date);
                 let starts_at = day
                     .to_zoned(TimeZone::UTC)
-                    .map_or(from, |start| UtcMillis::new(start.timestamp().as_millisecond()));
+                    .map_or(from, |start| StampMillis::new(start.timestamp().as_millisecond()));
                 Self { text: day.to_string(), at: starts_at }
             }
         }
@@ -280,8 +389,8 @@ mod tests {
     #[test]
     fn a_bound_of_days_starts_a_whole_day_early() {
         let bound = |text: &str, format| {
-            let at: Timestamp = text.parse().unwrap();
-            let bound = Bound::of(UtcMillis::new(at.as_millisecond()), format);
+            let at: jiff::Timestamp = text.parse().unwrap();
+            let bound = Bound::of(StampMillis::new(at.as_millisecond()), format);
             (bound.text, bound.at.to_string())
         };
         for (from, text, at) in [

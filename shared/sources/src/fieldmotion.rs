@@ -1,46 +1,59 @@
-//! FieldMotion: signed form posts that list changed ids, and one more for each record.
+//! FieldMotion: signed form posts that list what changed, and one more for each record.
 //!
-//! Six object types, each a stream. A list answers all changed ids at once, without stamps and without a cursor; a detail
-//! answers one row, which bears its stamp. Stock containers have no detail: their record is their id.
+//! Each object type is a stream. Most list all changed ids at once, without stamps and without a cursor; a detail answers
+//! one row, which bears its stamp. Some list whole rows, in one answer; where such a type has no detail, a single record is
+//! looked up in the list of all. Stock containers have ids alone: their record is their id.
 //!
 //! Every error is an object with `error`, usually with status 200, so no answer is taken for data before it was looked at
-//! for one (`FieldMotion::judge`). A record that is gone is answered with no row, never with a status: the id is in the
-//! form, not in the address, so a 404 speaks of the function.
+//! for one (`call.rs`). A record that is gone is answered with no row, never with a status: the id is in the form, not in
+//! the address, so a 404 speaks of the function.
 //!
 //! How one could get it wrong: reuse a signed form for a second attempt (it is valid for a short time only), take an
-//! empty or unreadable answer for "no changes", compare ids as numbers, or order the repeated hour of autumn by its
-//! naive stamps (see `zone.rs`).
+//! empty or unreadable answer for "no changes", compare ids as numbers, or turn naive stamps into UTC before they are
+//! compared (see `zone.rs`).
 //!
 //! Source: FieldMotion's "Short Polling" guide and `docs.fieldmotion.com`; what they leave open is in
 //! [`FieldMotionSettings`].
 
 mod answer;
+mod api_now;
+mod call;
 mod error_text;
 mod object_types;
 mod settings;
 mod signature;
+mod vocabulary;
 mod zone;
 
-use tidemark_engine::change::{Detail, Found, ListRequest, Page};
-use tidemark_engine::checkpoint::Position;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tidemark_engine::change::{Change, Detail, Found, ListRequest, Page};
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
 
-use self::answer::Row;
-use self::error_text::{Meaning, shown};
+use self::answer::{Entries, Row};
+use self::api_now::ApiNow;
+use self::call::{Call, Judged, Outcome};
 use self::object_types::{OBJECT_TYPES, ObjectType};
 pub use self::settings::FieldMotionSettings;
 use self::settings::{ApiNowFormat, FORM_ID, FieldsEncoding};
 use self::signature::Parameters;
+use crate::account::Account;
 use crate::credential::{self, Keeper};
 use crate::http::{
-    Answer, BaseUrl, DETAIL_BYTES_MAX, HttpClient, ID_LIST_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond,
+    BaseUrl, DETAIL_BYTES_MAX, HttpClient, ID_LIST_BYTES_MAX, PAGE_BYTES_MAX, Purpose, Request, RequestsPerSecond,
     Terms,
 };
-use crate::json::{self, Malformed};
+use crate::json::Malformed;
+
+/// How far before the bound a listed row may have been edited without doubt in the bound: the vendor's stamps and clock
+/// may differ by a zone.
+const BOUND_TOLERANCE: Duration = Duration::from_hours(26);
 
 /// A FieldMotion account.
 pub struct FieldMotion<C, K> {
@@ -48,30 +61,12 @@ pub struct FieldMotion<C, K> {
     credential: Keeper<K, 2>,
     settings: FieldMotionSettings,
     streams: Vec<StreamTraits>,
+    api_now: ApiNow,
+    ignored_bound_is_told: AtomicBool,
 }
 
 /// A key and its id.
 type Credential = credential::Credential<2>;
-
-/// One call: everything but the time, the signature and the credential, which are made anew for every attempt.
-struct Call<'a> {
-    function: &'a str,
-    parameters: Parameters,
-    terms: Terms,
-}
-
-/// An answer without an error in it.
-struct Judged {
-    outcome: Outcome,
-    date: Option<UtcMillis>,
-}
-
-enum Outcome {
-    /// JSON that is worth reading.
-    Json(String),
-    /// The vendor said, in words, that the record is not there.
-    Gone,
-}
 
 /// The streams of every FieldMotion account under these settings.
 pub(crate) fn streams(settings: &FieldMotionSettings) -> Vec<StreamTraits> {
@@ -79,8 +74,8 @@ pub(crate) fn streams(settings: &FieldMotionSettings) -> Vec<StreamTraits> {
         .iter()
         .map(|object_type| StreamTraits {
             name: object_type.stream.clone(),
-            shape: ListShape::Whole,
-            stamped: object_type.detail.is_some(),
+            shape: if settings.row_list(object_type).is_some() { ListShape::Pages } else { ListShape::Whole },
+            stamped: object_type.has_rows(),
             filtered: true,
             first: Position::At(settings.first_checkpoint),
         })
@@ -90,6 +85,11 @@ pub(crate) fn streams(settings: &FieldMotionSettings) -> Vec<StreamTraits> {
 /// The names of the streams alone.
 pub(crate) fn stream_names() -> Vec<StreamName> {
     OBJECT_TYPES.iter().map(|object_type| object_type.stream.clone()).collect()
+}
+
+/// Whether a stream is copied unless a deployment says otherwise.
+pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
+    object_types::of_stream(stream).is_some_and(|object_type| object_type.is_on_by_default)
 }
 
 impl<C: Clock, K: Credentials> FieldMotion<C, K> {
@@ -102,114 +102,176 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         credentials: K,
         clock: C,
     ) -> Self {
-        let http = HttpClient::new(base.or_path("/a"), rate, clock);
-        let streams = streams(&settings);
-        Self { http, credential: Keeper::new(["api_id", "api_key"], credentials), settings, streams }
+        let http = HttpClient::new(base.or_path("/a"), rate, clock).believing(answer::is_own_error);
+        let (streams, api_now) = (streams(&settings), ApiNow::new(settings.api_now_format));
+        let credential = Keeper::new(["api_id", "api_key"], credentials);
+        Self { http, credential, settings, streams, api_now, ignored_bound_is_told: AtomicBool::new(false) }
     }
 
+    /// Makes a call; where it is the first one and rejected, once more in each other form of its time.
     async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
-        self.credential.with(call.function, async |credential| self.attempt(call, credential).await).await
+        let used = self.api_now.format();
+        let answered =
+            self.credential.with(call.function, async |credential| self.attempt(call, credential, used).await).await;
+        let rejected = match answered {
+            Ok(Judged { outcome: Outcome::TimeRefused(failure), .. }) => failure,
+            Err(failure) if failure.class == FailureClass::Unauthorized => failure,
+            Ok(judged) => {
+                self.api_now.prove();
+                return Ok(judged);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let Ok(credential) = self.credential.remembered(call.function).await else { return Err(rejected) };
+        for other in self.api_now.others() {
+            match self.attempt(call, &credential, other).await {
+                Ok(Judged { outcome: Outcome::TimeRefused(_), .. }) => {}
+                Ok(judged) => {
+                    self.api_now.adopt(other);
+                    return Ok(judged);
+                }
+                Err(failure) if failure.class == FailureClass::Unauthorized => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(rejected)
     }
 
-    async fn attempt(&self, call: &Call<'_>, credential: &Credential) -> Result<Judged, SourceFailure> {
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        credential: &Credential,
+        format: ApiNowFormat,
+    ) -> Result<Judged, SourceFailure> {
         let turn = self.http.turn().await;
         // Signed after waiting for the turn, so that the time in the form is the time of sending.
-        let form = call.parameters.signed_form(&self.api_now(), credential);
-        let answer = self
-            .http
-            .send(
-                turn,
-                Request {
-                    call: call.function,
-                    segments: &[call.function],
-                    query: &[],
-                    credential: None,
-                    form: Some(form),
-                    terms: call.terms,
-                },
-            )
-            .await
-            .map_err(|problem| problem.into_failure(call.function, call.terms.purpose))?;
-        self.judge(call, answer, credential)
+        let form = call.parameters.signed_form(&self.api_now(format), credential);
+        let request = Request {
+            call: call.function,
+            segments: &[call.function],
+            query: &[],
+            credential: None,
+            form: Some(form),
+            terms: call.terms,
+        };
+        let answer = self.http.send(turn, request).await;
+        let answer = answer.map_err(|problem| problem.into_failure(call.function, call.terms.purpose))?;
+        call.judge(answer, &self.settings)
     }
 
-    fn api_now(&self) -> String {
+    fn api_now(&self, format: ApiNowFormat) -> String {
         let now = self.http.now();
         let seconds = now.get().div_euclid(1000);
-        match self.settings.api_now_format {
+        match format {
             ApiNowFormat::Unix => seconds.to_string(),
             ApiNowFormat::AtUnix => format!("@{seconds}"),
-            ApiNowFormat::Datetime => self.settings.zone.naive(now),
+            // The local clock, taken for the vendor's: the form is valid for minutes.
+            ApiNowFormat::Datetime => zone::naive(self.settings.zone.reading(VendorMillis::new(now.get()))),
         }
     }
 
-    /// Tells data from errors. Whatever the status, an object with `error` is a failure; whatever the text, a status
-    /// other than success is one.
-    fn judge(&self, call: &Call<'_>, answer: Answer, credential: &Credential) -> Result<Judged, SourceFailure> {
-        let purpose = call.terms.purpose;
-        let date = answer.date;
-        let by_status = answer.problem();
-        if answer.status_is_final()
-            && let Some(problem) = by_status
-        {
-            return Err(problem.into_failure(call.function, purpose));
-        }
-        let plain_text = short_plain_text(&answer.body);
-        let json = match json::checked(answer.body) {
-            Ok(json) => json,
-            Err(malformed) => {
-                // Not every rejection needs to come as JSON; any other bare text is just a broken answer.
-                if let Some(text) = plain_text.filter(|text| self.settings.error_words.is_auth(text)) {
-                    return Err(said(call, FailureClass::Unauthorized, &text, credential));
-                }
-                return Err(match by_status {
-                    Some(problem) => problem.into_failure(call.function, purpose),
-                    None => self.malformed(call, malformed),
-                });
-            }
-        };
-        if let Some(text) = answer::error_text(&json) {
-            return match self.settings.error_words.meaning(&text, purpose, &self.settings.id_parameter) {
-                Meaning::Gone => Ok(Judged { outcome: Outcome::Gone, date }),
-                Meaning::Failed(class) => Err(said(call, unless_status(class, by_status, purpose), &text, credential)),
-            };
-        }
-        match by_status {
-            Some(problem) => Err(problem.into_failure(call.function, purpose)),
-            None => Ok(Judged { outcome: Outcome::Json(json), date }),
-        }
-    }
-
-    fn malformed(&self, call: &Call<'_>, malformed: Malformed) -> SourceFailure {
-        let is_the_records = match call.terms.purpose {
-            Purpose::List => false,
-            Purpose::Detail => !malformed.is_unreadable() || self.settings.broken_detail_is_the_records,
-        };
-        let class = if is_the_records { FailureClass::Record } else { FailureClass::Transient };
-        SourceFailure::new(class, format!("{}: {malformed}", call.function))
-    }
-
-    fn list_call(&self, object_type: &'static ObjectType, from: UtcMillis) -> Call<'static> {
-        let from = self.settings.zone.lower_bound(from);
-        let mut parameters = Parameters::default().text(&self.settings.list_parameter, &from);
-        if let Some(form_id) = self.settings.jobs_form_id.as_deref().filter(|_| object_type.stream.as_str() == "jobs") {
-            parameters = parameters.text(FORM_ID, form_id);
-        }
+    fn id_list(&self, object_type: &'static ObjectType, function: &'static str, from: StampMillis) -> Call<'static> {
+        let parameters = Parameters::default().text(&self.settings.list_parameter, &zone::naive(from));
+        let parameters = self.of_form(object_type, parameters);
         let terms = Terms { purpose: Purpose::List, bytes_max: ID_LIST_BYTES_MAX };
-        Call { function: object_type.list, parameters, terms }
+        Call { function, parameters, terms, is_of_ids: true }
+    }
+
+    /// A list of rows: those edited after `from`, or all. A bound leaves out what bears no stamp, so a first import sends
+    /// none.
+    fn row_list(
+        &self,
+        object_type: &'static ObjectType,
+        function: &'static str,
+        from: Option<StampMillis>,
+    ) -> Call<'static> {
+        let from = from.filter(|from| *from > self.settings.first_checkpoint);
+        let parameters = match from {
+            Some(from) => Parameters::default().text(&self.settings.rows_parameter, &zone::naive(from)),
+            None => Parameters::default(),
+        };
+        let parameters = self.with_fields(object_type, self.of_form(object_type, parameters));
+        let terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
+        Call { function, parameters, terms, is_of_ids: false }
     }
 
     fn detail_call(&self, object_type: &'static ObjectType, function: &'static str, id: &RecordId) -> Call<'static> {
-        let mut parameters = Parameters::default().text(&self.settings.id_parameter, id.as_str());
-        let (name, fields) = (&self.settings.fields_parameter, self.settings.fields(object_type));
-        if !fields.is_empty() {
-            parameters = match self.settings.fields_encoding {
-                FieldsEncoding::Json => parameters.text(name, &serde_json::Value::from(fields).to_string()),
-                FieldsEncoding::List => parameters.list(name, &fields),
-            };
-        }
+        let parameters = Parameters::default().text(&self.settings.id_parameter, id.as_str());
         let terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
-        Call { function, parameters, terms }
+        Call { function, parameters: self.with_fields(object_type, parameters), terms, is_of_ids: false }
+    }
+
+    fn of_form(&self, object_type: &ObjectType, parameters: Parameters) -> Parameters {
+        match self.settings.jobs_form_id.as_deref().filter(|_| object_type.stream.as_str() == "jobs") {
+            Some(form_id) => parameters.text(FORM_ID, form_id),
+            None => parameters,
+        }
+    }
+
+    fn with_fields(&self, object_type: &ObjectType, parameters: Parameters) -> Parameters {
+        let (name, fields) = (&self.settings.fields_parameter, self.settings.fields(object_type));
+        if fields.is_empty() {
+            return parameters;
+        }
+        match self.settings.fields_encoding {
+            FieldsEncoding::Json => parameters.text(name, &serde_json::Value::from(fields).to_string()),
+            FieldsEncoding::List => parameters.list(name, &fields),
+        }
+    }
+
+    async fn list_ids(&self, call: &Call<'_>) -> Result<Page, SourceFailure> {
+        let Judged { outcome, date } = self.call(call).await?;
+        let ids = match outcome {
+            Outcome::Json(json) => answer::ids(&json, self.settings.empty_object_is_empty),
+            Outcome::Nothing => Ok(Entries::default()),
+            Outcome::Gone | Outcome::TimeRefused(_) => Err(Malformed::Shape("not a list of ids")),
+        };
+        let Entries { changes, unusable_count } = ids.map_err(|malformed| call.malformed(malformed, &self.settings))?;
+        Ok(Page { changes, unusable_count, date, ..Page::default() })
+    }
+
+    async fn list_rows(&self, call: &Call<'_>) -> Result<Page, SourceFailure> {
+        let Judged { outcome, date } = self.call(call).await?;
+        let stamp = |text: &str| self.settings.zone.stamp(text);
+        let rows = match outcome {
+            Outcome::Json(json) => answer::rows(&json, self.settings.empty_object_is_empty, &stamp),
+            Outcome::Nothing => Ok(Entries::default()),
+            Outcome::Gone | Outcome::TimeRefused(_) => Err(Malformed::Shape("not a list of rows")),
+        };
+        let Entries { changes, unusable_count } =
+            rows.map_err(|malformed| call.malformed(malformed, &self.settings))?;
+        Ok(Page { changes, unusable_count, date, pages_total: Some(1), ..Page::default() })
+    }
+
+    /// Says once that the vendor lists rows from before the bound.
+    fn check_bound(&self, object_type: &ObjectType, from: StampMillis, changes: &[Change]) {
+        let oldest = from.minus(BOUND_TOLERANCE);
+        let row_count = changes.iter().filter(|change| change.stamp().is_some_and(|stamp| stamp.at < oldest)).count();
+        if row_count > 0 && !self.ignored_bound_is_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                stream = %object_type.stream,
+                row_count,
+                "the list shows rows from before the time that was asked for: compare rows_parameter in \
+                 FieldMotionSettings; every poll reads all rows until then"
+            );
+        }
+    }
+
+    /// A record of a type that has no detail, as the list of all shows it. One that is not there may be one that is not
+    /// listed.
+    async fn looked_up(
+        &self,
+        object_type: &'static ObjectType,
+        function: &'static str,
+        id: &RecordId,
+    ) -> Result<Detail, SourceFailure> {
+        let page = self.list_rows(&self.row_list(object_type, function, None)).await?;
+        let row = page.changes.into_iter().find(|change| change.id == *id).and_then(|change| change.listed);
+        let found = match row.and_then(|listed| Some((listed.row?, listed.stamp))) {
+            Some((body, stamp)) => Found::Record { id: id.clone(), body, stamp },
+            None => Found::Missing,
+        };
+        Ok(Detail { found, date: page.date })
     }
 }
 
@@ -224,41 +286,61 @@ impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
         let object_type = known(stream)?;
-        let ListRequest::Changed { from } = request else {
-            return Err(SourceFailure::new(
-                FailureClass::Forbidden,
-                format!("{}: FieldMotion lists all changed ids at once, no pages and no events", object_type.list),
-            ));
-        };
-        let call = self.list_call(object_type, from);
-        let Judged { outcome, date } = self.call(&call).await?;
-        let ids = match outcome {
-            Outcome::Json(json) => answer::ids(&json, self.settings.empty_object_is_empty),
-            Outcome::Gone => Err(Malformed::Shape("not a list of ids")),
-        };
-        let ids = ids.map_err(|malformed| self.malformed(&call, malformed))?;
-        Ok(Page { changes: ids.changes, unusable_count: ids.unusable_count, date, ..Page::default() })
+        match (request, self.settings.row_list(object_type), object_type.ids) {
+            (ListRequest::Changed { from }, None, Some(function)) => {
+                self.list_ids(&self.id_list(object_type, function, from)).await
+            }
+            (ListRequest::Page { from, page: 1 }, Some(function), _) => {
+                let page = self.list_rows(&self.row_list(object_type, function, Some(from))).await?;
+                self.check_bound(object_type, from, &page.changes);
+                Ok(page)
+            }
+            (ListRequest::Page { .. }, Some(_), _) => Ok(Page { pages_total: Some(1), ..Page::default() }),
+            _ => {
+                let cause = format!("FieldMotion lists all of {stream} at once, and no events");
+                Err(SourceFailure::new(FailureClass::Forbidden, cause))
+            }
+        }
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
         let object_type = known(stream)?;
-        let Some(function) = object_type.detail else {
-            return Ok(Detail { found: id_alone(id), date: None });
+        let function = match (object_type.detail, object_type.rows) {
+            (Some(function), _) => function,
+            (None, Some(function)) => return self.looked_up(object_type, function, id).await,
+            (None, None) => return Ok(Detail { found: id_alone(id), date: None }),
         };
         let call = self.detail_call(object_type, function, id);
         let Judged { outcome, date } = self.call(&call).await?;
         let row = match outcome {
             Outcome::Json(json) => answer::row(&json, id, self.settings.empty_object_is_empty),
+            Outcome::Nothing => Ok(Row::Missing),
             Outcome::Gone => Ok(Row::Gone),
+            Outcome::TimeRefused(_) => Err(Malformed::Shape("not a row")),
         };
-        let found = match row.map_err(|malformed| self.malformed(&call, malformed))? {
+        let found = match row.map_err(|malformed| call.malformed(malformed, &self.settings))? {
             Row::Found { id, body, last_edited } => {
                 let stamp = last_edited.and_then(|text| self.settings.zone.stamp(&text));
                 Found::Record { id, body, stamp }
             }
             Row::Gone => Found::Gone,
+            Row::Missing => Found::Missing,
         };
         Ok(Detail { found, date })
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        let account = Account::of(self.kind(), self.http.base()).with("api_id", self.credential.key_id().await?);
+        Ok(self.settings.tell_of_lists(account).mark())
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        self.settings.zone.reading(at)
+    }
+
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
+        let object_type = object_types::of_stream(stream)?;
+        object_type.has_rows().then(|| self.settings.zone.stamp(text))?
     }
 }
 
@@ -271,24 +353,4 @@ fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
 fn id_alone(id: &RecordId) -> Found {
     let body = serde_json::json!({ "id": id.as_str() }).to_string();
     Found::Record { id: id.clone(), body: Body::new(body), stamp: None }
-}
-
-/// The failure that an error text reports.
-fn said(call: &Call<'_>, class: FailureClass, text: &str, credential: &Credential) -> SourceFailure {
-    let text =
-        if credential.is_shown_in(text) { "(withheld: it shows the credential)".to_owned() } else { shown(text) };
-    SourceFailure::new(class, format!("{}: the vendor answered with the error \"{text}\"", call.function))
-}
-
-/// The class of an error text, unless it says nothing and the status says something: an unknown error with status 500 is
-/// the source's, one with status 404 the function's.
-fn unless_status(by_text: FailureClass, by_status: Option<Problem>, purpose: Purpose) -> FailureClass {
-    let says_nothing = matches!(by_text, FailureClass::Record | FailureClass::Transient);
-    by_status.filter(|_| says_nothing).map_or(by_text, |problem| problem.class(purpose))
-}
-
-/// A short answer that is neither HTML nor data: perhaps an error in plain words.
-fn short_plain_text(body: &[u8]) -> Option<String> {
-    let text = str::from_utf8(body).ok()?.trim();
-    (text.len() <= 200 && !text.starts_with(['<', '[', '{'])).then(|| text.to_owned())
 }

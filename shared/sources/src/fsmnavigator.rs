@@ -1,26 +1,28 @@
 //! FSM Navigator: numbered pages of whole rows, behind an API key.
 //!
-//! Four object types, each a stream. A list answers pages of whole rows, so a record needs no call of its own; one is
-//! fetched by its id only to try a quarantined one again, or when its row is too long for a message. Lists of jobs take a
-//! lower bound; the others are listed whole, and the engine leaves out what is stored already.
+//! Each object type is a stream. A list answers pages of whole rows, so a record needs no call of its own; one is fetched
+//! by its id only to try a quarantined one again, when its row is too long for a message, or when its row is no JSON.
+//! Lists of jobs take a lower bound; the others are listed whole, and the engine leaves out what is stored already. What
+//! belongs to a parent is listed by one call a parent (`children.rs`).
 //!
 //! The vendor describes its answers in two ways that contradict each other (`answer.rs`); both are read. A status 200
-//! may bear `"success":false`, so no answer is taken for data before it was looked at for one
-//! (`FsmNavigator::judge`). Every answer says how many calls are left: they slow the calls down before the vendor
-//! refuses them.
+//! may bear `"success":false`, and a refusal may be somebody else's, so no answer is believed before it was looked at for
+//! that (`call.rs`). Every answer says how many calls are left: they slow the calls down before the vendor refuses them.
 //!
-//! **A bound that is ignored** shows in rows that are older than it. They are kept and a warning is logged once: the
-//! engine compares every row with what is stored, so they cost time and nothing else. Leaving them out here could hide
-//! a change that became visible late, and would make pages look empty, which is how a list without a total ends.
+//! **A first import** sends no bound, so that rows without a stamp are imported, too; then it compares once what a bound
+//! shows (`rows/probe.rs`). **A bound that is ignored** later shows in rows that are older than it. They are kept and a
+//! warning is logged once: the engine compares every row with what is stored, so they cost time and nothing else. Leaving
+//! them out here could hide a change that became visible late.
 //!
-//! How one could get it wrong: believe a status 200, ask for more rows a page than the vendor allows and take the
-//! shorter page for the last one, log a message of the vendor (it may name a customer), or try a refused request again:
-//! the guide forbids it for every status from 400 on but 429 and 5xx.
+//! How one could get it wrong: believe a status, take a short page for the last one, log a message of the vendor (it may
+//! name a customer), or try a refused request again: the guide forbids it for every status from 400 on but 429 and 5xx.
 //!
 //! Source: the vendor's best-practices guide and the reference pages below `fsmnavigator.com/docs/api`; what they leave
 //! open is in [`FsmNavigatorSettings`].
 
 mod answer;
+mod call;
+mod children;
 mod error_codes;
 mod object_types;
 mod settings;
@@ -29,26 +31,27 @@ mod time;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use reqwest::header::{HeaderName, HeaderValue};
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
-use tidemark_engine::checkpoint::Position;
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
+use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
 
-use self::answer::{Reader, Rows};
-use self::error_codes::{Meaning, Reported};
+use self::answer::Reader;
+use self::call::{Call, Judged, Outcome};
 use self::object_types::{OBJECT_TYPES, ObjectType};
 use self::settings::DetailStyle;
 pub use self::settings::FsmNavigatorSettings;
+use crate::account::Account;
 use crate::credential::{self, Keeper};
 use crate::http::{
-    Answer, BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond, Terms,
+    BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond, Terms,
 };
-use crate::json::{self, Malformed, Object};
+use crate::rows::{Honoured, Listed, Rows, tell_of_odd};
+use crate::time::reading;
 
 /// The header that bears the key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -57,6 +60,9 @@ const BASE_PATH: &str = "/api/v1";
 /// How far a row's stamp may lie below the bound before the bound counts as ignored: a second, and another because the
 /// bound is sent cut to the second.
 const BOUND_TOLERANCE: Duration = Duration::from_secs(2);
+/// What a person can do about a bound that is not heeded.
+const BOUND_STEP: &str = "set filter_parameter to the vendor's name of the lower bound, or incremental of this stream to client_scan \
+                          (the list is then read whole each time); nothing is imported before";
 
 /// An FSM Navigator account.
 pub struct FsmNavigator<C, K> {
@@ -65,32 +71,11 @@ pub struct FsmNavigator<C, K> {
     settings: FsmNavigatorSettings,
     streams: Vec<StreamTraits>,
     ignored_bound_is_told: AtomicBool,
+    honoured: Honoured,
 }
 
 /// A key.
 type Credential = credential::Credential<1>;
-
-/// One call.
-struct Call<'a> {
-    /// Its address as a pattern, for logs and errors.
-    pattern: String,
-    segments: Vec<&'a str>,
-    query: Vec<(&'a str, &'a str)>,
-    terms: Terms,
-}
-
-/// An answer without an error in it.
-struct Judged {
-    outcome: Outcome,
-    date: Option<UtcMillis>,
-}
-
-enum Outcome {
-    /// JSON that is worth reading.
-    Json(String),
-    /// The vendor has no such record.
-    Gone,
-}
 
 /// The streams of every FSM Navigator account under these settings.
 pub(crate) fn streams(settings: &FsmNavigatorSettings) -> Vec<StreamTraits> {
@@ -111,6 +96,11 @@ pub(crate) fn stream_names() -> Vec<StreamName> {
     OBJECT_TYPES.iter().map(|object_type| object_type.stream.clone()).collect()
 }
 
+/// Whether a stream is read without being named.
+pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
+    !object_types::is_opt_in(stream)
+}
+
 impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
     /// A source for the account at `base`: `https://fsmnavigator.com`, with or without the `/api/v1` below which the
     /// addresses are.
@@ -121,27 +111,30 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         credentials: K,
         clock: C,
     ) -> Self {
-        let http = HttpClient::new(base.or_path(BASE_PATH), rate, clock).reading_throttled();
+        let http = HttpClient::new(base.or_path(BASE_PATH), rate, clock)
+            .reading_throttled()
+            .believing(error_codes::is_own_error);
         let streams = streams(&settings);
         let credential = Keeper::new(["api_key"], credentials);
-        Self { http, credential, settings, streams, ignored_bound_is_told: AtomicBool::new(false) }
+        let ignored_bound_is_told = AtomicBool::new(false);
+        Self { http, credential, settings, streams, ignored_bound_is_told, honoured: Honoured::default() }
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
-        let judged = self.credential.with(&call.pattern, async |credential| self.attempt(call, credential).await).await;
+        let judged = self.credential.with(&call.name, async |credential| self.attempt(call, credential).await).await;
         judged.map_err(|failure| self.with_bounded_wait(failure))
     }
 
     async fn attempt(&self, call: &Call<'_>, credential: &Credential) -> Result<Judged, SourceFailure> {
         let [key] = credential.texts();
         let key = HeaderValue::from_str(key).map_err(|_| {
-            let cause = format!("{}: the secret's \"api_key\" holds characters that no header can bear", call.pattern);
+            let cause = format!("{}: the secret's \"api_key\" holds characters that no header can bear", call.name);
             SourceFailure::new(FailureClass::Unauthorized, cause)
         })?;
-        let failed = |problem: Problem| problem.into_failure(&call.pattern, call.terms.purpose);
+        let failed = |problem: Problem| problem.into_failure(&call.name, call.terms.purpose);
         let turn = self.http.steered_turn().await.map_err(failed)?;
         let request = Request {
-            call: &call.pattern,
+            call: &call.name,
             segments: &call.segments,
             query: &call.query,
             credential: Some((API_KEY, key)),
@@ -152,49 +145,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         if !self.settings.ignores_rate_headers {
             self.http.heed(&answer);
         }
-        self.judge(call, answer, credential)
-    }
-
-    /// Tells data from errors. Whatever the status, an answer that says that it failed is a failure; whatever the body,
-    /// a status other than success is one.
-    fn judge(&self, call: &Call<'_>, answer: Answer, credential: &Credential) -> Result<Judged, SourceFailure> {
-        let (date, status, by_header) = (answer.date, answer.status, answer.retry_after);
-        let by_status = answer.problem();
-        let json = json::checked(answer.body);
-        let body = json.as_ref().ok().and_then(|json| Object::of(json));
-        let reported = body.as_ref().and_then(Reported::of);
-        let by_body = reported.as_ref().and_then(|reported| reported.retry_after_seconds).map(Duration::from_secs);
-        let retry_after = by_header.or(by_body);
-        let meaning = match &reported {
-            Some(reported) => self.settings.error_codes.meaning(reported, call.terms.purpose),
-            None => Meaning::Unknown,
-        };
-        // A page for people tells of an address that does not exist: perhaps records are asked for in the other style.
-        let is_no_record = call.is_no_record(status) && !matches!(json, Err(Malformed::Html));
-        let is_gone = match meaning {
-            Meaning::Gone => by_status.is_none() || is_no_record,
-            Meaning::Unknown => is_no_record,
-            Meaning::Failed(_) => false,
-        };
-        if is_gone {
-            return Ok(Judged { outcome: Outcome::Gone, date });
-        }
-        let class = match (meaning, &by_status) {
-            (Meaning::Failed(class), _) => class,
-            (Meaning::Unknown | Meaning::Gone, Some(problem)) => class_of_status(problem, status, call.terms.purpose),
-            (Meaning::Unknown | Meaning::Gone, None) if reported.is_some() => call.class_of_refusal(),
-            (Meaning::Unknown | Meaning::Gone, None) => {
-                let json = json.map_err(|malformed| call.malformed(malformed))?;
-                return Ok(Judged { outcome: Outcome::Json(json), date });
-            }
-        };
-        let class = match class {
-            FailureClass::Throttled { .. } => FailureClass::Throttled { retry_after },
-            other => other,
-        };
-        let code = reported.as_ref().map(|reported| reported.shown(credential));
-        let code = code.map(|code| format!(" and the error \"{code}\"")).unwrap_or_default();
-        Err(SourceFailure::new(class, format!("{}: the vendor answered with status {status}{code}", call.pattern)))
+        call.judge(answer, &self.settings.error_codes, credential)
     }
 
     /// Never waits for longer than the settings allow.
@@ -209,8 +160,45 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         Reader { object_type, settings: &self.settings }
     }
 
+    /// One page of a list, of what changed after `bound` if there is one.
+    async fn rows(
+        &self,
+        object_type: &'static ObjectType,
+        page: u32,
+        bound: Option<StampMillis>,
+    ) -> Result<Listed, SourceFailure> {
+        let (page_text, per_page) = (page.to_string(), self.settings.per_page.to_string());
+        let bound_text = bound.map(time::written);
+        let mut query = vec![("page", page_text.as_str()), ("per_page", per_page.as_str())];
+        query.extend(bound_text.as_deref().map(|bound| (self.settings.filter_parameter.as_str(), bound)));
+        query.extend(self.settings.query(object_type));
+        let call = Call {
+            object_type,
+            name: format!("GET /{}?page={page}", object_type.resource),
+            segments: vec![object_type.resource],
+            query,
+            terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
+            page: Some(page),
+        };
+        let Judged { outcome, date } = self.call(&call).await?;
+        let rows = match outcome {
+            Outcome::Json(sent) => self
+                .reader(object_type)
+                .page(&sent, page)
+                .map_err(|malformed| malformed.into_failure(&call.name, Purpose::List))?,
+            Outcome::Nothing => Rows::default(),
+            Outcome::PageRefused => return Ok(Listed::Refused(date)),
+            Outcome::Gone | Outcome::Missing => {
+                let cause = format!("{}: the vendor says that there is no such list", call.name);
+                return Err(SourceFailure::new(FailureClass::Transient, cause));
+            }
+        };
+        tell_of_odd(&object_type.stream, page, &rows);
+        Ok(Listed::Rows(rows, date))
+    }
+
     /// Says once that the vendor lists rows from before the bound.
-    fn check_bound(&self, object_type: &ObjectType, from: UtcMillis, rows: &Rows) {
+    fn check_bound(&self, object_type: &ObjectType, from: StampMillis, rows: &Rows) {
         let row_count = rows.count_before(from.minus(BOUND_TOLERANCE));
         if row_count > 0 && !self.ignored_bound_is_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -220,40 +208,34 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             );
         }
     }
-}
 
-impl Call<'_> {
-    fn malformed(&self, malformed: Malformed) -> SourceFailure {
-        // What cannot be read at all is the source's; what is something else than a row is the record's own.
-        let class = match self.terms.purpose {
-            Purpose::Detail if !malformed.is_unreadable() => FailureClass::Record,
-            Purpose::Detail | Purpose::List => FailureClass::Transient,
-        };
-        SourceFailure::new(class, format!("{}: {malformed}", self.pattern))
-    }
-
-    /// Whether a status says that the record asked for is not there. Of a list it says that there is no such function.
-    fn is_no_record(&self, status: StatusCode) -> bool {
-        self.terms.purpose == Purpose::Detail && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
-    }
-
-    /// What an unknown error beside a status of success means.
-    fn class_of_refusal(&self) -> FailureClass {
-        match self.terms.purpose {
-            Purpose::List => FailureClass::Transient,
-            Purpose::Detail => FailureClass::Record,
+    /// On a first import: refuses a list whose bound is not heeded.
+    async fn check_heeded(
+        &self,
+        object_type: &'static ObjectType,
+        bound: Option<StampMillis>,
+        rows: &Rows,
+    ) -> Result<(), SourceFailure> {
+        let first_page = async |bound| Ok(self.rows(object_type, 1, bound).await?.into_rows());
+        if self.honoured.is_heeded(&object_type.stream, bound, rows, first_page).await? {
+            return Ok(());
         }
+        let cause = format!(
+            "GET /{}: with {} the list does not show what it shows without, so that changes would never be seen",
+            object_type.resource, self.settings.filter_parameter
+        );
+        Err(SourceFailure::new(FailureClass::Forbidden, cause).with_next_step(BOUND_STEP))
     }
-}
 
-/// What a status means: as for every vendor, but that no request which the vendor refuses is taken for an outage.
-fn class_of_status(problem: &Problem, status: StatusCode, purpose: Purpose) -> FailureClass {
-    let is_refusal = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
-    match (problem.class(purpose), purpose) {
-        (FailureClass::Transient, Purpose::Detail) if is_refusal => FailureClass::Record,
-        // An address of one record that is not there says nothing of the lists.
-        (FailureClass::Forbidden, Purpose::Detail) if status != StatusCode::FORBIDDEN => FailureClass::Record,
-        (class, _) => class,
+    /// The call that fetches one record.
+    fn detail_call<'a>(&self, object_type: &'static ObjectType, id: &'a str) -> Call<'a> {
+        let resource = object_type.resource;
+        let terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
+        let (name, segments, query) = match self.settings.detail_style {
+            DetailStyle::Query => (format!("GET /{resource}?id=.."), vec![resource], vec![("id", id)]),
+            DetailStyle::Path => (format!("GET /{resource}/{{id}}"), vec![resource, id], Vec::new()),
+        };
+        Call { object_type, name, segments, query, terms, page: None }
     }
 }
 
@@ -268,63 +250,57 @@ impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
         let object_type = known(stream)?;
-        let pattern = format!("GET /{}", object_type.resource);
         let ListRequest::Page { from, page } = request else {
-            let cause = format!("{pattern}: FSM Navigator lists pages, no ids alone and no events");
+            let cause = format!("GET /{}: FSM Navigator lists pages, no ids alone and no events", object_type.resource);
             return Err(SourceFailure::new(FailureClass::Forbidden, cause));
         };
-        let (page_text, per_page) = (page.to_string(), self.settings.per_page.to_string());
-        let bound = self.settings.is_filtered(object_type).then(|| time::written(from));
-        let mut query = vec![("page", page_text.as_str()), ("per_page", per_page.as_str())];
-        query.extend(bound.as_deref().map(|bound| (self.settings.filter_parameter.as_str(), bound)));
-        let terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
-        let call = Call { pattern, segments: vec![object_type.resource], query, terms };
-        let Judged { outcome, date } = self.call(&call).await?;
-        let rows = match &outcome {
-            Outcome::Json(json) => match Object::of(json) {
-                Some(body) => self.reader(object_type).page(&body, page),
-                None => Err(Malformed::Shape("not an object")),
-            },
-            Outcome::Gone => Err(Malformed::Shape("not a list")),
-        };
-        let rows = rows.map_err(|malformed| call.malformed(malformed))?;
-        if bound.is_some() {
-            self.check_bound(object_type, from, &rows);
+        if let Some(parent) = &object_type.parent {
+            return Ok(self.children_of_page(object_type, parent, page).await?.into_page());
         }
-        let Rows { changes, unusable_count, pages_total } = rows;
-        Ok(Page { changes, pages_total, date, unusable_count, ..Page::default() })
+        let is_filtered = self.settings.is_filtered(object_type);
+        let is_first_import = from <= self.settings.first_checkpoint;
+        let bound = Some(from).filter(|_| is_filtered && !(is_first_import && self.settings.imports_all()));
+        let listed = self.rows(object_type, page, bound).await?;
+        if let Listed::Rows(rows, _) = &listed {
+            if let Some(bound) = bound {
+                self.check_bound(object_type, bound, rows);
+            }
+            if is_filtered && is_first_import && page == 1 {
+                self.check_heeded(object_type, bound, rows).await?;
+            }
+        }
+        Ok(listed.into_page())
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
         let object_type = known(stream)?;
-        let resource = object_type.resource;
-        let terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
-        let call = match self.settings.detail_style {
-            DetailStyle::Query => Call {
-                pattern: format!("GET /{resource}?id=.."),
-                segments: vec![resource],
-                query: vec![("id", id.as_str())],
-                terms,
-            },
-            DetailStyle::Path => {
-                let pattern = format!("GET /{resource}/{{id}}");
-                if matches!(id.as_str(), "." | "..") {
-                    // As a part of a path they mean another address.
-                    let cause = format!("{pattern}: an id of dots alone cannot be asked for");
-                    return Err(SourceFailure::new(FailureClass::Record, cause));
-                }
-                Call { pattern, segments: vec![resource, id.as_str()], query: Vec::new(), terms }
-            }
-        };
+        if let Some(parent) = &object_type.parent {
+            return self.child(object_type, parent, id).await;
+        }
+        let call = self.detail_call(object_type, id.as_str());
         let Judged { outcome, date } = self.call(&call).await?;
-        let found = match &outcome {
-            Outcome::Json(json) => match Object::of(json) {
-                Some(body) => self.reader(object_type).record(json, &body),
-                None => Err(Malformed::Shape("not an object")),
-            },
-            Outcome::Gone => Ok(Found::Gone),
+        let found = match outcome {
+            Outcome::Json(sent) => self
+                .reader(object_type)
+                .record(sent.json())
+                .map_err(|malformed| malformed.into_failure(&call.name, Purpose::Detail))?,
+            Outcome::Gone => Found::Gone,
+            Outcome::Missing | Outcome::Nothing | Outcome::PageRefused => Found::Missing,
         };
-        Ok(Detail { found: found.map_err(|malformed| call.malformed(malformed))?, date })
+        Ok(Detail { found, date })
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        Ok(self.settings.tell_of_lists(Account::of(self.kind(), self.http.base())).mark())
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        reading(at)
+    }
+
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
+        let is_stamped = object_types::of_stream(stream).is_some_and(|known| self.settings.is_stamped(known));
+        is_stamped.then(|| time::stamp(text))?
     }
 }
 

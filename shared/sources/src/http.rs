@@ -1,34 +1,43 @@
 //! The only HTTP client.
 //!
 //! What it refuses, for every vendor alike: a certificate that does not verify, TLS below 1.2, plain `http` to another
-//! machine, a redirect, a proxy from the environment, an answer beyond its size limit (counted after decompression,
-//! while it streams) or beyond the deadline. It tries once: tries again are the engine's business.
+//! machine, a redirect (but for a slash), a proxy from the environment, an answer beyond its size limit (counted after
+//! decompression, while it streams) or beyond the deadline, and a refusal that is not in the vendor's own words. It tries
+//! once: tries again are the engine's business.
 //!
 //! How one could get it wrong: put a body, an address or a header into an error. They hold ids, personal data or
 //! credentials; `Problem` is the only way out of here, and it shows none.
 
 mod allowance;
 mod base_url;
+mod body;
 mod headers;
 mod problem;
 mod rate;
+mod redirect;
 #[cfg(test)]
 mod tests;
+mod words;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Response, StatusCode, redirect, retry, tls};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url, retry, tls};
+use tidemark_engine::clock::{LocalMillis, VendorMillis};
 use tidemark_engine::ports::Clock;
-use tidemark_engine::stamp::UtcMillis;
-use tokio::sync::OnceCell;
 
 use self::allowance::Allowance;
 pub use self::base_url::{BadBaseUrl, BaseUrl};
-pub(crate) use self::problem::{Problem, Purpose};
+pub(crate) use self::problem::Problem;
 use self::rate::Gate;
 pub(crate) use self::rate::Turn;
 pub use self::rate::{BadRate, RequestsPerSecond};
+use self::redirect::Target;
+use self::words::Blocker;
+pub(crate) use self::words::{ALLOW_LIST_STEP, OwnError, Words};
+pub(crate) use crate::purpose::Purpose;
 
 /// How large one record's answer may be.
 pub(crate) const DETAIL_BYTES_MAX: usize = 4 << 20;
@@ -36,8 +45,10 @@ pub(crate) const DETAIL_BYTES_MAX: usize = 4 << 20;
 pub(crate) const PAGE_BYTES_MAX: usize = 16 << 20;
 /// How large a list of all changed ids may be.
 pub(crate) const ID_LIST_BYTES_MAX: usize = 64 << 20;
-/// How much of an answer is read that did not succeed: enough for its error text.
-const ERROR_BYTES_MAX: usize = 64 << 10;
+
+/// How often a connection that carries a call is asked whether it still stands, and for how long an answer is awaited.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 const USER_AGENT: &str = concat!("tidemark/", env!("CARGO_PKG_VERSION"));
 
@@ -48,11 +59,14 @@ pub(crate) struct Patience {
     pub(crate) connect: Duration,
     /// Until the last byte of the answer.
     pub(crate) total: Duration,
+    /// How long a connection may have been idle to be used again. Servers and what stands before them close idle ones,
+    /// some after 5 s; a call that is sent at that moment is lost.
+    pub(crate) idle: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), total: Duration::from_secs(30) }
+        Self { connect: Duration::from_secs(10), total: Duration::from_secs(30), idle: Duration::from_secs(4) }
     }
 }
 
@@ -90,15 +104,21 @@ pub(crate) struct Answer {
     /// How long the vendor asks to be left alone, by the header of that name; at most a quarter of an hour.
     pub(crate) retry_after: Option<Duration>,
     /// When the vendor answered, on its clock.
-    pub(crate) date: Option<UtcMillis>,
-    /// The body; of an unsuccessful answer its first 64 KiB, or nothing where the status says it all.
+    pub(crate) date: Option<VendorMillis>,
+    /// The body; of an unsuccessful answer its first 2 KiB, and nothing where the status says it all. An error of the
+    /// vendor's own that is longer is JSON nevertheless: cut, and closed again.
     pub(crate) body: Vec<u8>,
+    /// Whose words the body of an unsuccessful answer is.
+    pub(crate) words: Words,
+    /// What probably answered in the vendor's place.
+    blocker: Option<Blocker>,
 }
 
 impl Answer {
-    /// What is wrong by the status alone.
+    /// What is wrong by the status, and by whose words come with it.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        (!self.status.is_success()).then_some(Problem::Status { status: self.status, retry_after: self.retry_after })
+        let Self { status, retry_after, words, blocker, .. } = *self;
+        (!status.is_success()).then_some(Problem::Status { status, retry_after, words, blocker })
     }
 
     /// Whether no text in the body can change what the status says.
@@ -110,14 +130,17 @@ impl Answer {
 /// Speaks to one vendor, at one address, at its pace.
 pub(crate) struct HttpClient<C> {
     /// Made for the first request: reading the system's certificates takes longer than the rest of a cold start, and an
-    /// invocation that finds nothing to ask never needs them.
-    client: OnceCell<Client>,
+    /// invocation that finds nothing to ask never needs them. Made anew after an answer that did not come: its
+    /// connection may be dead, and would be used again.
+    client: Mutex<Option<Client>>,
     base: BaseUrl,
     gate: Gate,
     clock: C,
     patience: Patience,
     trusted: Vec<Certificate>,
     reads_throttled: bool,
+    own_error: Option<OwnError>,
+    slash_is_told: AtomicBool,
 }
 
 impl<C: Clock> HttpClient<C> {
@@ -125,19 +148,26 @@ impl<C: Clock> HttpClient<C> {
     pub(crate) fn new(base: BaseUrl, rate: RequestsPerSecond, clock: C) -> Self {
         let gate = Gate::new(rate, clock.now());
         Self {
-            client: OnceCell::new(),
+            client: Mutex::default(),
             base,
             gate,
             clock,
             patience: Patience::default(),
             trusted: Vec::new(),
             reads_throttled: false,
+            own_error: None,
+            slash_is_told: AtomicBool::new(false),
         }
     }
 
     /// The same, reading the text of an answer 429, too: for a vendor that says there how long to wait.
     pub(crate) fn reading_throttled(self) -> Self {
         Self { reads_throttled: true, ..self }
+    }
+
+    /// The same, believing a refusal only where this says of the answer's JSON that it is the vendor's own error.
+    pub(crate) fn believing(self, own_error: OwnError) -> Self {
+        Self { own_error: Some(own_error), ..self }
     }
 
     /// The same with other limits of time, and trusting these certificates instead of the system's: verification itself
@@ -147,8 +177,26 @@ impl<C: Clock> HttpClient<C> {
         Self { patience, trusted: trusted.to_vec(), ..self }
     }
 
-    async fn client(&self) -> Result<&Client, Problem> {
-        self.client.get_or_try_init(async || self.build().map_err(Problem::NoClient)).await
+    /// Where the vendor is.
+    pub(crate) fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    fn client(&self) -> Result<Client, Problem> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let built = self.build().map_err(Problem::NoClient)?;
+        Ok(client.insert(built).clone())
+    }
+
+    /// Lets go of the connections after a problem that a dead one may have made.
+    fn forget_connections(&self, problem: Problem) -> Problem {
+        if matches!(problem, Problem::Late(_) | Problem::Broken(_)) {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        problem
     }
 
     fn build(&self) -> reqwest::Result<Client> {
@@ -157,7 +205,7 @@ impl<C: Clock> HttpClient<C> {
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .default_headers(headers)
-            .redirect(redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .retry(retry::never())
             .no_proxy()
@@ -165,6 +213,9 @@ impl<C: Clock> HttpClient<C> {
             .tls_version_min(tls::Version::TLS_1_2)
             .https_only(!self.base.is_plain())
             .http2_max_header_list_size(32 << 10)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .pool_idle_timeout(self.patience.idle)
             .connect_timeout(self.patience.connect)
             .timeout(self.patience.total);
         if self.base.is_plain() {
@@ -177,7 +228,7 @@ impl<C: Clock> HttpClient<C> {
     }
 
     /// Now, on the local clock.
-    pub(crate) fn now(&self) -> UtcMillis {
+    pub(crate) fn now(&self) -> LocalMillis {
         self.clock.now()
     }
 
@@ -203,25 +254,25 @@ impl<C: Clock> HttpClient<C> {
 
     /// Sends one request to an address below the base URL: a POST when it has a form, else a GET.
     ///
+    /// A GET that is redirected to the same address but for a slash at its end is sent there once, and the setting is
+    /// told of as wrong; every other redirect is refused.
+    ///
     /// # Errors
-    /// A [`Problem`]: no whole answer within the limits, or a redirect.
+    /// A [`Problem`]: no whole answer within the limits, a redirect, or an address that cannot be called.
     pub(crate) async fn send(&self, _used_up: Turn, request: Request<'_>) -> Result<Answer, Problem> {
         let started_at = self.clock.now();
-        let mut url = self.base.join(request.segments);
-        if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(request.query);
+        let url = self.url(&request)?;
+        let mut response = self.ask(&request, url.clone()).await?;
+        if response.status().is_redirection() {
+            let target = Target::of(&url, response.headers());
+            if target != Target::Slash || request.form.is_some() {
+                return Err(Problem::Redirect { status: response.status(), target });
+            }
+            self.tell_of_slash(request.call);
+            let _used_up = self.gate.turn(&self.clock).await;
+            response = self.ask(&request, redirect::with_other_slash(&url)).await?;
         }
-        let client = self.client().await?;
-        let mut builder = match request.form {
-            Some(form) => client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form),
-            None => client.get(url),
-        };
-        if let Some((name, mut value)) = request.credential {
-            value.set_sensitive(true);
-            builder = builder.header(name, value);
-        }
-        let response = builder.send().await.map_err(Problem::of)?;
-        let answer = self.read(response, request.terms).await?;
+        let answer = self.read(response, request.terms).await.map_err(|problem| self.forget_connections(problem))?;
         tracing::debug!(
             call = request.call,
             status = answer.status.as_u16(),
@@ -232,10 +283,49 @@ impl<C: Clock> HttpClient<C> {
         Ok(answer)
     }
 
+    fn url(&self, request: &Request<'_>) -> Result<Url, Problem> {
+        if request.segments.iter().any(|segment| !base_url::can_be_a_segment(segment)) {
+            return Err(Problem::Unaddressable);
+        }
+        let mut url = self.base.join(request.segments);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query);
+        }
+        Ok(url)
+    }
+
+    async fn ask(&self, request: &Request<'_>, url: Url) -> Result<Response, Problem> {
+        let client = self.client()?;
+        let builder: RequestBuilder = match &request.form {
+            Some(form) => client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone()),
+            None => client.get(url),
+        };
+        let builder = match &request.credential {
+            Some((name, value)) => {
+                let mut value = value.clone();
+                value.set_sensitive(true);
+                builder.header(name, value)
+            }
+            None => builder,
+        };
+        builder.send().await.map_err(|error| self.forget_connections(Problem::of(error)))
+    }
+
+    fn tell_of_slash(&self, call: &str) {
+        if !self.slash_is_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                call,
+                "the vendor redirects this address to the same one with another end (a slash more or less), which costs a \
+                 second call each time: compare base URL and paths in the source's settings with its documentation"
+            );
+        }
+    }
+
     async fn read(&self, response: Response, terms: Terms) -> Result<Answer, Problem> {
         let status = response.status();
         if status.is_redirection() {
-            return Err(Problem::Redirect(status));
+            // A second one: it leads in circles.
+            return Err(Problem::Redirect { status, target: Target::Nowhere });
         }
         let headers = response.headers().clone();
         let header_bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -244,49 +334,25 @@ impl<C: Clock> HttpClient<C> {
         }
         let date = headers::date(&headers);
         let retry_after = headers::retry_after(&headers, self.clock.now());
+        let (mut words, mut blocker) = (Words::Vendors, None);
         let body = if status.is_success() {
-            whole_body(response, terms.bytes_max).await?
-        } else if says_it_all(status) && !(self.reads_throttled && status == StatusCode::TOO_MANY_REQUESTS) {
+            body::whole(response, terms.bytes_max, self.own_error).await?
+        } else if says_it_all(status) && !self.reads_throttled {
             Vec::new()
         } else {
-            start_of_body(response).await
+            let start = body::start(response).await;
+            blocker = Blocker::of(&headers, &start);
+            if let Some(own_error) = self.own_error {
+                words = Words::of(&start, own_error);
+            }
+            let error = self.own_error.and_then(|own_error| body::error_text(&start, own_error));
+            error.map_or(start, String::into_bytes)
         };
-        Ok(Answer { status, headers, retry_after, date, body })
+        Ok(Answer { status, headers, retry_after, date, body, words, blocker })
     }
 }
 
-/// Statuses beside which no text matters.
+/// Whether no text matters beside a status.
 fn says_it_all(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
-}
-
-/// The body, as long as it keeps to its limit. A length that is announced (and true only of a body that is not
-/// compressed) is believed when it is too large, never as an excuse to stop counting.
-async fn whole_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Problem> {
-    let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
-    if announced > bytes_max {
-        return Err(Problem::TooLarge { bytes_max });
-    }
-    let mut body = Vec::with_capacity(announced.min(ERROR_BYTES_MAX));
-    while let Some(part) = response.chunk().await.map_err(Problem::of)? {
-        if part.len() > bytes_max - body.len() {
-            return Err(Problem::TooLarge { bytes_max });
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body)
-}
-
-/// As much of an unsuccessful answer as comes: its status is what counts, so that neither its length nor its end
-/// matters.
-async fn start_of_body(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(part)) = response.chunk().await {
-        let room = ERROR_BYTES_MAX - body.len();
-        body.extend_from_slice(part.get(..room).unwrap_or(&part));
-        if part.len() >= room {
-            break;
-        }
-    }
-    body
+    status == StatusCode::TOO_MANY_REQUESTS
 }

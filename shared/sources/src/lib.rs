@@ -3,6 +3,7 @@
 //! A source knows its vendor's streams, how one page of changes is listed and how one record is fetched. It never sees a
 //! checkpoint, a queue or a retry loop, and it reads no clock but the one it is given. [`registry`] is the only place
 //! that knows all of them; [`http`] is the only place that speaks HTTP.
+mod account;
 mod credential;
 pub mod fieldaware;
 pub mod fieldly;
@@ -10,7 +11,10 @@ pub mod fieldmotion;
 pub mod fsmnavigator;
 pub mod http;
 mod json;
+mod purpose;
 pub mod registry;
+mod rows;
 mod settings;
+mod time;
 
 pub use settings::BadSettings;

@@ -4,6 +4,7 @@
 
 use thiserror::Error;
 use tidemark_engine::change::{Detail, ListRequest, Page};
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::record::RecordId;
@@ -124,6 +125,18 @@ pub fn stream_names(kind: SourceKind) -> Vec<StreamName> {
     }
 }
 
+/// Whether a stream is copied where a deployment says `all`. The others cost more than they are worth to most, and are
+/// named where they are wanted.
+pub fn is_on_by_default(kind: SourceKind, stream: &StreamName) -> bool {
+    match kind {
+        SourceKind::FieldMotion => fieldmotion::is_on_by_default(stream),
+        // One feed, of everything.
+        SourceKind::FieldAware => true,
+        SourceKind::FsmNavigator => fsmnavigator::is_on_by_default(stream),
+        SourceKind::Fieldly => fieldly::is_on_by_default(stream),
+    }
+}
+
 /// A list of streams that is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BadStreams {
@@ -143,8 +156,8 @@ pub enum BadStreams {
     },
 }
 
-/// Reads the value of `<Source>Streams`: `all`, or stream names with commas between. Answers them in the source's order,
-/// each once.
+/// Reads the value of `<Source>Streams`: stream names with commas between, `all` for every one that is on by default.
+/// Answers them in the source's order, each once.
 ///
 /// # Errors
 /// [`BadStreams`], naming all unknown streams and those that there are.
@@ -155,19 +168,21 @@ pub fn parse_streams(kind: SourceKind, text: &str) -> Result<Vec<StreamName>, Ba
     if listed.is_empty() {
         return Err(BadStreams::Empty { known: known_texts() });
     }
-    if listed == ["all"] {
-        return Ok(known);
-    }
     let unknown: Vec<String> = listed
         .iter()
-        .filter(|listed| known.iter().all(|name| name.as_str() != **listed))
+        .filter(|listed| **listed != ALL && known.iter().all(|name| name.as_str() != **listed))
         .map(|listed| listed.chars().take(64).flat_map(char::escape_debug).collect())
         .collect();
     if !unknown.is_empty() {
         return Err(BadStreams::Unknown { unknown, known: known_texts() });
     }
-    Ok(known.into_iter().filter(|name| listed.contains(&name.as_str())).collect())
+    let is_wanted =
+        |name: &StreamName| listed.contains(&name.as_str()) || (listed.contains(&ALL) && is_on_by_default(kind, name));
+    Ok(known.into_iter().filter(is_wanted).collect())
 }
+
+/// Every stream that is on by default.
+const ALL: &str = "all";
 
 impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
     fn kind(&self) -> SourceKind {
@@ -206,6 +221,33 @@ impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
         }
     }
 
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        match self {
+            Self::FieldMotion(source) => source.account_mark().await,
+            Self::FieldAware(source) => source.account_mark().await,
+            Self::FsmNavigator(source) => source.account_mark().await,
+            Self::Fieldly(source) => source.account_mark().await,
+        }
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        match self {
+            Self::FieldMotion(source) => source.reading(at),
+            Self::FieldAware(source) => source.reading(at),
+            Self::FsmNavigator(source) => source.reading(at),
+            Self::Fieldly(source) => source.reading(at),
+        }
+    }
+
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
+        match self {
+            Self::FieldMotion(source) => source.stamp(stream, text),
+            Self::FieldAware(source) => source.stamp(stream, text),
+            Self::FsmNavigator(source) => source.stamp(stream, text),
+            Self::Fieldly(source) => source.stamp(stream, text),
+        }
+    }
+
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         match self {
             Self::FieldMotion(source) => source.record_of(stream, id),
@@ -221,15 +263,15 @@ mod tests {
     use std::time::Duration;
 
     use secrecy::SecretString;
-    use tidemark_engine::stamp::UtcMillis;
+    use tidemark_engine::clock::LocalMillis;
 
     use super::*;
 
     struct Stopped;
 
     impl Clock for Stopped {
-        fn now(&self) -> UtcMillis {
-            UtcMillis::new(1_767_225_600_000)
+        fn now(&self) -> LocalMillis {
+            LocalMillis::new(1_767_225_600_000)
         }
 
         async fn sleep(&self, _span: Duration) {}
@@ -248,7 +290,8 @@ mod tests {
     }
 
     const KIND: SourceKind = SourceKind::FieldMotion;
-    const NAMES: [&str; 6] = ["customers", "jobs", "assets", "asset_types", "tasks", "stock_containers"];
+    const NAMES: [&str; 9] =
+        ["customers", "jobs", "assets", "asset_types", "tasks", "users", "vehicles", "departments", "stock_containers"];
 
     fn texts(names: &[StreamName]) -> Vec<&str> {
         names.iter().map(StreamName::as_str).collect()
@@ -296,11 +339,50 @@ mod tests {
         }
     }
 
+    fn built(kind: SourceKind, settings: &str) -> AnySource<Stopped, NoSecret> {
+        let config = SourceConfig { kind, base_url: "http://127.0.0.1:9", settings, requests_per_second: "2" };
+        build(config, NoSecret, Stopped).unwrap()
+    }
+
+    #[test]
+    fn the_vendors_clock_is_read_as_its_stamps_are_written() {
+        let at = VendorMillis::new(1_782_900_000_000);
+        for kind in SourceKind::ALL {
+            assert_eq!(built(*kind, "{}").reading(at).get(), at.get(), "{kind}");
+        }
+        let berlin = built(KIND, r#"{"timezone":"Europe/Berlin"}"#);
+        assert_eq!(berlin.reading(at), berlin.stamp(&StreamName::known("jobs"), "2026-07-01 12:00:00").unwrap().at);
+    }
+
+    #[test]
+    fn a_stamp_is_read_again_where_the_records_of_the_stream_bear_one() {
+        let text = "2026-07-01T10:00:00Z";
+        for (kind, settings, stream, is_read) in [
+            (SourceKind::FieldMotion, "{}", "jobs", true),
+            (SourceKind::FieldMotion, "{}", "stock_containers", false),
+            (SourceKind::FieldMotion, "{}", "users", true),
+            (SourceKind::FieldMotion, "{}", "ships", false),
+            (SourceKind::FieldAware, "{}", "changes", true),
+            (SourceKind::FsmNavigator, "{}", "jobs", true),
+            (SourceKind::FsmNavigator, r#"{"unstamped":["jobs"]}"#, "jobs", false),
+            (SourceKind::FsmNavigator, "{}", "ships", false),
+            (SourceKind::Fieldly, "{}", "clients", true),
+            (SourceKind::Fieldly, r#"{"updated_fields":{"clients":null}}"#, "clients", false),
+            (SourceKind::Fieldly, "{}", "ships", false),
+        ] {
+            let (source, stream) = (built(kind, settings), StreamName::known(stream));
+            let at = source.stamp(&stream, text).map(|stamp| stamp.at.get());
+            assert_eq!(at, is_read.then_some(1_782_900_000_000), "{kind} {settings} {stream}");
+            assert_eq!(source.stamp(&stream, "soon"), None);
+        }
+    }
+
     #[test]
     fn stream_lists_are_read_in_the_sources_order() {
         for (text, expected) in [
-            ("all", &NAMES[..]),
-            (" all ", &NAMES[..]),
+            ("all", &NAMES[..8]),
+            (" all ", &NAMES[..8]),
+            ("stock_containers,all", &NAMES[..]),
             ("jobs,customers", &["customers", "jobs"]),
             (" tasks , tasks,", &["tasks"]),
         ] {
@@ -313,7 +395,8 @@ mod tests {
         let error = parse_streams(KIND, "jobs,job,all,Customers").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no stream job, all, Customers; write all, or some of customers, jobs, assets, asset_types, tasks, stock_containers"
+            "there is no stream job, Customers; write all, or some of customers, jobs, \
+             assets, asset_types, tasks, users, vehicles, departments, stock_containers"
         );
         for text in ["", " ", ",,"] {
             assert!(matches!(parse_streams(KIND, text), Err(BadStreams::Empty { .. })), "{text}");

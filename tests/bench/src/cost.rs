@@ -1,117 +1,171 @@
-//! What counted calls cost in AWS: list prices of us-east-1, in dollars.
-//!
-//! Source: the pricing pages of the services (read 2026-08-22).
+//! What counted calls cost in AWS: list prices of us-east-1, in dollars, without any free tier.
 
-/// A million write request units of DynamoDB on demand.
-const WRITES: f64 = 0.625;
-/// A million read request units.
-const READS: f64 = 0.125;
-/// A million SQS requests.
-const QUEUE: f64 = 0.40;
-/// A GB-second of an arm64 function.
-const COMPUTE: f64 = 0.000_013_333_4;
-/// A million invocations.
-const INVOCATIONS: f64 = 0.20;
-/// A custom metric a month.
-const METRIC: f64 = 0.30;
-/// An alarm a month.
-const ALARM: f64 = 0.10;
-/// A secret a month.
-const SECRET: f64 = 0.40;
-/// A million schedule invocations.
-const SCHEDULES: f64 = 1.00;
-/// A million `PutMetricData` calls.
-const PUBLISHES: f64 = 10.00;
+use crate::play::bill::Bill;
 
-const MINUTES_A_MONTH: f64 = 30.0 * 24.0 * 60.0;
-/// The watcher's schedule, in minutes.
-const WATCHED_EVERY: f64 = 5.0;
-const MILLION: f64 = 1e6;
-
-/// Request units of DynamoDB.
-#[derive(Clone, Copy)]
-pub(crate) struct Units {
-    pub(crate) writes: f64,
-    pub(crate) reads: f64,
+/// The list prices. Pages read 2026-11-27.
+mod price {
+    /// A write request unit. `aws.amazon.com/dynamodb/pricing/on-demand`.
+    pub(super) const WRITE: f64 = 0.625e-6;
+    /// A read request unit. The same page.
+    pub(super) const READ: f64 = 0.125e-6;
+    /// A request of a standard queue. `aws.amazon.com/sqs/pricing`.
+    pub(super) const QUEUE: f64 = 0.40e-6;
+    /// A GB-second of an arm64 function. `aws.amazon.com/lambda/pricing`.
+    pub(super) const COMPUTE: f64 = 13.333_4e-6;
+    /// An invocation of a function. The same page.
+    pub(super) const INVOCATION: f64 = 0.20e-6;
+    /// An invocation by a schedule. `aws.amazon.com/eventbridge/pricing`.
+    pub(super) const SCHEDULE: f64 = 1.00e-6;
+    /// A call of Secrets Manager. `aws.amazon.com/secrets-manager/pricing`.
+    pub(super) const SECRET_CALL: f64 = 5.0e-6;
+    /// A secret a month. The same page.
+    pub(super) const SECRET: f64 = 0.40;
+    /// A GB of log lines taken in. `aws.amazon.com/cloudwatch/pricing`.
+    pub(super) const LOG_GB: f64 = 0.50;
+    /// A custom metric a month. The same page.
+    pub(super) const METRIC: f64 = 0.30;
+    /// A standard alarm a month. The same page.
+    pub(super) const ALARM: f64 = 0.10;
+    /// A call of `PutMetricData`. The same page.
+    pub(super) const PUBLISH: f64 = 10.0e-6;
 }
 
-impl Units {
-    fn cost(self) -> f64 {
-        (self.writes * WRITES + self.reads * READS) / MILLION
-    }
-}
+/// Memory of the functions, in GB, as the template has it.
+const POLLER_GB: f64 = 0.25;
+const FETCHER_GB: f64 = 0.125;
+const WATCHER_GB: f64 = 0.125;
+/// How long a request to a table or a queue takes, in seconds: an assumption.
+const REQUEST: f64 = 0.01;
+/// How long a vendor's answer takes, in seconds: an assumption.
+const ANSWER: f64 = 0.2;
+/// What an invocation writes to the log, its START, END and REPORT lines included, in GB: an assumption.
+const LOG_LINES: f64 = 1e-6;
+/// How long a secret is remembered, in seconds.
+const REMEMBERED: f64 = 300.0;
 
-/// Streams that are polled alike.
-#[derive(Clone, Copy)]
-pub(crate) struct Polled {
-    pub(crate) streams: f64,
-    pub(crate) every_minutes: f64,
-    pub(crate) idle_tick: Units,
-}
+const SECONDS_A_MONTH: f64 = 30.0 * 24.0 * 3_600.0;
+/// The watcher's schedule, in seconds.
+const WATCHED_EVERY: f64 = 300.0;
+/// Lambda asks an idle queue with five connections, 20 s each.
+const IDLE_RECEIVES: f64 = 5.0 / 20.0;
+/// Metrics and alarms of a source, and those that all share.
+const METRICS: (f64, f64) = (5.0, 1.0);
+const ALARMS: (f64, f64) = (8.0, 2.0);
 
-/// A month of a stack in which nothing changes.
-pub(crate) struct Month {
-    polling: f64,
+/// A cost and its parts, in dollars.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    records: f64,
+    ledger: f64,
+    versions: f64,
     queues: f64,
-    watching: f64,
-    fixed: f64,
+    lambda: f64,
+    secrets: f64,
+    logs: f64,
+    metrics: f64,
+    alarms: f64,
 }
 
-impl Month {
-    /// A month of so many sources, whose streams are polled so.
-    pub(crate) fn of(sources: f64, streams: &[Polled]) -> Self {
-        let tick = |units: Units| {
-            // A quarter of a GB for 200 ms: a few round trips to the tables and one or two calls of the vendor.
-            units.cost() + (INVOCATIONS + SCHEDULES) / MILLION + 0.25 * 0.2 * COMPUTE
-        };
-        let polling =
-            streams.iter().map(|each| each.streams * MINUTES_A_MONTH / each.every_minutes * tick(each.idle_tick)).sum();
-        let watch = (INVOCATIONS + SCHEDULES + PUBLISHES) / MILLION + 0.125 * 0.2 * COMPUTE;
+impl Cost {
+    /// The sum and its parts, for a person.
+    pub(crate) fn told(&self) -> String {
+        let parts = [
+            ("the records' own writes", self.records),
+            ("ledger and checkpoint", self.ledger),
+            ("reads of stored versions", self.versions),
+            ("queues", self.queues),
+            ("Lambda and schedules", self.lambda),
+            ("Secrets Manager", self.secrets),
+            ("logs", self.logs),
+            ("metrics", self.metrics),
+            ("alarms", self.alarms),
+        ];
+        let sum: f64 = parts.iter().map(|(_, cost)| cost).sum();
+        let parts: Vec<String> =
+            parts.iter().filter(|(_, cost)| *cost >= 0.005).map(|(what, cost)| format!("{what} {cost:.2}")).collect();
+        format!("${sum:.2}: {}", parts.join(", "))
+    }
+
+    fn plus(self, other: &Self) -> Self {
         Self {
-            polling,
-            // Lambda asks an idle queue with five connections, 20 s each.
-            queues: sources * 5.0 * 3.0 * MINUTES_A_MONTH * QUEUE / MILLION,
-            watching: MINUTES_A_MONTH / WATCHED_EVERY * watch,
-            // Five metrics of each source and the heartbeat; eight alarms of each and two shared ones.
-            fixed: sources * (5.0 * METRIC + 8.0 * ALARM + SECRET) + METRIC + 2.0 * ALARM,
+            records: self.records + other.records,
+            ledger: self.ledger + other.ledger,
+            versions: self.versions + other.versions,
+            queues: self.queues + other.queues,
+            lambda: self.lambda + other.lambda,
+            secrets: self.secrets + other.secrets,
+            logs: self.logs + other.logs,
+            metrics: self.metrics + other.metrics,
+            alarms: self.alarms + other.alarms,
         }
     }
 
-    /// The sum and its parts, for a person.
-    pub(crate) fn told(&self) -> String {
-        let Self { polling, queues, watching, fixed } = self;
-        format!(
-            "${:.2}: polling {polling:.2}, queues {queues:.2}, watching {watching:.2}, metrics, alarms and secrets \
-             {fixed:.2}",
-            polling + queues + watching + fixed
-        )
+    /// What a bill costs, when the poller worked for `poller_seconds` and the fetcher for `fetcher_seconds` and secrets
+    /// were read so often.
+    fn of(bill: &Bill, poller_seconds: f64, fetcher_seconds: f64, secret_calls: f64) -> Self {
+        let invocations = bill.ticks + bill.messages;
+        Self {
+            records: bill.own_writes * price::WRITE,
+            ledger: (bill.ledger_writes + bill.again_writes) * price::WRITE + bill.ledger_reads * price::READ,
+            versions: bill.version_reads * price::READ,
+            queues: bill.queue_requests * price::QUEUE,
+            lambda: (poller_seconds * POLLER_GB + fetcher_seconds * FETCHER_GB) * price::COMPUTE
+                + invocations * price::INVOCATION
+                + bill.ticks * price::SCHEDULE,
+            secrets: secret_calls * price::SECRET_CALL,
+            logs: invocations * LOG_LINES * price::LOG_GB,
+            ..Self::default()
+        }
     }
 }
 
-/// What a record costs, without and with the time that the fetcher waits for the vendor.
-///
-/// Chunks become visible at the vendor's pace, so that one fetcher of 128 MB is busy at a time, for as long as the rate
-/// makes it take.
-pub(crate) struct PerRecord {
-    without_waiting: f64,
+/// What work costs that goes on at the vendor's pace of `rate` calls a second: each call takes its slot's time, which the
+/// function that makes it waits for.
+pub(crate) fn of_work(bill: &Bill, rate: f64) -> Cost {
+    let call = ANSWER.max(1.0 / rate);
+    let poller = bill.lists * call + bill.poller_requests * REQUEST;
+    let fetcher = bill.details * call + bill.fetcher_requests * REQUEST;
+    // Each function reads it again once it has forgotten it, and whenever it has just started.
+    let secret_calls = bill.ticks + (fetcher / REMEMBERED).max(1.0);
+    Cost::of(bill, poller, fetcher, secret_calls)
 }
 
-impl PerRecord {
-    const FETCHER: f64 = 0.125 * COMPUTE;
+/// Streams of one source that are polled alike.
+pub(crate) struct Polled {
+    pub(crate) streams: f64,
+    pub(crate) every_seconds: f64,
+    pub(crate) idle_tick: Bill,
+}
 
-    /// Of `records` that took these units and so many messages. A message is sent among ten, received and deleted alone.
-    pub(crate) fn of(records: f64, units: Units, messages: f64) -> Self {
-        let queue = messages * 2.1 * QUEUE / MILLION;
-        Self { without_waiting: (units.cost() + queue + messages * INVOCATIONS / MILLION) / records }
+/// What a month without changes costs, of sources with these streams, one entry a source. The ticks of a source begin
+/// together and wait for each other's slot; `look` is what the watcher uses for one stream.
+pub(crate) fn of_month(sources: &[Vec<Polled>], look: &Bill, rate: f64) -> Cost {
+    let mut sum = Cost::default();
+    for polled in sources {
+        let beside: f64 = polled.iter().map(|each| each.streams).sum();
+        for each in polled {
+            let ticks = each.streams * SECONDS_A_MONTH / each.every_seconds;
+            let bill = each.idle_tick.times(ticks);
+            let waited = ticks * (beside - 1.0) / 2.0 / rate;
+            let poller = bill.lists * ANSWER + bill.poller_requests * REQUEST + waited;
+            sum = sum.plus(&Cost::of(&bill, poller, 0.0, ticks));
+        }
+        let looks = look.times(beside * SECONDS_A_MONTH / WATCHED_EVERY);
+        let watcher = looks.poller_requests * REQUEST * WATCHER_GB / POLLER_GB;
+        sum = sum.plus(&Cost::of(&Bill { ticks: 0.0, ..looks }, watcher, 0.0, 0.0)).plus(&Cost {
+            queues: IDLE_RECEIVES * SECONDS_A_MONTH * price::QUEUE,
+            secrets: price::SECRET,
+            metrics: METRICS.0 * price::METRIC,
+            alarms: ALARMS.0 * price::ALARM,
+            ..Cost::default()
+        });
     }
-
-    /// A million records at so many requests a second.
-    pub(crate) fn a_million(&self, rate: f64) -> f64 {
-        (self.without_waiting + Self::FETCHER / rate) * MILLION
-    }
-
-    /// The rate from which on a million records cost no more than this.
-    pub(crate) fn rate_for(&self, a_million: f64) -> f64 {
-        Self::FETCHER / (a_million / MILLION - self.without_waiting)
-    }
+    let looks = SECONDS_A_MONTH / WATCHED_EVERY;
+    sum.plus(&Cost {
+        lambda: looks * (price::INVOCATION + price::SCHEDULE),
+        logs: looks * LOG_LINES * price::LOG_GB,
+        metrics: METRICS.1 * price::METRIC + looks * price::PUBLISH,
+        alarms: ALARMS.1 * price::ALARM,
+        ..Cost::default()
+    })
 }

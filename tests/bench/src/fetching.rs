@@ -1,18 +1,18 @@
 //! The fetcher with a real source, in a process of its own: throughput, CPU and memory, of records that are fetched by id
 //! (FieldMotion) and of rows that a message carries (FSM Navigator).
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
 use tidemark_aws::clock::SystemClock;
 use tidemark_engine::change::{Change, ListRequest};
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::fetch::{Fetcher, FetcherPorts};
-use tidemark_engine::message::{MESSAGE_VERSION, Message, Row as TravellingRow};
+use tidemark_engine::message::{Message, Row as TravellingRow};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::work::{ChunkKey, Lane};
 use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
 use tidemark_testkit::fake::fsmnavigator::FakeFsmNavigator;
 use tidemark_testkit::fake::{Effect, Fault};
@@ -23,7 +23,7 @@ use crate::stub::Bare;
 
 const CUSTOMERS: StreamName = StreamName::known("customers");
 /// Older than every record of a fake vendor.
-const LONG_AGO: UtcMillis = UtcMillis::new(946_684_800_000);
+const LONG_AGO: StampMillis = StampMillis::new(946_684_800_000);
 /// The vendor's latency in the throughput row.
 const LATENCY_MS: u64 = 20;
 /// The time that is enough for any message here.
@@ -46,14 +46,14 @@ pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
         at_most(
             "CPU per record fetched by id",
             *cpu,
-            0.2,
+            0.05,
             " ms",
             "own process, engine and source over loopback HTTP, without the SDK's writes",
         ),
         at_most(
             "CPU per record taken from a row",
             row_cpu,
-            0.1,
+            0.01,
             " ms",
             "own process, engine and source, without the SDK's writes; FSM Navigator's customers, 50 to a message",
         ),
@@ -90,7 +90,7 @@ pub(crate) async fn ids(url: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let listing = Bare::new(kind, url, Vec::new())?;
     let page = FetcherPorts::source(&listing).list(&CUSTOMERS, ListRequest::Changed { from: LONG_AGO }).await?;
     let changes: Vec<Change> = page.changes.into_iter().take(count).collect();
-    let (fetcher, messages) = work(kind, url, &changes)?;
+    let (fetcher, messages) = work(kind, url, &changes).await?;
     let (started_at, cpu_before) = (SystemClock.now(), cpu_ms()?);
     store(&fetcher, &messages, count).await?;
     let seconds = SystemClock.now().since(started_at).as_secs_f64();
@@ -113,7 +113,7 @@ pub(crate) async fn rows(url: &str, count: usize) -> Result<(), Box<dyn Error>> 
         }
     }
     changes.truncate(count);
-    let (fetcher, messages) = work(kind, url, &changes)?;
+    let (fetcher, messages) = work(kind, url, &changes).await?;
     let cpu_before = cpu_ms()?;
     store(&fetcher, &messages, count).await?;
     println!("{}", (cpu_ms()? - cpu_before) / f64::from(u32::try_from(count)?));
@@ -121,28 +121,22 @@ pub(crate) async fn rows(url: &str, count: usize) -> Result<(), Box<dyn Error>> 
 }
 
 /// A fetcher, and the messages of these changes as the queue holds them.
-fn work(kind: SourceKind, url: &str, changes: &[Change]) -> Result<(Fetcher<Bare>, Vec<String>), Box<dyn Error>> {
+async fn work(kind: SourceKind, url: &str, changes: &[Change]) -> Result<(Fetcher<Bare>, Vec<String>), Box<dyn Error>> {
     let ids: Vec<RecordId> = changes.iter().map(|change| change.id.clone()).collect();
+    let ports = Bare::new(kind, url, ids)?;
+    let mark = FetcherPorts::source(&ports).account_mark().await?;
+    let stream = StreamKey { source: kind, name: CUSTOMERS };
     let message = |(seq, chunk): (u32, &[Change])| {
         let row = |change: &Change| {
             let row = TravellingRow { body: change.row()?.clone(), stamp: change.stamp().cloned() };
             Some((change.id.clone(), row))
         };
-        serde_json::to_string(&Message {
-            version: MESSAGE_VERSION,
-            source: kind,
-            stream: CUSTOMERS,
-            run: "bench".to_owned(),
-            seq,
-            epoch: 1,
-            ids: chunk.iter().map(|change| change.id.clone()).collect(),
-            listed_at: SystemClock.now(),
-            rows: chunk.iter().filter_map(row).collect(),
-            events: BTreeMap::new(),
-        })
+        let key = ChunkKey::new(stream.clone(), Lane::Fresh, None, 1, seq);
+        let ids = chunk.iter().map(|change| change.id.clone()).collect();
+        serde_json::to_string(&Message::of_chunk(&key, ids, chunk.iter().filter_map(row).collect(), mark.as_str()))
     };
     let messages = (0..).zip(changes.chunks(50)).map(message).collect::<Result<_, _>>()?;
-    Ok((Fetcher { ports: Bare::new(kind, url, ids)?, call_interval: Duration::ZERO }, messages))
+    Ok((Fetcher { ports, call_interval: Duration::ZERO }, messages))
 }
 
 /// Has every message read and stored.

@@ -1,11 +1,14 @@
-//! The poller with the real FieldMotion source, in a process of its own: memory while a million ids are listed.
+//! The poller with the real FieldMotion source, in a process of its own: memory while a million ids are listed, by a first
+//! import and by a stream in use whose records were all edited.
 
 use std::error::Error;
 use std::time::Duration;
 
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::poll::{PollSettings, Poller};
-use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_engine::position::Position;
 use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
 
 use crate::process::{figures, peak_memory_mb};
@@ -14,31 +17,46 @@ use crate::stub::Bare;
 
 const CUSTOMERS: StreamName = StreamName::known("customers");
 const IDS: usize = 1_000_000;
+/// Older than every record of a fake vendor.
+const LONG_AGO: StampMillis = StampMillis::new(946_684_800_000);
 
 pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     let vendor = FakeFieldMotion::start().await?;
     vendor.seed_count("customers", IDS)?;
-    let figures = figures(&["list", vendor.url()]).await?;
-    let [memory] = figures.as_slice() else { return Err("the child printed something else".into()) };
-    let what = "poller memory while listing 1,000,000 ids";
-    Ok(vec![at_most(what, *memory, 200.0, " MB", "own process, peak resident set")])
+    let mut rows = Vec::new();
+    for (what, case) in [
+        ("poller memory per id, import of 1,000,000", "import"),
+        ("poller memory per id, bulk edit of 1,000,000", "edit"),
+    ] {
+        let figures = figures(&["list", vendor.url(), case]).await?;
+        let [bytes] = figures.as_slice() else { return Err("the child printed something else".into()) };
+        let how = "own process, one tick: peak resident set less that before the tick, by id";
+        rows.push(at_most(what, *bytes, 200.0, " bytes", how));
+    }
+    Ok(rows)
 }
 
-/// The child: one tick of a first import; prints its peak memory in MB.
-pub(crate) async fn child(url: &str) -> Result<(), Box<dyn Error>> {
+/// The child: one tick that lists a million ids; prints the bytes that it took for each.
+pub(crate) async fn child(url: &str, case: &str) -> Result<(), Box<dyn Error>> {
     let settings = PollSettings {
         overlap: Duration::from_mins(2),
         poison_policy: PoisonPolicy::Block,
         call_interval: Duration::from_millis(500),
+        poll_interval: Duration::from_mins(5),
         visibility_timeout: Duration::from_mins(12),
         streams: vec![CUSTOMERS],
-        chunk_ids: tidemark_engine::chunk::CHUNK_IDS,
+        chunk_ids: CHUNK_IDS,
     };
-    let poller = Poller { ports: Bare::new(SourceKind::FieldMotion, url, Vec::new())?, settings };
-    let report = poller.poll(&CUSTOMERS, "bench").await?;
-    if report.accepted_count != IDS {
-        return Err(format!("{} of {IDS} ids were accepted: {report:?}", report.accepted_count).into());
+    let ports = Bare::new(SourceKind::FieldMotion, url, Vec::new())?;
+    if case == "edit" {
+        ports.put_in_use(&CUSTOMERS, Position::At(LONG_AGO)).await?;
     }
-    println!("{}", peak_memory_mb()?);
+    let poller = Poller { ports, settings };
+    let before = peak_memory_mb()?;
+    let report = poller.poll(&CUSTOMERS, "bench").await?;
+    if report.owed_count != IDS {
+        return Err(format!("{} of {IDS} ids were owed: {report:?}", report.owed_count).into());
+    }
+    println!("{}", (peak_memory_mb()? - before) * 1_048_576.0 / f64::from(u32::try_from(IDS)?));
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! Measures the budgets of the design and prints them as a table; `--write` also puts it into `docs/performance.md`.
 //!
-//! Counts come from the engine over memory ports. Memory, CPU and throughput come from processes of their own, with the
-//! real source against a fake vendor and with tables that keep nothing, so that neither the emulator's cost
-//! nor the stored data is measured along.
+//! Counts come from the engine over memory ports that know the sizes of items. Memory, CPU and throughput come from
+//! processes of their own, with the real source against a fake vendor and with tables that keep nothing, so that neither
+//! the emulator's cost nor the stored data is measured along; but for one row, for which the functions as they are shipped
+//! run against the emulator.
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod cost;
 mod counts;
+mod deployed;
 mod fetching;
+mod function;
 mod listing;
+mod page;
+mod play;
 mod process;
 mod row;
 mod start;
@@ -21,13 +26,13 @@ use row::{Row, table};
 const HELP: &str = "Measures what the design budgets.
 
   tidemark-bench            prints the table
-  tidemark-bench <group>    prints a part of it: counts, fetcher, poller or artifact
+  tidemark-bench <group>    prints a part of it: counts, fetcher, poller, deployed or artifact
   tidemark-bench --write    prints all of it and writes docs/performance.md
 
 Run it by `make bench`, which builds the functions that are measured.";
 
 /// The parts of the table.
-const GROUPS: [&str; 4] = ["counts", "fetcher", "poller", "artifact"];
+const GROUPS: [&str; 5] = ["counts", "fetcher", "poller", "deployed", "artifact"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -36,13 +41,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match arguments.as_slice() {
         ["fetch", url, count] => fetching::ids(url, count.parse()?).await?,
         ["rows", url, count] => fetching::rows(url, count.parse()?).await?,
-        ["list", url] => listing::child(url).await?,
+        ["list", url, case] => listing::child(url, case).await?,
+        ["deployed-beside"] => deployed::child().await?,
         [] => print(&measure(|_| true).await?),
         [only] if GROUPS.contains(only) => print(&measure(|group| group == *only).await?),
         ["--write"] => {
             let rows = measure(|_| true).await?;
             print(&rows);
-            std::fs::write("docs/performance.md", page(&rows))?;
+            std::fs::write("docs/performance.md", page::page(&rows))?;
         }
         _ => println!("{HELP}"),
     }
@@ -53,9 +59,10 @@ async fn measure(is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Row>, Box<dyn E
     let mut rows = Vec::new();
     for group in GROUPS.into_iter().filter(|group| is_wanted(group)) {
         let measured = match group {
-            "counts" => counts::measure().await?,
+            "counts" => counts::measure()?,
             "fetcher" => fetching::measure().await?,
             "poller" => listing::measure().await?,
+            "deployed" => deployed::measure().await?,
             _ => start::measure()?,
         };
         rows.extend(measured.into_iter().map(|row| Row { group, ..row }));
@@ -68,21 +75,4 @@ fn print(rows: &[Row]) {
     let budgeted = rows.iter().filter(|row| row.has_budget).count();
     let missed = rows.iter().filter(|row| row.is_missed).count();
     println!("{} of {budgeted} budgets are kept", budgeted - missed);
-}
-
-fn page(rows: &[Row]) -> String {
-    let head = "# Performance
-
-What the design budgets. Counts are the same on every machine; times and memory are of the machine that ran it (two cores).
-Costs are computed from the counts with list prices of us-east-1. Records that are fetched by id are FieldMotion's, rows are
-FSM Navigator's.
-";
-    let foot = "A row is made by `cargo run --release -p tidemark-bench --` and the word in its last column, all of them by `make bench`;
-with `--write` in the word's place this page is written. The functions must have been built (`cargo build --release --bins`),
-and the emulator installed (`make setup`).
-
-Of a million records at 5 requests a second the records' own writes cost $0.625 and the fetcher that waits for the vendor
-$0.333, whatever the program does. The rest of that budget is less than what chunks of 50 ids cost in the ledger and the queue.
-";
-    format!("{head}\n{}\n{foot}", table(rows))
 }

@@ -1,25 +1,29 @@
 //! Tables and a queue that keep nothing but a checkpoint, so that only the function itself is measured.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tidemark_aws::clock::{SystemClock, SystemRandom};
-use tidemark_engine::breaker::{Pause, SourceState, StampGap};
-use tidemark_engine::checkpoint::{Checkpoint, Position, Transition};
-use tidemark_engine::chunk::{Chunk, ChunkKey, Finish};
+use tidemark_engine::checkpoint::{Checkpoint, Clocks};
+use tidemark_engine::clock::{LocalMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure, StoreFailure};
 use tidemark_engine::fetch::FetcherPorts;
+use tidemark_engine::health::{SourceState, StreamState, Why};
 use tidemark_engine::poll::PollerPorts;
 use tidemark_engine::ports::{
-    Acquired, ChangeQueue, Checkpoints, Clock, Credentials, Ledger, Outgoing, Records, Stored, StoredVersions, Written,
+    ChangeQueue, Checkpoints, Clock, Credentials, Ledger, Outgoing, Owed, Records, Source, Stored, StoredVersions,
+    Written,
 };
-use tidemark_engine::quarantine::Quarantined;
-use tidemark_engine::record::{Record, RecordId, RecordKey, StoredVersion, Tombstone};
-use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::{SourceKind, StreamKey};
+use tidemark_engine::position::Position;
+use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Told, Trying};
 use tidemark_sources::registry::{AnySource, SourceConfig, build};
+
+/// The credential that the fake FieldMotion accepts by default.
+pub(crate) const FIELDMOTION_SECRET: &str = r#"{"api_id":"123","api_key":"0123456789abcdef0123456789abcdef"}"#;
 
 /// The credential that a fake vendor accepts by default.
 pub(crate) struct FakeCredential(SourceKind);
@@ -27,7 +31,7 @@ pub(crate) struct FakeCredential(SourceKind);
 impl Credentials for FakeCredential {
     async fn secret(&self) -> Result<SecretString, SourceFailure> {
         let secret = match self.0 {
-            SourceKind::FieldMotion => r#"{"api_id":"123","api_key":"0123456789abcdef0123456789abcdef"}"#,
+            SourceKind::FieldMotion => FIELDMOTION_SECRET,
             SourceKind::FsmNavigator => r#"{"api_key":"fsm_test_0123456789abcdef"}"#,
             SourceKind::FieldAware | SourceKind::Fieldly => {
                 return Err(SourceFailure::new(FailureClass::Unauthorized, "this source is not measured"));
@@ -45,6 +49,7 @@ impl Credentials for FakeCredential {
 pub(crate) struct Bare {
     source: AnySource<SystemClock, FakeCredential>,
     ids: Vec<RecordId>,
+    told: Told,
     checkpoint: Mutex<Option<Checkpoint>>,
 }
 
@@ -52,7 +57,25 @@ impl Bare {
     /// Asks the vendor at `url`, without a rate limit; its chunks hold `ids`, fifty each.
     pub(crate) fn new(kind: SourceKind, url: &str, ids: Vec<RecordId>) -> Result<Self, Box<dyn std::error::Error>> {
         let config = SourceConfig { kind, base_url: url, settings: "{}", requests_per_second: "1000000" };
-        Ok(Self { source: build(config, FakeCredential(kind), SystemClock)?, ids, checkpoint: Mutex::new(None) })
+        let source = build(config, FakeCredential(kind), SystemClock)?;
+        let told = if kind == SourceKind::FsmNavigator { Told::Rows } else { Told::Ids };
+        Ok(Self { source, ids, told, checkpoint: Mutex::new(None) })
+    }
+
+    /// The state of a stream that was listed up to `scanned` a while ago, and whose clocks are known.
+    pub(crate) async fn put_in_use(
+        &self,
+        stream: &StreamName,
+        scanned: Position,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let traits = self.source.streams().iter().find(|traits| traits.name == *stream).ok_or("no such stream")?;
+        let key = StreamKey { source: self.source.kind(), name: stream.clone() };
+        let first = Checkpoint::first(key, traits, self.source.account_mark().await?);
+        let listed_at = SystemClock.now().minus(Duration::from_mins(5));
+        let clocks = Clocks { gap_ms: Some(0), gap_at: listed_at, listed_at, behind: Duration::ZERO, ..first.clocks };
+        let in_use = Checkpoint { scanned: scanned.clone(), committed: scanned, clocks, ..first };
+        *self.checkpoint() = Some(in_use);
+        Ok(())
     }
 
     /// The ids of chunk `seq`.
@@ -61,7 +84,7 @@ impl Bare {
         self.ids.iter().skip(first).take(50).cloned().collect()
     }
 
-    fn checkpoint(&self) -> std::sync::MutexGuard<'_, Option<Checkpoint>> {
+    fn checkpoint(&self) -> MutexGuard<'_, Option<Checkpoint>> {
         self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -71,17 +94,13 @@ impl Checkpoints for Bare {
         Ok(self.checkpoint().clone())
     }
 
-    async fn create(&self, stream: &StreamKey, start: &Position) -> Result<Written, StoreFailure> {
-        *self.checkpoint() = Some(Checkpoint::first(stream.clone(), start.clone()));
+    async fn create(&self, first: &Checkpoint) -> Result<Written, StoreFailure> {
+        *self.checkpoint() = Some(first.clone());
         Ok(Written::Applied)
     }
 
-    async fn acquire(&self, _: &StreamKey, _: &str, _: UtcMillis, _: UtcMillis) -> Result<Acquired, StoreFailure> {
-        Ok(self.checkpoint().clone().map_or(Acquired::Missing, |held| Acquired::Held(Box::new(held))))
-    }
-
-    async fn store(&self, transition: &Transition) -> Result<Written, StoreFailure> {
-        *self.checkpoint() = Some(transition.next.clone());
+    async fn store(&self, next: &Checkpoint) -> Result<Written, StoreFailure> {
+        *self.checkpoint() = Some(next.clone());
         Ok(Written::Applied)
     }
 }
@@ -91,21 +110,27 @@ impl Ledger for Bare {
         Ok(())
     }
 
-    async fn chunks(&self, _: &StreamKey, _: &str, _: u32, _: u32) -> Result<Vec<Chunk>, StoreFailure> {
+    async fn head(&self, _: &StreamKey, _: Lane, _: usize) -> Result<Vec<Chunk>, StoreFailure> {
         Ok(Vec::new())
     }
 
-    async fn chunk(&self, key: &ChunkKey) -> Result<Option<Chunk>, StoreFailure> {
-        Ok(Some(Chunk::new(
-            key.clone(),
-            SystemClock.now(),
-            SystemClock.now(),
-            Position::At(UtcMillis::default()),
-            self.ids_of(key.seq),
-        )))
+    async fn owed(&self, _: &StreamKey) -> Result<Owed, StoreFailure> {
+        Ok(Owed::default())
     }
 
-    async fn mark_sent(&self, _: &ChunkKey, _: UtcMillis) -> Result<Written, StoreFailure> {
+    async fn chunk(&self, key: &ChunkKey) -> Result<Option<Chunk>, StoreFailure> {
+        Ok(Some(Chunk {
+            key: key.clone(),
+            holds: None,
+            ids: self.ids_of(key.seq),
+            listed_at: SystemClock.now(),
+            next_at: SystemClock.now(),
+            told: self.told.clone(),
+            trying: None,
+        }))
+    }
+
+    async fn mark_sent(&self, _: &ChunkKey, _: LocalMillis) -> Result<Written, StoreFailure> {
         Ok(Written::Applied)
     }
 
@@ -113,55 +138,72 @@ impl Ledger for Bare {
         Ok(Written::Applied)
     }
 
-    async fn poison(&self, _: &ChunkKey, _: &RecordId, _: &str) -> Result<Written, StoreFailure> {
+    async fn mark_trying(&self, _: &ChunkKey, _: &BTreeSet<RecordId>, _: &Trying) -> Result<Written, StoreFailure> {
         Ok(Written::Applied)
     }
 
-    async fn mark_trying(&self, _: &ChunkKey, _: &RecordId, _: u32) -> Result<Written, StoreFailure> {
-        Ok(Written::Applied)
+    async fn delete_chunk(&self, _: &ChunkKey) -> Result<(), StoreFailure> {
+        Ok(())
     }
 
-    async fn quarantined(&self, _: &StreamKey) -> Result<Vec<Quarantined>, StoreFailure> {
+    async fn retry_entries(&self, _: &StreamKey) -> Result<Vec<RetryEntry>, StoreFailure> {
         Ok(Vec::new())
     }
 
-    async fn quarantine(&self, _: &Quarantined) -> Result<Written, StoreFailure> {
+    async fn retry_entry(&self, _: &StreamKey, _: &RecordId) -> Result<Option<RetryEntry>, StoreFailure> {
+        Ok(None)
+    }
+
+    async fn set_aside(&self, _: &RetryEntry) -> Result<(), StoreFailure> {
+        Ok(())
+    }
+
+    async fn reschedule(&self, _: &StreamKey, _: &RecordId, _: u32, _: LocalMillis) -> Result<Written, StoreFailure> {
         Ok(Written::Applied)
     }
 
-    async fn reschedule(&self, _: &StreamKey, _: &RecordId, _: u32, _: UtcMillis) -> Result<Written, StoreFailure> {
+    async fn resolve(&self, _: &StreamKey, _: &RecordId, _: LocalMillis) -> Result<Written, StoreFailure> {
         Ok(Written::Applied)
     }
 
-    async fn resolve(&self, _: &StreamKey, _: &RecordId, _: UtcMillis) -> Result<Written, StoreFailure> {
-        Ok(Written::Applied)
+    async fn stream_state(&self, _: &StreamKey) -> Result<StreamState, StoreFailure> {
+        let mark = self.checkpoint().as_ref().and_then(|checkpoint| checkpoint.ledger_mark.clone());
+        Ok(StreamState { mark, ..StreamState::default() })
     }
 
-    async fn source_state(&self, _: SourceKind) -> Result<SourceState, StoreFailure> {
-        Ok(SourceState::default())
+    async fn write_mark(&self, _: &StreamKey, _: &str) -> Result<(), StoreFailure> {
+        Ok(())
     }
 
-    async fn add_failures(&self, _: SourceKind, count: u32) -> Result<u32, StoreFailure> {
+    async fn note_stored(&self, _: &StreamKey, _: LocalMillis) -> Result<(), StoreFailure> {
+        Ok(())
+    }
+
+    async fn add_failures(&self, _: &StreamKey, count: u32) -> Result<u32, StoreFailure> {
         Ok(count)
     }
 
-    async fn open_breaker(&self, _: SourceKind, _: UtcMillis, _: Duration, _: &str) -> Result<Written, StoreFailure> {
+    async fn pause_stream(&self, _: &StreamKey, _: LocalMillis, _: &Why) -> Result<Written, StoreFailure> {
         Ok(Written::Applied)
-    }
-
-    async fn close_breaker(&self, _: SourceKind) -> Result<(), StoreFailure> {
-        Ok(())
-    }
-
-    async fn pause_stream(&self, _: &StreamKey, _: &Pause) -> Result<(), StoreFailure> {
-        Ok(())
     }
 
     async fn resume_stream(&self, _: &StreamKey) -> Result<(), StoreFailure> {
         Ok(())
     }
 
-    async fn note_stamp_gap(&self, _: SourceKind, _: StampGap) -> Result<(), StoreFailure> {
+    async fn source_state(&self, _: SourceKind) -> Result<SourceState, StoreFailure> {
+        Ok(SourceState::default())
+    }
+
+    async fn pause_source(&self, _: SourceKind, _: LocalMillis, _: Duration, _: &Why) -> Result<Written, StoreFailure> {
+        Ok(Written::Applied)
+    }
+
+    async fn resume_source(&self, _: SourceKind) -> Result<(), StoreFailure> {
+        Ok(())
+    }
+
+    async fn note_bulk(&self, _: &StreamKey, _: LocalMillis) -> Result<(), StoreFailure> {
         Ok(())
     }
 
@@ -170,28 +212,40 @@ impl Ledger for Bare {
         _: SourceKind,
         _: u32,
         _: Duration,
-        now: UtcMillis,
-        _: UtcMillis,
-    ) -> Result<Option<UtcMillis>, StoreFailure> {
-        Ok(Some(now))
+        earliest: LocalMillis,
+        _: LocalMillis,
+    ) -> Result<Option<LocalMillis>, StoreFailure> {
+        Ok(Some(earliest))
     }
 }
 
 impl Records for Bare {
-    async fn upsert(&self, record: &Record) -> Result<Stored, StoreFailure> {
-        // What the DynamoDB adapter computes of every record, too.
-        std::hint::black_box(record.body.fingerprint());
-        Ok(Stored::Written)
-    }
-
-    async fn tombstone(&self, _: &Tombstone) -> Result<Stored, StoreFailure> {
-        Ok(Stored::Written)
+    async fn store(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure> {
+        for look in looks {
+            if let Seen::Record { body, .. } = &look.seen {
+                // What the DynamoDB adapter computes of every record, too.
+                std::hint::black_box(body.fingerprint());
+            }
+        }
+        Ok(vec![Stored::Written; looks.len()])
     }
 }
 
+/// A poller in use finds the records that it asks for, a fetcher none.
 impl StoredVersions for Bare {
-    async fn versions(&self, _: &[RecordKey]) -> Result<BTreeMap<RecordKey, StoredVersion>, StoreFailure> {
-        Ok(BTreeMap::new())
+    async fn versions(&self, keys: &[RecordKey]) -> Result<BTreeMap<RecordKey, StoredVersion>, StoreFailure> {
+        if !self.ids.is_empty() || self.checkpoint().is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let now = SystemClock.now();
+        let version = StoredVersion {
+            stamp: Some("2026-01-01 00:00:00".to_owned()),
+            looked_at: now,
+            seen_at: Some(VendorMillis::new(now.get())),
+            fingerprint: None,
+            deleted: false,
+        };
+        Ok(keys.iter().map(|key| (key.clone(), version.clone())).collect())
     }
 }
 
@@ -205,6 +259,7 @@ impl FetcherPorts for Bare {
     type Source = AnySource<SystemClock, FakeCredential>;
     type Ledger = Self;
     type Records = Self;
+    type Versions = Self;
     type Clock = SystemClock;
     type Random = SystemRandom;
 
@@ -217,6 +272,10 @@ impl FetcherPorts for Bare {
     }
 
     fn records(&self) -> &Self {
+        self
+    }
+
+    fn versions(&self) -> &Self {
         self
     }
 

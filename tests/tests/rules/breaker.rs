@@ -1,97 +1,213 @@
-//! Rule 9 (breaker).
+//! Section 6.6: pauses of a stream after failures in a row, and of the source after a 429 or a rejected credential.
 
 use std::time::Duration;
 
-use tidemark_engine::breaker::BreakerState;
 use tidemark_engine::failure::FailureClass;
+use tidemark_engine::health::Breaker;
+use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::ListShape;
-use tidemark_tests::stage::{Stage, ids};
+use tidemark_engine::work::Lane;
+use tidemark_testkit::memory::Operation;
+use tidemark_tests::stage::{Stage, id, ids};
 
-fn breaker(stage: &Stage) -> tidemark_engine::breaker::Breaker {
-    let source = stage.stream().source;
-    stage.world.tables.with(|tables| tables.sources.entry(source).or_default().state.breaker.clone())
+fn fail_details(stage: &Stage, ids: &[String], class: FailureClass, seconds: u64) {
+    let until = stage.now().plus(Duration::from_secs(seconds));
+    stage.vendor(|vendor| ids.iter().for_each(|text| vendor.fail(&id(text), class, until)));
 }
 
 #[tokio::test]
-async fn five_failures_in_a_row_open_the_breaker_and_a_list_closes_it() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.edit(["a"]);
-    stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Transient));
-    assert!(matches!(stage.tick().await.outcome, PollOutcome::SourceFailed { .. }));
-    assert_eq!(breaker(&stage).state(stage.now()), BreakerState::Closed);
-    stage.wait(300);
+async fn five_failures_in_a_row_pause_the_stream_and_the_rest_stays_owed() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(100);
+    stage.edit(&all);
+    fail_details(&stage, &all, FailureClass::Transient, 1_800);
     stage.tick().await;
-    assert!(matches!(breaker(&stage).state(stage.now()), BreakerState::Open(_)));
-    // While it is open nobody calls; then the poller's list is the probe.
-    let calls = stage.tick().await.calls_count;
-    assert_eq!(calls, 0);
-    stage.world.source.with(|vendor| vendor.unwell = None);
-    stage.wait(61);
-    assert_eq!(breaker(&stage).state(stage.now()), BreakerState::HalfOpen);
-    stage.sync().await;
-    assert_eq!((breaker(&stage).is_disturbed(), stage.differences().len()), (false, 0));
+    let reports = stage.drain().await;
+    assert!(reports[0].notices.contains(&Notice::BreakerOpened), "{reports:?}");
+    let until = stage.stream_state().breaker.open(stage.now());
+    assert!(until.is_some_and(|until| until.since(stage.now()) <= Duration::from_mins(1)));
+    // Those in flight failed; the others were not asked for, and are sent again when the pause is over.
+    let retried = stage.retries().len();
+    assert!((5..=20).contains(&retried) && stage.owed_count(Lane::Fresh) == 100 - retried, "{retried}");
+    stage.details();
+    stage.wait(30);
+    let report = stage.tick().await;
+    assert_eq!((report.listed_count, report.sent_count, stage.details()), (100, 0, 0), "it is listed all the same");
+    // WHEN the outage ends, all of it drains by itself
+    stage.play(20).await;
+    assert_eq!((stage.differences().len(), stage.retries().len(), stage.world.queue.dead_count()), (0, 0, 0));
+    assert!(!stage.stream_state().breaker.is_disturbed());
 }
 
 #[tokio::test]
 async fn each_further_failure_doubles_the_pause_up_to_a_quarter_of_an_hour() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Transient));
+    let stage = Stage::patient(ListShape::Whole).known().await;
+    let all = ids(60);
+    stage.edit(&all);
+    // Not tried again in the call, as time stands still.
+    fail_details(&stage, &all, FailureClass::Forbidden, 360_000);
+    stage.settings.borrow_mut().chunk_ids = 1;
+    stage.tick().await;
     let mut pauses = Vec::new();
-    for _ in 0..8 {
-        stage.tick().await;
-        pauses.extend(breaker(&stage).open_for.map(|open| open.as_secs()));
-        stage.wait(901);
+    for queued in stage.messages() {
+        stage.fetcher().fetch(&queued, 1, stage.stop_at()).await.unwrap();
+        let until = stage.stream_state().breaker.open(stage.now());
+        if let Some(until) = until {
+            pauses.push(until.since(stage.now()).as_secs());
+            stage.wait(901);
+        }
     }
-    assert_eq!(pauses, [60, 120, 240, 480, 900, 900, 900]);
+    assert_eq!(pauses[..6], [60, 120, 240, 480, 900, 900]);
 }
 
 #[tokio::test]
-async fn a_429_opens_the_breaker_for_as_long_as_it_asks() {
-    let stage = Stage::new(ListShape::Whole);
-    let all = ids(30);
-    stage.edit(all.iter().map(String::as_str));
+async fn failures_of_ids_that_are_in_the_retry_lane_are_no_news() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let bad = ids(8);
+    fail_details(&stage, &bad, FailureClass::Transient, 86_400);
+    // They come one at a time, others succeed between.
+    for text in &bad {
+        stage.edit([text.as_str(), "good"]);
+        stage.tick().await;
+        stage.drain().await;
+        stage.wait(300);
+    }
+    assert_eq!(stage.retries().len(), 8);
+    stage.tables(|tables| tables.streams.values_mut().for_each(|state| state.breaker = Breaker::default()));
+    // All of them are tried again at once, with nothing between.
+    stage.wait(4 * 3_600);
+    stage.tick().await;
+    stage.drain().await;
+    assert!(stage.retries().iter().all(|entry| entry.attempts >= 1));
+    assert!(!stage.stream_state().breaker.is_disturbed(), "{:?}", stage.stream_state());
+}
+
+#[tokio::test]
+async fn a_list_that_fails_pauses_nobody() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Transient));
+    for _ in 0..6 {
+        let report = stage.tick().await;
+        assert_eq!(report.calls_count, 3, "tried three times");
+        assert!(matches!(report.outcome, PollOutcome::SourceFailed { class: FailureClass::Transient, .. }));
+        stage.wait(300);
+    }
+    stage.vendor(|vendor| vendor.unwell = None);
+    stage.sync().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_outage_burns_no_receives_and_fills_no_dead_letters() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(ids(200));
+    stage.tick().await;
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Transient));
+    stage.play(72).await;
+    // A handful of ids moved to the retry lane, the others wait in their chunks.
+    assert!(stage.retries().len() <= 100, "{}", stage.retries().len());
+    stage.vendor(|vendor| vendor.unwell = None);
+    stage.wait(4 * 3_600);
+    stage.play(30).await;
+    let left = (stage.differences().len(), stage.retries().len(), stage.world.queue.dead_count());
+    assert_eq!(left, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_short_retry_after_is_waited_out_in_place() {
+    let throttled = FailureClass::Throttled { retry_after: Some(Duration::from_secs(7)) };
+    // By a list,
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a", "b"]);
+    stage.vendor(|vendor| vendor.failures.push_back(throttled));
+    let before = stage.now();
+    let report = stage.tick().await;
+    assert_eq!((report.outcome, report.calls_count), (PollOutcome::Owing, 2));
+    assert!(stage.now().since(before) >= Duration::from_secs(7));
+    // and by a fetcher.
+    stage.vendor(|vendor| vendor.failures.push_back(throttled));
+    let before = stage.now();
+    stage.drain().await;
+    assert!((7..9).contains(&stage.now().since(before).as_secs()));
+    assert_eq!((stage.differences().len(), stage.retries().len()), (0, 0));
+    assert!(!stage.source_breaker().is_disturbed());
+}
+
+#[tokio::test]
+async fn a_long_one_pauses_the_source_for_as_long_as_it_asks() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(ids(30));
     stage.tick().await;
     let retry_after = Some(Duration::from_secs(200));
-    stage.world.source.with(|vendor| vendor.failures.push_back(FailureClass::Throttled { retry_after }));
+    stage.vendor(|vendor| vendor.failures.push_back(FailureClass::Throttled { retry_after }));
     stage.drain().await;
-    let open_for = breaker(&stage).open_until.map(|until| until.since(stage.now()).as_secs());
+    let open_for = stage.source_breaker().open_until.map(|until| until.since(stage.now()).as_secs());
     assert!(open_for.is_some_and(|seconds| (190..=200).contains(&seconds)), "{open_for:?}");
+    // Nobody calls, then the list is the probe.
+    assert!(matches!(stage.tick().await.outcome, PollOutcome::BreakerOpen(_)));
     stage.wait(201);
     stage.sync().await;
-    stage.sync().await;
-    assert_eq!(stage.differences(), Vec::<String>::new());
+    assert!(!stage.source_breaker().is_disturbed());
+    stage.play(3).await;
+    assert_eq!((stage.differences().len(), stage.retries().len()), (0, 0));
 }
 
 #[tokio::test]
-async fn a_403_pauses_the_stream_and_leaves_the_source_alone() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.edit(["a"]);
-    stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Forbidden));
+async fn however_long_a_vendor_asks_for_it_is_called_again_after_a_quarter_of_an_hour() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let retry_after = Some(Duration::from_secs(1_000_000_000));
+    stage.vendor(|vendor| vendor.failures.push_back(FailureClass::Throttled { retry_after }));
     stage.tick().await;
-    assert!(matches!(stage.tick().await.outcome, PollOutcome::Paused(_)));
-    assert!(!breaker(&stage).is_disturbed());
-    stage.world.source.with(|vendor| vendor.unwell = None);
+    let until = stage.source_breaker().open(stage.now());
+    assert!(until.is_some_and(|until| until.since(stage.now()) <= Duration::from_mins(15)));
     stage.wait(901);
-    stage.sync().await;
-    assert_eq!(stage.differences(), Vec::<String>::new());
+    assert_eq!(stage.tick().await.outcome, PollOutcome::Quiet);
+}
+
+#[tokio::test]
+async fn rows_cost_no_call_and_pass_a_pause() {
+    let stage = Stage::new(ListShape::Pages);
+    stage.edit(["a", "b"]);
+    stage.tick().await;
+    let until = stage.now().plus(Duration::from_mins(10));
     let source = stage.stream().source;
-    assert!(stage.world.tables.with(|tables| tables.sources.entry(source).or_default().state.pauses.is_empty()));
+    stage.tables(|tables| tables.sources.entry(source).or_default().state.breaker.open_until = Some(until));
+    stage.drain().await;
+    assert_eq!((stage.differences().len(), stage.details()), (0, 0));
 }
 
 #[tokio::test]
-async fn a_rejected_credential_opens_the_breaker_at_once_and_loses_nothing() {
-    let stage = Stage::new(ListShape::Whole);
-    let all = ids(30);
-    stage.edit(all.iter().map(String::as_str));
-    stage.tick().await;
-    stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Unauthorized));
-    stage.details();
-    stage.drain().await;
-    assert!(stage.details() <= 10, "no call is begun once the credential was rejected");
-    stage.world.source.with(|vendor| vendor.unwell = None);
+async fn a_403_of_a_list_pauses_the_stream_and_leaves_the_source_alone() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Forbidden));
+    let report = stage.tick().await;
+    assert!(report.notices.contains(&Notice::StreamPaused) && Notice::StreamPaused.needs_attention());
+    let paused = stage.tick().await;
+    assert!(matches!(paused.outcome, PollOutcome::Paused(_)) && paused.calls_count == 0);
+    assert!(!stage.source_breaker().is_disturbed());
+    stage.vendor(|vendor| vendor.unwell = None);
     stage.wait(901);
     stage.sync().await;
-    stage.sync().await;
-    assert_eq!((stage.differences().len(), stage.quarantined().len()), (0, 0));
+    assert_eq!((stage.differences().len(), stage.stream_state().breaker.is_disturbed()), (0, false));
+}
+
+#[tokio::test]
+async fn a_rejected_credential_pauses_the_source_at_once_and_loses_nothing() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(ids(30));
+    stage.tick().await;
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Unauthorized));
+    let reports = stage.drain().await;
+    assert!(reports[0].notices.contains(&Notice::CredentialRejected) && Notice::CredentialRejected.needs_attention());
+    assert!(stage.details() <= 10, "no call is begun once the credential was rejected");
+    let hold = stage.world.source.faults().calls(Operation::List);
+    assert!(matches!(stage.tick().await.outcome, PollOutcome::BreakerOpen(_)));
+    assert_eq!(stage.world.source.faults().calls(Operation::List), hold);
+    stage.vendor(|vendor| vendor.unwell = None);
+    stage.wait(901);
+    stage.play(4).await;
+    assert_eq!((stage.differences().len(), stage.retries().len()), (0, 0));
 }

@@ -1,99 +1,43 @@
-//! Rule 7 (retry) and rule 10 (guard against false deletes).
+//! Sections 6.1 to 6.3: what a message is worth, what is paid for by a later look, and how looks are ordered.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tidemark_engine::failure::FailureClass;
-use tidemark_engine::poll::Notice;
-use tidemark_engine::stream::ListShape;
-use tidemark_testkit::memory::{Fault, Operation};
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
+use tidemark_engine::message::{Message, Row};
+use tidemark_engine::notice::Notice;
+use tidemark_engine::ports::{Records, Stored};
+use tidemark_engine::record::{Body, DeletedBecause, Look, RecordKey, Seen};
+use tidemark_engine::stream::{ListShape, StreamName};
+use tidemark_engine::work::{Lane, Reason};
+use tidemark_testkit::memory::{Operation, Redelivery, VendorSettings, version_of};
 use tidemark_tests::stage::{Stage, id, ids};
 
+fn body(version: u64) -> Body {
+    Body::new(format!("{{\"version\":{version},\"id\":\"a\"}}"))
+}
+
+fn row(version: u64) -> Row {
+    let at = StampMillis::new(4_000_000_000_000);
+    Row { body: body(version), stamp: Some(Stamp { text: "later".to_owned(), at, utc: VendorMillis::new(at.get()) }) }
+}
+
 #[tokio::test]
-async fn a_record_error_is_set_aside_on_the_first_receive_and_the_message_is_done_with() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.edit(["a", "bad"]);
-    let heals_at = stage.now().plus(Duration::from_hours(10));
-    stage.world.source.with(|vendor| vendor.poison(&id("bad"), heals_at));
+async fn a_later_look_pays_for_an_id_and_an_earlier_one_does_not() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    // Both ticks list it before it is fetched: one call pays for both.
+    stage.tick().await;
     stage.tick().await;
     let reports = stage.drain().await;
-    assert_eq!((reports.len(), reports[0].poisoned.len(), reports[0].acknowledged), (1, 1, true));
-    assert_eq!(stage.details(), 1 + 3, "the broken record is tried three times");
-    assert_eq!(stage.world.queue.queued_count(), 0);
-}
-
-#[tokio::test]
-async fn an_outage_burns_no_receives_and_fills_no_dead_letters() {
-    let stage = Stage::new(ListShape::Whole);
-    let all = ids(200);
-    stage.edit(all.iter().map(String::as_str));
+    let paid: usize = reports.iter().map(|report| report.paid_count).sum();
+    assert_eq!((reports.len(), paid, stage.details()), (2, 1, 1));
+    // A look from before the list call is worth nothing.
+    stage.wait(300);
+    stage.edit(["a"]);
     stage.tick().await;
-    stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Transient));
-    for _ in 0..30 {
-        for report in stage.drain().await {
-            assert!(report.acknowledged);
-        }
-        stage.wait(300);
-        stage.tick().await;
-    }
-    stage.world.source.with(|vendor| vendor.unwell = None);
-    for _ in 0..6 {
-        stage.wait(300);
-        stage.tick().await;
-        stage.drain().await;
-    }
-    stage.tick().await;
-    let left = (stage.differences().len(), stage.quarantined().len(), stage.world.queue.dead_count());
-    assert_eq!(left, (0, 0, 0));
-}
-
-#[tokio::test]
-async fn an_id_is_set_aside_for_crashing_only_after_three_crashes_alone() {
-    let stage = Stage::patient(ListShape::Whole);
-    stage.edit(["a", "killer"]);
-    stage.tick().await;
-    let poisoned = loop {
-        let delivery = stage.world.queue.receive(1).pop().expect("the message comes back");
-        let receive_count = delivery.receive_count;
-        // The process dies at the killer: its call never comes back.
-        if receive_count == 2 {
-            stage.world.source.faults().push(Operation::Fetch, Fault::Pass);
-        }
-        // One crash in company and three alone: now it is set aside.
-        if receive_count == 5 {
-            break stage.fetch(&delivery).await.expect("the fetch works").poisoned;
-        }
-        let hold = stage.world.source.faults().hold_before(Operation::Fetch);
-        tokio::select! {
-            biased;
-            () = hold.reached() => {}
-            report = stage.fetch(&delivery) => unreachable!("it came to an end: {report:?}"),
-        }
-        stage.world.source.faults().clear();
-        stage.wait(721);
-    };
-    assert_eq!(poisoned.len(), 1);
-    assert_eq!(poisoned[0].0, id("killer"));
-}
-
-#[tokio::test]
-async fn a_killed_fetcher_leaves_its_message_and_its_work_is_done_again_without_harm() {
-    let stage = Stage::patient(ListShape::Whole);
-    let all = ids(20);
-    stage.edit(all.iter().map(String::as_str));
-    stage.tick().await;
-    let delivery = stage.world.queue.receive(1).pop().unwrap();
-    let hold = stage.world.tables.faults().hold_before(Operation::Finish);
-    tokio::select! {
-        biased;
-        () = hold.reached() => {}
-        _ = stage.fetch(&delivery) => unreachable!("it was held"),
-    }
-    stage.world.tables.faults().clear();
-    stage.wait(721);
     stage.drain().await;
-    stage.settle().await;
-    let left = (stage.differences().len(), stage.quarantined().len(), stage.world.queue.queued_count());
-    assert_eq!(left, (0, 0, 0));
+    assert_eq!((stage.details(), stage.differences()), (1, vec![]));
 }
 
 #[tokio::test]
@@ -101,11 +45,106 @@ async fn a_duplicate_delivery_after_success_costs_no_call() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a"]);
     stage.tick().await;
-    let delivery = stage.world.queue.receive(1).pop().unwrap();
+    let delivery = stage.receive();
     stage.fetch(&delivery).await.unwrap();
     stage.details();
     let again = stage.fetch(&delivery).await.unwrap();
-    assert_eq!((again.acknowledged, stage.details()), (true, 0));
+    assert_eq!((again.calls_count, stage.details()), (0, 0));
+}
+
+#[tokio::test]
+async fn rows_cost_no_call_and_are_dated_by_their_list_call() {
+    let stage = Stage::new(ListShape::Pages);
+    stage.edit(["a"]);
+    let listed_at = stage.now();
+    stage.tick().await;
+    stage.wait(600);
+    stage.drain().await;
+    assert_eq!((stage.record("a").map(|it| it.looked_at), stage.details()), (Some(listed_at), 0));
+}
+
+#[tokio::test]
+async fn a_row_that_waited_does_not_replace_a_later_look() {
+    // GIVEN a row that was listed, and whose message comes after the next listing's
+    let stage = Stage::new(ListShape::Pages).known().await;
+    stage.edit(["a"]);
+    stage.world.queue.fate(Redelivery::Late(Duration::from_mins(20)));
+    stage.tick().await;
+    stage.wait(60);
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.drain().await;
+    let newest = stage.version("a");
+    stage.wait(1_200);
+    let reports = stage.drain().await;
+    // THEN the later look stays: the chunk is paid for, or the store refuses
+    assert_eq!(reports.iter().map(|it| it.written_count).sum::<usize>(), 0);
+    assert_eq!((stage.version("a"), stage.differences()), (newest, vec![]));
+}
+
+#[tokio::test]
+async fn of_two_looks_the_one_begun_later_is_kept_in_whatever_order_they_arrive() {
+    let stage = Stage::new(ListShape::Pages).known().await;
+    stage.edit(["a"]);
+    stage.tick().await;
+    let slow = stage.receive();
+    // The older row has been read and is about to be stored...
+    let hold = stage.world.tables.faults().hold_before(Operation::StoreLooks);
+    let overtaking = async {
+        hold.reached().await;
+        stage.wait(60);
+        stage.edit(["a"]);
+        stage.tick().await;
+        stage.drain().await;
+        hold.release();
+    };
+    let (report, ()) = tokio::join!(stage.fetch(&slow), overtaking);
+    // ...when a newer one overtakes it.
+    assert_eq!(report.unwrap().superseded_count, 1);
+    stage.wait(600);
+    stage.play(2).await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_later_look_counts_though_its_stamp_is_older() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let ahead = stage.vendor(|vendor| vendor.stamp_clock(stage.now())).shifted(3_600_000);
+    let now = stage.now();
+    stage.vendor(|vendor| vendor.edit_stamped(&id("a"), now, ahead));
+    stage.tick().await;
+    stage.drain().await;
+    stage.wait(300);
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.drain().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_late_store_of_an_early_look_does_not_undo_a_tombstone() {
+    let stage = Stage::new(ListShape::Whole);
+    let stream = stage.stream();
+    let key = RecordKey { source: stream.source, stream: stream.name, id: id("a") };
+    let look = |looked_at: i64, seen| Look {
+        key: key.clone(),
+        looked_at: stage.now().shifted(looked_at),
+        seen,
+        event: None,
+        is_stored: false,
+    };
+    let record = || Seen::Record { body: body(1), stamp: None, seen_at: None };
+    let gone = Seen::Gone(DeletedBecause::Vanished);
+    let steps = [
+        (look(50, record()), Stored::Written, false),
+        (look(200, gone), Stored::Written, true),
+        (look(100, record()), Stored::Superseded, true),
+        (look(300, record()), Stored::Written, false),
+    ];
+    for (look, stored, deleted) in steps {
+        assert_eq!(stage.world.tables.store(&[look]).await.unwrap(), [stored]);
+        assert_eq!(stage.record("a").is_some_and(|it| it.deleted.is_some()), deleted);
+    }
 }
 
 #[tokio::test]
@@ -113,63 +152,123 @@ async fn a_forged_message_makes_no_call() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a", "b"]);
     stage.tick().await;
-    let delivery = stage.world.queue.receive(1).pop().unwrap();
-    let mut forged = (*delivery.message).clone();
-    forged.ids = vec![id("not-ours"), id("../../etc")];
-    let stop_at = stage.now().plus(Duration::from_mins(2));
+    let message = stage.receive().message;
     stage.details();
-    let report = stage.fetcher().fetch(&forged, 1, stop_at).await.unwrap();
-    forged.run = "another".to_owned();
-    stage.fetcher().fetch(&forged, 1, stop_at).await.unwrap();
-    assert_eq!((report.acknowledged, stage.details()), (true, 0));
+    for ids in [vec![id("not-ours"), id("../../etc")], vec![]] {
+        let mut forged = (*message).clone();
+        forged.ids = ids;
+        let report = stage.fetcher().fetch(&forged, 1, stage.stop_at()).await.unwrap();
+        assert_eq!((report.calls_count, report.written_count), (0, 0));
+    }
+    let retry = Message::of_retry(&stage.stream(), id("a"), message.account_mark.clone());
+    stage.fetcher().fetch(&retry, 1, stage.stop_at()).await.unwrap();
+    let mut key = stage.chunks(Lane::Fresh)[0].key.clone();
+    key.seq += 1;
+    let other = Message::of_chunk(&key, vec![id("a")], BTreeMap::new(), message.account_mark.clone());
+    stage.fetcher().fetch(&other, 1, stage.stop_at()).await.unwrap();
+    assert_eq!((stage.details(), stage.record("a")), (0, None));
 }
 
 #[tokio::test]
-async fn many_vanished_records_are_not_believed_and_really_vanished_ones_do_not_come_back() {
+async fn rows_of_a_message_count_only_where_the_chunk_has_rows() {
+    // GIVEN a chunk of ids, and a message about it with invented rows
     let stage = Stage::new(ListShape::Whole);
-    let all = ids(40);
-    stage.edit(all.iter().map(String::as_str));
-    stage.settle().await;
-    stage.edit(all.iter().map(String::as_str));
+    stage.edit(["a"]);
     stage.tick().await;
-    // WHEN a quarter of them is gone when they are fetched
-    stage.delete(all.iter().take(10).map(String::as_str));
-    let reports = stage.drain().await;
-    assert!(reports[0].notices.contains(&Notice::TombstonesWithheld { count: 10 }), "{reports:?}");
-    // THEN none is marked deleted; the list shows that they really vanished, and the run is finished without them
-    assert!(all.iter().all(|id| stage.record(id).is_some_and(|record| record.deleted.is_none())));
+    let message = stage.receive().message;
+    let mut forged = (*message).clone();
+    forged.rows = BTreeMap::from([(id("a"), row(99))]);
     stage.details();
-    assert!(stage.tick().await.committed.is_some());
-    let left = (stage.details(), stage.quarantined().len(), stage.differences().len());
-    assert_eq!(left, (0, 0, 0), "nothing is fetched again");
+    stage.fetcher().fetch(&forged, 1, stage.stop_at()).await.unwrap();
+    // THEN the record is fetched, and a later edit is stored as ever
+    assert_eq!((stage.details(), stage.version("a")), (1, Some(1)));
+    stage.wait(300);
+    stage.edit(["a"]);
+    stage.sync().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn many_records_that_are_listed_and_not_there_are_asked_for_for_a_day_before_they_are_deleted() {
-    let stage = Stage::new(ListShape::Whole);
-    let all = ids(40);
-    stage.edit(all.iter().map(String::as_str));
+async fn rows_of_ids_that_the_chunk_does_not_owe_are_ignored() {
+    let stage = Stage::new(ListShape::Pages);
+    stage.edit(["a"]);
+    stage.tick().await;
+    let message = stage.receive().message;
+    let mut forged = (*message).clone();
+    forged.ids.push(id("b"));
+    forged.rows.insert(id("b"), row(99));
+    stage.fetcher().fetch(&forged, 1, stage.stop_at()).await.unwrap();
+    assert_eq!((stage.version("a"), stage.record("b")), (Some(1), None));
+}
+
+#[tokio::test]
+async fn a_message_of_another_account_stores_nothing_and_waits() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    stage.tick().await;
+    let mine = stage.vendor(|vendor| std::mem::replace(&mut vendor.settings.account_mark, "another".to_owned()));
+    let reports = stage.drain().await;
+    assert!(reports[0].notices.contains(&Notice::AccountChanged), "{reports:?}");
+    assert_eq!((stage.record("a"), stage.details()), (None, 0));
+    // It is sent again a minute later at the earliest, and worked on once the old settings are back.
+    stage.vendor(|vendor| vendor.settings.account_mark = mine);
+    assert_eq!(stage.tick().await.sent_count, 1, "what was just listed again");
+    stage.drain().await;
+    stage.wait(300);
     stage.settle().await;
-    // GIVEN a quarter of them that is listed and not there, and one of those that comes back
-    stage.edit(all.iter().map(String::as_str));
-    stage.world.source.with(|vendor| vendor.hidden = all.iter().take(10).map(|text| id(text)).collect());
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_seen_while_the_account_changed_is_not_stored() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    stage.tick().await;
+    let delivery = stage.receive();
+    // It is asked at the beginning and before anything is stored.
+    let faults = stage.world.source.faults();
+    let hold = faults.hold_after(Operation::AccountMark);
+    let changing = async {
+        hold.reached().await;
+        stage.vendor(|vendor| "another".clone_into(&mut vendor.settings.account_mark));
+        hold.release();
+    };
+    let (report, ()) = tokio::join!(stage.fetch(&delivery), changing);
+    let report = report.unwrap();
+    assert_eq!((report.written_count, stage.record("a")), (0, None));
+    assert!(report.notices.contains(&Notice::AccountChanged));
+    assert_eq!(stage.chunks(Lane::Fresh).len(), 1, "it stays owed");
+}
+
+#[tokio::test]
+async fn an_announced_deletion_costs_no_call_and_a_newer_event_outweighs_it() {
+    let stage = Stage::new(ListShape::Feed).known().await;
+    stage.edit(["a", "b"]);
+    stage.settle().await;
+    stage.details();
+    stage.delete(["a", "b"]);
+    stage.edit(["b"]);
     stage.tick().await;
     stage.drain().await;
-    assert!(stage.tick().await.committed.is_some(), "the stream goes on");
-    let deleted = || all.iter().filter(|id| stage.record(id).is_some_and(|it| it.deleted.is_some())).count();
-    assert_eq!((stage.quarantined().len(), deleted()), (10, 0));
-    stage.world.source.with(|vendor| vendor.hidden.remove(&id("00000")));
-    for _ in 0..28 {
-        stage.wait(3_600);
-        stage.sync().await;
-    }
-    assert_eq!((stage.quarantined().len(), deleted()), (9, 0));
-    // THEN the others are believed in the end
-    for _ in 0..28 {
-        stage.wait(3_600);
-        stage.sync().await;
-    }
-    assert_eq!((stage.quarantined().len(), deleted()), (0, 9));
+    assert_eq!(stage.details(), 1);
+    let deleted = |text: &str| stage.record(text).and_then(|it| it.deleted);
+    assert_eq!((deleted("a"), deleted("b")), (Some(DeletedBecause::Announced), None));
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_deletion_that_waited_in_the_retry_lane_does_not_delete_a_record_that_came_back() {
+    // GIVEN a feed's record that is there, and an entry of the retry lane about it
+    let stage = Stage::new(ListShape::Feed).known().await;
+    stage.edit(["a"]);
+    stage.vendor(|vendor| vendor.poison(&id("a"), stage.now().plus(Duration::from_secs(30))));
+    stage.tick().await;
+    stage.drain().await;
+    assert_eq!(stage.retried(), ["widgets/a"]);
+    // WHEN its time comes, the vendor is asked
+    stage.wait(300);
+    stage.play(2).await;
+    assert_eq!((stage.retried(), stage.differences()), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -180,5 +279,91 @@ async fn a_few_vanished_records_become_tombstones_after_a_second_look() {
     stage.delete(["b"]);
     stage.drain().await;
     assert_eq!(stage.details(), 4);
-    assert!(stage.record("b").is_some_and(|record| record.deleted.is_some()));
+    let deleted = stage.record("b").and_then(|record| record.deleted);
+    assert_eq!(deleted, Some(DeletedBecause::Vanished));
+    // It comes back with its next edit.
+    stage.wait(300);
+    stage.edit(["b"]);
+    stage.sync().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn many_records_that_seem_gone_are_asked_for_for_a_day_before_they_are_deleted() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(40);
+    stage.edit(&all);
+    stage.settle().await;
+    // GIVEN a quarter of them that is listed and not there, and one of those that comes back
+    stage.edit(&all);
+    stage.vendor(|vendor| vendor.hidden = all.iter().take(10).map(|text| id(text)).collect());
+    stage.tick().await;
+    let reports = stage.drain().await;
+    let withheld = Notice::TombstonesWithheld { count: 10 };
+    assert!(reports[0].notices.contains(&withheld) && withheld.needs_attention(), "{reports:?}");
+    let deleted = || all.iter().filter(|id| stage.record(id).is_some_and(|it| it.deleted.is_some())).count();
+    assert_eq!((stage.retries().len(), deleted(), stage.retries()[0].reason), (10, 0, Reason::SeemsGone));
+    stage.vendor(|vendor| vendor.hidden.remove(&id("00000")));
+    for _ in 0..30 {
+        stage.wait(3_600);
+        stage.play(1).await;
+    }
+    assert_eq!((stage.retries().len(), deleted()), (9, 0));
+    // THEN the others are believed in the end
+    for _ in 0..60 {
+        stage.wait(3_600);
+        stage.play(1).await;
+    }
+    assert_eq!((stage.retries().len(), deleted()), (0, 9));
+}
+
+#[tokio::test]
+async fn a_record_behind_an_event_is_looked_at_when_details_cannot_lag_any_more() {
+    let vendor = VendorSettings { replica_lag: Duration::from_secs(20), ..VendorSettings::new(ListShape::Feed) };
+    let stage = Stage::with(vendor).known().await;
+    let all = ids(40);
+    stage.edit(&all);
+    stage.play(3).await;
+    stage.edit(&all);
+    stage.tick().await;
+    let message = stage.messages().last().cloned().expect("a message was sent");
+    assert!(stage.world.queue.receive(9).is_empty(), "the message is not visible yet");
+    // WHEN one comes too early all the same
+    let report = stage.fetcher().fetch(&message, 1, stage.stop_at()).await.unwrap();
+    assert_eq!((report.calls_count, report.written_count), (0, 0));
+    // THEN the chunk is put off, and its records are looked at later
+    stage.play(2).await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_killed_fetcher_leaves_its_message_and_its_work_is_done_again_without_harm() {
+    let stage = Stage::patient(ListShape::Whole);
+    stage.edit(ids(20));
+    stage.tick().await;
+    let delivery = stage.receive();
+    let hold = stage.world.tables.faults().hold_before(Operation::DeleteChunk);
+    tokio::select! {
+        biased;
+        () = hold.reached() => {}
+        _ = stage.fetch(&delivery) => unreachable!("it was held"),
+    }
+    stage.details();
+    stage.wait(721);
+    let reports = stage.drain().await;
+    assert_eq!((reports[0].paid_count, stage.details()), (20, 0));
+    assert_eq!((stage.chunks(Lane::Fresh).len(), stage.differences().len(), stage.retries().len()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_record_of_a_feed_is_stored_with_its_newest_event() {
+    let stage = Stage::new(ListShape::Feed).known().await;
+    stage.edit(["a"]);
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.drain().await;
+    let key = RecordKey { source: stage.stream().source, stream: StreamName::known("widgets"), id: id("a") };
+    let stored = stage.tables(|tables| tables.records.get(&key).cloned()).unwrap();
+    assert_eq!(stored.body.as_ref().and_then(version_of), stage.version("a"));
+    assert!(stored.event.is_some_and(|event| event.text().contains("UPDATED")));
 }

@@ -1,6 +1,9 @@
-//! Rule 8 (lease and epoch) and rule U (a refused write is read back).
+//! Sections 3 and 5.1: the lease, conditional writes that are read back, and the account mark.
 
+use tidemark_engine::notice::Notice;
+use tidemark_engine::operate::{Act, Acted};
 use tidemark_engine::poll::PollOutcome;
+use tidemark_engine::ports::{Checkpoints, Written};
 use tidemark_engine::stream::ListShape;
 use tidemark_testkit::memory::{Fault, Operation};
 use tidemark_tests::stage::{Stage, ids};
@@ -17,14 +20,13 @@ async fn of_two_ticks_at_once_one_works_and_the_other_leaves() {
         report
     };
     let (first, second) = tokio::join!(stage.tick(), second);
-    assert_eq!((first.outcome, second.outcome), (PollOutcome::Waiting, PollOutcome::LeaseBusy));
+    assert_eq!((first.outcome, second.outcome), (PollOutcome::Owing, PollOutcome::LeaseBusy));
 }
 
 #[tokio::test]
 async fn a_poller_that_froze_and_lost_its_lease_changes_nothing() {
     let stage = Stage::new(ListShape::Whole);
-    let all = ids(100);
-    stage.edit(all.iter().map(String::as_str));
+    stage.edit(ids(100));
     let hold = stage.world.source.faults().hold_after(Operation::List);
     let meanwhile = async {
         hold.reached().await;
@@ -37,25 +39,26 @@ async fn a_poller_that_froze_and_lost_its_lease_changes_nothing() {
     let (zombie, after) = tokio::join!(stage.tick(), meanwhile);
     assert_eq!(zombie.outcome, PollOutcome::Fenced);
     assert_eq!(stage.checkpoint(), after);
+    // What it put into the ledger is work done twice and no more.
+    stage.settle().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_frozen_pollers_chunks_are_ignored() {
+async fn a_tick_that_ends_frees_the_stream_and_one_that_dies_holds_it_for_three_minutes() {
     let stage = Stage::new(ListShape::Whole);
-    let all = ids(100);
-    stage.edit(all.iter().map(String::as_str));
-    // It freezes after its chunks are in the ledger and before they are accepted.
-    let hold = stage.world.tables.faults().hold_after(Operation::PutChunks);
-    let meanwhile = async {
-        hold.reached().await;
-        stage.wait(600);
-        stage.settle().await;
-        hold.release();
-    };
-    let (zombie, ()) = tokio::join!(stage.tick(), meanwhile);
-    assert_eq!(zombie.outcome, PollOutcome::Fenced);
-    let checkpoint = stage.checkpoint();
-    assert_eq!((checkpoint.run, stage.differences().len()), (None, 0));
+    stage.tick().await;
+    assert_eq!(stage.tick().await.outcome, PollOutcome::Quiet);
+    let hold = stage.world.source.faults().hold_before(Operation::List);
+    tokio::select! {
+        biased;
+        () = hold.reached() => {}
+        report = stage.tick() => unreachable!("it was held: {report:?}"),
+    }
+    stage.wait(179);
+    assert_eq!(stage.tick().await.outcome, PollOutcome::LeaseBusy);
+    stage.wait(2);
+    assert_eq!(stage.tick().await.outcome, PollOutcome::Quiet);
 }
 
 #[tokio::test]
@@ -63,44 +66,121 @@ async fn a_write_whose_answer_was_lost_counts_when_it_is_found() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a"]);
     stage.world.tables.faults().push_times(Operation::Store, &Fault::LoseAnswer, 3);
-    assert_eq!(stage.tick().await.outcome, PollOutcome::Waiting);
+    assert_eq!(stage.tick().await.outcome, PollOutcome::Owing);
     stage.drain().await;
     stage.world.tables.faults().push_times(Operation::Store, &Fault::LoseAnswer, 2);
-    let report = stage.tick().await;
-    assert!(report.committed.is_some());
+    assert!(stage.tick().await.committed.is_some());
     assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_item_created_anew_never_reuses_an_epoch() {
+async fn a_write_that_lands_again_minutes_later_changes_nothing() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a"]);
+    stage.world.tables.faults().push_times(Operation::Store, &Fault::LandTwice, 3);
     stage.sync().await;
-    let before = stage.checkpoint().epoch;
-    stage.world.tables.with(|tables| tables.checkpoints.clear());
-    stage.wait(300);
-    let report = stage.tick().await;
-    assert!(report.notices.contains(&tidemark_engine::poll::Notice::FirstImport));
-    assert!(stage.checkpoint().epoch > before);
+    let before = stage.checkpoint();
+    stage.world.tables.land_kept();
+    assert_eq!(stage.checkpoint(), before);
 }
 
 #[tokio::test]
-async fn with_ledger_queue_and_quarantine_gone_the_checkpoint_alone_suffices() {
+async fn a_write_that_does_not_know_the_newest_version_is_refused() {
     let stage = Stage::new(ListShape::Whole);
-    let all = ids(120);
-    stage.edit(all.iter().map(String::as_str));
-    stage.sync().await;
-    stage.wait(300);
-    stage.edit(["00001", "00002"]);
     stage.tick().await;
-    stage.world.tables.with(|tables| {
-        tables.chunks.clear();
-        tables.quarantine.clear();
-    });
-    stage.world.queue.purge();
+    let read = stage.checkpoint();
+    stage.tick().await;
+    let mut late = read.clone();
+    late.version += 1;
+    assert_eq!(stage.world.tables.store(&late).await.unwrap(), Written::Refused);
+}
+
+#[tokio::test]
+async fn an_operators_act_and_a_tick_do_not_overwrite_each_other() {
+    let stage = Stage::new(ListShape::Whole);
+    let hold = stage.world.source.faults().hold_before(Operation::List);
+    let acting = async {
+        hold.reached().await;
+        let acted = stage.act(Act::KeepCopy).await;
+        hold.release();
+        acted
+    };
+    let (report, acted) = tokio::join!(stage.tick(), acting);
+    assert_eq!((report.outcome, acted), (PollOutcome::Fenced, Acted::Done));
+}
+
+fn of_another_account(stage: &Stage) {
+    stage.vendor(|vendor| "another".clone_into(&mut vendor.settings.account_mark));
+}
+
+#[tokio::test]
+async fn the_poller_stops_at_another_account_until_a_person_decides() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let before = stage.checkpoint();
+    stage.edit(["a"]);
+    of_another_account(&stage);
     for _ in 0..3 {
+        let report = stage.tick().await;
+        assert_eq!((&report.outcome, report.calls_count), (&PollOutcome::AccountChanged, 0));
+        assert!(report.notices.contains(&Notice::AccountChanged) && Notice::AccountChanged.needs_attention());
         stage.wait(300);
-        stage.sync().await;
     }
+    assert_eq!(stage.checkpoint(), before);
+}
+
+#[tokio::test]
+async fn an_account_that_changes_in_the_midst_of_a_tick_stops_it_before_anything_is_owed() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    let hold = stage.world.source.faults().hold_before(Operation::List);
+    let changing = async {
+        hold.reached().await;
+        of_another_account(&stage);
+        hold.release();
+    };
+    let (report, ()) = tokio::join!(stage.tick(), changing);
+    assert_eq!((report.outcome, report.owed_count), (PollOutcome::AccountChanged, 0));
+}
+
+#[tokio::test]
+async fn a_person_may_keep_the_copy_and_then_everything_of_the_last_day_is_read_again() {
+    // GIVEN a corrected time zone: until now stamps were read as if they were an hour ahead of what they are
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.vendor(|vendor| vendor.settings.zone_shift = 3_600_000);
+    of_another_account(&stage);
+    assert_eq!(stage.tick().await.outcome, PollOutcome::AccountChanged);
+    // WHEN it is accepted
+    assert_eq!(stage.act(Act::KeepCopy).await, Acted::Done);
+    for name in ["a", "b", "c"] {
+        stage.edit([name]);
+        stage.play(2).await;
+    }
+    // THEN what was measured under the old one is forgotten
+    stage.settle().await;
     assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn or_start_again_and_then_everything_is_imported() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.wait(30 * 86_400);
+    stage.settle().await;
+    of_another_account(&stage);
+    stage.details();
+    assert_eq!(stage.act(Act::StartAgain).await, Acted::Done);
+    let checkpoint = stage.checkpoint();
+    assert_eq!(checkpoint.scanned, stage.vendor(|vendor| vendor.settings.stream.first.clone()));
+    stage.tick().await;
+    stage.drain().await;
+    assert_eq!(stage.details(), 1);
+}
+
+#[tokio::test]
+async fn putting_the_old_settings_back_is_enough() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let account = stage.vendor(|vendor| vendor.settings.account_mark.clone());
+    of_another_account(&stage);
+    stage.tick().await;
+    stage.vendor(|vendor| vendor.settings.account_mark = account);
+    assert_eq!(stage.tick().await.outcome, PollOutcome::Quiet);
 }

@@ -1,97 +1,134 @@
-//! Rule 4 (settled and unchanged), rule 5 (paging), rule 6 (window, rows).
+//! Sections 5.5 and 7: lists of ids, rows by pages, a feed; and what is settled.
 
 use std::time::Duration;
 
-use tidemark_engine::poll::{Notice, PollOutcome};
+use tidemark_engine::clock::StampMillis;
+use tidemark_engine::notice::Notice;
+use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::ListShape;
-use tidemark_testkit::memory::{DateHeader, Fault, Operation, Order, Redelivery, VendorSettings};
-use tidemark_tests::stage::{Stage, ids};
+use tidemark_engine::work::Lane;
+use tidemark_testkit::memory::{Fault, Operation, Order, Redelivery, VendorSettings};
+use tidemark_tests::stage::{Stage, id, ids};
 
 #[tokio::test]
-async fn an_id_in_a_quiet_overlap_zone_is_not_fetched_at_every_tick() {
-    for inclusive in [false, true] {
-        let stage = Stage::with(VendorSettings { inclusive, ..VendorSettings::new(ListShape::Whole) });
-        stage.edit(["a", "b", "c"]);
-        stage.sync().await;
-        // Each record is fetched once more after its zone has settled, then never again.
-        for _ in 0..3 {
-            stage.wait(300);
-            stage.sync().await;
-        }
-        stage.details();
-        stage.wait(300);
-        let report = stage.sync().await;
-        assert_eq!((report.outcome, stage.details()), (PollOutcome::Quiet, 0), "inclusive: {inclusive}");
-    }
-}
-
-#[tokio::test]
-async fn an_edit_that_shows_late_is_not_taken_for_settled() {
-    for inclusive in [false, true] {
-        let stage = Stage::with(VendorSettings { inclusive, ..VendorSettings::new(ListShape::Whole) });
+async fn a_quiet_stream_is_listed_and_nothing_is_fetched() {
+    for (shape, inclusive) in [(ListShape::Whole, false), (ListShape::Whole, true), (ListShape::Pages, true)] {
+        let stage = Stage::with(VendorSettings { inclusive, ..VendorSettings::new(shape) }).known().await;
         stage.edit(["a", "b"]);
         stage.settle().await;
-        // a's edit is stamped before b's but becomes visible only after both were fetched
-        let at = stage.now();
-        stage.world.source.with(|vendor| vendor.edit(&tidemark_tests::stage::id("a"), at, Duration::from_secs(90)));
-        stage.wait(1);
-        stage.edit(["b"]);
-        stage.sync().await;
-        stage.wait(90);
-        stage.settle().await;
-        assert_eq!(stage.differences(), Vec::<String>::new(), "inclusive: {inclusive}");
-    }
-}
-
-#[tokio::test]
-async fn without_the_vendors_date_nothing_counts_as_settled() {
-    let stage = Stage::with(VendorSettings { date: DateHeader::Absent, ..VendorSettings::new(ListShape::Whole) });
-    stage.edit(["a"]);
-    stage.sync().await;
-    for _ in 0..3 {
-        stage.wait(300);
         stage.details();
-        stage.sync().await;
-        assert_eq!(stage.details(), 1);
+        for _ in 0..3 {
+            let report = stage.play(1).await.unwrap();
+            assert_eq!(
+                (report.outcome, report.calls_count, report.owed_count),
+                (PollOutcome::Quiet, 1, 0),
+                "{shape:?}"
+            );
+        }
+        assert_eq!(stage.details(), 0);
     }
 }
 
 #[tokio::test]
-async fn a_local_clock_ten_minutes_ahead_does_not_make_ids_settled() {
-    let stage =
-        Stage::with(VendorSettings { date: DateHeader::Skewed(-600_000), ..VendorSettings::new(ListShape::Whole) });
-    stage.edit(["a"]);
-    for _ in 0..3 {
-        stage.tick().await;
+async fn an_id_that_is_listed_twice_is_owed_once() {
+    for shape in [ListShape::Whole, ListShape::Pages] {
+        let stage = Stage::new(shape);
+        stage.edit(ids(30));
+        stage.vendor(|vendor| vendor.repeats = true);
+        let report = stage.tick().await;
         stage.drain().await;
-        stage.wait(300);
+        let calls = if shape == ListShape::Whole { 30 } else { 0 };
+        assert_eq!((report.owed_count, stage.differences().len(), stage.details()), (30, 0, calls), "{shape:?}");
     }
-    stage.details();
-    let report = stage.tick().await;
-    stage.drain().await;
-    assert!(stage.details() > 0);
-    assert!(report.notices.iter().any(|notice| matches!(notice, Notice::ClockDoubt { .. })));
 }
 
 #[tokio::test]
-async fn a_listed_row_with_the_stored_stamp_but_another_body_is_stored() {
-    let stage = Stage::new(ListShape::Pages);
+async fn a_row_with_the_stored_stamp_but_another_body_is_stored() {
+    let stage = Stage::new(ListShape::Pages).known().await;
     stage.edit(["a"]);
     stage.sync().await;
-    // a second edit within the same second
+    // A second edit within the same second.
     stage.edit(["a"]);
     stage.wait(30);
     stage.sync().await;
+    stage.drain().await;
+    stage.wait(600);
     assert_eq!(stage.differences(), Vec::<String>::new());
-    // and a row that has not changed costs nothing
+}
+
+/// A record is edited, edited again, and edited back to what it was, `apart` seconds between; the message of the second
+/// edit's listing comes last.
+async fn reverted(apart: u64) -> Stage {
+    let stage = Stage::new(ListShape::Pages).known().await;
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.drain().await;
+    stage.wait(apart);
+    stage.edit(["a"]);
+    stage.world.queue.fate(Redelivery::Late(Duration::from_secs(500)));
+    stage.tick().await;
+    stage.wait(apart);
+    let now = stage.now();
+    stage.vendor(|vendor| vendor.revert(&id("a"), now, Duration::ZERO));
+    stage.wait(90);
+    stage.tick().await;
+    stage.drain().await;
+    stage.wait(300);
+    stage.play(3).await;
+    stage
+}
+
+/// What the vendor shows of a record, and what is stored of it.
+fn bodies(stage: &Stage, text: &str) -> [Option<String>; 2] {
+    let now = stage.now();
+    let shown = stage.vendor(|vendor| vendor.seen(&id(text), now).and_then(|version| version.body.clone()));
+    let stored = stage.record(text).and_then(|record| record.body);
+    [shown, stored].map(|body| body.map(|body| body.text().to_owned()))
+}
+
+#[tokio::test]
+async fn a_row_with_the_stored_body_but_another_stamp_is_stored() {
+    let [shown, stored] = bodies(&reverted(5).await, "a");
+    assert_eq!(shown, stored);
+}
+
+#[tokio::test]
+async fn a_row_that_equals_a_young_look_is_stored_because_an_older_look_may_be_under_way() {
+    let [shown, stored] = bodies(&reverted(0).await, "a");
+    assert_eq!(shown, stored);
+}
+
+#[tokio::test]
+async fn a_row_without_a_stamp_is_never_settled_where_a_list_has_a_bound() {
+    let stage = Stage::new(ListShape::Pages).known().await;
+    stage.vendor(|vendor| vendor.unstamped.insert(id("a")));
+    stage.edit(["a"]);
+    for _ in 0..2 {
+        assert_eq!(stage.tick().await.owed_count, 1);
+        stage.drain().await;
+        stage.wait(20);
+    }
+}
+
+#[tokio::test]
+async fn a_scan_without_a_bound_stores_only_what_changed() {
+    let mut vendor = VendorSettings { page_rows: 10, order: Order::Id, ..VendorSettings::new(ListShape::Pages) };
+    vendor.stream.filtered = false;
+    let stage = Stage::with(vendor).known().await;
+    stage.edit(ids(30));
+    stage.settle().await;
+    stage.wait(3_600);
+    stage.edit(["00007"]);
     let report = stage.tick().await;
-    assert_eq!((report.outcome, report.unchanged_count), (PollOutcome::Quiet, 1));
+    assert_eq!((report.owed_count, report.unchanged_count), (1, 30));
+    stage.drain().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_walk_over_pages_takes_its_places_on_the_schedule_ten_at_a_time() {
     let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });
-    stage.edit(ids(400).iter().map(String::as_str));
+    stage.edit(ids(400));
     let report = stage.tick().await;
     // One write before the number of pages is known, four for the other 39, four for the 40 of the way back.
     let writes = stage.world.tables.faults().calls(Operation::Reserve);
@@ -102,8 +139,7 @@ async fn a_walk_over_pages_takes_its_places_on_the_schedule_ten_at_a_time() {
 async fn rows_that_move_while_pages_are_read_are_not_lost() {
     // GIVEN three pages in the order of edits
     let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });
-    let all = ids(30);
-    stage.edit(all.iter().map(String::as_str));
+    stage.edit(ids(30));
     stage.wait(10);
     // WHEN rows of the first page are edited while it is answered, every other row moves up
     let hold = stage.world.source.faults().hold_after(Operation::List);
@@ -114,7 +150,7 @@ async fn rows_that_move_while_pages_are_read_are_not_lost() {
         hold.release();
     };
     let (report, ()) = tokio::join!(stage.tick(), edits);
-    assert_eq!(report.outcome, PollOutcome::Waiting);
+    assert_eq!(report.outcome, PollOutcome::Owing);
     stage.drain().await;
     // THEN the rows that nobody edited are all there, after this one listing
     let lost: Vec<String> = stage.differences().into_iter().filter(|id| id.as_str() > "00002").collect();
@@ -127,7 +163,7 @@ async fn a_row_that_slips_past_a_pass_in_each_direction_is_met_by_a_third() {
     let vendor = VendorSettings { page_rows: 2, order: Order::Newest, ..VendorSettings::new(ListShape::Pages) };
     let stage = Stage::with(vendor);
     for number in 1..=6 {
-        stage.edit([format!("{number}").as_str()]);
+        stage.edit([format!("{number}")]);
         stage.wait(1);
     }
     let faults = stage.world.source.faults();
@@ -145,127 +181,109 @@ async fn a_row_that_slips_past_a_pass_in_each_direction_is_met_by_a_third() {
         stage.edit(["1"]);
         after_fifth.release();
     };
-    let (report, ()) = tokio::join!(stage.tick(), moves);
-    assert_eq!(report.outcome, PollOutcome::Waiting);
+    tokio::join!(stage.tick(), moves);
     stage.drain().await;
     // THEN it is there, after this one listing
     assert!(stage.record("4").is_some());
 }
 
 #[tokio::test]
-async fn a_listing_that_was_interrupted_goes_on_behind_the_last_accepted_id() {
-    let stage = Stage::new(ListShape::Whole);
-    let all = ids(1_000);
-    stage.edit(all.iter().map(String::as_str));
-    // The second acceptance fails for good: half of the ids are in.
-    let tables = stage.world.tables.faults();
-    for fault in [Fault::Pass, Fault::Pass, Fault::Reject] {
-        tables.push(Operation::Store, fault);
-    }
-    stage.try_tick().await.unwrap_err();
-    assert_eq!(stage.checkpoint().run.map(|run| run.accepted), Some(10));
-    stage.wait(300);
+async fn a_list_whose_pages_repeat_is_given_up_and_asks_for_attention() {
+    let stage = Stage::with(VendorSettings { repeats_page: true, ..VendorSettings::new(ListShape::Pages) });
+    stage.edit(ids(120));
+    let before = stage.vendor(|vendor| vendor.settings.stream.first.clone());
     let report = stage.tick().await;
-    assert_eq!(report.accepted_count, 500);
-    stage.drain().await;
-    stage.tick().await;
-    assert_eq!((stage.differences().len(), stage.details()), (0, 1_000));
-}
-
-#[tokio::test]
-async fn what_was_created_below_the_cursor_of_an_interrupted_listing_is_found_by_the_next_run() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.edit(["old"]);
-    stage.settle().await;
-    stage.wait(600);
-    let all = ids(1_000);
-    stage.edit(all.iter().map(String::as_str));
-    let tables = stage.world.tables.faults();
-    for fault in [Fault::Pass, Fault::Pass, Fault::Reject] {
-        tables.push(Operation::Store, fault);
-    }
-    stage.try_tick().await.unwrap_err();
-    // WHEN a record is created below the cursor, and one above it is edited long after
-    stage.wait(300);
-    stage.edit(["00000x"]);
-    stage.wait(600);
-    stage.edit(["00999"]);
-    stage.tick().await;
-    stage.drain().await;
-    // THEN the run commits no further than its first list reached
+    assert_eq!((&report.outcome, report.calls_count), (&PollOutcome::Unlisted, 2));
+    assert!(report.notices.contains(&Notice::ListMoving) && Notice::ListMoving.needs_attention());
+    assert_eq!(stage.checkpoint().scanned, before);
+    // When the vendor has mended its pages everything is stored.
+    stage.vendor(|vendor| vendor.settings.repeats_page = false);
     stage.settle().await;
     assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn no_more_chunks_are_out_than_the_rate_can_finish_in_a_visibility_timeout() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.settings.borrow_mut().call_interval = Duration::from_secs(2);
-    let all = ids(1_000);
-    stage.edit(all.iter().map(String::as_str));
+async fn a_feed_begins_with_everything_there_is_and_goes_on_behind_its_token() {
+    let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Feed) });
+    stage.edit(ids(35));
+    // The newest token first; what came just before it may not show yet.
+    let report = stage.tick().await;
+    assert_eq!((report.calls_count, stage.owed_count(Lane::Bulk)), (1, 0));
+    stage.wait(300);
+    // Then what the feed tells, and four pages of a snapshot, which is bulk work.
+    let report = stage.tick().await;
+    assert_eq!((report.calls_count, stage.owed_count(Lane::Bulk)), (5, 35));
+    // Meanwhile the feed tells what changes.
+    stage.edit(["00003", "new"]);
     stage.tick().await;
-    assert_eq!(stage.world.queue.queued_count(), 7); // 720 s / (50 x 2 s)
-    // They become visible at the pace of the vendor, so no fetcher waits for its turn.
-    let visible: Vec<i64> =
-        stage.world.queue.queued().iter().map(|queued| queued.visible_at.millis_since(stage.now()) / 1_000).collect();
-    assert_eq!(visible, [0, 100, 200, 300, 400, 500, 600]);
+    stage.settle().await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_slow_import_quarantines_no_healthy_id() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.settings.borrow_mut().call_interval = Duration::from_secs(5);
-    let all = ids(400);
-    stage.edit(all.iter().map(String::as_str));
-    for _ in 0..200 {
-        stage.tick().await;
+async fn a_rejected_token_leads_to_a_new_one_and_everything_is_listed_once() {
+    let stage = Stage::new(ListShape::Feed).known().await;
+    for name in ["a", "b"] {
+        stage.edit([name]);
+        stage.settle().await;
+        stage.wait(600);
+    }
+    // WHEN the tokens have expired
+    stage.edit(["c"]);
+    stage.wait(8 * 24 * 3_600);
+    stage.details();
+    let report = stage.tick().await;
+    assert!(report.notices.contains(&Notice::Resync) && Notice::Resync.needs_attention());
+    stage.drain().await;
+    stage.wait(300);
+    // THEN the next tick goes on from the new one
+    let report = stage.settle().await;
+    assert!(!report.notices.contains(&Notice::Resync), "{report:?}");
+    assert_eq!((stage.details(), stage.differences()), (4, vec![]));
+}
+
+#[tokio::test]
+async fn a_snapshot_leaves_out_what_was_fetched_well_after_it_began_and_nothing_else() {
+    // GIVEN a snapshot that is some pages ahead of what is fetched, and records behind its place that were stored
+    // meanwhile: one by a host whose clock is two minutes fast, before the snapshot began
+    let stage = Stage::with(VendorSettings { page_rows: 50, ..VendorSettings::new(ListShape::Feed) });
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(1);
+    stage.edit(ids(2_000));
+    let begun_at = stage.now();
+    stage.tick().await;
+    assert!(!stage.checkpoint().backlog.is_empty());
+    let stored = |text: &str, seconds: i64| {
+        let body = tidemark_engine::record::Body::new("{\"version\":0,\"id\":\"x\"}");
+        let key = tidemark_engine::record::RecordKey {
+            source: stage.stream().source,
+            stream: tidemark_engine::stream::StreamName::known("widgets"),
+            id: id(text),
+        };
+        let seen = tidemark_engine::record::Seen::Record { body, stamp: None, seen_at: None };
+        let looked_at = begun_at.shifted(seconds * 1_000);
+        tidemark_engine::record::Look { key, looked_at, seen, event: None, is_stored: false }
+    };
+    let looks = [stored("01998", 120), stored("01999", 320)];
+    tidemark_engine::ports::Records::store(&stage.world.tables, &looks).await.unwrap();
+    stage.wait(400);
+    for _ in 0..20 {
+        stage.play(1).await;
+    }
+    assert_eq!((stage.checkpoint().backlog.len(), stage.differences()), (0, vec!["01999".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_stamp_that_reads_later_than_the_list_moves_scanned_no_further_than_its_start() {
+    let stage = Stage::new(ListShape::Pages).known().await;
+    for ahead_ms in [3_600_000, 73 * 365 * 86_400_000_i64] {
+        let stamp = stage.vendor(|vendor| vendor.stamp_clock(stage.now())).shifted(ahead_ms);
+        let now = stage.now();
+        stage.vendor(|vendor| vendor.edit_stamped(&id("b"), now, stamp));
+        let report = stage.tick().await;
+        assert!(report.notices.iter().any(|it| matches!(it, Notice::FutureStamp { .. })), "{report:?}");
+        assert!(stage.checkpoint().scanned.at() <= Some(StampMillis::new(now.get() + 1_000)));
         stage.drain().await;
+        assert_eq!(stage.differences(), Vec::<String>::new());
         stage.wait(300);
     }
-    assert_eq!((stage.differences().len(), stage.quarantined().len(), stage.world.queue.dead_count()), (0, 0, 0));
-}
-
-#[tokio::test]
-async fn a_lost_message_is_sent_again_by_its_own_time_though_the_frontier_moved() {
-    let stage = Stage::new(ListShape::Whole);
-    let all = ids(150);
-    stage.edit(all.iter().map(String::as_str));
-    stage.world.queue.fate(Redelivery::Once);
-    stage.world.queue.fate(Redelivery::Lost);
-    stage.tick().await;
-    stage.drain().await;
-    stage.wait(300);
-    assert_eq!(stage.tick().await.sent_count, 0);
-    stage.wait(3 * 720);
-    assert_eq!(stage.tick().await.sent_count, 1);
-    stage.drain().await;
-    stage.tick().await;
-    assert_eq!(stage.differences(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_lost_message_with_rows_is_healed_by_listing_again() {
-    let stage = Stage::new(ListShape::Pages);
-    stage.edit(["a", "b"]);
-    stage.world.queue.fate(Redelivery::Lost);
-    stage.tick().await;
-    stage.wait(3 * 720 + 1);
-    assert_eq!(stage.tick().await.outcome, PollOutcome::Aborted);
-    stage.sync().await;
-    assert_eq!(stage.differences(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn rows_cost_no_call_and_pass_an_open_breaker() {
-    let stage = Stage::new(ListShape::Pages);
-    stage.edit(["a", "b"]);
-    stage.tick().await;
-    let until = stage.now().plus(Duration::from_mins(10));
-    stage.world.tables.with(|tables| {
-        let source = tables.sources.entry(stage.stream().source).or_default();
-        source.state.breaker.open_until = Some(until);
-    });
-    stage.details();
-    stage.drain().await;
-    assert_eq!((stage.differences().len(), stage.details()), (0, 0));
 }

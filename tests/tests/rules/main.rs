@@ -1,10 +1,14 @@
-//! The rules of the commit protocol, each with a test that fails on the naive version. The names are those of
-//! `docs/reliability.md`.
+//! The rules of the protocol, each with a test that fails where it is left out; section by section of
+//! `docs/protocol.md`.
 
 mod breaker;
-mod commit;
+mod committed;
 mod fetching;
+mod handover;
 mod lease;
 mod listing;
 mod missed;
-mod records;
+mod owed;
+mod positions;
+mod retry;
+mod staleness;

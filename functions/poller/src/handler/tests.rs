@@ -1,10 +1,9 @@
-use std::time::Duration;
-
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
-use tidemark_engine::chunk::CHUNK_IDS;
-use tidemark_engine::poll::PollSettings;
-use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_engine::checkpoint::Checkpoint;
+use tidemark_engine::clock::StampMillis;
+use tidemark_engine::failure::FailureClass;
+use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::ListShape;
 use tidemark_runtime::kept::Kept;
@@ -23,34 +22,43 @@ struct Function {
 impl Function {
     /// The poller of a source whose one stream is `stream`.
     fn of(stream: &'static str) -> Self {
-        let mut vendor = VendorSettings::new(ListShape::Whole);
+        Self::shaped(stream, ListShape::Whole)
+    }
+
+    fn shaped(stream: &'static str, shape: ListShape) -> Self {
+        let mut vendor = VendorSettings::new(shape);
         vendor.stream.name = StreamName::known(stream);
         let stage = Stage::with(vendor);
-        let settings = PollSettings {
-            overlap: Duration::from_mins(2),
-            poison_policy: PoisonPolicy::Block,
-            call_interval: Duration::from_millis(1),
-            visibility_timeout: Duration::from_mins(12),
-            streams: vec![StreamName::known(stream)],
-            chunk_ids: CHUNK_IDS,
-        };
         let kept = Kept::default();
-        let poller = Poller { ports: stage.world.clone(), settings };
+        let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
         let handler = Handler { poller, attention: Attention::new(kept.clone()) };
         Self { stage, handler, kept }
     }
 
-    async fn invoke(&self, payload: Value) -> Result<(), InvocationError> {
+    async fn invoke(&self, payload: Value) -> Result<Answer, InvocationError> {
         let mut context = Context::default();
         context.request_id = "8f5f9c1e-0000-4000-8000-000000000001".to_owned();
         let _log = self.kept.log();
         self.handler.handle(LambdaEvent::new(payload, context)).await
     }
 
-    /// The line of the last tick.
+    /// The outcome that the invocation answers.
+    async fn outcome(&self, payload: Value) -> &'static str {
+        self.invoke(payload).await.expect("the invocation succeeds").outcome
+    }
+
+    /// The line of the last invocation.
     fn line(&self) -> Value {
-        let mut ticks = self.kept.lines().into_iter().filter(|line| line.get("took_ms").is_some());
-        ticks.next_back().expect("an invocation logs a line")
+        let mut lines = self.kept.lines().into_iter().filter(|line| line.get("took_ms").is_some());
+        lines.next_back().expect("an invocation logs a line")
+    }
+
+    /// The metrics written so far: notice and figure.
+    fn attention(&self) -> Vec<(String, u64)> {
+        let metrics = self.kept.lines().into_iter().filter(|line| line.get("_aws").is_some());
+        metrics
+            .map(|line| (line["notice"].as_str().unwrap().to_owned(), line["AttentionCount"].as_u64().unwrap()))
+            .collect()
     }
 }
 
@@ -60,22 +68,30 @@ fn event(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_tick_logs_one_line_with_stream_run_outcome_and_counts() {
+async fn a_tick_logs_one_line_with_stream_outcome_and_counts() {
     let function = Function::of("customers");
     function.stage.edit(["683136", "683137"]);
-    function.invoke(event("customers")).await.unwrap();
+    assert_eq!(function.outcome(event("customers")).await, "owing");
     let line = function.line();
     assert_eq!(line["level"], "INFO");
     assert_eq!((&line["source"], &line["stream"]), (&json!("fieldmotion"), &json!("customers")));
-    assert_eq!((&line["listed_count"], &line["sent_count"]), (&json!(2), &json!(1)));
-    assert_eq!((&line["outcome"], &line["notices"]), (&json!("waiting"), &json!("first_import")));
-    assert!(line["run"].is_string() && line["took_ms"].is_number(), "{line}");
+    assert_eq!((&line["listed_count"], &line["unchanged_count"]), (&json!(2), &json!(0)));
+    assert_eq!((&line["owed_count"], &line["sent_count"]), (&json!(2), &json!(1)));
+    assert_eq!((&line["outcome"], &line["notices"]), (&json!("owing"), &json!("first_import")));
+    assert!(line["took_ms"].is_number() && line["calls_count"].is_number(), "{line}");
     assert_eq!(
         function.kept.lines().iter().filter(|line| line["level"] != "TRACE").count(),
         1,
         "{}",
         function.kept.text()
     );
+}
+
+#[tokio::test]
+async fn an_invocation_answers_its_outcome_as_json() {
+    let function = Function::of("customers");
+    let answer = function.invoke(event("customers")).await.unwrap();
+    assert_eq!(serde_json::to_value(answer).unwrap(), json!({"outcome": "quiet"}));
 }
 
 #[tokio::test]
@@ -88,17 +104,25 @@ async fn the_invocation_owns_the_lease() {
 }
 
 #[tokio::test]
-async fn a_malformed_event_is_told_what_was_expected() {
+async fn a_malformed_event_is_answered_with_what_was_expected() {
     let function = Function::of("customers");
-    let odd =
-        [event("malformed"), json!(null), json!("customers"), json!(7), json!([]), json!({"stream": "Cust omers"})];
-    for payload in odd.into_iter().chain([json!({"stream": 3}), json!("{\"stream\":\"\"}")]) {
+    let odd = [
+        event("malformed"),
+        json!(null),
+        json!("customers"),
+        json!([]),
+        json!({"stream": "customers", "version": "0"}),
+        json!({"stream": "customers", "account": true}),
+        json!({"stream": "customers", "rewind_to": "yesterday"}),
+    ];
+    for payload in odd {
         let error = function.invoke(payload.clone()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::MalformedEvent, "{payload}");
         let expected = "source fieldmotion takes {\"stream\":\"<name>\"} with one of customers";
         assert!(error.message.contains(expected), "{payload}: {error}");
         assert_eq!(function.line()["error_type"], "MalformedEvent");
     }
+    assert!(function.stage.tables(|tables| tables.checkpoints.is_empty()));
 }
 
 #[tokio::test]
@@ -111,17 +135,9 @@ async fn an_unknown_stream_is_named_beside_the_known_ones() {
 }
 
 #[tokio::test]
-async fn an_escaped_input_and_further_keys_are_taken() {
-    let function = Function::of("customers");
-    function.invoke(json!("{\"stream\":\"customers\"}")).await.unwrap();
-    function.invoke(json!({"stream": "customers", "version": "0", "detail": {}})).await.unwrap();
-    assert_eq!(function.line()["outcome"], "quiet");
-}
-
-#[tokio::test]
 async fn a_vendor_failure_is_an_outcome_and_a_warning() {
     let function = Function::of("customers");
-    function.stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Unauthorized));
+    function.stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Unauthorized));
     function.invoke(event("customers")).await.unwrap();
     let line = function.line();
     assert_eq!((&line["level"], &line["outcome"]), (&json!("WARN"), &json!("source_failed")));
@@ -147,18 +163,121 @@ async fn a_table_that_fails_fails_the_invocation_with_its_kind() {
 }
 
 #[tokio::test]
-async fn what_needs_attention_is_counted_once_beside_the_line() {
+async fn what_needs_attention_rings_once_beside_the_line() {
     let function = Function::of("customers");
-    function.stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Forbidden));
+    function.stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Forbidden));
     function.invoke(event("customers")).await.unwrap();
-    let metrics: Vec<Value> = function.kept.lines().into_iter().filter(|line| line.get("_aws").is_some()).collect();
-    assert_eq!(metrics.len(), 1, "{}", function.kept.text());
-    assert_eq!((&metrics[0]["AttentionCount"], &metrics[0]["Source"]), (&json!(1), &json!("fieldmotion")));
-    assert_eq!((&metrics[0]["notice"], &metrics[0]["stream"]), (&json!("stream_paused"), &json!("customers")));
+    assert_eq!(function.attention(), [("stream_paused".to_owned(), 1)], "{}", function.kept.text());
     assert_eq!(
         (&function.line()["notices"], &function.line()["level"]),
         (&json!("first_import, stream_paused"), &json!("WARN"))
     );
+    function.stage.wait(16 * 60);
+    function.invoke(event("customers")).await.unwrap();
+    function.stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Unauthorized));
+    function.stage.wait(16 * 60);
+    function.invoke(event("customers")).await.unwrap();
+    let rung = [("stream_paused", 1), ("stream_paused", 0), ("credential_rejected", 1)];
+    assert_eq!(function.attention(), rung.map(|(notice, count)| (notice.to_owned(), count)));
+}
+
+/// A function whose stream has a record in its copy and was asked for under another account since.
+async fn moved() -> Function {
+    let function = Function::of("customers");
+    function.stage.edit(["a"]);
+    function.stage.settle().await;
+    function.stage.vendor(|vendor| vendor.settings.account_mark = "another".to_owned());
+    assert_eq!(function.outcome(event("customers")).await, "account_changed");
+    function
+}
+
+#[tokio::test]
+async fn another_account_stands_still_until_an_operator_keeps_the_copy() {
+    let function = moved().await;
+    assert_eq!(function.line()["level"], "WARN");
+    assert_eq!(function.attention(), [("account_changed".to_owned(), 1)]);
+    let before = function.stage.checkpoint();
+    assert_eq!(function.outcome(event("keep-account")).await, "done");
+    let line = function.line();
+    assert_eq!((&line["level"], &line["act"], &line["stream"]), (&json!("INFO"), &json!("keep"), &json!("customers")));
+    let after = function.stage.checkpoint();
+    assert_eq!((after.scanned, after.account_mark.as_str()), (before.scanned, "another"));
+    function.stage.edit(["b"]);
+    assert_eq!(function.outcome(event("customers")).await, "owing", "it lists on");
+}
+
+#[tokio::test]
+async fn an_operator_starts_again_with_another_account() {
+    let function = moved().await;
+    assert_eq!(function.outcome(event("start-again")).await, "done");
+    assert_eq!(function.line()["act"], "start_again");
+    let Checkpoint { scanned, committed, account_mark, .. } = function.stage.checkpoint();
+    let first = Position::At(StampMillis::new(0));
+    assert_eq!((scanned, committed, account_mark.as_str()), (first.clone(), first, "another"));
+}
+
+#[tokio::test]
+async fn an_operator_rewinds_to_an_instant_read_as_the_vendor_stamps_it() {
+    let function = Function::of("customers");
+    function.stage.vendor(|vendor| vendor.settings.zone = 3_600_000);
+    function.stage.edit(["a"]);
+    function.stage.settle().await;
+    function.stage.vendor(|vendor| vendor.settings.account_mark = "another".to_owned());
+    assert_eq!(function.outcome(event("rewind")).await, "done");
+    let Checkpoint { scanned, committed, account_mark, .. } = function.stage.checkpoint();
+    let position = Position::At(StampMillis::new(1_771_927_200_000 + 3_600_000));
+    assert_eq!((&scanned, &committed), (&position, &position));
+    assert_eq!(account_mark, "account", "a rewind accepts no account");
+    let message = function.line()["message"].to_string();
+    assert!(message.contains("2026-02-24T11:00:00Z"), "{message}");
+    assert_eq!(function.outcome(event("rewind")).await, "nothing_to_do");
+    assert_eq!(function.stage.checkpoint().scanned, position);
+}
+
+#[tokio::test]
+async fn a_rewind_goes_no_lower_than_the_first_import() {
+    let function = Function::of("customers");
+    function.stage.settle().await;
+    let long_ago = json!({"stream": "customers", "rewind_to": "1960-01-01T00:00:00Z"});
+    assert_eq!(function.outcome(long_ago).await, "done");
+    assert_eq!(function.stage.checkpoint().scanned, Position::At(StampMillis::new(0)));
+}
+
+#[tokio::test]
+async fn a_feed_has_no_instants_to_go_back_to() {
+    let function = Function::shaped("changes", ListShape::Feed);
+    function.invoke(event("fieldaware-changes")).await.unwrap();
+    let before = function.stage.checkpoint();
+    let rewind = json!({"stream": "changes", "rewind_to": "2026-02-24T10:00:00Z"});
+    let error = function.invoke(rewind).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::MalformedEvent);
+    assert!(
+        error.message.contains("fieldmotion#changes is a feed") && error.message.contains("start_again"),
+        "{error}"
+    );
+    assert_eq!(function.stage.checkpoint(), before);
+}
+
+#[tokio::test]
+async fn an_act_on_nothing_says_so() {
+    let function = Function::of("customers");
+    for act in ["keep-account", "start-again", "rewind"] {
+        assert_eq!(function.outcome(event(act)).await, "missing", "{act}");
+        assert_eq!(function.line()["level"], "WARN");
+    }
+    let other = json!({"stream": "invoices", "account": "keep"});
+    assert_eq!(function.invoke(other).await.unwrap_err().kind, ErrorKind::UnknownStream);
+}
+
+#[tokio::test]
+async fn an_act_that_cannot_be_done_changes_nothing() {
+    let function = moved().await;
+    let before = function.stage.checkpoint();
+    function.stage.world.source.faults().push(Operation::AccountMark, Fault::Reject);
+    assert_eq!(function.outcome(event("keep-account")).await, "source_failed");
+    function.stage.world.tables.faults().push(Operation::Load, Fault::Reject);
+    assert_eq!(function.invoke(event("keep-account")).await.unwrap_err().kind, ErrorKind::StoreUnavailable);
+    assert_eq!(function.stage.checkpoint(), before);
 }
 
 #[tokio::test]
@@ -169,5 +288,5 @@ async fn no_body_and_no_id_is_logged() {
     function.invoke(event("customers")).await.unwrap();
     function.stage.drain().await;
     function.invoke(event("customers")).await.unwrap();
-    assert!(!function.kept.text().contains("canary") && !function.kept.text().contains("\\\"version\\\":1"));
+    assert!(!function.kept.text().contains("canary") && !function.kept.text().contains("\\\"version\\\":2"));
 }

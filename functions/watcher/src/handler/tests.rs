@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use lambda_runtime::Context;
 use serde_json::{Value, json};
-use tidemark_engine::breaker::Pause;
-use tidemark_engine::checkpoint::{Checkpoint, Position};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
-use tidemark_engine::ports::{Ledger, Measurements};
+use tidemark_engine::health::Why;
+use tidemark_engine::measurement::{Measurement, MeasurementName};
+use tidemark_engine::ports::{Ledger, Measurements, Owed};
+use tidemark_engine::standing::Standing;
 use tidemark_engine::stream::ListShape;
-use tidemark_engine::watch::{Measurement, MeasurementName, WatchedStream};
+use tidemark_engine::watch::WatchedStream;
+use tidemark_engine::work::{Lane, TRIES_TO_ADVANCE};
 use tidemark_runtime::failure::ErrorKind;
 use tidemark_runtime::kept::Kept;
 use tidemark_testkit::memory::{Fault, ManualClock, MemoryTables, Operation};
@@ -98,17 +100,15 @@ impl Function {
 async fn a_stream_in_order_is_logged_and_published() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a"]);
-    for _ in 0..3 {
-        stage.tick().await;
-        stage.drain().await;
-        stage.wait(300);
-    }
+    stage.settle().await;
+    stage.wait(100);
     let function = Function::over(&stage);
     function.invoke().await.unwrap();
     let line = function.line();
     assert_eq!((&line["level"], &line["message"]), (&json!("INFO"), &json!("up to date")));
     assert_eq!((&line["source"], &line["stream"]), (&json!("fieldmotion"), &json!("things")));
-    assert_eq!((&line["is_stale"], &line["backlog_count"]), (&json!(false), &json!(0)));
+    assert_eq!((&line["is_stale"], &line["import_count"]), (&json!(false), &json!(0)));
+    assert_eq!((&line["owed_fresh"], &line["owed_bulk"]), (&json!(0), &json!(0)));
     assert!(line["staleness_seconds"].as_u64().unwrap() >= 60);
     assert_eq!(function.figure(MeasurementName::Heartbeat), Some(1.0));
     let last = function.kept.lines().pop().unwrap();
@@ -118,32 +118,52 @@ async fn a_stream_in_order_is_logged_and_published() {
 #[tokio::test]
 async fn an_import_says_how_far_it_got() {
     let stage = Stage::new(ListShape::Whole);
-    let all = ids(70);
-    stage.edit(all.iter().map(String::as_str));
+    // Room for 50 calls in half an interval, so that the rest of the list is bulk work.
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(3);
+    stage.edit(ids(170));
     stage.tick().await;
-    let first = stage.world.queue.receive(1).pop().unwrap();
-    stage.fetch(&first).await.unwrap();
-    stage.tick().await;
+    assert_eq!((stage.owed_count(Lane::Fresh), stage.owed_count(Lane::Bulk)), (50, 120));
     let function = Function::over(&stage);
     function.invoke().await.unwrap();
     let line = function.line();
-    assert_eq!(line["message"], "importing, 50 of 70");
-    assert_eq!(line["backlog_count"], 20);
-    assert_eq!(function.figure(MeasurementName::Backlog), Some(20.0));
+    assert_eq!(line["message"], "importing, 0 of 120 listed so far");
+    assert_eq!(
+        (&line["owed_fresh"], &line["owed_bulk"], &line["import_count"]),
+        (&json!(50), &json!(120), &json!(120))
+    );
+    assert_eq!(function.figure(MeasurementName::Backlog), Some(170.0));
+}
+
+#[tokio::test]
+async fn quarantine_is_a_warning_once_a_person_should_hear_of_it() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["a"]);
+    let heals_at = stage.now().plus(Duration::from_hours(100));
+    let a = tidemark_tests::stage::id("a");
+    stage.vendor(|vendor| vendor.fail(&a, FailureClass::Transient, heals_at));
+    stage.tick().await;
+    stage.drain().await;
+    let function = Function::over(&stage);
+    function.invoke().await.unwrap();
+    assert_eq!((&function.line()["quarantine_count"], &function.line()["troubled_count"]), (&json!(1), &json!(0)));
+    assert_eq!(function.line()["level"], "INFO");
+    stage.tables(|tables| tables.retries.values_mut().for_each(|entry| entry.attempts = TRIES_TO_ADVANCE));
+    function.invoke().await.unwrap();
+    assert_eq!((&function.line()["level"], &function.line()["troubled_count"]), (&json!("WARN"), &json!(1)));
 }
 
 #[tokio::test]
 async fn a_stale_and_held_back_stream_is_a_warning_with_the_cause() {
     let stage = Stage::new(ListShape::Whole);
     stage.sync().await;
-    stage.world.source.with(|vendor| vendor.unwell = Some(FailureClass::Forbidden));
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Forbidden));
     stage.wait(1_000);
     stage.tick().await;
     let function = Function::over(&stage);
     function.invoke().await.unwrap();
     let line = function.line();
     assert_eq!((&line["level"], &line["is_stale"]), (&json!("WARN"), &json!(true)));
-    assert!(line["held_back"].as_str().unwrap().contains("the vendor refuses this stream"), "{line}");
+    assert!(line["held_back"].as_str().unwrap().contains("the stream pauses until"), "{line}");
     assert!(function.figure(MeasurementName::Staleness).unwrap() >= 1_000.0);
 }
 
@@ -169,9 +189,10 @@ async fn without_tables_there_is_no_heartbeat() {
 async fn what_a_vendor_said_cannot_forge_a_line() {
     let stage = Stage::new(ListShape::Whole);
     stage.sync().await;
-    let why = "no\n{\"level\":\"INFO\",\"staleness_seconds\":0}\u{2028}\u{1b}[2J".to_owned();
+    let cause = "no\n{\"level\":\"INFO\",\"staleness_seconds\":0}\u{2028}\u{1b}[2J".to_owned();
     let until = stage.now().plus(Duration::from_mins(5));
-    stage.world.tables.pause_stream(&stage.stream(), &Pause { until, why }).await.unwrap();
+    let why = Why { class: FailureClass::Transient, cause };
+    stage.world.tables.pause_stream(&stage.stream(), until, &why).await.unwrap();
     let function = Function::over(&stage);
     function.invoke().await.unwrap();
     let text = function.kept.text();
@@ -181,18 +202,27 @@ async fn what_a_vendor_said_cannot_forge_a_line() {
 }
 
 #[test]
-fn a_stream_with_a_held_checkpoint_is_behind() {
+fn a_stream_is_up_to_date_behind_or_importing() {
     let stage = Stage::new(ListShape::Whole);
-    let mut checkpoint = Checkpoint::first(stage.stream(), Position::At(stage.now().shifted(-60_000)));
-    checkpoint.scanned = Position::At(stage.now());
-    checkpoint.last_success_at = Some(stage.now());
-    let report = StreamReport {
+    let report = |lag, bulk_count, import_count, is_stale| StreamReport {
         stream: stage.stream(),
-        standing: tidemark_engine::staleness::standing(Some(&checkpoint), stage.now()),
-        quarantine_count: 1,
+        standing: Standing { staleness: Duration::ZERO, lag: Duration::from_secs(lag), import_count },
+        owed: Owed { fresh_count: 9, bulk_count },
+        quarantine_count: 0,
+        troubled_count: 0,
         overdue: Duration::ZERO,
-        is_stale: false,
+        is_stale,
         held_back: None,
     };
-    assert_eq!(state(&report), "behind");
+    for (lag, bulk_count, import_count, is_stale, words) in [
+        (0, 0, 0, false, "up to date"),
+        (60, 0, 0, false, "behind"),
+        (60, 0, 0, true, "stale, behind"),
+        (0, 0, 0, true, "stale"),
+        (60, 20, 70, false, "importing, 50 of 70 listed so far"),
+        (60, 0, 70, true, "stale, importing, 70 of 70 listed so far"),
+        (60, 20, 0, false, "importing, 0 of 20 listed so far"),
+    ] {
+        assert_eq!(state(&report(lag, bulk_count, import_count, is_stale)), words);
+    }
 }

@@ -1,13 +1,14 @@
 //! Attribute values: how an item is written, and how one is read that may have been written by another version.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::clock::Instant;
+use tidemark_engine::record::RecordId;
 
 /// An item, a key or a map inside an item, by attribute name; also the values of an expression, by placeholder.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -31,7 +32,7 @@ pub(super) fn number(value: impl Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-pub(super) fn instant(at: UtcMillis) -> AttributeValue {
+pub(super) fn instant<C: Copy>(at: Instant<C>) -> AttributeValue {
     number(at.get())
 }
 
@@ -45,27 +46,42 @@ pub(super) fn texts(values: impl IntoIterator<Item = impl Into<String>>) -> Opti
     (!values.is_empty()).then_some(AttributeValue::Ss(values))
 }
 
-/// A set of numbers; none when there are none.
-pub(super) fn numbers(values: impl IntoIterator<Item = impl Display>) -> Option<AttributeValue> {
-    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
-    (!values.is_empty()).then_some(AttributeValue::Ns(values))
+/// How large DynamoDB reckons an item to be: the sum of its attributes, names included.
+pub(super) fn size_of_item(item: &Item) -> usize {
+    item.iter().map(|(name, value)| size_of(name, value)).sum()
 }
 
-/// How large DynamoDB reckons an item to be, at most: names and values in UTF-8, numbers at their full length.
-pub(super) fn size_of(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+/// How large DynamoDB reckons an attribute to be, name and value.
+///
+/// Source: Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats" (read 2026-11-27). It calls its figure for
+/// numbers approximate.
+pub(super) fn size_of(name: &str, value: &AttributeValue) -> usize {
+    name.len() + size_of_value(value)
 }
 
-fn value_size(value: &AttributeValue) -> usize {
+/// What a list or a map takes besides its elements, and what each element takes besides itself.
+const NEST_BYTES: usize = 3;
+const ELEMENT_BYTES: usize = 1;
+
+fn size_of_value(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
-        AttributeValue::N(digits) => digits.len(),
+        AttributeValue::N(digits) => size_of_number(digits),
         AttributeValue::B(blob) => blob.as_ref().len(),
-        AttributeValue::Ss(texts) | AttributeValue::Ns(texts) => texts.iter().map(String::len).sum(),
-        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
-        AttributeValue::M(item) => 3 + item.len() + size_of(item),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::L(values) => {
+            NEST_BYTES + values.iter().map(|value| ELEMENT_BYTES + size_of_value(value)).sum::<usize>()
+        }
+        AttributeValue::M(item) => NEST_BYTES + item.len() * ELEMENT_BYTES + size_of_item(item),
         _ => 1,
     }
+}
+
+/// A byte for each two significant digits, one more, and one for a sign.
+fn size_of_number(digits: &str) -> usize {
+    let unsigned = digits.trim_start_matches('-');
+    let significant = unsigned.trim_matches('0').len();
+    significant.div_ceil(2) + 1 + (digits.len() - unsigned.len())
 }
 
 /// An item being read.
@@ -120,11 +136,11 @@ impl<'a> Reader<'a> {
         self.required(name, self.number_if_any(name)?)
     }
 
-    pub(super) fn instant_if_any(&self, name: &str) -> Result<Option<UtcMillis>, BadShape> {
-        Ok(self.number_if_any(name)?.map(UtcMillis::new))
+    pub(super) fn instant_if_any<C: Copy>(&self, name: &str) -> Result<Option<Instant<C>>, BadShape> {
+        Ok(self.number_if_any(name)?.map(Instant::new))
     }
 
-    pub(super) fn instant(&self, name: &str) -> Result<UtcMillis, BadShape> {
+    pub(super) fn instant<C: Copy>(&self, name: &str) -> Result<Instant<C>, BadShape> {
         self.required(name, self.instant_if_any(name)?)
     }
 
@@ -178,21 +194,28 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A set of numbers; an absent one is empty.
-    pub(super) fn numbers<T: FromStr>(&self, name: &str) -> Result<Vec<T>, BadShape> {
-        match self.item.get(name) {
-            None => Ok(Vec::new()),
-            Some(AttributeValue::Ns(numbers)) => numbers
-                .iter()
-                .map(|digits| digits.parse().map_err(|_| self.bad(name, "holds something out of range")))
-                .collect(),
-            Some(_) => Err(self.bad(name, "is not a set of numbers")),
-        }
-    }
-
     /// Reads a text as what it stands for.
     pub(super) fn parsed<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, BadShape> {
-        parse(self.text(name)?).ok_or_else(|| self.bad(name, "is not one that this program knows"))
+        parse(self.text(name)?).ok_or_else(|| self.unknown(name))
+    }
+
+    /// A value that this program gives no meaning to.
+    pub(super) fn unknown(&self, name: &str) -> BadShape {
+        self.bad(name, "is not one that this program knows")
+    }
+
+    /// An id.
+    pub(super) fn id(&self, name: &str) -> Result<RecordId, BadShape> {
+        self.id_of(name, self.text(name)?)
+    }
+
+    /// A set of ids; an absent one is empty.
+    pub(super) fn ids(&self, name: &str) -> Result<BTreeSet<RecordId>, BadShape> {
+        self.texts(name)?.iter().map(|id| self.id_of(name, id)).collect()
+    }
+
+    fn id_of(&self, name: &str, id: &str) -> Result<RecordId, BadShape> {
+        RecordId::parse(id).map_err(|fault| self.bad(name, &format!("holds an unusable id ({fault})")))
     }
 }
 
@@ -202,11 +225,11 @@ mod tests {
 
     #[test]
     fn a_fault_names_the_attribute_and_not_its_value() {
-        let run = item([("accepted", text("canary"))]);
-        let fault = Reader::within(&run, "run").number::<u32>("accepted");
-        assert_eq!(fault, Err(BadShape("run.accepted is not a number".to_owned())));
-        let fault = Reader::of(&run).number::<u32>("epoch");
-        assert_eq!(fault, Err(BadShape("epoch is missing".to_owned())));
+        let why = item([("since", text("canary"))]);
+        let fault = Reader::within(&why, "why").number::<u32>("since");
+        assert_eq!(fault, Err(BadShape("why.since is not a number".to_owned())));
+        let fault = Reader::of(&why).number::<u32>("version");
+        assert_eq!(fault, Err(BadShape("version is missing".to_owned())));
         let fault = Reader::of(&item([("seq", number(-1))])).number::<u32>("seq");
         assert_eq!(fault, Err(BadShape("seq is out of range or not a whole number".to_owned())));
     }
@@ -214,18 +237,24 @@ mod tests {
     #[test]
     fn an_empty_set_is_no_value() {
         assert_eq!(texts(Vec::<String>::new()), None);
-        assert_eq!(numbers(Vec::<i64>::new()), None);
-        assert_eq!(Reader::of(&Item::new()).texts("pending"), Ok(&[][..]));
+        assert_eq!(Reader::of(&Item::new()).texts("ids"), Ok(&[][..]));
     }
 
     #[test]
     fn size_counts_names_and_values() {
-        let sized = item([
-            ("ab", text("\u{e9}")),
-            ("c", number(12)),
-            ("d", bytes([1, 2, 3])),
-            ("e", AttributeValue::Bool(true)),
-        ]);
-        assert_eq!(size_of(&sized), (2 + 2) + (1 + 2) + (1 + 3) + (1 + 1));
+        let cases = [
+            ("ab", text("\u{e9}"), 2 + 2),
+            ("c", number(12), 1 + 2),
+            ("d", bytes([1, 2, 3]), 1 + 3),
+            ("e", AttributeValue::Bool(true), 1 + 1),
+            ("f", number(-1_000), 1 + 3),
+            ("g", number(0), 1 + 1),
+            ("h", AttributeValue::L(vec![number(1), text("xy")]), 1 + 3 + 3 + 3),
+            ("i", AttributeValue::M(item([("ab", text("xy"))])), 1 + 3 + 1 + 4),
+            ("j", AttributeValue::Ss(vec!["ab".to_owned(), "c".to_owned()]), 1 + 3),
+        ];
+        for (name, value, expected) in cases {
+            assert_eq!(size_of(name, &value), expected, "{name}");
+        }
     }
 }

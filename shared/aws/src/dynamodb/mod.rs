@@ -16,4 +16,4 @@ pub use ledger::LedgerTable;
 pub use records::{RecordTable, VersionTable};
 
 /// The version of the items' shape that this program writes and reads.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;

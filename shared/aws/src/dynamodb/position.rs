@@ -3,8 +3,8 @@
 //! `order` is what conditions compare. `text` is the token, or the instant in words for whoever looks at the table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use tidemark_engine::checkpoint::Position;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::clock::StampMillis;
+use tidemark_engine::position::Position;
 
 use super::item::{BadShape, Item, Reader, item, number, text};
 
@@ -31,7 +31,7 @@ fn of(found: &Item, name: &str) -> Result<Position, BadShape> {
     let position = Reader::within(found, name);
     let order = position.number("order")?;
     match position.text("kind")? {
-        AT => Ok(Position::At(UtcMillis::new(order))),
+        AT => Ok(Position::At(StampMillis::new(order))),
         TOKEN => Ok(Position::Token { text: position.text("text")?.to_owned(), sequence: order }),
         _ => Err(BadShape(format!("{name}.kind is not one that this program knows"))),
     }

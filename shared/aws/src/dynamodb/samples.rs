@@ -1,20 +1,32 @@
 //! Values for property tests of what is written and read back.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
-use tidemark_engine::checkpoint::Position;
+use tidemark_engine::clock::{Instant, StampMillis};
+use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 
 use super::item::Item;
 use super::table::names;
 
-pub(super) fn instants() -> impl Strategy<Value = UtcMillis> {
-    any::<i64>().prop_map(UtcMillis::new)
+pub(super) fn stream() -> StreamKey {
+    StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") }
+}
+
+pub(super) fn instants<C: Copy + std::fmt::Debug>() -> impl Strategy<Value = Instant<C>> {
+    any::<i64>().prop_map(Instant::new)
+}
+
+/// Whole milliseconds, which is what is kept.
+pub(super) fn durations() -> impl Strategy<Value = Duration> {
+    (0..=i64::MAX.unsigned_abs()).prop_map(Duration::from_millis)
 }
 
 pub(super) fn positions() -> impl Strategy<Value = Position> {
     prop_oneof![
-        instants().prop_map(Position::At),
+        instants().prop_map(|at: StampMillis| Position::At(at)),
         (".{0,20}", any::<i64>()).prop_map(|(text, sequence)| Position::Token { text, sequence }),
     ]
 }
@@ -42,7 +54,7 @@ pub(super) fn assert_consistent(expressions: &[&str], values: &Item) {
     let bare: Vec<&str> = text
         .split(|c: char| !(is_word(c) || c == '#' || c == ':'))
         .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
-        .filter(|word| !["attribute_exists", "attribute_not_exists", "contains", "if_not_exists"].contains(word))
+        .filter(|word| !["attribute_exists", "attribute_not_exists", "begins_with", "if_not_exists"].contains(word))
         .collect();
     assert!(bare.is_empty(), "{bare:?} stand without an alias in {text}");
     assert!(!names(&[&text]).is_empty(), "{text}");

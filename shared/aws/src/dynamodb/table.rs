@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::Written;
 
-use super::item::{BadShape, Item, size_of};
+use super::item::{BadShape, Item};
 use crate::client::Sdk;
 use crate::errors::AwsError;
 
@@ -30,15 +30,6 @@ pub(super) struct Update<'a> {
     /// Empty when there is nothing to require.
     pub(super) condition: &'a str,
     pub(super) values: Item,
-    /// Names that stand for attributes called otherwise.
-    pub(super) more_names: HashMap<String, String>,
-}
-
-impl Default for Update<'_> {
-    fn default() -> Self {
-        let (key, values, more_names) = (Item::new(), Item::new(), HashMap::new());
-        Self { operation: "update an item", key, expression: "", condition: "", values, more_names }
-    }
 }
 
 /// What became of an update whose outcome is looked at.
@@ -46,18 +37,23 @@ impl Default for Update<'_> {
 pub(super) enum Updated {
     /// It was made; the attributes asked for, as they are now.
     Applied(Item),
-    /// Its condition did not hold; the item as it is, if there is one.
+    /// Its condition did not hold; the item as it is, where there is one and the table shows it.
     Refused(Option<Item>),
 }
 
-impl Updated {
-    /// The item or the attributes asked for; empty when there is none.
-    pub(super) fn into_item(self) -> Item {
-        match self {
-            Self::Applied(item) => item,
-            Self::Refused(item) => item.unwrap_or_default(),
-        }
-    }
+/// A read of the items of a partition, in the order of their sort keys.
+#[derive(Debug)]
+pub(super) struct Query<'a> {
+    pub(super) operation: &'static str,
+    /// What the key has to be.
+    pub(super) condition: &'a str,
+    pub(super) values: Item,
+    /// Which attributes are wanted; all when empty.
+    pub(super) projection: &'a str,
+    /// After how many items it is enough.
+    pub(super) limit: usize,
+    /// Whether the read is strongly consistent, at twice the price.
+    pub(super) is_consistent: bool,
 }
 
 impl Table {
@@ -67,19 +63,23 @@ impl Table {
 
     /// Updates an item without looking at it.
     pub(super) async fn update(&self, update: Update<'_>) -> Result<Written, StoreFailure> {
+        let operation = update.operation;
+        self.try_update(update).await.map_err(|error| error.store_failure(operation))
+    }
+
+    /// The same for a caller that gives the error a meaning of its own.
+    pub(super) async fn try_update(&self, update: Update<'_>) -> Result<Written, AwsError> {
         match self.send(update, ReturnValue::None, ReturnValuesOnConditionCheckFailure::None).await? {
             Updated::Applied(_) => Ok(Written::Applied),
             Updated::Refused(_) => Ok(Written::Refused),
         }
     }
 
-    /// Updates an item and returns the attributes asked for, or on refusal the item as it is: a decision without a read.
-    pub(super) async fn update_and_look(
-        &self,
-        update: Update<'_>,
-        wanted: ReturnValue,
-    ) -> Result<Updated, StoreFailure> {
-        self.send(update, wanted, ReturnValuesOnConditionCheckFailure::AllOld).await
+    /// Updates an item and returns what it changed, or on refusal the item as it is: a decision without a read.
+    pub(super) async fn update_and_look(&self, update: Update<'_>) -> Result<Updated, StoreFailure> {
+        let operation = update.operation;
+        let sent = self.send(update, ReturnValue::UpdatedNew, ReturnValuesOnConditionCheckFailure::AllOld).await;
+        sent.map_err(|error| error.store_failure(operation))
     }
 
     async fn send(
@@ -87,10 +87,7 @@ impl Table {
         update: Update<'_>,
         wanted: ReturnValue,
         on_refusal: ReturnValuesOnConditionCheckFailure,
-    ) -> Result<Updated, StoreFailure> {
-        let mut names = names(&[update.expression, update.condition]);
-        names.extend(update.more_names);
-        let bytes = size_of(&update.values);
+    ) -> Result<Updated, AwsError> {
         let sent = self
             .client
             .update_item()
@@ -98,8 +95,8 @@ impl Table {
             .set_key(Some(update.key))
             .update_expression(update.expression)
             .set_condition_expression(some_text(update.condition))
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(some_values(update.values))
+            .set_expression_attribute_names(Some(names(&[update.expression, update.condition])))
+            .set_expression_attribute_values(some_entries(update.values))
             .return_values(wanted)
             .return_values_on_condition_check_failure(on_refusal)
             .send()
@@ -110,7 +107,7 @@ impl Table {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                     Ok(Updated::Refused(refusal.item.clone().filter(|item| !item.is_empty())))
                 }
-                _ => Err(AwsError::of(error).store_failure(update.operation, bytes)),
+                _ => Err(AwsError::of(error)),
             },
         }
     }
@@ -123,7 +120,6 @@ impl Table {
         item: Item,
     ) -> Result<Written, StoreFailure> {
         let condition = format!("attribute_not_exists(#{key})");
-        let bytes = size_of(&item);
         let sent = self
             .client
             .put_item()
@@ -137,12 +133,12 @@ impl Table {
             Ok(_) => Ok(Written::Applied),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Written::Refused),
-                _ => Err(AwsError::of(error).store_failure(operation, bytes)),
+                _ => Err(AwsError::of(error).store_failure(operation)),
             },
         }
     }
 
-    /// Deletes an item if `condition` holds.
+    /// Deletes an item if `condition` holds, or in any case when it is empty.
     pub(super) async fn delete(
         &self,
         operation: &'static str,
@@ -155,16 +151,16 @@ impl Table {
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(key))
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[condition])))
-            .set_expression_attribute_values(Some(values))
+            .set_condition_expression(some_text(condition))
+            .set_expression_attribute_names(some_entries(names(&[condition])))
+            .set_expression_attribute_values(some_entries(values))
             .send()
             .await;
         match sent {
             Ok(_) => Ok(Written::Applied),
             Err(error) => match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(Written::Refused),
-                _ => Err(AwsError::of(error).store_failure(operation, 0)),
+                _ => Err(AwsError::of(error).store_failure(operation)),
             },
         }
     }
@@ -172,38 +168,36 @@ impl Table {
     /// Reads one item, strongly consistent.
     pub(super) async fn get(&self, operation: &'static str, key: Item) -> Result<Option<Item>, StoreFailure> {
         let sent = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true).send().await;
-        let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation, 0))?;
+        let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation))?;
         Ok(answer.item.filter(|item| !item.is_empty()))
     }
 
-    /// Reads all items that `condition` on the key names, strongly consistent, in the order of their sort keys.
-    pub(super) async fn query(
-        &self,
-        operation: &'static str,
-        condition: &str,
-        values: Item,
-    ) -> Result<Vec<Item>, StoreFailure> {
+    /// Reads items of a partition, answer after answer, until there are no more or they are enough.
+    pub(super) async fn query(&self, query: Query<'_>) -> Result<Vec<Item>, StoreFailure> {
         let mut items = Vec::new();
         let mut from = None;
-        loop {
+        while items.len() < query.limit {
             let sent = self
                 .client
                 .query()
                 .table_name(&self.name)
-                .key_condition_expression(condition)
-                .set_expression_attribute_names(Some(names(&[condition])))
-                .set_expression_attribute_values(Some(values.clone()))
-                .consistent_read(true)
+                .key_condition_expression(query.condition)
+                .set_projection_expression(some_text(query.projection))
+                .set_expression_attribute_names(Some(names(&[query.condition, query.projection])))
+                .set_expression_attribute_values(Some(query.values.clone()))
+                .set_limit(i32::try_from(query.limit - items.len()).ok())
+                .consistent_read(query.is_consistent)
                 .set_exclusive_start_key(from)
                 .send()
                 .await;
-            let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation, 0))?;
+            let answer = sent.map_err(|error| AwsError::of(error).store_failure(query.operation))?;
             items.extend(answer.items.unwrap_or_default());
             from = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if from.is_none() {
-                return Ok(items);
+                break;
             }
         }
+        Ok(items)
     }
 }
 
@@ -225,8 +219,8 @@ fn some_text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn some_values(values: Item) -> Option<Item> {
-    (!values.is_empty()).then_some(values)
+fn some_entries<V>(entries: HashMap<String, V>) -> Option<HashMap<String, V>> {
+    (!entries.is_empty()).then_some(entries)
 }
 
 #[cfg(test)]
@@ -235,8 +229,8 @@ mod tests {
 
     #[test]
     fn every_alias_of_an_expression_gets_its_name() {
-        let found = names(&["SET #run.#run_id = :r, #a1=:a REMOVE #b", "contains(#pending,:id) AND #a1 <= :x"]);
-        let expected = ["run", "run_id", "a1", "b", "pending"];
+        let found = names(&["SET #bulk.#jobs = :r, #a1=:a REMOVE #b", "contains(#ids,:id) AND #a1 <= :x"]);
+        let expected = ["bulk", "jobs", "a1", "b", "ids"];
         assert_eq!(found.len(), expected.len());
         assert!(expected.iter().all(|name| found.get(&format!("#{name}")).is_some_and(|of| of == name)), "{found:?}");
         assert!(names(&[""]).is_empty());

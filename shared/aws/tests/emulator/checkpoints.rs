@@ -1,93 +1,94 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use tidemark_aws::dynamodb::CheckpointTable;
-use tidemark_engine::checkpoint::{Checkpoint, Guard, Position, Transition};
+use tidemark_engine::checkpoint::Checkpoint;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::ports::{Acquired, Checkpoints, Written};
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::ports::{Checkpoints, Written};
+use tidemark_engine::position::Position;
+use tidemark_engine::stream::{ListShape, StreamTraits};
 use tidemark_testkit::contract;
 
-use crate::cloud::{OwnTable, emulator, names, stream};
+use crate::cloud::{OwnTable, checkpoints, emulator, names, stream, text};
 
-const KEY: &str = "stream_key";
+fn first() -> Checkpoint {
+    let stream = stream("customers");
+    let first = Position::At(StampMillis::new(0));
+    let traits =
+        StreamTraits { name: stream.name.clone(), shape: ListShape::Whole, stamped: true, filtered: true, first };
+    Checkpoint::first(stream, &traits, "account".to_owned())
+}
 
-async fn owned(port: &CheckpointTable, at: i64) -> Checkpoint {
-    let now = UtcMillis::new(at);
-    match port.acquire(&stream("customers"), "me", now, now.shifted(180_000)).await {
-        Ok(Acquired::Held(state)) => *state,
-        other => panic!("not held: {other:?}"),
-    }
+fn second() -> Checkpoint {
+    Checkpoint { version: 1, lease_owner: "me".to_owned(), ..first() }
+}
+
+async fn created(name: &str) -> (OwnTable, CheckpointTable) {
+    let (table, port) = checkpoints(&emulator().await, name).await;
+    assert_eq!(port.create(&first()).await.expect("an answer"), Written::Applied);
+    (table, port)
 }
 
 #[tokio::test]
 async fn the_contract_of_checkpoints_holds() {
-    let sdk = emulator().await;
-    let table = OwnTable::new(&sdk, "checkpoints", KEY, None).await;
-    contract::checkpoints(&CheckpointTable::new(&sdk, &table.name), &stream("customers")).await;
+    let (table, port) = checkpoints(&emulator().await, "checkpoints").await;
+    contract::checkpoints(&port, &stream("customers")).await;
     table.gone().await;
 }
 
 #[tokio::test]
-async fn a_new_state_has_no_epoch_and_no_lease() {
-    let sdk = emulator().await;
-    let table = OwnTable::new(&sdk, "first", KEY, None).await;
-    let port = CheckpointTable::new(&sdk, &table.name);
-    let start = Position::At(UtcMillis::new(0));
-    assert_eq!(port.create(&stream("customers"), &start).await.expect("it is made"), Written::Applied);
-
+async fn a_state_is_kept_as_the_design_says() {
+    let (table, port) = created("shape").await;
+    let always = [
+        "account_mark",
+        "backlog",
+        "behind_ms",
+        "committed",
+        "evidence_from",
+        "gap_at",
+        "import_count",
+        "lease_owner",
+        "lease_until",
+        "listed_at",
+        "scanned",
+        "schema_version",
+        "stream_key",
+        "version",
+    ];
     let item = table.item().await;
-    assert_eq!(names(&item), ["committed", "scanned", "schema_version", "stream_key", "tokens"]);
-    assert_eq!(item.get(KEY), Some(&AttributeValue::S("fieldmotion#customers".to_owned())));
-    table.gone().await;
-}
+    assert_eq!(names(&item), always);
+    assert_eq!(text(&item, "stream_key"), "fieldmotion#customers");
 
-#[tokio::test]
-async fn a_created_item_never_reuses_an_epoch() {
-    let sdk = emulator().await;
-    let table = OwnTable::new(&sdk, "recreated", KEY, None).await;
-    let port = CheckpointTable::new(&sdk, &table.name);
-    let (stream, start) = (stream("customers"), Position::At(UtcMillis::new(0)));
-    port.create(&stream, &start).await.expect("it is made");
-    let before = owned(&port, 1_000_000).await;
-
-    let key = [(KEY.to_owned(), AttributeValue::S(stream.to_string()))].into();
-    table.client.delete_item().table_name(&table.name).set_key(Some(key)).send().await.expect("it is deleted");
-    port.create(&stream, &start).await.expect("it is made again");
-    let after = owned(&port, 1_000_500).await;
-    assert!(after.epoch > before.epoch, "{} after {}", after.epoch, before.epoch);
-
-    let zombie = Transition { guard: Guard::NoRun, next: before };
-    assert_eq!(port.store(&zombie).await.expect("an answer"), Written::Refused);
+    let mut next = second();
+    next.clocks.gap_ms = Some(-7);
+    next.ledger_mark = Some("m".to_owned());
+    assert_eq!(port.store(&next).await.expect("an answer"), Written::Applied);
+    assert_eq!(table.item().await.len(), always.len() + 2);
+    let empty = Checkpoint { version: 2, ..first() };
+    assert_eq!(port.store(&empty).await.expect("an answer"), Written::Applied);
+    assert_eq!(names(&table.item().await), always, "what a state lacks is removed");
     table.gone().await;
 }
 
 #[tokio::test]
 async fn attributes_of_others_stay() {
-    let sdk = emulator().await;
-    let table = OwnTable::new(&sdk, "foreign", KEY, None).await;
-    let port = CheckpointTable::new(&sdk, &table.name);
-    port.create(&stream("customers"), &Position::At(UtcMillis::new(0))).await.expect("it is made");
+    let (table, port) = created("foreign").await;
     let mut item = table.item().await;
-    item.insert("paused".to_owned(), AttributeValue::Bool(true));
+    item.insert("note".to_owned(), AttributeValue::Bool(true));
     table.put(item).await;
 
-    let next = owned(&port, 1_000_000).await;
-    let written = port.store(&Transition { guard: Guard::NoRun, next }).await.expect("an answer");
-    assert_eq!(written, Written::Applied);
-    assert_eq!(table.item().await.get("paused"), Some(&AttributeValue::Bool(true)));
+    assert_eq!(port.store(&second()).await.expect("an answer"), Written::Applied);
+    assert_eq!(table.item().await.get("note"), Some(&AttributeValue::Bool(true)));
     table.gone().await;
 }
 
 #[tokio::test]
-async fn another_versions_item_is_malformed() {
-    let sdk = emulator().await;
-    let table = OwnTable::new(&sdk, "malformed", KEY, None).await;
-    let port = CheckpointTable::new(&sdk, &table.name);
-    port.create(&stream("customers"), &Position::At(UtcMillis::new(0))).await.expect("it is made");
+async fn an_item_of_another_shape_is_malformed() {
+    let (table, port) = created("malformed").await;
     let good = table.item().await;
     let spoilt = [
-        ("schema_version", AttributeValue::N("2".to_owned()), "schema_version is 2, this program knows 1"),
+        ("schema_version", AttributeValue::N("1".to_owned()), "schema_version is 1, this program knows 2"),
         ("committed", AttributeValue::S("now".to_owned()), "committed is not a map"),
-        ("run", AttributeValue::M([].into()), "run.run_id is missing"),
+        ("backlog", AttributeValue::L(vec![AttributeValue::M([].into())]), "backlog.scope is missing"),
     ];
     for (name, value, expected) in spoilt {
         let mut item = good.clone();
@@ -104,25 +105,20 @@ async fn another_versions_item_is_malformed() {
 }
 
 #[tokio::test]
-async fn an_item_of_a_newer_version_is_neither_leased_nor_written() {
+async fn an_item_of_another_version_is_never_written() {
     // GIVEN a state that this program held, until a newer one rewrote it and was rolled back
-    let sdk = emulator().await;
-    let table = OwnTable::new(&sdk, "newer", KEY, None).await;
-    let port = CheckpointTable::new(&sdk, &table.name);
-    port.create(&stream("customers"), &Position::At(UtcMillis::new(0))).await.expect("it is made");
-    let next = owned(&port, 1_000_000).await;
+    let (table, port) = created("newer").await;
     let mut newer = table.item().await;
-    newer.insert("schema_version".to_owned(), AttributeValue::N("2".to_owned()));
-    newer.insert("run".to_owned(), AttributeValue::S("of a shape nobody knows yet".to_owned()));
+    newer.insert("schema_version".to_owned(), AttributeValue::N("3".to_owned()));
+    newer.insert("backlog".to_owned(), AttributeValue::S("of a shape nobody knows yet".to_owned()));
     table.put(newer.clone()).await;
-    // WHEN it is asked for again, long after the lease, and the old holder writes
-    let now = UtcMillis::new(9_000_000);
-    let failure = port.acquire(&stream("customers"), "other", now, now.shifted(180_000)).await.expect_err("not ours");
-    let written = port.store(&Transition { guard: Guard::NoRun, next }).await.expect("an answer");
+    // WHEN it is asked for again, and the old holder writes
+    let failure = port.load(&stream("customers")).await.expect_err("it is not ours");
+    let written = [port.store(&second()).await, port.create(&first()).await].map(|answer| answer.expect("an answer"));
     // THEN the item stays as it is, and the failure names it and what to do
-    assert_eq!((written, table.item().await == newer), (Written::Refused, true));
+    assert_eq!((written, table.item().await == newer), ([Written::Refused; 2], true));
     let text = failure.to_string();
-    for told in ["fieldmotion#customers", "schema_version is 2, this program knows 1", "deploy"] {
+    for told in ["fieldmotion#customers", "schema_version is 3, this program knows 2", "deploy"] {
         assert!(text.contains(told), "{text}");
     }
     table.gone().await;
@@ -130,8 +126,7 @@ async fn an_item_of_a_newer_version_is_neither_leased_nor_written() {
 
 #[tokio::test]
 async fn a_table_that_is_not_there_is_denied() {
-    let sdk = emulator().await;
-    let port = CheckpointTable::new(&sdk, "no-such-table");
+    let port = CheckpointTable::new(&emulator().await, "no-such-table");
     let failure = port.load(&stream("customers")).await.expect_err("there is no table");
     assert!(matches!(failure, StoreFailure::Denied { .. }), "{failure:?}");
 }

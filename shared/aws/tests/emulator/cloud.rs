@@ -1,4 +1,4 @@
-//! The emulator, and tables and queues of a test's own.
+//! The emulator, dynalite, and tables and queues of a test's own.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,11 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use tidemark_aws::Sdk;
+use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, RecordTable, VersionTable};
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_testkit::memory::ManualClock;
 
 /// A stored item as it is.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -21,6 +25,17 @@ pub(crate) async fn emulator() -> Sdk {
     Sdk::local(&endpoint).await
 }
 
+/// The way to dynalite, where it runs.
+pub(crate) async fn dynalite() -> Option<Sdk> {
+    #[expect(clippy::disallowed_methods, reason = "where dynalite is, is said by whoever started it")]
+    let endpoint = std::env::var("TIDEMARK_DYNALITE_URL");
+    let Ok(endpoint) = endpoint else {
+        println!("skipped: TIDEMARK_DYNALITE_URL is not set, which `make test` does where Node.js is there");
+        return None;
+    };
+    Some(Sdk::local(&endpoint).await)
+}
+
 /// A name that no other test and no other run uses.
 pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{:016x}", fastrand::u64(..))
@@ -30,14 +45,44 @@ pub(crate) fn stream(name: &'static str) -> StreamKey {
     StreamKey { source: SourceKind::FieldMotion, name: StreamName::known(name) }
 }
 
+pub(crate) fn id(text: &str) -> RecordId {
+    RecordId::parse(text).expect("it is an id")
+}
+
+pub(crate) fn clock() -> ManualClock {
+    ManualClock::hasty(LocalMillis::new(1_800_000_000_500))
+}
+
+/// The checkpoints in a table of their own.
+pub(crate) async fn checkpoints(sdk: &Sdk, name: &str) -> (OwnTable, CheckpointTable) {
+    let table = OwnTable::new(sdk, name, "stream_key", None).await;
+    let port = CheckpointTable::new(sdk, &table.name);
+    (table, port)
+}
+
+/// A ledger in a table of its own.
+pub(crate) async fn ledger(sdk: &Sdk, name: &str) -> (OwnTable, LedgerTable<ManualClock>) {
+    let table = OwnTable::new(sdk, name, "partition", Some("item")).await;
+    let port = LedgerTable::new(sdk, &table.name, clock());
+    (table, port)
+}
+
+/// The records in a table of their own.
+pub(crate) async fn records(sdk: &Sdk, name: &str) -> (OwnTable, RecordTable<ManualClock>, VersionTable<ManualClock>) {
+    let table = OwnTable::new(sdk, name, "partition", Some("id")).await;
+    let port = RecordTable::new(sdk, &table.name, clock());
+    let versions = VersionTable::new(sdk, &table.name, clock());
+    (table, port, versions)
+}
+
 /// A table that lives as long as a test.
 pub(crate) struct OwnTable {
     pub(crate) name: String,
-    pub(crate) client: aws_sdk_dynamodb::Client,
+    client: aws_sdk_dynamodb::Client,
 }
 
 impl OwnTable {
-    pub(crate) async fn new(sdk: &Sdk, name: &str, hash: &str, range: Option<&str>) -> Self {
+    async fn new(sdk: &Sdk, name: &str, hash: &str, range: Option<&str>) -> Self {
         let table = Self { name: unique(name), client: aws_sdk_dynamodb::Client::new(sdk.config()) };
         let keys = std::iter::once((hash, KeyType::Hash)).chain(range.map(|range| (range, KeyType::Range)));
         let mut create = table.client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
@@ -49,7 +94,7 @@ impl OwnTable {
                 .attribute_definitions(defined.expect("it is complete"))
                 .key_schema(keyed.expect("it is complete"));
         }
-        create.send().await.expect("the emulator makes tables");
+        create.send().await.expect("a table is made");
         table
     }
 
@@ -81,4 +126,14 @@ pub(crate) fn names(item: &Item) -> Vec<&str> {
     let mut names: Vec<&str> = item.keys().map(String::as_str).collect();
     names.sort_unstable();
     names
+}
+
+/// An attribute that is a text.
+pub(crate) fn text<'a>(item: &'a Item, name: &str) -> &'a str {
+    item[name].as_s().expect("it is a text")
+}
+
+/// An attribute that is a number.
+pub(crate) fn number<'a>(item: &'a Item, name: &str) -> &'a str {
+    item[name].as_n().expect("it is a number")
 }

@@ -1,158 +1,194 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tidemark_aws::dynamodb::LedgerTable;
-use tidemark_engine::checkpoint::Position;
-use tidemark_engine::chunk::{Chunk, ChunkKey, Finish};
+use tidemark_engine::clock::{LocalMillis, StampMillis};
+use tidemark_engine::failure::{FailureClass, StoreFailure};
+use tidemark_engine::health::Why;
 use tidemark_engine::ports::{Ledger, Written};
-use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::position::Position;
+use tidemark_engine::record::Body;
 use tidemark_engine::stream::SourceKind;
+use tidemark_engine::work::{Chunk, ChunkKey, Event, Finish, Lane, Reason, RetryEntry, Told, Trying};
 use tidemark_testkit::contract;
-use tidemark_testkit::memory::ManualClock;
 
-use crate::cloud::{OwnTable, emulator, names, stream};
+use crate::cloud::{clock, emulator, id, ledger, names, number, stream, text};
 
-const NOW: UtcMillis = UtcMillis::new(1_800_000_000_500);
-const NINETY_DAYS: i64 = 90 * 24 * 3_600;
-
-struct Own {
-    table: OwnTable,
-    port: LedgerTable<ManualClock>,
-}
-
-async fn ledger(name: &str) -> Own {
-    let sdk = emulator().await;
-    let table = OwnTable::new(&sdk, name, "partition", Some("item")).await;
-    let port = LedgerTable::new(&sdk, &table.name, ManualClock::hasty(NOW));
-    Own { table, port }
-}
-
-fn id(text: &str) -> RecordId {
-    RecordId::parse(text).expect("it is an id")
-}
+const NOW: LocalMillis = LocalMillis::new(1_800_000_000_500);
 
 fn chunk(ids: &[&str]) -> Chunk {
-    Chunk::new(
-        ChunkKey { stream: stream("jobs"), run: "1-2".to_owned(), seq: 7, epoch: 1_800_000_000_001 },
-        UtcMillis::new(5),
-        UtcMillis::new(5),
-        Position::At(UtcMillis::new(-5)),
-        ids.iter().map(|text| id(text)).collect(),
-    )
+    let holds = Some(Position::At(StampMillis::new(-5)));
+    Chunk {
+        key: ChunkKey::new(stream("jobs"), Lane::Fresh, holds.as_ref(), 12, 7),
+        holds,
+        ids: ids.iter().map(|text| id(text)).collect(),
+        listed_at: LocalMillis::new(5),
+        next_at: LocalMillis::new(0),
+        told: Told::Ids,
+        trying: None,
+    }
 }
 
 #[tokio::test]
 async fn the_contract_of_chunks_holds() {
-    let own = ledger("chunks").await;
-    contract::ledger(&own.port, &stream("customers")).await;
-    own.table.gone().await;
+    let (table, port) = ledger(&emulator().await, "chunks").await;
+    contract::ledger(&port, &stream("customers")).await;
+    table.gone().await;
 }
 
 #[tokio::test]
-async fn the_contract_of_the_quarantine_holds() {
-    let own = ledger("quarantine").await;
-    contract::quarantine(&own.port, &stream("customers")).await;
-    own.table.gone().await;
+async fn the_contract_of_the_retry_lane_holds() {
+    let (table, port) = ledger(&emulator().await, "retry-lane").await;
+    contract::retry_lane(&port, &stream("customers")).await;
+    table.gone().await;
 }
 
 #[tokio::test]
 async fn the_contract_of_the_shared_state_holds() {
-    let own = ledger("shared").await;
-    contract::source_state(&own.port, &stream("customers")).await;
-    own.table.gone().await;
+    let (table, port) = ledger(&emulator().await, "shared").await;
+    contract::stream_state(&port, &stream("customers")).await;
+    contract::source_state(&port, &stream("customers")).await;
+    table.gone().await;
 }
 
 #[tokio::test]
-async fn a_chunk_is_kept_where_and_as_long_as_the_design_says() {
-    let own = ledger("shape").await;
-    let fresh = chunk(&["1", "2"]);
-    own.port.put_chunks(std::slice::from_ref(&fresh)).await.expect("it is put");
-    let item = own.table.item().await;
-    assert_eq!(item["partition"].as_s().map(String::as_str), Ok("run#fieldmotion#jobs#1-2"));
-    assert_eq!(item["item"].as_s().map(String::as_str), Ok("chunk#00000007#1800000000001"));
-    assert_eq!(item["expires_at"].as_n().map(String::as_str), Ok((1_800_000_000 + NINETY_DAYS).to_string().as_str()));
-
-    let sent_at = UtcMillis::new(1_800_000_700_000);
-    assert_eq!(own.port.mark_sent(&fresh.key, sent_at).await.expect("an answer"), Written::Applied);
-    let item = own.table.item().await;
-    let expires_at = (1_800_000_700 + NINETY_DAYS).to_string();
-    assert_eq!(item["expires_at"].as_n(), Ok(&expires_at), "in seconds, and from its sending on");
-    own.table.gone().await;
+async fn a_chunk_is_kept_as_the_design_says() {
+    let (table, port) = ledger(&emulator().await, "chunk-shape").await;
+    let event = Event { deleted: true, body: Some(Body::new("{\"n\":1}")) };
+    let fresh = Chunk { told: Told::Events(BTreeMap::from([(id("1"), event)])), ..chunk(&["1", "2"]) };
+    port.put_chunks(std::slice::from_ref(&fresh)).await.expect("it is put");
+    let item = table.item().await;
+    assert_eq!(
+        names(&item),
+        ["events_zstd", "holds", "ids", "item", "listed_at", "next_at", "partition", "told"],
+        "and it never expires"
+    );
+    assert_eq!(text(&item, "partition"), "work#fieldmotion#jobs");
+    assert_eq!(text(&item, "item"), "fresh#09223372036854775803#000000000000012#000007");
+    let packed = item["events_zstd"].as_b().expect("it is binary").as_ref();
+    let json = zstd::decode_all(packed).expect("it is zstd");
+    assert_eq!(json, br#"{"1":{"deleted":true,"body":"{\"n\":1}"}}"#);
+    table.gone().await;
 }
 
 #[tokio::test]
-async fn empty_sets_vanish_from_a_chunk_that_is_done() {
-    let own = ledger("done").await;
-    let fresh = chunk(&["1", "2"]);
-    own.port.put_chunks(std::slice::from_ref(&fresh)).await.expect("it is put");
-    own.port.poison(&fresh.key, &id("2"), "malformed").await.expect("an answer");
-    let done = ["1", "2"].map(id).into();
-    let finish = Finish { done, stamp: Some(UtcMillis::new(3)), withheld_count: 6, ..Finish::default() };
-    assert_eq!(own.port.finish(&fresh.key, &finish).await.expect("an answer"), Written::Applied);
+async fn a_chunk_that_is_paid_off_has_no_ids() {
+    let (table, port) = ledger(&emulator().await, "paid").await;
+    let event = Event { deleted: false, body: None };
+    let events = BTreeMap::from(["1", "2"].map(|text| (id(text), event.clone())));
+    let fresh = Chunk { told: Told::Events(events), ..chunk(&["1", "2"]) };
+    port.put_chunks(std::slice::from_ref(&fresh)).await.expect("it is put");
+    let trying = Trying { id: id("2"), times: 1 };
+    port.mark_trying(&fresh.key, &BTreeSet::from([id("1")]), &trying).await.expect("an answer");
+    let finish = Finish { gone: ["1", "2"].map(id).into(), next_at: LocalMillis::new(9) };
+    assert_eq!(port.finish(&fresh.key, &finish).await.expect("an answer"), Written::Applied);
 
-    let item = own.table.item().await;
-    assert!(!item.contains_key("pending") && !item.contains_key("poisoned"), "{:?}", names(&item));
-    let read = own.port.chunk(&fresh.key).await.expect("an answer").expect("it is there");
-    assert!(read.is_done() && read.poisoned.is_empty(), "a reason without its id is no poison");
-    assert_eq!((read.withheld_count, read.stamps), (6, BTreeSet::from([UtcMillis::new(3)])));
-
-    let more = Finish { withheld_count: 4, ..Finish::default() };
-    assert_eq!(own.port.finish(&fresh.key, &more).await.expect("an answer"), Written::Applied);
-    let read = own.port.chunk(&fresh.key).await.expect("an answer").expect("it is there");
-    assert_eq!(read.withheld_count, 6, "the largest count counts, in whatever order they come");
-    own.table.gone().await;
+    let item = table.item().await;
+    assert!(!item.contains_key("ids") && item.contains_key("events_zstd"), "{:?}", names(&item));
+    let read = port.chunk(&fresh.key).await.expect("an answer").expect("it is there");
+    assert_eq!((read.ids, read.told), (BTreeSet::new(), Told::Events(BTreeMap::new())));
+    table.gone().await;
 }
 
 #[tokio::test]
-async fn a_long_run_is_read_past_one_answer() {
-    let own = ledger("long-run").await;
-    // Some 3 MB: DynamoDB answers a query with 1 MB at most.
-    let long: Vec<String> = (0..50).map(|n| format!("{n:02}{}", "x".repeat(1_000))).collect();
-    let long: Vec<&str> = long.iter().map(String::as_str).collect();
-    let all: Vec<Chunk> = (0..60)
-        .map(|seq| {
-            let mut chunk = chunk(&long);
-            chunk.key.seq = seq;
-            chunk
-        })
-        .collect();
-    own.port.put_chunks(&all).await.expect("they are put");
-    let read = own.port.chunks(&stream("jobs"), "1-2", 0, u32::MAX).await.expect("they are read");
-    assert!(read == all);
-    let few = own.port.chunks(&stream("jobs"), "1-2", 58, 59).await.expect("they are read");
-    assert!(few.iter().map(|chunk| chunk.key.seq).eq([58]));
-    own.table.gone().await;
+async fn a_retry_entry_is_kept_as_the_design_says() {
+    let (table, port) = ledger(&emulator().await, "entry-shape").await;
+    let entry = RetryEntry {
+        stream: stream("jobs"),
+        id: id("a#b"),
+        reason: Reason::SeemsGone,
+        cause: "404".to_owned(),
+        since: NOW,
+        holds: Some(Position::At(StampMillis::new(-5))),
+        listed_at: NOW,
+        attempts: 0,
+        next_at: NOW,
+    };
+    port.set_aside(&entry).await.expect("an answer");
+    let item = table.item().await;
+    assert_eq!(
+        names(&item),
+        ["attempts", "cause", "holds", "id", "item", "listed_at", "next_at", "partition", "reason", "since"]
+    );
+    assert_eq!((text(&item, "partition"), text(&item, "item")), ("work#fieldmotion#jobs", "retry#a#b"));
+    assert_eq!(text(&item, "reason"), "seems_gone");
+    table.gone().await;
+}
+
+#[tokio::test]
+async fn what_is_shared_is_kept_as_the_design_says() {
+    let (table, port) = ledger(&emulator().await, "state-shape").await;
+    let (jobs, why) = (stream("jobs"), Why { class: FailureClass::Transient, cause: "503".to_owned() });
+    port.write_mark(&jobs, "mark").await.expect("an answer");
+    port.note_stored(&jobs, NOW).await.expect("an answer");
+    port.add_failures(&jobs, 5).await.expect("an answer");
+    port.pause_stream(&jobs, NOW, &why).await.expect("an answer");
+    let item = table.item().await;
+    assert_eq!((text(&item, "partition"), text(&item, "item")), ("work#fieldmotion#jobs", "state"));
+    let all = ["failure_count", "item", "last_stored_at", "mark", "open_until", "partition", "why"];
+    assert_eq!(names(&item), all);
+    port.note_stored(&jobs, NOW.shifted(-1)).await.expect("an answer");
+    assert_eq!(number(&table.item().await, "last_stored_at"), NOW.get().to_string(), "the latest is kept");
+    table.gone().await;
+
+    let (table, port) = ledger(&emulator().await, "source-shape").await;
+    let minute = Duration::from_mins(1);
+    port.pause_source(jobs.source, NOW, minute, &why).await.expect("an answer");
+    port.note_bulk(&jobs, NOW).await.expect("an answer");
+    port.reserve(jobs.source, 1, minute, NOW, NOW).await.expect("an answer");
+    let item = table.item().await;
+    assert_eq!((text(&item, "partition"), text(&item, "item")), ("source#fieldmotion", "-"));
+    assert_eq!(names(&item), ["bulk", "item", "next_call_at", "open_for_ms", "open_until", "partition", "why"]);
+    table.gone().await;
 }
 
 #[tokio::test]
 async fn a_schedule_that_others_took_is_seen() {
-    let own = ledger("schedule").await;
     let sdk = emulator().await;
-    let other = LedgerTable::new(&sdk, &own.table.name, ManualClock::hasty(NOW));
-    let (source, span) = (SourceKind::FieldMotion, std::time::Duration::from_millis(500));
+    let (table, port) = ledger(&sdk, "schedule").await;
+    let other = LedgerTable::new(&sdk, &table.name, clock());
+    let (source, span) = (SourceKind::FieldMotion, Duration::from_millis(500));
     let late = NOW.shifted(100_000);
     let mut starts = Vec::new();
     for _ in 0..4 {
-        for port in [&own.port, &other] {
+        for port in [&port, &other] {
             let start = port.reserve(source, 2, span, NOW, late).await.expect("an answer").expect("there is room");
             starts.push(start.millis_since(NOW));
         }
     }
     assert_eq!(starts, [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000]);
     let full = NOW.shifted(7_999);
-    assert_eq!(own.port.reserve(source, 1, span, NOW, full).await.expect("an answer"), None);
+    assert_eq!(port.reserve(source, 1, span, NOW, full).await.expect("an answer"), None);
     assert_eq!(other.reserve(source, 1, span, NOW, NOW.shifted(-1)).await.expect("an answer"), None);
 
-    let item = own.table.item().await;
-    assert_eq!(names(&item), ["item", "next_free_at", "partition"]);
-    assert_eq!(item["next_free_at"].as_n(), Ok(&NOW.shifted(8_000).get().to_string()));
-    own.table.gone().await;
+    let item = table.item().await;
+    assert_eq!(names(&item), ["item", "next_call_at", "partition"]);
+    assert_eq!(number(&item, "next_call_at"), NOW.shifted(8_000).get().to_string());
+    table.gone().await;
 }
 
 #[tokio::test]
 async fn ending_a_pause_that_never_was_makes_no_item() {
-    let own = ledger("resume").await;
-    own.port.resume_stream(&stream("jobs")).await.expect("an answer");
-    assert!(own.table.items().await.is_empty());
-    own.table.gone().await;
+    let (table, port) = ledger(&emulator().await, "resume").await;
+    port.resume_stream(&stream("jobs")).await.expect("an answer");
+    port.resume_source(SourceKind::FieldMotion).await.expect("an answer");
+    assert!(table.items().await.is_empty());
+    table.gone().await;
+}
+
+#[tokio::test]
+async fn an_item_of_another_shape_is_named() {
+    let (table, port) = ledger(&emulator().await, "malformed").await;
+    port.put_chunks(&[chunk(&["1"])]).await.expect("it is put");
+    let mut item = table.item().await;
+    item.remove("told");
+    table.put(item).await;
+    match port.head(&stream("jobs"), Lane::Fresh, 10).await {
+        Err(StoreFailure::Malformed { key, cause, .. }) => {
+            assert_eq!(cause, "told is missing");
+            assert_eq!(key, "work#fieldmotion#jobs / fresh#09223372036854775803#000000000000012#000007");
+        }
+        other => panic!("{other:?}"),
+    }
+    table.gone().await;
 }

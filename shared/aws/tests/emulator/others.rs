@@ -7,19 +7,13 @@ use tidemark_aws::cloudwatch::MetricSink;
 use tidemark_aws::secrets::SourceSecret;
 use tidemark_aws::sqs::SqsQueue;
 use tidemark_engine::failure::{FailureClass, StoreFailure};
+use tidemark_engine::measurement::{Measurement, MeasurementName};
 use tidemark_engine::message::Message;
-use tidemark_engine::ports::{ChangeQueue, Credentials, Measurements};
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::ports::{ChangeQueue, Credentials, Measurements, Outgoing};
 use tidemark_engine::stream::SourceKind;
-use tidemark_engine::watch::{Measurement, MeasurementName};
 use tidemark_testkit::contract::{self, Receiver};
-use tidemark_testkit::memory::ManualClock;
 
-use crate::cloud::{emulator, stream, unique};
-
-fn clock() -> ManualClock {
-    ManualClock::hasty(UtcMillis::new(1_800_000_000_000))
-}
+use crate::cloud::{clock, emulator, id, stream, unique};
 
 struct OwnQueue {
     client: aws_sdk_sqs::Client,
@@ -71,7 +65,7 @@ async fn the_contract_of_the_queue_holds() {
     let sdk = emulator().await;
     let queue = OwnQueue::new(&sdk).await;
     let port = SqsQueue::new(&sdk, &queue.url, clock());
-    contract::queue(&port, &queue, &stream("customers"), &unique("run")).await;
+    contract::queue(&port, &queue, &stream("customers"), &unique("account")).await;
     queue.client.delete_queue().queue_url(&queue.url).send().await.expect("the queue goes");
 }
 
@@ -80,11 +74,8 @@ async fn a_queue_that_is_not_there_is_denied() {
     let sdk = emulator().await;
     let queue = OwnQueue::new(&sdk).await;
     let port = SqsQueue::new(&sdk, format!("{}-gone", queue.url), clock());
-    let message = Message::parse(
-        "{\"version\":1,\"source\":\"fieldmotion\",\"stream\":\"jobs\",\"run\":\"1\",\"seq\":0,\"epoch\":1,\
-         \"ids\":[\"1\"],\"listed_at_ms\":0}",
-    );
-    let outgoing = tidemark_engine::ports::Outgoing { message: message.expect("it is one"), delay: Duration::ZERO };
+    let message = Message::of_retry(&stream("jobs"), id("1"), "account");
+    let outgoing = Outgoing { message, delay: Duration::ZERO };
     let answer = port.send(&[outgoing]).await;
     assert!(matches!(answer, Err(StoreFailure::Denied { .. })), "{answer:?}");
     queue.client.delete_queue().queue_url(&queue.url).send().await.expect("the queue goes");

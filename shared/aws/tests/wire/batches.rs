@@ -3,30 +3,34 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidemark_aws::dynamodb::{LedgerTable, VersionTable};
-use tidemark_engine::checkpoint::Position;
-use tidemark_engine::chunk::{Chunk, ChunkKey};
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{Ledger, StoredVersions};
 use tidemark_engine::record::{RecordId, RecordKey};
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::work::{Chunk, ChunkKey, Lane, Told};
 use tidemark_testkit::memory::ManualClock;
 
 use crate::server::{Server, ok, refusal};
 
 fn clock() -> ManualClock {
-    ManualClock::hasty(UtcMillis::new(1_800_000_000_000))
+    ManualClock::hasty(LocalMillis::new(1_800_000_000_000))
+}
+
+fn stream() -> StreamKey {
+    StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") }
 }
 
 fn chunk(seq: u32) -> Chunk {
-    let stream = StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") };
-    Chunk::new(
-        ChunkKey { stream, run: "1-2".to_owned(), seq, epoch: 3 },
-        UtcMillis::new(5),
-        UtcMillis::new(5),
-        Position::At(UtcMillis::new(-5)),
-        BTreeSet::from([RecordId::parse("1").expect("it is an id")]),
-    )
+    Chunk {
+        key: ChunkKey::new(stream(), Lane::Bulk, None, 3, seq),
+        holds: None,
+        ids: BTreeSet::from([RecordId::parse("1").expect("it is an id")]),
+        listed_at: LocalMillis::new(5),
+        next_at: LocalMillis::new(0),
+        told: Told::Ids,
+        trying: None,
+    }
 }
 
 /// The sort keys that a batch write was asked to put.
@@ -52,7 +56,8 @@ async fn chunks_left_over_are_put_again_and_no_others() {
 
     let requests = server.requests();
     let asked: Vec<Vec<&str>> = requests.iter().map(put_keys).collect();
-    assert_eq!(asked, [vec!["chunk#00000000#3", "chunk#00000001#3", "chunk#00000002#3"], vec!["chunk#00000002#3"]]);
+    let keys = [0, 1, 2].map(|seq| chunk(seq).key.sort_key());
+    assert_eq!(asked, [vec![&*keys[0], &*keys[1], &*keys[2]], vec![&*keys[2]]]);
     assert!(clock.slept() >= Duration::from_millis(25), "not at once: {:?}", clock.slept());
 }
 
@@ -82,13 +87,13 @@ async fn no_chunks_are_no_call() {
     let server = Server::answering([]);
     let port = LedgerTable::new(&server.sdk().await, "ledger", clock());
     port.put_chunks(&[]).await.expect("nothing to do");
-    assert!(port.chunks(&chunk(0).key.stream, "1-2", 4, 4).await.expect("nothing to read").is_empty());
+    assert!(port.head(&stream(), Lane::Bulk, 0).await.expect("nothing to read").is_empty());
     assert!(server.requests().is_empty());
 }
 
 fn key(id: usize) -> RecordKey {
     let id = RecordId::parse(format!("{id:03}")).expect("it is an id");
-    RecordKey { source: SourceKind::FieldMotion, stream: StreamName::known("jobs"), id }
+    RecordKey { source: stream().source, stream: stream().name, id }
 }
 
 fn asked_keys(request: &Value) -> Vec<Value> {
@@ -97,8 +102,8 @@ fn asked_keys(request: &Value) -> Vec<Value> {
 
 /// What a table answers that has all of `keys`.
 fn stored(keys: &[Value]) -> Value {
-    let items = keys.iter().map(|key| json!({ "record_key": key["record_key"], "fetched_at_ms": { "N": "7" } }));
-    items.collect()
+    let item = |key: &Value| json!({ "partition": key["partition"], "id": key["id"], "fetched_at_ms": { "N": "7" } });
+    keys.iter().map(item).collect()
 }
 
 #[tokio::test]
@@ -125,8 +130,8 @@ async fn keys_left_over_are_read_again_and_no_others() {
         let names = &wanted["ExpressionAttributeNames"];
         let projected = wanted["ProjectionExpression"].as_str().expect("it is a projection").split(", ");
         let projected: Vec<_> = projected.filter_map(|alias| names[alias].as_str()).collect();
-        assert_eq!(projected, ["record_key", "last_edited_ms", "fetched_at_ms", "hash", "deleted"]);
-        assert_eq!(names.as_object().map(serde_json::Map::len), Some(5), "and nothing else");
+        assert_eq!(projected, ["partition", "id", "last_edited", "fetched_at_ms", "seen_at_ms", "hash", "deleted"]);
+        assert_eq!(names.as_object().map(serde_json::Map::len), Some(7), "and nothing else");
     }
 }
 

@@ -6,13 +6,15 @@ use tidemark_aws::cloudwatch::MetricSink;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, RecordTable, VersionTable};
 use tidemark_aws::secrets::SourceSecret;
 use tidemark_aws::sqs::SqsQueue;
+use tidemark_engine::checkpoint::Checkpoint;
+use tidemark_engine::clock::{LocalMillis, StampMillis};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::ports::{
-    Acquired, ChangeQueue, Checkpoints, Credentials, Ledger, Measurements, Records, StoredVersions,
+    ChangeQueue, Checkpoints, Credentials, Ledger, Measurements, Records, Stored, StoredVersions, Written,
 };
-use tidemark_engine::record::{Body, Record, RecordId, RecordKey};
-use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::position::Position;
+use tidemark_engine::record::{Body, Look, RecordId, RecordKey, Seen};
+use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_testkit::memory::ManualClock;
 
 use crate::server::{Answer, Server, body, ok, refusal};
@@ -21,6 +23,25 @@ const CANARY: &str = "canary-7f3a";
 
 fn stream() -> StreamKey {
     StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") }
+}
+
+fn clock() -> ManualClock {
+    ManualClock::hasty(LocalMillis::new(0))
+}
+
+/// A look at a record that holds the canary.
+fn look() -> Look {
+    Look {
+        key: RecordKey { source: SourceKind::FieldMotion, stream: stream().name, id: RecordId::parse("1").unwrap() },
+        looked_at: LocalMillis::new(1),
+        seen: Seen::Record { body: Body::new(format!("\"{CANARY}\"")), stamp: None, seen_at: None },
+        event: None,
+        is_stored: false,
+    }
+}
+
+async fn store(server: &Server) -> Result<Vec<Stored>, StoreFailure> {
+    RecordTable::new(&server.sdk().await, "records", clock()).store(&[look()]).await
 }
 
 /// All that could be printed of an error.
@@ -35,7 +56,7 @@ fn everything(error: &dyn Error) -> String {
 }
 
 async fn secret(server: &Server) -> SourceSecret<ManualClock> {
-    SourceSecret::new(&server.sdk().await, "the-secret", ManualClock::hasty(UtcMillis::new(0)))
+    SourceSecret::new(&server.sdk().await, "the-secret", clock())
 }
 
 #[tokio::test]
@@ -87,87 +108,71 @@ async fn a_failed_read_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn a_lease_whose_answer_was_lost_is_taken_by_the_retry() {
-    let held = ok(|request| {
-        let owner = &request["ExpressionAttributeValues"][":owner"];
-        let start = json!({ "M": { "kind": { "S": "at" }, "order": { "N": "0" }, "text": { "S": "" } } });
-        json!({ "Attributes": {
-            "stream_key": { "S": "fieldmotion#jobs" }, "committed": start, "scanned": start, "tokens": { "L": [] },
-            "schema_version": { "N": "1" }, "epoch": { "N": "12" }, "lease_owner": owner, "lease_until": { "N": "99" },
-        } })
-    });
-    let server = Server::answering([Answer::Lost, held]);
+async fn a_write_whose_answer_was_lost_is_sent_again_as_it_was() {
+    let first = Position::At(StampMillis::new(0));
+    let traits = StreamTraits { name: stream().name, shape: ListShape::Whole, stamped: true, filtered: true, first };
+    let next = Checkpoint { version: 1, ..Checkpoint::first(stream(), &traits, "account".to_owned()) };
+    let server = Server::answering([Answer::Lost, refusal(400, "ConditionalCheckFailedException", "no")]);
     let port = CheckpointTable::new(&server.sdk().await, "checkpoints");
-    let now = UtcMillis::new(1);
-    let acquired = port.acquire(&stream(), "me", now, UtcMillis::new(99)).await.expect("the second try is answered");
-    assert!(matches!(&acquired, Acquired::Held(state) if state.epoch == 12), "{acquired:?}");
+    let written = port.store(&next).await.expect("the second try is answered");
+    assert_eq!(written, Written::Refused, "which may mean that the first one took effect");
     let requests = server.requests();
-    assert_eq!(requests.len(), 2);
-    assert_eq!(requests[0], requests[1], "the same write, which its condition lets through twice");
+    assert_eq!((requests.len(), &requests[0]), (2, &requests[1]));
 }
 
 #[tokio::test]
-async fn a_busy_stream_is_told_from_a_missing_one_without_a_read() {
+async fn a_schedule_is_read_where_a_refusal_does_not_show_it() {
     let code = "ConditionalCheckFailedException";
-    let item = json!({ "schema_version": { "N": "1" }, "lease_until": { "N": "77" } });
-    let busy = json!({ "__type": code, "message": "no", "Item": item }).to_string();
-    let server = Server::answering([body(400, &busy), refusal(400, code, "no")]);
-    let port = CheckpointTable::new(&server.sdk().await, "checkpoints");
-    let now = UtcMillis::new(1);
-    let acquire = async || port.acquire(&stream(), "me", now, UtcMillis::new(99)).await.expect("an answer");
-    assert_eq!(acquire().await, Acquired::Busy(UtcMillis::new(77)));
-    assert_eq!(acquire().await, Acquired::Missing);
-    assert!(server.requests().iter().all(|request| request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"));
+    let item = || json!({ "next_call_at": { "N": "77" } });
+    let shown = json!({ "__type": code, "message": "no", "Item": item() }).to_string();
+    let moved = || ok(|_| json!({ "Attributes": { "next_call_at": { "N": "79" } } }));
+    let (second, now, late) = (std::time::Duration::from_millis(2), LocalMillis::new(1), LocalMillis::new(99));
+
+    let server = Server::answering([body(400, &shown), moved()]);
+    let port = LedgerTable::new(&server.sdk().await, "ledger", clock());
+    let slot = port.reserve(stream().source, 1, second, now, late).await.expect("an answer");
+    assert_eq!((slot, server.requests().len()), (Some(LocalMillis::new(77)), 2), "a refusal that shows it is enough");
+
+    let read = ok(move |_| json!({ "Item": item() }));
+    let server = Server::answering([refusal(400, code, "no"), read, moved()]);
+    let port = LedgerTable::new(&server.sdk().await, "ledger", clock());
+    let slot = port.reserve(stream().source, 1, second, now, late).await.expect("an answer");
+    assert_eq!((slot, server.requests().len()), (Some(LocalMillis::new(77)), 3));
+    assert!(server.requests()[1]["ConsistentRead"].as_bool().unwrap());
 }
 
 #[tokio::test]
-async fn an_item_that_dynamodb_finds_too_large_is_large() {
+async fn an_item_that_dynamodb_finds_too_large_is_told_as_such() {
     let size = "Item size to update has exceeded the maximum allowed size";
     let server = Server::answering([refusal(400, "ValidationException", size)]);
-    let port = RecordTable::new(&server.sdk().await, "records");
-    let record = Record {
-        key: RecordKey { source: SourceKind::FieldMotion, stream: stream().name, id: RecordId::parse("1").unwrap() },
-        body: Body::new(format!("\"{CANARY}\"")),
-        stamp: None,
-        fetched_at: UtcMillis::new(1),
-        event: None,
-    };
-    let failure = port.upsert(&record).await.expect_err("it is refused");
-    assert!(matches!(failure, StoreFailure::Large { bytes, .. } if bytes > 11), "{failure:?}");
+    let stored = store(&server).await.expect("an answer");
+    assert!(matches!(stored.as_slice(), [Stored::TooLarge { bytes }] if *bytes > 11), "{stored:?}");
+}
+
+#[tokio::test]
+async fn a_write_that_is_at_fault_shows_nothing_of_the_body() {
+    let server = Server::answering([refusal(400, "ValidationException", "a reserved word")]);
+    let failure = store(&server).await.expect_err("it is refused");
+    assert!(matches!(failure, StoreFailure::Unavailable { .. }), "{failure:?}");
     assert!(!everything(&failure).contains(CANARY));
 }
 
 #[tokio::test]
 async fn a_throttled_write_is_tried_again_before_it_is_a_failure() {
     let throttled = || refusal(400, "ProvisionedThroughputExceededException", "slow down");
-    let record = Record {
-        key: RecordKey { source: SourceKind::FieldMotion, stream: stream().name, id: RecordId::parse("1").unwrap() },
-        body: Body::new("{}"),
-        stamp: None,
-        fetched_at: UtcMillis::new(1),
-        event: None,
-    };
     let server = Server::answering([throttled(), ok(|_| json!({}))]);
-    RecordTable::new(&server.sdk().await, "records").upsert(&record).await.expect("the second try is answered");
+    assert_eq!(store(&server).await.expect("the second try is answered"), [Stored::Written]);
     assert_eq!(server.requests().len(), 2);
 
     let server = Server::answering((0..20).map(|_| throttled()));
-    let failure = RecordTable::new(&server.sdk().await, "records").upsert(&record).await.expect_err("never answered");
+    let failure = store(&server).await.expect_err("never answered");
     assert!(matches!(failure, StoreFailure::Unavailable { .. }), "{failure:?}");
 }
 
 #[tokio::test]
 async fn requests_alias_every_attribute() {
     let server = Server::answering([ok(|_| json!({}))]);
-    let port = RecordTable::new(&server.sdk().await, "records");
-    let record = Record {
-        key: RecordKey { source: SourceKind::FieldMotion, stream: stream().name, id: RecordId::parse("1").unwrap() },
-        body: Body::new("{}"),
-        stamp: None,
-        fetched_at: UtcMillis::new(1),
-        event: None,
-    };
-    port.upsert(&record).await.expect("an answer");
+    store(&server).await.expect("an answer");
     let request = &server.requests()[0];
     let names = request["ExpressionAttributeNames"].as_object().expect("there are names");
     assert!(
@@ -185,11 +190,13 @@ async fn requests_alias_every_attribute() {
 async fn calls_may_move_between_threads() {
     fn assert_send(_: impl Send) {}
     let sdk = Server::answering([]).sdk().await;
-    let (stream, at) = (stream(), UtcMillis::new(0));
+    let (stream, at) = (stream(), LocalMillis::new(0));
     let ledger = LedgerTable::new(&sdk, "ledger", SystemClock);
-    assert_send(CheckpointTable::new(&sdk, "checkpoints").acquire(&stream, "me", at, at));
+    assert_send(CheckpointTable::new(&sdk, "checkpoints").load(&stream));
     assert_send(ledger.put_chunks(&[]));
     assert_send(ledger.reserve(stream.source, 1, std::time::Duration::ZERO, at, at));
+    assert_send(ledger.owed(&stream));
+    assert_send(RecordTable::new(&sdk, "records", SystemClock).store(&[]));
     assert_send(VersionTable::new(&sdk, "records", SystemClock).versions(&[]));
     assert_send(SqsQueue::new(&sdk, "queue", SystemClock).send(&[]));
     assert_send(SourceSecret::new(&sdk, "secret", SystemClock).fresh_secret());

@@ -9,3 +9,5 @@ mod failures;
 mod queue;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod statements;

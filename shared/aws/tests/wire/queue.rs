@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidemark_aws::sqs::SqsQueue;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::message::{MESSAGE_VERSION, Message, Row};
+use tidemark_engine::message::{Message, Row, Work};
 use tidemark_engine::ports::{ChangeQueue, Outgoing};
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::work::{ChunkKey, Lane};
 use tidemark_testkit::memory::ManualClock;
 
 use crate::server::{Answer, Server, ok, refusal};
@@ -17,19 +18,9 @@ fn message(seq: u32, row_bytes: usize, delay: Duration) -> Outgoing {
     let id = RecordId::parse("1").expect("it is an id");
     let row = Row { body: Body::new(format!("\"{}\"", "x".repeat(row_bytes))), stamp: None };
     let rows = if row_bytes > 0 { BTreeMap::from([(id.clone(), row)]) } else { BTreeMap::new() };
-    let message = Message {
-        version: MESSAGE_VERSION,
-        source: SourceKind::FieldMotion,
-        stream: StreamName::known("jobs"),
-        run: "1-2".to_owned(),
-        seq,
-        epoch: 3,
-        ids: vec![id],
-        listed_at: UtcMillis::new(0),
-        rows,
-        events: BTreeMap::new(),
-    };
-    Outgoing { message, delay }
+    let stream = StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") };
+    let key = ChunkKey::new(stream, Lane::Fresh, None, 3, seq);
+    Outgoing { message: Message::of_chunk(&key, vec![id], rows, "account"), delay }
 }
 
 fn messages(count: u32) -> Vec<Outgoing> {
@@ -38,7 +29,7 @@ fn messages(count: u32) -> Vec<Outgoing> {
 
 async fn queue(server: &Server) -> SqsQueue<ManualClock> {
     let url = format!("{}/000000000000/changes", server.endpoint);
-    SqsQueue::new(&server.sdk().await, url, ManualClock::hasty(UtcMillis::new(0)))
+    SqsQueue::new(&server.sdk().await, url, ManualClock::hasty(LocalMillis::new(0)))
 }
 
 fn entries(request: &Value) -> Vec<Value> {
@@ -47,7 +38,13 @@ fn entries(request: &Value) -> Vec<Value> {
 
 /// The numbers of the messages that each call sent.
 fn sent(server: &Server) -> Vec<Vec<u32>> {
-    let seq = |entry: &Value| Message::parse(entry["MessageBody"].as_str().expect("a body")).expect("ours").seq;
+    let seq = |entry: &Value| {
+        let message = Message::parse(entry["MessageBody"].as_str().expect("a body")).expect("ours");
+        match message.work() {
+            Some(Work::Chunk(key)) => key.seq,
+            other => panic!("not a chunk's: {other:?}"),
+        }
+    };
     server.requests().iter().map(|request| entries(request).iter().map(seq).collect()).collect()
 }
 

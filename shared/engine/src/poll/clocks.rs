@@ -1,75 +1,200 @@
-//! The vendor's clock as an answer shows it, and how far stamps may be believed.
+//! The position rules: where `scanned` moves to after a listing. Section 4 of `docs/protocol.md`.
 
 use std::time::Duration;
 
-use crate::poll::Notice;
-use crate::stamp::{UtcMillis, millis_of};
+use crate::checkpoint::{Clocks, Raise};
+use crate::clock::{LocalMillis, StampMillis, VendorMillis, millis_of};
+use crate::notice::Notice;
+use crate::rule::Rule;
 
-/// How far the vendor's and the local clock may be apart before neither is believed alone.
-pub(super) const OFFSET_MAX: Duration = Duration::from_mins(5);
-/// What is taken off the local clock where the vendor's is not known.
-const LOCAL_MARGIN: Duration = Duration::from_secs(10);
-/// How far the newest stamp of news may lie below the previous horizon before the time zone is doubted.
-const NEWS_AGE_MAX: Duration = Duration::from_mins(15);
+/// How far the vendor's and the local clock may be apart before a person hears of it.
+const OFFSET_MAX: Duration = Duration::from_mins(5);
+/// How far the vendor's clock may be from the local one where no Date says so.
+pub(crate) const NO_DATE: Duration = Duration::from_secs(400);
+/// A smaller step back of the vendor's clock is within the tolerance of the overlap.
+const STEP_MIN_MS: i64 = 10_000;
+/// How far a stamp may lie ahead of the vendor's clock before a person hears of it.
+const AHEAD_MAX: Duration = Duration::from_mins(5);
 
-/// What one answer says of the vendor's clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What one answer shows of the vendor's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// When the call was started, on the local clock.
-    pub(super) called_at: UtcMillis,
-    /// When the call was started, on the vendor's clock; never later than it was.
-    pub(super) horizon: UtcMillis,
-    /// Vendor's less local time in milliseconds, never more than it is; none when it cannot be trusted.
-    pub(super) offset: Option<i64>,
-    /// What is doubtful about it.
-    pub(super) notice: Option<Notice>,
+    /// When the call was started.
+    pub(super) start: LocalMillis,
+    /// When the answer was there.
+    pub(super) end: LocalMillis,
+    /// The vendor's Date.
+    pub(super) date: Option<VendorMillis>,
 }
 
-/// Reads the vendor's clock off an answer. A cached answer has an old `Date`, which errs on the safe side.
-pub(super) fn read(called_at: UtcMillis, answered_at: UtcMillis, date: Option<UtcMillis>) -> Reading {
-    let Some(date) = date else {
-        let horizon = called_at.minus(LOCAL_MARGIN);
-        return Reading { called_at, horizon, offset: None, notice: Some(Notice::DateMissing) };
-    };
-    let offset_ms = date.millis_since(answered_at);
-    let by_date = called_at.shifted(offset_ms);
-    if offset_ms.saturating_abs() > millis_of(OFFSET_MAX) {
-        let notice = Some(Notice::ClockDoubt { offset_ms });
-        return Reading { called_at, horizon: by_date.min(called_at), offset: None, notice };
+/// Vendor's clock less local clock, in milliseconds: at least `low`, at most `high`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Gap {
+    low: i64,
+    high: i64,
+}
+
+impl Reading {
+    /// In UTC. A cached answer has an old Date, which errs on the safe side.
+    fn gap(&self) -> Gap {
+        let Some(date) = self.date else {
+            let margin = if Rule::DateMargin.is_left_out() { 0 } else { millis_of(NO_DATE) };
+            return Gap { low: -margin, high: margin };
+        };
+        let low = if Rule::HorizonAtStart.is_left_out() { self.start } else { self.end };
+        Gap { low: date.get() - low.get(), high: date.get() + 1_000 - self.start.get() }
     }
-    Reading { called_at, horizon: by_date, offset: Some(offset_ms), notice: None }
-}
 
-/// What a finished run says of the time zone of its stamps.
-pub(super) struct ZoneEvidence {
-    /// The newest stamp stored by the run.
-    pub(super) newest: UtcMillis,
-    /// The run's horizon.
-    pub(super) horizon: UtcMillis,
-    /// The start of the listing before, whose findings are all stored.
-    pub(super) previous_horizon: Option<UtcMillis>,
-    /// Up to where stamps were stored before.
-    pub(super) known: UtcMillis,
-    /// Now, on the vendor's clock.
-    pub(super) now: UtcMillis,
-}
+    /// Whether the vendor's clock was further ahead at the last listing.
+    pub(super) fn is_after_step(&self, before: &Clocks, zone: &impl Zone) -> bool {
+        let low = in_stamps(zone, self.gap().low, self.end);
+        before.gap_ms.is_some_and(|kept_ms| in_stamps(zone, kept_ms, before.listed_at) - low > STEP_MIN_MS)
+    }
 
-/// Where a commit must stop at, and what is doubtful.
-///
-/// Stamps that run behind the vendor's clock (a wrong time zone) would switch the clip to the horizon off, since then
-/// every stamp lies below it. So where the zone is in doubt the horizon is moved by the most that stamps can be behind:
-/// the newest one was written before now. In doubt it is when news is older than the listing before, which in the right
-/// zone it cannot be; and, without an alarm, at a first import, which has no listing before to compare with.
-pub(super) fn clip(evidence: &ZoneEvidence) -> (UtcMillis, Option<Notice>) {
-    let behind_ms = evidence.now.millis_since(evidence.newest).max(0);
-    let clipped = evidence.horizon.shifted(-behind_ms);
-    match evidence.previous_horizon {
-        _ if evidence.newest <= evidence.known => (evidence.horizon, None),
-        None => (clipped, None),
-        Some(previous) if evidence.newest < previous.minus(NEWS_AGE_MAX) => {
-            (clipped, Some(Notice::ZoneDoubt { behind_ms }))
+    /// What is doubtful about it.
+    pub(super) fn notice(&self) -> Option<Notice> {
+        if self.date.is_none() {
+            return Some(Notice::DateMissing);
         }
-        Some(_) => (evidence.horizon, None),
+        let offset_ms = self.gap().low;
+        (offset_ms.saturating_abs() > millis_of(OFFSET_MAX)).then_some(Notice::ClockDoubt { offset_ms })
+    }
+
+    /// What the stamps' clock had reached at most when the answer was there.
+    pub(super) fn latest(&self, zone: &impl Zone) -> StampMillis {
+        zone.reading(VendorMillis::new(self.end.get() + self.gap().high))
+    }
+}
+
+/// How instants of the vendor's clock would be stamped.
+pub(super) trait Zone {
+    /// The stamp of an edit made at `at`.
+    fn reading(&self, at: VendorMillis) -> StampMillis;
+}
+
+impl<F: Fn(VendorMillis) -> StampMillis> Zone for F {
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        self(at)
+    }
+}
+
+/// A gap in UTC, as it was at `at`, in the reading of stamps.
+fn in_stamps(zone: &impl Zone, gap_ms: i64, at: LocalMillis) -> i64 {
+    zone.reading(VendorMillis::new(at.get().saturating_add(gap_ms))).get().saturating_sub(at.get())
+}
+
+impl Clocks {
+    /// When a look began, in the reading of stamps; none before the vendor's clock is known.
+    pub(super) fn stamp_of(&self, at: LocalMillis, zone: &impl Zone) -> Option<StampMillis> {
+        let gap = in_stamps(zone, self.gap_ms?, self.listed_at);
+        Some(StampMillis::new(at.get().saturating_add(gap)))
+    }
+
+    /// `behind` falls to the shortest distance of a look that counts.
+    pub(super) fn learn(&mut self, evidence: &[Evidence]) {
+        let since = if Rule::Evidence.is_left_out() { LocalMillis::new(i64::MIN) } else { self.evidence_from };
+        let counts =
+            |seen: &&Evidence| seen.looked_at >= since && (seen.distance_ms >= 0 || Rule::FutureStamps.is_left_out());
+        let shortest = evidence.iter().filter(counts).map(|seen| seen.distance_ms.max(0)).min();
+        let shortest = shortest.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
+        self.behind = shortest.map_or(self.behind, |shortest| self.behind.min(shortest));
+    }
+}
+
+/// A look and a stamp in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Evidence {
+    /// When the look began.
+    pub(super) looked_at: LocalMillis,
+    /// How far the stamp was behind the most that the stamps' clock had reached, in milliseconds; negative when ahead.
+    pub(super) distance_ms: i64,
+}
+
+/// What follows from a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// Where `scanned` moves to.
+    pub(super) scanned: StampMillis,
+    /// What is known of the clocks now.
+    pub(super) clocks: Clocks,
+    /// What is doubtful.
+    pub(super) notices: Vec<Notice>,
+}
+
+/// The rules 1 to 5. `scanned` is the old one, `first` the listing's first answer, `evidence` what its looks showed.
+pub(super) fn moved(
+    before: &Clocks,
+    scanned: StampMillis,
+    first: &Reading,
+    evidence: &[Evidence],
+    overlap: Duration,
+    zone: &impl Zone,
+) -> Moved {
+    let mut clocks = *before;
+    let mut notices = Vec::new();
+    let gap = first.gap();
+    let is_first = before.gap_ms.is_none();
+    let low = in_stamps(zone, gap.low, first.end);
+    let kept = before.gap_ms.map_or(low, |kept_ms| {
+        // Mixed up with the zone of its own listing, a corrected zone would hide a step, or feign one.
+        if Rule::GapInUtc.is_left_out() { kept_ms } else { in_stamps(zone, kept_ms, before.listed_at) }
+    });
+    let step_ms = kept - low;
+    let is_step = step_ms > STEP_MIN_MS;
+
+    // A step just before the first listing, or inside it, would not be seen.
+    if is_first && !Rule::FirstEvidence.is_left_out() {
+        clocks.evidence_from = clocks.evidence_from.max(first.end.plus(NO_DATE));
+    }
+    if !is_step {
+        clocks.learn(evidence);
+    }
+    let ahead_ms = evidence.iter().map(|seen| -seen.distance_ms).max().unwrap_or(0);
+    if ahead_ms > millis_of(AHEAD_MAX) {
+        notices.push(Notice::FutureStamp { ahead_ms });
+    }
+
+    if is_first || is_step {
+        (clocks.held_gap_ms, clocks.raise) = (Some(gap.low), None);
+    }
+    hold_gap(&mut clocks, gap.low, first, overlap);
+    let held_ms = clocks.held_gap_ms.filter(|held_ms| *held_ms != gap.low);
+    let held = held_ms.map_or(low, |held_ms| in_stamps(zone, held_ms, before.listed_at));
+    let smaller = if Rule::SmallerGap.is_left_out() { low } else { low.min(kept).min(held) };
+    let horizon = StampMillis::new(first.start.get().saturating_add(smaller));
+    let behind = if Rule::Behind.is_left_out() { Duration::ZERO } else { clocks.behind };
+    let mut target = horizon.minus(behind);
+    if is_step && !Rule::Step.is_left_out() {
+        target = scanned.shifted(-step_ms);
+        clocks.evidence_from = first.end.plus(NO_DATE).shifted(step_ms);
+        if first.date.is_some() {
+            notices.push(Notice::ClockStep { step_ms });
+        }
+    }
+
+    if is_first || is_step || first.start >= before.gap_at.plus(overlap) {
+        (clocks.gap_ms, clocks.gap_at) = (Some(gap.low), first.start);
+    } else {
+        clocks.gap_ms = before.gap_ms.map(|kept_ms| kept_ms.min(gap.low));
+    }
+    clocks.listed_at = clocks.listed_at.max(first.start);
+    Moved { scanned: target, clocks, notices }
+}
+
+/// Keeps the gap that the horizon goes by. A smaller gap counts at once; a larger one once it has lasted an overlap, since
+/// edits in flight still bear the old clock, however closely listings follow each other.
+fn hold_gap(clocks: &mut Clocks, low: i64, first: &Reading, overlap: Duration) {
+    let held_ms = clocks.held_gap_ms.unwrap_or(low);
+    if low <= held_ms || Rule::RaiseLasts.is_left_out() {
+        (clocks.held_gap_ms, clocks.raise) = (Some(low), None);
+        return;
+    }
+    let known = clocks.raise.unwrap_or(Raise { gap_ms: low, seen_at: first.end });
+    let raise = Raise { gap_ms: known.gap_ms.min(low), ..known };
+    if first.start >= raise.seen_at.plus(overlap) {
+        (clocks.held_gap_ms, clocks.raise) = (Some(raise.gap_ms), None);
+    } else {
+        clocks.raise = Some(raise);
     }
 }
 
@@ -77,65 +202,125 @@ pub(super) fn clip(evidence: &ZoneEvidence) -> (UtcMillis, Option<Notice>) {
 mod tests {
     use super::*;
 
-    const NOW: UtcMillis = UtcMillis::new(1_800_000_000_000);
+    const T: LocalMillis = LocalMillis::new(1_800_000_000_000);
+    const OVERLAP: Duration = Duration::from_mins(2);
+    const HOUR_MS: i64 = 3_600_000;
 
-    #[test]
-    fn horizon_is_the_start_of_the_call_on_the_vendors_clock() {
-        let reading = read(NOW, NOW.shifted(4_000), Some(NOW.shifted(64_000)));
-        assert_eq!(reading.horizon, NOW.shifted(60_000));
-        assert_eq!(reading.offset, Some(60_000));
+    fn utc(at: VendorMillis) -> StampMillis {
+        StampMillis::new(at.get())
     }
 
-    #[test]
-    fn missing_date_falls_back_below_the_local_clock_and_switches_the_correction_off() {
-        let reading = read(NOW, NOW, None);
-        assert_eq!((reading.horizon, reading.offset), (NOW.shifted(-10_000), None));
-        assert_eq!(reading.notice, Some(Notice::DateMissing));
+    /// A listing at `T + at_ms` that took a second, of a vendor whose clock is `ahead_ms` ahead.
+    fn reading(at_ms: i64, ahead_ms: i64) -> Reading {
+        let start = T.shifted(at_ms);
+        Reading { start, end: start.shifted(1_000), date: Some(VendorMillis::new(start.get() + 1_000 + ahead_ms)) }
     }
 
-    #[test]
-    fn a_vendor_clock_a_day_off_takes_the_smaller_clock_and_alarms() {
-        for offset_ms in [-86_400_000, 86_400_000] {
-            let reading = read(NOW, NOW, Some(NOW.shifted(offset_ms)));
-            assert_eq!(reading.horizon, NOW.shifted(offset_ms.min(0)));
-            assert_eq!(reading.offset, None);
-            assert_eq!(reading.notice, Some(Notice::ClockDoubt { offset_ms }));
+    fn known(gap_ms: i64, behind: Duration) -> Clocks {
+        Clocks {
+            gap_ms: Some(gap_ms),
+            gap_at: T,
+            held_gap_ms: Some(gap_ms),
+            raise: None,
+            behind,
+            listed_at: T,
+            evidence_from: LocalMillis::new(0),
         }
     }
 
-    fn evidence(newest: i64, previous: Option<i64>) -> ZoneEvidence {
-        ZoneEvidence {
-            newest: NOW.shifted(newest),
-            horizon: NOW,
-            previous_horizon: previous.map(|millis| NOW.shifted(millis)),
-            known: UtcMillis::default(),
-            now: NOW.shifted(60_000),
-        }
+    fn after(before: &Clocks, first: &Reading, evidence: &[Evidence]) -> Moved {
+        moved(before, StampMillis::new(T.get()), first, evidence, OVERLAP, &utc)
     }
 
     #[test]
-    fn stamps_that_agree_with_the_clock_are_clipped_at_the_horizon_only() {
-        assert_eq!(clip(&evidence(-1_000, Some(-300_000))), (NOW, None));
+    fn scanned_is_the_start_of_the_call_on_the_vendors_clock_less_behind() {
+        let moved = after(&known(60_000, Duration::from_secs(5)), &reading(300_000, 60_000), &[]);
+        assert_eq!(moved.scanned.get(), T.get() + 300_000 + 60_000 - 5_000);
+        assert_eq!(moved.clocks.gap_ms, Some(60_000));
     }
 
     #[test]
-    fn news_five_hours_old_moves_the_horizon_by_the_most_that_stamps_can_be_behind() {
-        let five_hours = 5 * 3_600_000;
-        let (bound, notice) = clip(&evidence(-five_hours, Some(-300_000)));
-        assert_eq!(bound, NOW.shifted(-five_hours - 60_000));
-        assert_eq!(notice, Some(Notice::ZoneDoubt { behind_ms: five_hours + 60_000 }));
+    fn after_a_step_forward_the_old_gap_counts_once_more() {
+        let moved = after(&known(0, Duration::ZERO), &reading(300_000, 200_000), &[]);
+        assert_eq!(moved.scanned.get(), T.get() + 300_000);
     }
 
     #[test]
-    fn a_first_import_is_clipped_without_a_doubt() {
-        let five_hours = 5 * 3_600_000;
-        assert_eq!(clip(&evidence(-five_hours, None)), (NOW.shifted(-five_hours - 60_000), None));
+    fn after_a_step_back_the_list_starts_earlier_by_the_step() {
+        let moved = after(&known(0, Duration::ZERO), &reading(300_000, -200_000), &[]);
+        assert_eq!(moved.scanned.get(), T.get() - 200_000);
+        assert_eq!(moved.notices, [Notice::ClockStep { step_ms: 200_000 }]);
+        assert_eq!(moved.clocks.evidence_from, T.shifted(300_000 + 1_000 + 400_000 + 200_000));
     }
 
     #[test]
-    fn stamps_that_were_stored_before_are_no_news_however_old_they_are() {
-        let old = evidence(-86_400_000, Some(-300_000));
-        let known = ZoneEvidence { known: old.newest, ..old };
-        assert_eq!(clip(&known), (NOW, None));
+    fn the_end_of_summer_time_is_a_step_back() {
+        let change = T.get() + 100_000;
+        let zone = |at: VendorMillis| StampMillis::new(if at.get() < change { at.get() + HOUR_MS } else { at.get() });
+        let before = known(0, Duration::ZERO);
+        let scanned = StampMillis::new(T.get() + HOUR_MS);
+        let moved = moved(&before, scanned, &reading(300_000, 0), &[], OVERLAP, &zone);
+        assert_eq!(moved.scanned.get(), T.get());
+    }
+
+    #[test]
+    fn a_corrected_zone_is_no_step() {
+        let zone = |at: VendorMillis| StampMillis::new(at.get() - HOUR_MS);
+        let moved =
+            moved(&known(0, Duration::ZERO), utc(VendorMillis::new(0)), &reading(300_000, 0), &[], OVERLAP, &zone);
+        assert_eq!(moved.scanned.get(), T.get() + 300_000 - HOUR_MS);
+        assert!(moved.notices.is_empty());
+    }
+
+    #[test]
+    fn behind_falls_to_the_shortest_distance_that_counts() {
+        let before = Clocks { evidence_from: T, ..known(0, Duration::from_hours(26)) };
+        let seen = |at_ms, distance_ms| Evidence { looked_at: T.shifted(at_ms), distance_ms };
+        let moved =
+            after(&before, &reading(300_000, 0), &[seen(-1, 5), seen(0, 7_000), seen(1, 9_000), seen(2, -3_000)]);
+        assert_eq!(moved.clocks.behind, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn the_first_listing_is_no_evidence() {
+        let before = Clocks::unknown(true);
+        let seen = Evidence { looked_at: T.shifted(300_000), distance_ms: 1 };
+        let moved = after(&before, &reading(300_000, 0), &[seen]);
+        assert_eq!(moved.clocks.behind, Duration::from_hours(26));
+        assert_eq!(moved.clocks.evidence_from, T.shifted(301_000 + 400_000));
+    }
+
+    #[test]
+    fn without_a_date_the_vendors_clock_may_be_400_seconds_off() {
+        let undated = Reading { date: None, ..reading(300_000, 0) };
+        let moved = after(&known(-400_000, Duration::ZERO), &undated, &[]);
+        assert_eq!(moved.scanned.get(), T.get() + 300_000 - 400_000);
+        assert_eq!(undated.notice(), Some(Notice::DateMissing));
+    }
+
+    #[test]
+    fn a_larger_gap_counts_once_it_has_lasted_an_overlap() {
+        let raised = after(&known(0, Duration::ZERO), &reading(300_000, 240_000), &[]).clocks;
+        let raise = Raise { gap_ms: 240_000, seen_at: T.shifted(301_000) };
+        assert_eq!((raised.gap_ms, raised.held_gap_ms, raised.raise), (Some(240_000), Some(0), Some(raise)));
+        let soon = after(&raised, &reading(315_000, 240_000), &[]);
+        assert_eq!(soon.scanned.get(), T.get() + 315_000);
+        assert_eq!((soon.clocks.held_gap_ms, soon.clocks.raise), (Some(0), Some(raise)));
+        let later = after(&soon.clocks, &reading(421_000, 240_000), &[]);
+        assert_eq!((later.clocks.held_gap_ms, later.clocks.raise), (Some(240_000), None));
+        assert_eq!(later.scanned.get(), T.get() + 421_000 + 240_000);
+    }
+
+    #[test]
+    fn a_smaller_gap_counts_at_once() {
+        let moved = after(&known(3_000, Duration::ZERO), &reading(60_000, 0), &[]);
+        assert_eq!((moved.clocks.held_gap_ms, moved.clocks.raise), (Some(0), None));
+        assert_eq!(moved.scanned.get(), T.get() + 60_000);
+    }
+
+    #[test]
+    fn listings_that_follow_each_other_closely_keep_the_smallest_gap_for_the_step() {
+        let moved = after(&known(-3_000, Duration::ZERO), &reading(60_000, 0), &[]);
+        assert_eq!((moved.clocks.gap_ms, moved.clocks.gap_at), (Some(-3_000), T));
     }
 }

@@ -1,187 +1,114 @@
-//! Calling the vendor's list: tries, breaker, clock, and what follows a listing of any shape.
+//! Calling the vendor's list: its slot on the shared schedule, tries, and what the answer shows of the clock.
 
 use std::time::Duration;
 
-use crate::backoff::{TRIES, backoff};
+use crate::backoff::{Again, again};
 use crate::change::{ListRequest, Page};
-use crate::checkpoint::{Checkpoint, Guard, Position};
-use crate::failure::disposition;
-use crate::places::Places;
+use crate::clock::{LocalMillis, StampMillis, VendorMillis};
+use crate::notice::Notice;
 use crate::ports::{Clock, Ledger, Source};
-use crate::run::Run;
-use crate::stamp::UtcMillis;
-use crate::stream::ListShape;
+use crate::rule::Rule;
+use crate::slots::Slots;
 
-use super::clocks::{self, Reading};
-use super::tick::{Halt, Tick};
-use super::{Notice, PollOutcome, PollerPorts};
+use super::clocks::{Evidence, Moved, Reading, Zone, moved};
+use super::ports::PollerPorts;
+use super::state::{Halt, Tick};
 
-/// The coarsest resolution of a stamp.
-const STAMP_RESOLUTION: Duration = Duration::from_secs(1);
-/// The longest that a list waits for its place: longer than any fetcher takes places ahead, so that a clock far off
-/// cannot hold a tick until its end.
-const PLACE_WAIT_MAX: Duration = Duration::from_mins(2);
-/// How many places one write takes at most: few enough that others do not wait long.
-const PLACES_A_WRITE: u32 = 10;
+/// The longest that a list waits for its slot: longer than any fetcher takes slots ahead, so that a clock far off cannot
+/// hold a tick until its end.
+const SLOT_WAIT_MAX: Duration = Duration::from_mins(1);
+/// How many slots one write takes at most: few enough that others do not wait long.
+const SLOTS_A_WRITE: u32 = 10;
 
-impl<P: PollerPorts> Tick<'_, P> {
-    /// Takes `calls` places on the schedule that all functions of the source share, and waits for the first. A fetcher
-    /// takes places for one chunk at most, so that a list waits for what is in hand, never for the backlog.
-    pub(super) async fn reserve(&self, calls: u32) -> Result<(), Halt> {
-        let turn = self.turn(calls).await?;
-        self.poller.ports.clock().sleep(self.wait_for(turn)).await;
-        Ok(())
-    }
-
-    /// Waits for the place of the next of `wanted` calls in a row, whose places are taken up to [`PLACES_A_WRITE`] at a
-    /// time. Whether it comes before this tick has to stop.
-    pub(super) async fn reserve_next_of(&mut self, wanted: u32) -> Result<bool, Halt> {
-        let interval = self.poller.settings.call_interval;
-        let mut taken = self.places.take(self.now(), interval);
-        if taken.is_none() {
-            let count = wanted.clamp(1, PLACES_A_WRITE);
-            let first = self.turn(count).await?;
-            self.places = Places::new(first.plus(interval), count - 1);
-            taken = Some(first);
-        }
-        let wait = self.wait_for(taken.unwrap_or_default());
-        let is_in_time = self.now().plus(wait) < self.stop_at;
-        if is_in_time {
-            self.poller.ports.clock().sleep(wait).await;
-        }
-        Ok(is_in_time)
-    }
-
-    /// The first of `calls` places that nobody has taken.
-    async fn turn(&self, calls: u32) -> Result<UtcMillis, Halt> {
-        let source = self.checkpoint.stream.source;
-        let interval = self.poller.settings.call_interval;
-        let now = self.now();
-        let whenever = UtcMillis::new(i64::MAX);
-        Ok(self.poller.ports.ledger().reserve(source, calls, interval, now, whenever).await?.unwrap_or(now))
-    }
-
-    fn wait_for(&self, turn: UtcMillis) -> Duration {
-        turn.since(self.now()).min(PLACE_WAIT_MAX)
-    }
-
-    /// One list call, tried up to three times. An answer closes the breaker and ends the stream's pause.
-    pub(super) async fn call(&mut self, request: ListRequest<'_>) -> Result<(Page, Reading), Halt> {
+impl<'a, P: PollerPorts> Tick<'a, P> {
+    /// One list call, tried up to three times; `wanted` calls will follow each other.
+    pub(super) async fn call(&mut self, request: ListRequest<'_>, wanted: u32) -> Result<(Page, Reading), Halt> {
         let poller = self.poller;
         let clock = poller.ports.clock();
-        let mut tries = 0;
+        let mut tried = 0;
+        let mut earliest = clock.now();
         loop {
-            let called_at = clock.now();
-            tries += 1;
+            self.wait_for_slot(wanted, earliest).await?;
+            let start = clock.now();
+            tried += 1;
             self.report.calls_count += 1;
-            match poller.ports.source().list(&self.traits.name, request).await {
+            let failure = match poller.ports.source().list(&self.traits.name, request).await {
                 Ok(page) => {
-                    let reading = clocks::read(called_at, clock.now(), page.date);
+                    self.check_account().await?;
+                    let reading = Reading { start, end: clock.now(), date: page.date };
                     self.report.listed_count += page.changes.len();
-                    self.note_answer(&page, &reading).await?;
+                    if page.unusable_count > 0 {
+                        self.report.notice(Notice::UnusableIds { count: page.unusable_count });
+                    }
+                    if let Some(notice) = reading.notice() {
+                        self.report.notice(notice);
+                    }
                     return Ok((page, reading));
                 }
-                Err(failure) if disposition(failure.class).tried_again && tries < TRIES => {
-                    clock.sleep(backoff(poller.ports.random(), tries)).await;
-                    self.reserve(1).await?;
+                Err(failure) => failure,
+            };
+            match again(poller.ports.random(), &failure, tried) {
+                Some(Again::After(wait)) => clock.sleep(wait).await,
+                Some(Again::AfterQuiet(wait)) if clock.now().plus(wait) < self.stop_at() => {
+                    // Slots taken before lie within the time that the vendor asked for.
+                    self.slots = Slots::default();
+                    earliest = clock.now().plus(wait);
                 }
-                Err(failure) => return Err(Halt::Source { failure, tries }),
+                Some(Again::AfterQuiet(_)) | None => return Err(Halt::Source(failure)),
             }
         }
     }
 
-    async fn note_answer(&mut self, page: &Page, reading: &Reading) -> Result<(), Halt> {
-        let ledger = self.poller.ports.ledger();
-        if self.state.breaker.is_disturbed() {
-            ledger.close_breaker(self.checkpoint.stream.source).await?;
-            self.state.breaker = crate::breaker::Breaker::default();
+    /// A secret that is read again in the midst of a tick may be another account's.
+    async fn check_account(&self) -> Result<(), Halt> {
+        let mark = self.poller.ports.source().account_mark().await.map_err(Halt::Source)?;
+        let is_same = mark == self.checkpoint.account_mark || Rule::AccountPoller.is_left_out();
+        if is_same { Ok(()) } else { Err(Halt::AccountChanged) }
+    }
+
+    /// Waits for the next slot, which no other function has; slots for `wanted` calls are taken up to
+    /// [`SLOTS_A_WRITE`] at a time. A fetcher takes slots for one chunk at most, so that a list waits for what is in hand,
+    /// never for what is owed.
+    async fn wait_for_slot(&mut self, wanted: u32, earliest: LocalMillis) -> Result<(), Halt> {
+        let clock = self.poller.ports.clock();
+        let interval = self.poller.settings.call_interval;
+        let mut taken = self.slots.take(clock.now(), interval);
+        if taken.is_none() {
+            let source = self.checkpoint.stream.source;
+            let count = wanted.clamp(1, SLOTS_A_WRITE);
+            let whenever = LocalMillis::new(i64::MAX);
+            let ledger = self.poller.ports.ledger();
+            let first = ledger.reserve(source, count, interval, earliest.max(clock.now()), whenever).await?;
+            let first = first.unwrap_or(earliest);
+            self.slots = Slots::new(first.plus(interval), count - 1);
+            taken = Some(first);
         }
-        if self.state.pauses.remove(&self.traits.name).is_some() {
-            ledger.resume_stream(&self.checkpoint.stream).await?;
-        }
-        let unusable = Some(page.unusable_count).filter(|count| *count > 0);
-        for notice in unusable.map(|count| Notice::UnusableIds { count }).into_iter().chain(reading.notice.clone()) {
-            if !self.report.notices.contains(&notice) {
-                self.report.notices.push(notice);
-            }
+        let wait = taken.unwrap_or(earliest).since(clock.now()).min(SLOT_WAIT_MAX);
+        if !wait.is_zero() {
+            clock.sleep(wait).await;
         }
         Ok(())
-    }
-
-    /// Asks whether the source is well again, with the cheapest list call there is.
-    pub(super) async fn probe(&mut self) -> Result<(), Halt> {
-        self.reserve(1).await?;
-        let from = self.checkpoint.scanned.at().unwrap_or_default();
-        let request = match self.traits.shape {
-            ListShape::Whole => ListRequest::Changed { from },
-            ListShape::Pages => ListRequest::Page { from, page: 1 },
-            ListShape::Feed => ListRequest::NewestToken,
-        };
-        self.call(request).await.map(drop)
     }
 
     /// Where a new list starts: the overlap below `scanned`.
-    pub(super) fn start_of_list(&self) -> UtcMillis {
-        self.checkpoint.scanned.at().unwrap_or_default().minus(self.poller.settings.overlap)
+    pub(super) fn list_from(&self) -> StampMillis {
+        let overlap = if Rule::Overlap.is_left_out() { Duration::ZERO } else { self.poller.settings.overlap };
+        self.scanned_stamp().minus(overlap)
     }
 
-    /// Where news begin: a second past `scanned`, so that a vendor who takes the bound inclusively does not tell of the
-    /// newest record again at every tick. What lies within that second belongs to the overlap zone.
-    pub(super) fn news_from(&self) -> UtcMillis {
-        self.checkpoint.scanned.at().unwrap_or_default().plus(STAMP_RESOLUTION)
+    pub(super) fn scanned_stamp(&self) -> StampMillis {
+        self.checkpoint.scanned.at().unwrap_or_default()
     }
 
-    /// Whether the stream has never finished a listing.
-    pub(super) fn is_first_import(&self) -> bool {
-        self.checkpoint.last_success_at.is_none()
+    pub(super) fn zone(&self) -> impl Zone + use<'a, P> {
+        let source = self.poller.ports.source();
+        move |at: VendorMillis| source.reading(at)
     }
 
-    /// Begins a run (E2).
-    pub(super) async fn start(&mut self, from: Position, reading: &Reading) -> Result<(), Halt> {
-        self.start_with(from, reading, None).await
-    }
-
-    /// Begins a run of which it is known where it will commit to.
-    pub(super) async fn start_with(
-        &mut self,
-        from: Position,
-        reading: &Reading,
-        newest: Option<Position>,
-    ) -> Result<(), Halt> {
-        let run_id = format!("{:013}-{}", self.now().get(), self.checkpoint.epoch);
-        let held_checkpoint = self.checkpoint.scanned.clone();
-        let run = Run::new(run_id, from, reading.horizon, reading.called_at, held_checkpoint);
-        let run = Run { newest, known: self.known, ..run };
-        self.report.run_id = Some(run.run_id.clone());
-        let complete_at = self.checkpoint.complete_at.or(Some(run.horizon));
-        let next = Checkpoint { run: Some(run), complete_at, ..self.checkpoint.clone() };
-        self.store(Guard::NoRun, next).await
-    }
-
-    /// Ends a listing that told nothing new.
-    pub(super) async fn rest_quiet(&mut self, reading: &Reading) -> Result<PollOutcome, Halt> {
-        let now = self.now();
-        let committed = self.committable(self.checkpoint.scanned.clone());
-        let moved = committed != self.checkpoint.committed;
-        let mut next = Checkpoint { last_success_at: Some(now), committed, ..self.checkpoint.clone() };
-        self.note_listed(&mut next, reading.horizon);
-        if moved {
-            self.report.committed = Some(next.committed.clone());
-        }
-        self.store_last(Guard::NoRun, next).await?;
-        Ok(PollOutcome::Quiet)
-    }
-
-    /// Seals the run (E5): the listing is whole, and that is progress. Ends the tick.
-    pub(super) async fn seal(&mut self) -> Result<PollOutcome, Halt> {
-        let guard = self.unchanged();
-        let mut next = Checkpoint { last_progress_at: Some(self.now()), ..self.checkpoint.clone() };
-        if let Some(run) = &mut next.run {
-            run.sealed = true;
-            run.pending_count = run.listed_count;
-            self.report.pending_count = run.pending_count;
-        }
-        self.store_last(guard, next).await?;
-        Ok(PollOutcome::Waiting)
+    /// Where `scanned` moves to after a listing whose first answer was `first`.
+    pub(super) fn moved(&mut self, first: &Reading, evidence: &[Evidence]) -> Moved {
+        let evidence = if self.traits.stamped { evidence } else { &[] };
+        let clocks = &self.checkpoint.clocks;
+        moved(clocks, self.scanned_stamp(), first, evidence, self.poller.settings.overlap, &self.zone())
     }
 }

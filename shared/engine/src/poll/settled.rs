@@ -1,144 +1,112 @@
-//! Leaving alone what is stored already: ids of a quiet overlap zone, and listed rows that have not changed.
+//! What is stored already: rows that need not be stored again, and what stored looks show of the vendor's clock.
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::breaker::GAP_MAX;
 use crate::change::Change;
+use crate::clock::LocalMillis;
+use crate::notice::Notice;
 use crate::ports::{Source, StoredVersions};
 use crate::record::{RecordId, RecordKey, StoredVersion};
 use crate::rule::Rule;
-use crate::stamp::{UtcMillis, millis_of};
 
-use super::PollerPorts;
-use super::clocks::{OFFSET_MAX, Reading};
-use super::tick::{Halt, Tick};
+use super::clocks::{Evidence, Zone};
+use super::ports::PollerPorts;
+use super::state::{Halt, Tick};
+
+/// How a listed row compares with what is stored.
+enum Row {
+    /// It is the same, and stays so.
+    Settled,
+    /// Its body differs although its stamp does not: it does at every reading.
+    Volatile,
+    /// It may have to be stored.
+    Unsettled,
+}
+
+/// Of how many listed ids the stored looks are read in search of evidence.
+const SAMPLE: usize = 100;
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Leaves out ids of the overlap zone that were fetched after the zone had settled, and quarantined ids that were
-    /// tried a short while ago. `news` are the ids that a list without overlap told of.
+    /// Leaves out rows that are settled: stored hash and stamp are equal, and the stored look is at least one overlap
+    /// younger than the stamp. The stamp alone is not enough: two edits of one second bear the same. Equal at once is not
+    /// enough: a revert within the overlap may still be undone by an older look that is under way.
     ///
-    /// An edit stamped at or before `scanned` shows in lists at the latest an overlap later; a fetch after that has
-    /// seen it. The fetch bears the local clock, the zone the vendor's, and stamps may run behind that.
+    /// A row without a stamp is left out only where every scan shows every row: what it hides is healed by the next one.
+    ///
+    /// Also returns the ids whose row was stored at or after `since` as it is shown: a row that was met before.
     pub(super) async fn without_settled(
         &mut self,
         changes: Vec<Change>,
-        news: &HashSet<RecordId>,
-        reading: &Reading,
-    ) -> Result<Vec<Change>, Halt> {
-        // Read after the list was called: an id that leaves the quarantine later was fetched after this list, too.
-        self.quarantined = self.read_quarantine().await?;
-        let versions = self.versions_of(&changes.iter().collect::<Vec<_>>()).await?;
-        self.note_known(&versions);
-        let now = self.now();
-        let on_ladder: HashSet<&RecordId> = self
-            .quarantined
-            .iter()
-            .filter(|entry| !news.contains(&entry.id) || entry.was_tried_lately(now))
-            .map(|entry| &entry.id)
-            .collect();
-        let settled_at = self.settled_at(reading);
-        let is_settled = |version: &StoredVersion| {
-            let is_late = settled_at.is_some_and(|at| version.fetched_at >= at);
-            !version.deleted && is_late && !Rule::Settled.is_left_out()
+        since: LocalMillis,
+    ) -> Result<(Vec<Change>, HashSet<RecordId>), Halt> {
+        let versions = self.versions_of(changes.iter()).await?;
+        let is_met = |change: &&Change| {
+            let stamp = change.stamp().map(|stamp| &stamp.text);
+            versions.get(&change.id).is_some_and(|stored| stored.looked_at >= since && stored.stamp.as_ref() == stamp)
         };
-        let is_in_settled_zone =
-            |change: &Change| !news.contains(&change.id) && versions.get(&change.id).is_some_and(is_settled);
-        let leave: HashSet<RecordId> = changes
-            .iter()
-            .filter(|change| on_ladder.contains(&change.id) || is_in_settled_zone(change))
-            .map(|change| change.id.clone())
-            .collect();
-        self.report.unchanged_count += leave.len();
-        Ok(changes.into_iter().filter(|change| !leave.contains(&change.id)).collect())
-    }
-
-    /// When the overlap zone had settled, on the local clock; none when the clocks cannot be compared. Stamps may run
-    /// behind the vendor's clock by what was observed, or, where nothing was, by as much as zones can differ.
-    fn settled_at(&self, reading: &Reading) -> Option<UtcMillis> {
-        let settled = self.news_from().plus(self.poller.settings.overlap);
-        let on_vendors_clock = settled.shifted(self.stamps_behind_ms());
-        if Rule::ClockOffset.is_left_out() {
-            return Some(on_vendors_clock);
+        let met = changes.iter().filter(is_met).map(|change| change.id.clone()).collect();
+        let mut kept = Vec::with_capacity(changes.len());
+        let mut volatile_count = 0;
+        for change in changes {
+            match versions.get(&change.id).map_or(Row::Unsettled, |stored| self.judge(&change, stored)) {
+                Row::Settled => {
+                    self.report.unchanged_count += 1;
+                    continue;
+                }
+                Row::Volatile => volatile_count += 1,
+                Row::Unsettled => {}
+            }
+            kept.push(change);
         }
-        Some(on_vendors_clock.shifted(reading.offset?.saturating_neg()))
+        if volatile_count > 0 {
+            self.report.notice(Notice::VolatileRows { count: volatile_count });
+        }
+        Ok((kept, met))
     }
 
-    /// How far, in milliseconds, stamps and lower bounds may be read behind the vendor's clock: by what was observed of
-    /// any stream of the source, or by as much as zones can differ. A stream without stamps has nothing of its own to
-    /// notice a wrong zone by; where the others have not shown one, none is assumed.
-    pub(super) fn stamps_behind_ms(&self) -> i64 {
-        match self.state.stamp_gap {
-            Some(gap) => gap.millis.min(0).saturating_neg(),
-            None if self.traits.stamped => millis_of(GAP_MAX),
-            None => 0,
+    fn judge(&self, change: &Change, stored: &StoredVersion) -> Row {
+        let Some(row) = change.row().filter(|_| !stored.deleted) else { return Row::Unsettled };
+        let is_same_hash = stored.fingerprint == Some(row.fingerprint());
+        let is_same_stamp = change.stamp().map(|stamp| &stamp.text) == stored.stamp.as_ref();
+        if Rule::EqualHash.is_left_out() && is_same_hash || Rule::EqualStamp.is_left_out() && is_same_stamp {
+            return Row::Settled;
+        }
+        let clocks = &self.checkpoint.clocks;
+        let looked_at = clocks.stamp_of(stored.looked_at, &self.zone()).map(|at| at.minus(clocks.behind));
+        let is_late = change.stamp().map_or(!self.traits.filtered, |stamp| {
+            let settled_at = stamp.at.plus(self.poller.settings.overlap);
+            looked_at.is_some_and(|at| at >= settled_at) || Rule::EqualSettled.is_left_out()
+        });
+        match (is_same_stamp && is_late, is_same_hash) {
+            (true, true) => Row::Settled,
+            (true, false) if change.stamp().is_some() => Row::Volatile,
+            (true | false, _) => Row::Unsettled,
         }
     }
 
-    /// Leaves out what was fetched well after the run began: an interrupted snapshot tells some of it again.
-    pub(super) async fn without_fetched_by_this_run(&mut self, changes: Vec<Change>) -> Result<Vec<Change>, Halt> {
-        let Some(begun_at) = self.checkpoint.run.as_ref().map(|run| run.listed_at.plus(OFFSET_MAX)) else {
-            return Ok(changes);
-        };
-        let versions = self.versions_of(&changes.iter().collect::<Vec<_>>()).await?;
-        let is_fetched = |change: &Change| {
-            versions.get(&change.id).is_some_and(|version| !version.deleted && version.fetched_at >= begun_at)
-        };
-        Ok(changes.into_iter().filter(|change| !is_fetched(change)).collect())
+    /// What the stored looks of some listed ids show of the stamps' clock. A sample will do: less evidence only keeps
+    /// `behind` larger.
+    pub(super) async fn evidence_of(&self, changes: &[Change]) -> Result<Vec<Evidence>, Halt> {
+        if !self.traits.stamped {
+            return Ok(Vec::new());
+        }
+        // Spread over the whole list, so that it is not the same ids that are asked for at every tick.
+        let step = changes.len().div_ceil(SAMPLE).max(1);
+        let versions = self.versions_of(changes.iter().step_by(step)).await?;
+        let source = self.poller.ports.source();
+        let zone = self.zone();
+        let evidence = versions.values().filter_map(|stored| {
+            let stamp = source.stamp(&self.traits.name, stored.stamp.as_ref()?)?;
+            let seen_at = zone.reading(stored.seen_at?);
+            Some(Evidence { looked_at: stored.looked_at, distance_ms: seen_at.millis_since(stamp.at) })
+        });
+        Ok(evidence.collect())
     }
 
-    /// Leaves out rows whose stored version has the same stamp *and* the same body. The stamp alone is not enough:
-    /// two edits of one second bear the same.
-    pub(super) async fn without_unchanged(&mut self, changes: Vec<Change>) -> Result<Vec<Change>, Halt> {
-        let versions = self.versions_of(&changes.iter().collect::<Vec<_>>()).await?;
-        self.note_known(&versions);
-        let is_stored = |change: &Change| {
-            let (Some(row), Some(version)) = (change.row(), versions.get(&change.id)) else {
-                return false;
-            };
-            let stamp: Option<UtcMillis> = change.stamp().map(|stamp| stamp.at);
-            let is_same_body = version.fingerprint == Some(row.fingerprint()) || Rule::SameBody.is_left_out();
-            !version.deleted && version.last_edited_at == stamp && is_same_body
-        };
-        let before = changes.len();
-        let kept: Vec<Change> = changes.into_iter().filter(|change| !is_stored(change)).collect();
-        self.report.unchanged_count += before - kept.len();
-        Ok(kept)
-    }
-
-    /// Leaves out events that an earlier run has read, if their record was fetched, or marked deleted, well after the
-    /// event. An event that no run has read is news, whatever its stamp says.
-    pub(super) async fn without_seen_events(
-        &mut self,
-        told: Vec<(Change, bool)>,
-        reading: &Reading,
-    ) -> Result<Vec<Change>, Halt> {
-        let overlap = millis_of(self.poller.settings.overlap);
-        let known: Vec<&Change> = told.iter().filter(|(_, is_news)| !is_news).map(|(change, _)| change).collect();
-        let versions = match reading.offset {
-            Some(_) => self.versions_of(&known).await?,
-            None => BTreeMap::new(),
-        };
-        let offset = reading.offset.unwrap_or(i64::MIN);
-        let is_seen = |change: &Change| {
-            let (Some(stamp), Some(version)) = (change.stamp(), versions.get(&change.id)) else { return false };
-            version.fetched_at.shifted(offset) >= stamp.at.shifted(overlap)
-        };
-        let before = told.len();
-        let kept: Vec<Change> = told
-            .into_iter()
-            .filter(|(change, is_news)| *is_news || !is_seen(change))
-            .map(|(change, _)| change)
-            .collect();
-        self.report.unchanged_count += before - kept.len();
-        Ok(kept)
-    }
-
-    fn note_known(&mut self, versions: &BTreeMap<RecordId, StoredVersion>) {
-        let newest = versions.values().filter_map(|version| version.last_edited_at).max();
-        self.known = self.known.max(newest);
-    }
-
-    pub(super) async fn versions_of(&self, changes: &[&Change]) -> Result<BTreeMap<RecordId, StoredVersion>, Halt> {
+    pub(super) async fn versions_of<'c>(
+        &self,
+        changes: impl Iterator<Item = &'c Change>,
+    ) -> Result<BTreeMap<RecordId, StoredVersion>, Halt> {
         let source = self.poller.ports.source();
         let mut ids = BTreeMap::new();
         for change in changes {

@@ -2,17 +2,19 @@
 
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LINK};
+use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
-use tidemark_engine::stamp::UtcMillis;
 
 use super::FieldAware;
 use crate::credential::Credential;
-use crate::http::{Answer, Problem, Purpose, Request, Terms};
+use crate::http::{Answer, Problem, Purpose, Request, Terms, Words};
 use crate::json::{self, Malformed, Object};
 
 /// How much of the name of a vendor's error is shown.
 const ERROR_NAME_CHARS_MAX: usize = 40;
+/// How many entries a list or object of a page may have.
+const PAGE_ENTRIES_MAX: usize = 50_000;
 
 /// One call, but for the credential.
 pub(super) struct Call<'a> {
@@ -30,7 +32,7 @@ pub(super) struct Call<'a> {
 pub(super) struct Got {
     pub(super) json: String,
     /// When the vendor answered, on its clock.
-    pub(super) date: Option<UtcMillis>,
+    pub(super) date: Option<VendorMillis>,
     /// Whether the `Link` header names a next page; none when it names no page at all.
     pub(super) has_next: Option<bool>,
 }
@@ -43,8 +45,10 @@ pub(super) enum Outcome {
     Refused {
         /// It.
         status: StatusCode,
+        /// Whose words it comes with.
+        words: Words,
         /// When the vendor answered, on its clock.
-        date: Option<UtcMillis>,
+        date: Option<VendorMillis>,
         /// What it means, unless it is news.
         failure: SourceFailure,
     },
@@ -63,33 +67,29 @@ impl Outcome {
 impl Call<'_> {
     /// A failure of this call because of what its answer is.
     pub(super) fn malformed(&self, malformed: Malformed) -> SourceFailure {
-        let is_the_records = self.terms.purpose == Purpose::Detail && !malformed.is_unreadable();
-        let class = if is_the_records { FailureClass::Record } else { FailureClass::Transient };
-        SourceFailure::new(class, format!("{}: {malformed}", self.pattern))
+        malformed.into_failure(self.pattern, self.terms.purpose)
     }
 
     /// Tells data from errors. Whatever the status, an error object is a failure; whatever the text, a status other
     /// than success is one.
     fn judge(&self, answer: Answer) -> Result<Outcome, SourceFailure> {
-        let (status, date, has_next) = (answer.status, answer.date, has_next(&answer.headers));
+        let (status, words, date, has_next) = (answer.status, answer.words, answer.date, has_next(&answer.headers));
         if let Some(problem) = answer.problem() {
             let mut failure = self.refused(problem);
-            let json = json::checked(answer.body);
-            // Written by what stands before the vendor, for people: it tells nothing of records, lists or tokens.
-            let is_of_this_call = matches!(failure.class, FailureClass::Record | FailureClass::Forbidden);
-            if is_of_this_call && matches!(json, Err(Malformed::Html)) {
-                failure.class = FailureClass::Transient;
-                return Err(failure);
-            }
-            if let Some(name) = json.ok().as_deref().and_then(error_name) {
+            if let Some(name) = json::checked(answer.body).ok().as_deref().and_then(error_name) {
                 failure.cause = format!("{} ({name})", failure.cause);
             }
             return match failure.class {
                 FailureClass::Unauthorized => Err(failure),
-                _ => Ok(Outcome::Refused { status, date, failure }),
+                _ => Ok(Outcome::Refused { status, words, date, failure }),
             };
         }
-        let json = json::checked(answer.body).map_err(|malformed| self.malformed(malformed))?;
+        let json = match self.terms.purpose {
+            // One odd value in one event or row must not hold up all others; bodies of records come from details alone.
+            Purpose::List => json::tolerated_up_to(PAGE_ENTRIES_MAX, answer.body),
+            Purpose::Detail => json::checked(answer.body),
+        };
+        let json = json.map_err(|malformed| self.malformed(malformed))?;
         if let Some(name) = error_name(&json) {
             let class = match self.terms.purpose {
                 _ if name == "AuthenticationError" => FailureClass::Unauthorized,
@@ -145,6 +145,12 @@ fn authorization(credential: &Credential<1>) -> Option<HeaderValue> {
     Some(header)
 }
 
+/// Whether JSON is the vendor's own error, `{"error":{"name":"..","message":".."}}`: gateways and frameworks write others.
+pub(super) fn is_own_error(json: &str) -> bool {
+    let error = Object::of(json).and_then(|object| object.object("error"));
+    error.and_then(|error| error.text("name")).is_some_and(|name| !name.is_empty())
+}
+
 /// The name in an error body, `{"error":{"name":"..","message":".."}}`, as far as it can be shown. The message may quote
 /// a record.
 fn error_name(json: &str) -> Option<String> {
@@ -187,6 +193,22 @@ mod tests {
         assert_eq!(linked(&["<https://h/x>; rel=\"last next\""]), Some(true));
         assert_eq!(linked(&[]), None);
         assert_eq!(linked(&["\"https://api.fieldaware.net/changes/previous/2014-10-14/\""]), None);
+    }
+
+    #[test]
+    fn only_an_error_with_a_name_is_the_vendors_own() {
+        assert!(is_own_error(r#"{"error":{"name":"NotFoundError","message":"no job 7"}}"#));
+        for others in [
+            "{}",
+            "null",
+            r#"{"error":{}}"#,
+            r#"{"error":{"name":""}}"#,
+            r#"{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}"#,
+            r#"{"error":"Not Found","status":404}"#,
+            r#"[{"error":{"name":"NotFoundError"}}]"#,
+        ] {
+            assert!(!is_own_error(others), "{others}");
+        }
     }
 
     #[test]

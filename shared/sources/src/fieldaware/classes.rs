@@ -103,6 +103,16 @@ pub(super) fn of_entity(name: &str) -> Option<&'static Class> {
     CLASSES.iter().find(|class| class.entity == name)
 }
 
+/// The class of quotes whose records stand below this segment.
+pub(super) fn quote_at(segment: &str) -> Option<&'static Class> {
+    let entity = match segment {
+        "webquote" => "WebQuote",
+        "fieldquote" => "FieldQuote",
+        _ => return None,
+    };
+    of_entity(entity)
+}
+
 /// The class whose records are kept under this stream.
 pub(super) fn of_records(name: &str) -> Option<&'static Class> {
     CLASSES.iter().find(|class| class.records.as_str() == name)

@@ -2,20 +2,22 @@
 //!
 //! `{"items":[..],"next":..}`: the events in the order in which they happened, and where to go on, which the vendor writes
 //! as an address when there are events and as a number when there are none. Every form is read at any time; one that
-//! names no token is a failure, since neither "the end" nor "the same place" may be guessed.
+//! names no token is a failure, since neither "the end" nor "the same place" may be guessed. None at all is the end.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use tidemark_engine::change::{Change, Listed};
+use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::Body;
-use tidemark_engine::stamp::{Stamp, UtcMillis};
 
+use super::actions;
 use super::classes::{self, Class, List, UUID};
 use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object, entries};
+use crate::time;
 
 /// How much of the name of an unknown class is shown.
 const NAME_CHARS_SHOWN: usize = 60;
@@ -25,8 +27,8 @@ const NAME_CHARS_SHOWN: usize = 60;
 pub(super) struct EventPage {
     /// The events of record streams that are kept, in the vendor's order.
     pub(super) changes: Vec<Change>,
-    /// Where to go on.
-    pub(super) next: String,
+    /// Where to go on; none when the page names no next one.
+    pub(super) next: Option<String>,
     /// Whether there was no event at all, kept or not.
     pub(super) is_empty: bool,
     /// Events that name no record.
@@ -47,10 +49,13 @@ enum Event {
 pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPage, Malformed> {
     let page = Object::of(json).ok_or(Malformed::Shape("no page of events"))?;
     let items = page.get("items").and_then(entries).ok_or(Malformed::Shape("a page without a list of events"))?;
-    let next = page.get("next").and_then(token).ok_or(Malformed::Shape("a page whose next names no token"))?;
+    let next = match page.get("next").filter(|next| *next != "null") {
+        Some(next) => Some(token(next).ok_or(Malformed::Shape("a page whose next names no token"))?),
+        None => None,
+    };
     let mut read = EventPage { next, is_empty: items.is_empty(), ..EventPage::default() };
     for item in items {
-        match event(item, settings)? {
+        match event(item, settings) {
             Event::Kept(change) => read.changes.push(change),
             Event::NotKept => {}
             Event::Unknown(name) => {
@@ -59,6 +64,7 @@ pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPag
             Event::Unusable => read.unusable_count += 1,
         }
     }
+    actions::gather(&mut read.changes);
     Ok(read)
 }
 
@@ -92,28 +98,34 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn event(json: &str, settings: &FieldAwareSettings) -> Result<Event, Malformed> {
-    let event = Object::of(json).ok_or(Malformed::Shape("a page whose events are no objects"))?;
+fn event(json: &str, settings: &FieldAwareSettings) -> Event {
+    let Some(event) = Object::of(json) else {
+        return Event::Unusable;
+    };
     let Some(name) = event.text("entityClass") else {
-        return Ok(Event::Unusable);
+        return Event::Unusable;
     };
     let Some(class) = classes::of_entity(&name) else {
-        return Ok(Event::Unknown(name.chars().take(NAME_CHARS_SHOWN).flat_map(char::escape_debug).collect()));
+        return Event::Unknown(name.chars().take(NAME_CHARS_SHOWN).flat_map(char::escape_debug).collect());
     };
     if !settings.keeps(class) {
-        return Ok(Event::NotKept);
+        return Event::NotKept;
     }
-    let is_deleted = event.text("status").is_some_and(|status| status.eq_ignore_ascii_case("DELETED"));
+    let deleted = event.text("status").is_some_and(|status| status.eq_ignore_ascii_case("DELETED"));
     let uuid = event.object("entity").and_then(|entity| entity.id("uuid"));
     let uuid = uuid.as_ref().map(tidemark_engine::record::RecordId::as_str);
     let path = path_to(class, uuid, event.text("url").as_deref(), settings)
         // A deletion is not fetched, so it needs no path but the record's name.
-        .or_else(|| Path::parse(uuid.filter(|uuid| is_deleted && is_segment(uuid))?));
-    let Some(id) = path.and_then(|path| Locator { class, path }.id(is_deleted)) else {
-        return Ok(Event::Unusable);
+        .or_else(|| Path::parse(uuid.filter(|uuid| deleted && is_segment(uuid))?));
+    let Some(id) = path.and_then(|path| Locator { class, path }.id()) else {
+        return Event::Unusable;
     };
-    let listed = Listed { stamp: event.text("changedOn").and_then(stamp), row: None, event: Some(Body::new(json)) };
-    Ok(Event::Kept(Change { id, listed: Some(Box::new(listed)) }))
+    let listed = Listed {
+        stamp: event.text("changedOn").and_then(|text| stamp(&text)),
+        row: None,
+        event: Some(Body::new(json)),
+    };
+    Event::Kept(Change { id, deleted, listed: Some(Box::new(listed)) })
 }
 
 /// The path to a record: what the settings say, else what its address says, else the usual one of its class. An address
@@ -137,9 +149,9 @@ pub(super) fn path_to(
 }
 
 /// When an event happened, ISO 8601 with an offset.
-fn stamp(text: String) -> Option<Stamp> {
-    let at: Timestamp = text.parse().ok()?;
-    Some(Stamp { at: UtcMillis::new(at.as_millisecond()), text })
+pub(super) fn stamp(text: &str) -> Option<Stamp> {
+    let instant: Timestamp = text.parse().ok()?;
+    Some(time::stamp(text, instant))
 }
 
 #[cfg(test)]
@@ -175,7 +187,7 @@ mod tests {
         let [change] = &page.changes[..] else { panic!("{page:?}") };
         assert_eq!(change.id.as_str(), format!("jobs/job/{JOB}"));
         assert_eq!(change.stamp().unwrap().text, "2014-10-15T12:16:53+00:00");
-        assert_eq!(change.stamp().unwrap().at, UtcMillis::new(1_413_375_413_000));
+        assert_eq!(change.stamp().unwrap().at.get(), 1_413_375_413_000);
         assert_eq!(change.event().unwrap().text(), SAMPLE);
         assert_eq!((page.unusable_count, page.is_empty), (0, false));
     }
@@ -191,14 +203,13 @@ mod tests {
             (r#""/changes/dcae3660ec84eac94/""#, "dcae3660ec84eac94"),
         ] {
             let read = page(&format!(r#"{{"items":[],"next":{next}}}"#), &settings("{}")).unwrap();
-            assert_eq!((read.next.as_str(), read.is_empty), (expected, true));
+            assert_eq!((read.next.as_deref(), read.is_empty), (Some(expected), true));
         }
     }
 
     #[test]
     fn a_next_that_names_no_token_is_a_failure_and_never_the_end() {
         for next in [
-            "null",
             "-1",
             "6.3e7",
             "1.5",
@@ -217,7 +228,13 @@ mod tests {
             let read = page(&format!(r#"{{"items":[],"next":{next}}}"#), &settings("{}"));
             assert_eq!(read, Err(Malformed::Shape("a page whose next names no token")), "{next}");
         }
-        assert!(page(r#"{"items":[]}"#, &settings("{}")).is_err());
+    }
+
+    #[test]
+    fn a_page_without_a_next_has_none() {
+        for json in [r#"{"items":[]}"#, r#"{"items":[],"next":null,"prev":"/changes/previous/2014-10-14/"}"#] {
+            assert_eq!(page(json, &settings("{}")).unwrap().next, None, "{json}");
+        }
     }
 
     #[test]
@@ -230,7 +247,7 @@ mod tests {
             "{}",
             r#"{"next":5}"#,
             r#"{"items":{},"next":5}"#,
-            r#"{"items":[1],"next":5}"#,
+            r#"{"items":null,"next":5}"#,
         ] {
             assert!(matches!(page(json, &settings("{}")), Err(Malformed::Shape(_))), "{json}");
         }
@@ -251,9 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_is_marked_and_needs_no_address() {
-        assert_eq!(ids(&event_of("Customer", r#","status":"DELETED""#)), [format!("-customers/customer/{JOB}")]);
-        assert_eq!(ids(&event_of("UnavailableTime", r#","status":"DELETED""#)), [format!("-unavailable_times/{JOB}")]);
+    fn a_deletion_is_told_and_needs_no_address() {
+        for (class, id) in
+            [("Customer", format!("customers/customer/{JOB}")), ("UnavailableTime", format!("unavailable_times/{JOB}"))]
+        {
+            let page = read(&event_of(class, r#","status":"DELETED""#));
+            let [change] = &page.changes[..] else { panic!("{page:?}") };
+            assert_eq!((change.id.as_str(), change.deleted), (id.as_str(), true));
+        }
         assert_eq!(read(&event_of("UnavailableTime", r#","status":"UPDATED""#)).unusable_count, 1);
     }
 
@@ -295,6 +317,10 @@ mod tests {
     #[test]
     fn events_without_a_record_are_counted() {
         for item in [
+            "null",
+            "[]",
+            r#"[{"entityClass":"Job"}]"#,
+            "1",
             "{}",
             r#"{"entityClass":"Job"}"#,
             r#"{"entityClass":7,"entity":{"uuid":"1"}}"#,
@@ -335,15 +361,16 @@ mod tests {
             assert_eq!(page.changes[0].stamp(), None, "{changed_on}");
         }
         let page = read(&event_of("Job", r#","changedOn":"2014-10-15T14:16:53.500+02:00""#));
-        assert_eq!(page.changes[0].stamp().unwrap().at, UtcMillis::new(1_413_375_413_500));
+        assert_eq!(page.changes[0].stamp().unwrap().at.get(), 1_413_375_413_500);
     }
 
     #[test]
     fn repeated_events_are_all_kept_in_their_order() {
         let deleted = event_of("Job", r#","status":"DELETED""#);
         let created = event_of("Job", r#","status":"CREATED""#);
-        let plain = format!("jobs/job/{JOB}");
-        assert_eq!(ids(&[deleted, created.clone(), created].join(",")), [format!("-{plain}"), plain.clone(), plain]);
+        let page = read(&[deleted, created.clone(), created].join(","));
+        let told: Vec<_> = page.changes.iter().map(|change| (change.id.as_str().to_owned(), change.deleted)).collect();
+        assert_eq!(told, [true, false, false].map(|deleted| (format!("jobs/job/{JOB}"), deleted)));
     }
 
     proptest! {

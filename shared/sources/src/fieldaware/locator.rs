@@ -1,7 +1,7 @@
-//! Locators: the ledger ids of the feed.
+//! Locators: the listed ids of the feed.
 //!
-//! `<record stream>/<path>`, with a leading `-` when the newest event says that the record was deleted. The record is the
-//! last segment of the path, its uuid: two paths to one record are still one record.
+//! `<record stream>/<path>`, whatever an event says of the record. The record is the last segment of the path, its uuid:
+//! two paths to one record are still one record.
 
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::StreamName;
@@ -17,18 +17,16 @@ pub(super) struct Locator {
 }
 
 impl Locator {
-    /// Reads a ledger id.
+    /// Reads a listed id.
     pub(super) fn parse(id: &RecordId) -> Option<Self> {
-        let text = id.as_str();
-        let (records, path) = text.strip_prefix('-').unwrap_or(text).split_once('/')?;
+        let (records, path) = id.as_str().split_once('/')?;
         let path = Path::parse(path).filter(|read| read.to_string() == path)?;
         Some(Self { class: classes::of_records(records)?, path })
     }
 
-    /// The ledger id; none when it is too long to be kept.
-    pub(super) fn id(&self, is_deleted: bool) -> Option<RecordId> {
-        let mark = if is_deleted { "-" } else { "" };
-        RecordId::parse(format!("{mark}{}/{}", self.class.records, self.path)).ok()
+    /// The listed id; none when it is too long to be kept.
+    pub(super) fn id(&self) -> Option<RecordId> {
+        RecordId::parse(format!("{}/{}", self.class.records, self.path)).ok()
     }
 
     /// The record.
@@ -46,10 +44,9 @@ mod tests {
     }
 
     #[test]
-    fn a_locator_names_its_record_whether_deleted_or_not() {
+    fn a_locator_names_its_record() {
         for (text, stream, id) in [
             ("jobs/job/7cc5", "jobs", "7cc5"),
-            ("-jobs/job/7cc5", "jobs", "7cc5"),
             ("unavailable_times/user/1/unavailability/2", "unavailable_times", "2"),
             ("items/item/7CC5E2D8-879A-4382-9DCC-07655F5CA606", "items", "7cc5e2d8879a43829dcc07655f5ca606"),
         ] {
@@ -60,17 +57,9 @@ mod tests {
 
     #[test]
     fn what_is_no_locator_of_ours_is_refused() {
-        for text in [
-            "jobs",
-            "jobs/",
-            "-",
-            "--jobs/job/1",
-            "ships/ship/1",
-            "jobs/job/..",
-            "jobs//1",
-            "jobs/job/%2e",
-            "Job/job/1",
-        ] {
+        for text in
+            ["jobs", "jobs/", "-", "-jobs/job/1", "ships/ship/1", "jobs/job/..", "jobs//1", "jobs/job/%2e", "Job/job/1"]
+        {
             assert_eq!(locator(text), None, "{text}");
         }
     }
@@ -80,8 +69,7 @@ mod tests {
         let class = classes::of_records("jobs").unwrap();
         for address in ["https://a.example/job/1", "https://b.example/job/1/", "/job/1", "job/1/"] {
             let locator = Locator { class, path: Path::of_address(address).unwrap() };
-            assert_eq!(locator.id(false).unwrap().as_str(), "jobs/job/1");
-            assert_eq!(locator.id(true).unwrap().as_str(), "-jobs/job/1");
+            assert_eq!(locator.id().unwrap().as_str(), "jobs/job/1");
         }
     }
 }

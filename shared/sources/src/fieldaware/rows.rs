@@ -22,11 +22,13 @@ const ADDRESS_NAMES: [&str; 4] = ["url", "href", "link", "self"];
 pub(super) struct Rows(Vec<Row>);
 
 /// A row, as far as it says which record it is.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Row {
     uuid: Option<String>,
     address: Option<String>,
     entity: Option<String>,
+    /// Whether it is `null`, which names nothing and hides nothing.
+    is_null: bool,
 }
 
 /// Reads a page of a list, and what it says of where the list ends.
@@ -37,30 +39,49 @@ pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent),
         (items, None, Some(has_next.unwrap_or(false)))
     } else {
         let page = Object::of(json).ok_or(no_list)?;
-        let items = page.get("items").and_then(entries).ok_or(no_list)?;
-        (items, page.count("count"), has_next)
+        let (items, count) = (page.get("items").ok_or(no_list)?, page.count("count"));
+        let is_empty = items == "null" && count == Some(0);
+        let items = if is_empty { Vec::new() } else { entries(items).ok_or(no_list)? };
+        (items, count, has_next)
     };
     let extent = Extent { rows: u64::try_from(items.len()).unwrap_or(u64::MAX), count, has_next };
-    let rows: Option<Vec<Row>> = items.into_iter().map(Row::read).collect();
-    Ok((Rows(rows.ok_or(Malformed::Shape("a list whose rows are no objects"))?), extent))
+    Ok((Rows(items.into_iter().map(Row::read).collect()), extent))
 }
 
 impl Row {
-    fn read(json: &str) -> Option<Self> {
-        let row = Object::of(json)?;
+    /// What is no object names no record.
+    fn read(json: &str) -> Self {
+        let Some(row) = Object::of(json) else {
+            return Self { is_null: json == "null", ..Self::default() };
+        };
         let link = row.object("link");
         let within = |object: &Object<'_>| ADDRESS_NAMES.iter().find_map(|name| object.text(name));
-        Some(Self {
+        Self {
             uuid: row.id("uuid").map(String::from),
             address: link.as_ref().and_then(within).or_else(|| within(&row)),
             entity: row.text("entityClass"),
-        })
+            is_null: false,
+        }
+    }
+}
+
+impl Row {
+    /// The class of a quote that is listed among jobs, by its address.
+    fn quote_among(&self, listed: &Class) -> Option<&'static Class> {
+        let path = Path::of_address(self.address.as_deref()?)?;
+        classes::quote_at(path.segments().next()?).filter(|_| listed.entity == "Job")
     }
 }
 
 impl Rows {
+    /// How many rows there are but for nulls.
+    fn told_count(&self) -> usize {
+        self.0.iter().filter(|row| !row.is_null).count()
+    }
+
     /// The records of a class's list, and how many rows name none. `below` is the user that they stand below, and the
-    /// list's segment. A row that names its own class is of that class: the list of jobs holds quotes, too.
+    /// list's segment. A row that names its own class is of that class, and one among jobs whose address is a quote's is
+    /// that quote: the list of jobs holds quotes, too.
     ///
     /// # Errors
     /// When no row at all names a record: then this is no list of records, and what it lists must not go missing silently.
@@ -70,9 +91,10 @@ impl Rows {
         below: Option<(&str, &str)>,
         settings: &FieldAwareSettings,
     ) -> Result<(Vec<Change>, usize), Malformed> {
-        let (mut changes, mut unusable_count, row_count) = (Vec::new(), 0, self.0.len());
+        let (mut changes, mut unusable_count) = (Vec::new(), 0);
+        let (row_count, told_count) = (self.0.len(), self.told_count());
         for row in self.0 {
-            let of_its_own = row.entity.as_deref().map(classes::of_entity);
+            let of_its_own = row.entity.as_deref().map(classes::of_entity).or_else(|| row.quote_among(class).map(Some));
             let Some(class) = of_its_own.unwrap_or(Some(class)).filter(|class| settings.keeps(class)) else {
                 continue;
             };
@@ -80,12 +102,12 @@ impl Rows {
                 let (user, segment) = below?;
                 Path::parse(&format!("user/{user}/{segment}"))?.join(row.uuid.as_deref()?)
             });
-            match path.and_then(|path| Locator { class, path }.id(false)) {
+            match path.and_then(|path| Locator { class, path }.id()) {
                 Some(id) => changes.push(Change::of(id)),
                 None => unusable_count += 1,
             }
         }
-        some_are_usable(row_count, unusable_count)?;
+        some_are_usable(told_count, row_count - unusable_count)?;
         Ok((changes, unusable_count))
     }
 
@@ -94,7 +116,7 @@ impl Rows {
     /// # Errors
     /// When none has one.
     pub(super) fn uuids(self) -> Result<(Vec<String>, usize), Malformed> {
-        let row_count = self.0.len();
+        let (row_count, told_count) = (self.0.len(), self.told_count());
         let named = self.0.into_iter().filter_map(|row| {
             let by_address = || Some(Path::of_address(&row.address?)?.last().to_owned()).filter(|last| is_uuid(last));
             row.uuid.filter(|uuid| is_segment(uuid)).or_else(by_address)
@@ -102,13 +124,13 @@ impl Rows {
         // What cannot be kept as an id could not be fetched either.
         let uuids: Vec<String> = named.filter(|uuid| RecordId::parse(uuid.as_str()).is_ok()).collect();
         let unusable_count = row_count - uuids.len();
-        some_are_usable(row_count, unusable_count)?;
+        some_are_usable(told_count, uuids.len())?;
         Ok((uuids, unusable_count))
     }
 }
 
-fn some_are_usable(row_count: usize, unusable_count: usize) -> Result<(), Malformed> {
-    if row_count > 0 && unusable_count == row_count {
+fn some_are_usable(told_count: usize, usable_count: usize) -> Result<(), Malformed> {
+    if told_count > 0 && usable_count == 0 {
         return Err(Malformed::Shape("a list in which no row names a record"));
     }
     Ok(())
@@ -206,8 +228,43 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_never_an_empty_one() {
-        for json in ["null", "7", r#""x""#, "{}", r#"{"items":null}"#, r#"{"items":{}}"#, r#"{"items":[1]}"#, "[1]"] {
+        for json in [
+            "null",
+            "7",
+            r#""x""#,
+            "{}",
+            r#"{"items":null}"#,
+            r#"{"items":null,"count":3}"#,
+            r#"{"items":{},"count":0}"#,
+        ] {
             assert!(matches!(page(json, None), Err(Malformed::Shape(_))), "{json}");
         }
+        let items = classes::of_records("items").unwrap();
+        for json in [r#"{"items":[1]}"#, "[1]", r#"{"items":[null,[],"x"]}"#] {
+            let rows = page(json, None).unwrap().0;
+            assert!(matches!(rows.changes(items, None, &settings()), Err(Malformed::Shape(_))), "{json}");
+        }
+    }
+
+    #[test]
+    fn no_rows_of_none_are_an_empty_list() {
+        assert_eq!(listed("items", r#"{"items":null,"count":0}"#), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn rows_that_are_no_objects_are_counted_and_passed_by() {
+        let json = format!(r#"{{"items":[null,[{{"uuid":"2"}}],{{"uuid":"{UUID}"}},7]}}"#);
+        assert_eq!(listed("items", &json), (vec![format!("items/item/{UUID}")], 3));
+        assert_eq!(page(&json, None).unwrap().0.uuids(), Ok((vec![UUID.to_owned()], 3)));
+        assert_eq!(listed("items", r#"{"items":[null]}"#), (Vec::new(), 1), "a null hides nothing");
+    }
+
+    #[test]
+    fn a_row_among_jobs_whose_address_is_a_quotes_is_that_quote() {
+        let row = |path: &str| format!(r#"{{"uuid":"{UUID}","link":{{"url":"https://h.example/{path}/{UUID}"}}}}"#);
+        let json = format!(r#"{{"items":[{},{},{}]}}"#, row("webquote"), row("fieldquote"), row("job"));
+        let (web, field) = (format!("web_quotes/webquote/{UUID}"), format!("field_quotes/fieldquote/{UUID}"));
+        assert_eq!(listed("jobs", &json), (vec![web.clone(), field, format!("jobs/job/{UUID}")], 0));
+        assert_eq!(listed("customers", &format!("[{}]", row("webquote"))).0, [format!("customers/webquote/{UUID}")]);
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::classes::{self, CLASSES, Class, List, UUID};
 use super::path::Path;
+use crate::account::Account;
 use crate::settings::{BadSettings, Settings, texts};
 
 /// Pages are strictly smaller than their size, so that a size of 1 could hold nothing.
@@ -104,6 +105,23 @@ impl FieldAwareSettings {
         };
         let problems = settings.close();
         if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
+    }
+
+    /// Adds what changes lists.
+    pub(super) fn tell_of_lists(&self, account: Account) -> Account {
+        let account = account
+            .with("entity_class", self.entity_class)
+            .with("status", self.status)
+            .with("users_path", self.users_path());
+        let kept = CLASSES.iter().filter(|class| self.keeps(class));
+        kept.fold(account, |account, class| account.with(class.records.as_str(), self.told(class)))
+    }
+
+    /// Where records of a class are, for the mark of the account.
+    fn told(&self, class: &Class) -> Value {
+        let fixed = self.detail_paths.get(class.records.as_str()).map(Path::to_string);
+        let window = self.window(class).map(|window| json!([window.start, window.end]));
+        json!([self.list_path(class), fixed, window])
     }
 
     /// Whether the records of a class are kept.

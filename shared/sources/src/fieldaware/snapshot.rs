@@ -6,28 +6,29 @@
 //! a deletion before it on the way there *and* a new row before it on the way back. What is created or edited meanwhile
 //! comes through the feed, whose token was taken before.
 //!
-//! A class whose list is refused (403: the feature is off, or the user has no right; 404: no such list) is left out, with
-//! a warning: the others are still worth having. Any other failure ends the call, and the cursor stays where it is.
+//! A class whose list is refused in the vendor's own words (403: the feature is off, or the user has no right; 404: no such
+//! list) is left out, with a warning: the others are still worth having. A later page that is refused so is one behind the
+//! end. Any other failure ends the call, and the cursor stays where it is.
 
 use reqwest::StatusCode;
 use tidemark_engine::change::{Change, Page};
+use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
-use tidemark_engine::stamp::UtcMillis;
 
 use super::FieldAware;
 use super::call::{Call, Got, Outcome};
 use super::classes::{Class, List};
-use super::cursor::{Cursor, Endless, Queue, Walk};
+use super::cursor::{Cursor, Endless, Extent, Queue, Walk};
 use super::rows::{self, Rows};
 use super::settings::Window;
-use crate::http::{PAGE_BYTES_MAX, Purpose, Terms};
+use crate::http::{PAGE_BYTES_MAX, Purpose, Terms, Words};
 use crate::json::Malformed;
 
 /// A page of a list, or why there is none.
 enum Read {
-    Page { rows: Rows, next: Option<Walk>, date: Option<UtcMillis> },
-    Refused { status: StatusCode, date: Option<UtcMillis> },
+    Page { rows: Rows, next: Option<Walk>, date: Option<VendorMillis> },
+    Refused { status: StatusCode, date: Option<VendorMillis> },
 }
 
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
@@ -119,10 +120,17 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         match self.get(&call).await? {
             Outcome::Got(Got { json, date, has_next }) => {
                 let (rows, extent) = rows::page(&json, has_next).map_err(|malformed| call.malformed(malformed))?;
-                let next = walk.after(extent).map_err(|Endless| {
-                    SourceFailure::new(FailureClass::Transient, format!("{pattern}: the list does not end"))
-                })?;
-                Ok(Read::Page { rows, next, date })
+                Ok(Read::Page { rows, next: after(walk, extent, pattern)?, date })
+            }
+            Outcome::Refused { words, failure, .. } if words != Words::Vendors => Err(failure),
+            Outcome::Refused {
+                status: status @ (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY),
+                date,
+                ..
+            } if walk.page > 0 => {
+                let (call, page, status) = (pattern, walk.page, status.as_u16());
+                tracing::warn!(call, page, status, "a later page of a list was refused; taken for one behind its end");
+                Ok(Read::Page { rows: Rows::default(), next: after(walk, Extent::default(), pattern)?, date })
             }
             // Not allowed in the midst of a list is no missing right to the class.
             Outcome::Refused { status: StatusCode::FORBIDDEN, failure, .. } if walk != Walk::START => Err(failure),
@@ -144,7 +152,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     }
 
     /// Goes on without a class whose list is refused.
-    fn left_out(&self, class: &Class, status: StatusCode, date: Option<UtcMillis>) -> Page {
+    fn left_out(&self, class: &Class, status: StatusCode, date: Option<VendorMillis>) -> Page {
         let next_step = match status {
             StatusCode::FORBIDDEN => {
                 "give the key's user the right to read this class, or turn the vendor's feature on"
@@ -161,6 +169,12 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     }
 }
 
+/// The place after a page.
+fn after(walk: Walk, extent: Extent, pattern: &str) -> Result<Option<Walk>, SourceFailure> {
+    let endless = || SourceFailure::new(FailureClass::Transient, format!("{pattern}: the list does not end"));
+    walk.after(extent).map_err(|Endless| endless())
+}
+
 fn no_list(pattern: &str, malformed: Malformed) -> SourceFailure {
-    SourceFailure::new(FailureClass::Transient, format!("{pattern}: {malformed}"))
+    malformed.into_failure(pattern, Purpose::List)
 }

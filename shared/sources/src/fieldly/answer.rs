@@ -7,17 +7,36 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use tidemark_engine::change::{Change, Listed};
+use tidemark_engine::change::Found;
+use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stamp::{Stamp, UtcMillis};
 
 use super::settings::Resource;
 use crate::json::{Malformed, Object, entries};
+use crate::rows::{self, Counts, Rows, Sent};
+use crate::time;
 
 /// The members that may tell of pages, unless the settings name one.
-const METADATA_KEYS: [&str; 2] = ["metadata", "meta"];
+const METADATA_KEYS: [&str; 3] = ["metadata", "meta", "pagination"];
 /// The members of a refusal, which never hold rows.
 const ERROR_KEYS: [&str; 2] = ["errors", "error"];
+/// Members of errors that others than the vendor write, and of rows that are no error.
+const FOREIGN_KEYS: [&str; 5] = ["timestamp", "path", "statusCode", "success", "id"];
+
+/// Whether an answer is an error of the vendor's own shape: `{"errors":{..}}`, as the guide shows it, or `{"error":".."}`
+/// with a text, as OAuth and the frameworks that such an API is built with have it.
+pub(super) fn is_own_error(json: &str) -> bool {
+    let Some(body) = Object::of(json) else { return false };
+    let has_errors = body.get("errors").is_some_and(|errors| !is_nothing(errors));
+    let has_error = body.text("error").is_some_and(|error| !error.trim().is_empty());
+    (has_errors || has_error) && FOREIGN_KEYS.iter().all(|key| body.get(key).is_none())
+}
+
+/// Whether a "not found" is that of the framework, which has the same for an address and for a record.
+pub(super) fn is_the_frameworks(body: &[u8]) -> bool {
+    let body = str::from_utf8(body).ok().and_then(Object::of);
+    body.is_some_and(|body| body.get("status").is_some())
+}
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -26,64 +45,53 @@ pub(super) struct Asked<'a> {
     pub(super) resource: &'a Resource,
     /// Which page, from 1.
     pub(super) page: u32,
-    /// How many rows.
-    pub(super) per_page: u16,
     /// The member that tells of pages, when it is known.
     pub(super) metadata_key: Option<&'a str>,
 }
 
-/// A page of a list.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rows {
-    /// Its rows, each as it was received.
-    pub(super) changes: Vec<Change>,
-    /// Entries without a usable id.
-    pub(super) unusable_count: usize,
-    /// How many pages there are, when that is known.
-    pub(super) pages_total: Option<u32>,
-}
-
-/// A single record.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// The id it bears.
-    pub(super) id: RecordId,
-    /// Its JSON text, exactly as received.
-    pub(super) body: Body,
-    /// Its stamp.
-    pub(super) stamp: Option<Stamp>,
-}
-
 /// Reads a page.
-pub(super) fn rows(json: &str, asked: Asked<'_>) -> Result<Rows, Malformed> {
-    let envelope = Object::of(json).ok_or(Malformed::Shape("not an object with rows"))?;
+pub(super) fn rows(sent: &Sent, asked: Asked<'_>) -> Result<Rows, Malformed> {
+    let json = sent.json().trim_ascii();
+    let (rows, counts) = match Object::of(json) {
+        Some(envelope) => of_envelope(&envelope, asked)?,
+        // A list without an envelope says nothing of pages.
+        None => (entries(json).filter(|_| asked.resource.rows_key.is_none()), Counts::default()),
+    };
+    let rows = rows.ok_or(Malformed::Shape("without an array of rows"))?;
+    let pages_total = counts.pages_total(asked.page, rows.len())?;
+    let judged = rows::judged(sent, &rows, |row| id_and_stamp(row, asked.resource))?;
+    Ok(Rows { pages_total, ..judged })
+}
+
+fn of_envelope<'a>(envelope: &Object<'a>, asked: Asked<'_>) -> Result<(Option<Vec<&'a str>>, Counts), Malformed> {
     if ERROR_KEYS.iter().any(|key| envelope.get(key).is_some_and(|value| !is_nothing(value))) {
         return Err(Malformed::Shape("an object with errors"));
-    }
-    let rows = rows_of(&envelope, asked.resource).ok_or(Malformed::Shape("an object without an array of rows"))?;
-    let mut changes = Vec::with_capacity(rows.len());
-    for row in &rows {
-        changes.extend(record(row, asked.resource).map(listed));
-    }
-    let unusable_count = rows.len() - changes.len();
-    if changes.is_empty() && unusable_count > 0 {
-        return Err(Malformed::Shape("a page in which no row has a usable id"));
     }
     let metadata = match asked.metadata_key {
         Some(key) => envelope.object(key),
         None => METADATA_KEYS.iter().find_map(|key| envelope.object(key)),
     };
-    let pages_total = pages_total(asked, rows.len(), &metadata.unwrap_or_default())?;
-    Ok(Rows { changes, unusable_count, pages_total })
+    let count = |name: &str| metadata.as_ref()?.count(name);
+    let counts = Counts {
+        page: count("page"),
+        per_page: count("per_page"),
+        pages: count("total_pages"),
+        total: count("total_count"),
+        names_next: rows::names_next(envelope) || metadata.as_ref().is_some_and(rows::names_next),
+    };
+    // `total` counts the rows of this answer.
+    let is_none_counted = counts.is_nothing() || count("total") == Some(0);
+    Ok((rows_of(envelope, asked.resource, is_none_counted), counts))
 }
 
-/// The array of rows: under the key of the settings, else under the last part of the path, else the only array there is.
-fn rows_of<'a>(envelope: &Object<'a>, resource: &Resource) -> Option<Vec<&'a str>> {
+/// The rows: under the key of the settings, else under the last part of the path, else in the only array there is.
+fn rows_of<'a>(envelope: &Object<'a>, resource: &Resource, is_none_counted: bool) -> Option<Vec<&'a str>> {
     if let Some(key) = &resource.rows_key {
-        return entries(envelope.get(key)?);
+        return rows::held(envelope.get(key)?, is_none_counted);
     }
-    if let Some(rows) = resource.path.last().and_then(|key| envelope.get(key)) {
-        return entries(rows);
+    let mut named = resource.path.last().map(String::as_str).into_iter().chain(["data"]);
+    if let Some(held) = named.find_map(|key| envelope.get(key)) {
+        return rows::held(held, is_none_counted);
     }
     let mut arrays = envelope
         .members()
@@ -93,45 +101,19 @@ fn rows_of<'a>(envelope: &Object<'a>, resource: &Resource) -> Option<Vec<&'a str
     if arrays.next().is_some() { None } else { entries(only) }
 }
 
-/// How many pages there are: what the metadata tell, else this one when it is not full, and the one before when it is
-/// empty.
-fn pages_total(asked: Asked<'_>, rows_count: usize, metadata: &Object<'_>) -> Result<Option<u32>, Malformed> {
-    let Some(total) = metadata.count("total_pages") else {
-        // A vendor that gives fewer rows than it is asked for says so.
-        let told = metadata.count("per_page").and_then(|rows| usize::try_from(rows).ok()).filter(|rows| *rows > 0);
-        let full = told.unwrap_or(usize::MAX).min(asked.per_page.into());
-        return Ok(match rows_count {
-            0 => Some(asked.page.saturating_sub(1).max(1)),
-            count if count < full => Some(asked.page),
-            _ => None,
-        });
-    };
-    let total = u32::try_from(total).map_err(|_| Malformed::Shape("a page of too many"))?;
-    if total == 0 && rows_count > 0 {
-        return Err(Malformed::Shape("a page with rows that says there are no pages"));
-    }
-    // Beyond the last page the vendor may answer with whichever it likes: the list has shrunk since it was counted.
-    let is_other = metadata.count("page").is_some_and(|page| page != u64::from(asked.page));
-    if is_other && asked.page <= total {
-        return Err(Malformed::Shape("another page than the one asked for"));
-    }
-    Ok(Some(total))
-}
-
-fn listed(found: Found) -> Change {
-    let listed = Listed { stamp: found.stamp, row: Some(found.body), event: None };
-    Change { id: found.id, listed: Some(Box::new(listed)) }
-}
-
-/// Reads a detail answer: the record itself, or under its singular name, or under `data`.
+/// Reads a detail answer: the record itself, or under its singular name, or under `data`. `null` there shows no record,
+/// which is less than the vendor's word that there is none.
 pub(super) fn detail(json: &str, resource: &Resource) -> Result<Found, Malformed> {
     let json = json.trim_ascii();
     let envelope = Object::of(json).ok_or(Malformed::Shape("not a record"))?;
-    if envelope.id("id").is_some() {
-        return record(json, resource).ok_or(Malformed::Shape("not a record"));
+    if let Some(found) = record(json, resource) {
+        return Ok(found);
     }
     let singular = resource.path.last().map(|name| singular(name)).unwrap_or_default();
     let inner = envelope.get(&singular).or_else(|| envelope.get("data"));
+    if inner == Some("null") {
+        return Ok(Found::Missing);
+    }
     inner.and_then(|inner| record(inner, resource)).ok_or(Malformed::Shape("an object without a record that has an id"))
 }
 
@@ -142,23 +124,28 @@ fn singular(plural: &str) -> String {
     }
 }
 
-/// A row, if it is an object with a usable id. Its serial number is no id: a work order and a project may share one.
 fn record(row: &str, resource: &Resource) -> Option<Found> {
+    let (id, stamp) = id_and_stamp(row, resource)?;
+    Some(Found::Record { id, body: Body::new(row), stamp })
+}
+
+/// Of a row, if it is an object with a usable id. Its serial number is no id: a work order and a project may share one.
+fn id_and_stamp(row: &str, resource: &Resource) -> Option<(RecordId, Option<Stamp>)> {
     let members = Object::of(row)?;
-    let id = members.id("id")?;
-    let stamp = resource.updated_field.as_ref().and_then(|field| stamp(members.text(field)?));
-    Some(Found { id, body: Body::new(row), stamp })
+    let id = members.id(&resource.id_field)?;
+    let stamp = resource.updated_field.as_ref().and_then(|field| stamp(&members.text(field)?));
+    Some((id, stamp))
 }
 
 /// A stamp: ISO 8601, in UTC where it does not say. A date alone is none, for it says nothing of the day's order.
-fn stamp(text: String) -> Option<Stamp> {
+pub(super) fn stamp(text: &str) -> Option<Stamp> {
     let in_utc = |text: &str| {
         let naive: DateTime = text.parse().ok()?;
         Some(naive.to_zoned(TimeZone::UTC).ok()?.timestamp())
     };
     let has_time = text.contains(':');
-    let instant = text.parse::<Timestamp>().ok().or_else(|| in_utc(&text)).filter(|_| has_time)?;
-    Some(Stamp { at: UtcMillis::new(instant.as_millisecond()), text })
+    let instant = text.parse::<Timestamp>().ok().or_else(|| in_utc(text)).filter(|_| has_time)?;
+    Some(time::stamp(text, instant))
 }
 
 /// Of the parameters that were sent, those that a refusal (422) names: `{"errors":{"updated_at":["is invalid"]}}`. What

@@ -9,15 +9,17 @@ pub(super) struct ObjectType {
     pub(super) stream: StreamName,
     /// The path of its list, below the base URL.
     pub(super) path: &'static str,
+    /// Whether it is read only when it is named: its path is a guess.
+    pub(super) is_opt_in: bool,
 }
 
-/// Every object type, in the order in which reports list them.
+/// Every object type that is known without the settings, in the order in which reports list them.
 ///
 /// Source: the "Fieldly Public API" guide names `/work_items`, `/time_reports` and `/clients/{id}`; `/travel_reports` is
-/// by analogy, so the settings can replace each path.
+/// by analogy. The settings can replace each path, and name further streams.
 pub(super) static OBJECT_TYPES: [ObjectType; 4] = [
-    ObjectType { stream: StreamName::known("work_items"), path: "work_items" },
-    ObjectType { stream: StreamName::known("clients"), path: "clients" },
-    ObjectType { stream: StreamName::known("time_reports"), path: "time_reports" },
-    ObjectType { stream: StreamName::known("travel_reports"), path: "travel_reports" },
+    ObjectType { stream: StreamName::known("work_items"), path: "work_items", is_opt_in: false },
+    ObjectType { stream: StreamName::known("clients"), path: "clients", is_opt_in: false },
+    ObjectType { stream: StreamName::known("time_reports"), path: "time_reports", is_opt_in: false },
+    ObjectType { stream: StreamName::known("travel_reports"), path: "travel_reports", is_opt_in: true },
 ];

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
-use tidemark_engine::stamp::UtcMillis;
+use serde_json::{Value, json};
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::stream::StreamName;
 
 use super::object_types::OBJECT_TYPES;
+use crate::account::Account;
 use crate::settings::{BadSettings, Settings};
 
 /// The most rows that Fieldly gives in one page, and what it gives when it is not told.
@@ -19,6 +20,10 @@ const RENEW_MARGIN: Duration = Duration::from_mins(1);
 const RENEW_MARGIN_MAX: Duration = Duration::from_mins(30);
 /// Where a first import starts unless the settings say otherwise: before there was a Fieldly.
 const FIRST_CHECKPOINT: &str = "2000-01-01T00:00:00Z";
+/// The field of a row that is its id, unless the settings say otherwise.
+const ID_FIELD: &str = "id";
+/// How many streams may be added.
+const STREAMS_MAX: usize = 50;
 /// The parameters of every list, which no other may replace.
 const PAGING_PARAMETERS: [&str; 2] = ["page", "per_page"];
 
@@ -45,27 +50,63 @@ pub(super) struct Resource {
     pub(super) updated_filter: Option<String>,
     /// How the lower bound is written.
     pub(super) filter_format: FilterFormat,
+    /// The field of a row that is its id.
+    pub(super) id_field: String,
     /// The field of a row that bears its stamp, if one does.
     pub(super) updated_field: Option<String>,
     /// Further parameters of its list.
     pub(super) query: Vec<(String, String)>,
 }
 
+impl FilterFormat {
+    const ALL: [Self; 2] = [Self::Datetime, Self::Date];
+
+    /// The word for it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Datetime => "datetime",
+            Self::Date => "date",
+        }
+    }
+}
+
+impl Resource {
+    /// Everything of it, for the mark of the account.
+    fn told(&self) -> Value {
+        let query: Vec<Value> = self.query.iter().map(|(name, value)| json!([name, value])).collect();
+        let format = self.filter_format.as_str();
+        let mut told = vec![
+            json!(self.path),
+            json!(self.rows_key),
+            json!(self.updated_filter),
+            json!(format),
+            json!(self.updated_field),
+        ];
+        told.push(query.into());
+        if self.id_field != ID_FIELD {
+            told.push(json!(self.id_field));
+        }
+        told.into()
+    }
+}
+
 /// The settings of a Fieldly source: a JSON object, every key optional, unknown keys refused.
 ///
 /// | key | default | meaning | source of the default |
 /// |---|---|---|---|
+/// | `streams` | `[]` | names of further streams, for any list that the vendor documents, such as `"invoices"`; the keys below say how each is read | - |
 /// | `paths` | the stream's name | stream -> path of its list below the base URL, such as `"work_items"` | the "Fieldly Public API" guide; `travel_reports` by analogy |
 /// | `rows_keys` | by itself | stream -> member of a list answer that holds the rows; by itself it is the last part of the path, else the only array | the guide's fragment of `work_items` |
 /// | `updated_filters` | `"updated_at"` | stream -> parameter for the lower bound; `null` lists everything each time | by analogy with the guide's `created_at` |
 /// | `filter_formats` | `"datetime"` | stream -> how the bound is written: `"datetime"` (`2026-01-15T10:00:00.000Z`), or `"date"` (`2026-01-14`, the whole day before) | the guide: ISO 8601, in UTC; its sample filters by date |
 /// | `updated_fields` | `"updated_at"` | stream -> field of a row that bears its stamp; `null`: there is none | by analogy with the filter |
+/// | `id_fields` | `"id"` | stream -> field of a row that is its id | the guide |
 /// | `queries` | `{}` | stream -> further parameters of its list, such as `{"type":"workorder"}` | - |
 /// | `metadata_key` | by itself | member of a list answer that tells of its pages; by itself it is `metadata` or `meta` | the guide says "metadata" |
 /// | `per_page` | 50 | rows in a page, 1 to 50 | the guide |
 /// | `token_path` | `"oauth/token"` | path of the token endpoint below the base URL | the guide |
 /// | `token_renew_margin_seconds` | 60 | how long before its end a token is renewed, 0 to 1800 | own choice |
-/// | `first_checkpoint` | `"2000-01-01T00:00:00Z"` | where a first import starts | own choice |
+/// | `first_checkpoint` | `"2000-01-01T00:00:00Z"` | where a first import starts; up to the default everything is imported, rows without a stamp included | own choice |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldlySettings {
     /// How each object type is listed and fetched, in the order in which reports list them.
@@ -74,7 +115,7 @@ pub struct FieldlySettings {
     pub(super) per_page: u16,
     pub(super) token_path: Vec<String>,
     pub(super) token_renew_margin: Duration,
-    pub(super) first_checkpoint: UtcMillis,
+    pub(super) first_checkpoint: StampMillis,
 }
 
 impl FieldlySettings {
@@ -107,32 +148,67 @@ impl FieldlySettings {
         let problems = settings.close();
         if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
     }
+
+    /// Whether a first import means everything there is, whatever its stamps.
+    pub(super) fn imports_all(&self) -> bool {
+        self.first_checkpoint <= first_checkpoint()
+    }
+
+    /// Adds what changes lists or the reading of stamps.
+    pub(super) fn tell_of_lists(&self, account: Account) -> Account {
+        self.resources.iter().fold(account, |account, resource| account.with(resource.stream.as_str(), resource.told()))
+    }
 }
 
 const NAME_WANTED: &str = "a name of letters, digits and _";
 const PATH_WANTED: &str = "a path of letters, digits, _, - and ., with / between its parts";
 
 fn take_resources(settings: &mut Settings) -> Vec<Resource> {
-    let mut paths = take_by_stream(settings, "paths", PATH_WANTED, path);
-    let mut rows_keys = take_by_stream(settings, "rows_keys", NAME_WANTED, name);
-    let mut updated_filters = take_by_stream(settings, "updated_filters", &or_null(NAME_WANTED), name_or_null);
-    let mut filter_formats = take_by_stream(settings, "filter_formats", "\"datetime\" or \"date\"", filter_format);
-    let mut updated_fields = take_by_stream(settings, "updated_fields", &or_null(NAME_WANTED), name_or_null);
-    let mut queries = take_by_stream(settings, "queries", "an object of parameter -> text", query);
+    let streams = take_streams(settings);
+    let names: Vec<&str> = streams.iter().map(|(stream, _)| stream.as_str()).collect();
+    let mut paths = take_by_stream(settings, &names, "paths", PATH_WANTED, path);
+    let mut rows_keys = take_by_stream(settings, &names, "rows_keys", NAME_WANTED, name);
+    let mut updated_filters = take_by_stream(settings, &names, "updated_filters", &or_null(NAME_WANTED), name_or_null);
+    let formats = "\"datetime\" or \"date\"";
+    let mut filter_formats = take_by_stream(settings, &names, "filter_formats", formats, filter_format);
+    let mut updated_fields = take_by_stream(settings, &names, "updated_fields", &or_null(NAME_WANTED), name_or_null);
+    let mut id_fields = take_by_stream(settings, &names, "id_fields", NAME_WANTED, name);
+    let mut queries = take_by_stream(settings, &names, "queries", "an object of parameter -> text", query);
     let updated_at = || Some("updated_at".to_owned());
-    let resource = |object_type: &super::object_types::ObjectType| {
-        let stream = object_type.stream.as_str();
+    let resource = |(name, usual_path): &(StreamName, String)| {
+        let stream = name.as_str();
         Resource {
-            stream: object_type.stream.clone(),
-            path: paths.remove(stream).unwrap_or_else(|| segments(object_type.path)),
+            stream: name.clone(),
+            path: paths.remove(stream).unwrap_or_else(|| segments(usual_path)),
             rows_key: rows_keys.remove(stream),
             updated_filter: updated_filters.remove(stream).map_or_else(updated_at, |name| name.0),
             filter_format: filter_formats.remove(stream).unwrap_or_default(),
+            id_field: id_fields.remove(stream).unwrap_or_else(|| ID_FIELD.to_owned()),
             updated_field: updated_fields.remove(stream).map_or_else(updated_at, |name| name.0),
             query: queries.remove(stream).unwrap_or_default(),
         }
     };
-    OBJECT_TYPES.iter().map(resource).collect()
+    streams.iter().map(resource).collect()
+}
+
+/// The streams and their usual paths: those that are known, then those of the settings.
+fn take_streams(settings: &mut Settings) -> Vec<(StreamName, String)> {
+    let known = OBJECT_TYPES.iter().map(|object_type| (object_type.stream.clone(), object_type.path.to_owned()));
+    let mut streams: Vec<(StreamName, String)> = known.collect();
+    let wanted = format!("a list of up to {STREAMS_MAX} other names, each once, of a-z, 0-9 and _");
+    let added = settings.take("streams", &wanted, Vec::new(), |value| {
+        let mut added: Vec<StreamName> = Vec::new();
+        for name in value.as_array().filter(|names| names.len() <= STREAMS_MAX)? {
+            let name = StreamName::parse(name.as_str()?).ok()?;
+            if added.contains(&name) || streams.iter().any(|(known, _)| *known == name) {
+                return None;
+            }
+            added.push(name);
+        }
+        Some(added)
+    });
+    streams.extend(added.into_iter().map(|name| (name.clone(), name.as_str().to_owned())));
+    streams
 }
 
 fn or_null(wanted: &str) -> String {
@@ -142,11 +218,11 @@ fn or_null(wanted: &str) -> String {
 /// Takes an object of stream -> something.
 fn take_by_stream<T>(
     settings: &mut Settings,
+    streams: &[&str],
     key: &'static str,
     wanted: &str,
     read: impl Fn(&Value) -> Option<T>,
 ) -> BTreeMap<String, T> {
-    let streams: Vec<&str> = OBJECT_TYPES.iter().map(|object_type| object_type.stream.as_str()).collect();
     let wanted = format!("an object of stream -> {wanted}; the streams are {}", streams.join(", "));
     settings.take(key, &wanted, BTreeMap::new(), |value| {
         let by_stream = value.as_object()?.iter();
@@ -156,14 +232,18 @@ fn take_by_stream<T>(
     })
 }
 
-fn take_first_checkpoint(settings: &mut Settings) -> UtcMillis {
-    let instant = |text: &str| {
-        let instant: Timestamp = text.parse().ok()?;
-        Some(UtcMillis::new(instant.as_millisecond())).filter(|at| at.get() >= 0)
-    };
+fn instant(text: &str) -> Option<StampMillis> {
+    let instant: Timestamp = text.parse().ok()?;
+    Some(StampMillis::new(instant.as_millisecond())).filter(|at| at.get() >= 0)
+}
+
+fn first_checkpoint() -> StampMillis {
+    instant(FIRST_CHECKPOINT).unwrap_or_default()
+}
+
+fn take_first_checkpoint(settings: &mut Settings) -> StampMillis {
     let wanted = format!("a time of the form \"{FIRST_CHECKPOINT}\", from 1970 on");
-    let usual = instant(FIRST_CHECKPOINT).unwrap_or_default();
-    settings.take("first_checkpoint", &wanted, usual, |value| instant(value.as_str()?))
+    settings.take("first_checkpoint", &wanted, first_checkpoint(), |value| instant(value.as_str()?))
 }
 
 /// A parameter that would be sent twice.
@@ -207,11 +287,8 @@ fn name_or_null(value: &Value) -> Option<NameOrNull> {
 }
 
 fn filter_format(value: &Value) -> Option<FilterFormat> {
-    match value.as_str()? {
-        "datetime" => Some(FilterFormat::Datetime),
-        "date" => Some(FilterFormat::Date),
-        _ => None,
-    }
+    let word = value.as_str()?;
+    FilterFormat::ALL.into_iter().find(|format| format.as_str() == word)
 }
 
 fn query(value: &Value) -> Option<Vec<(String, String)>> {
@@ -239,6 +316,7 @@ mod tests {
                 assert_eq!(resource.updated_filter.as_deref(), Some("updated_at"));
                 assert_eq!(resource.updated_field.as_deref(), Some("updated_at"));
                 assert_eq!((resource.rows_key, resource.filter_format), (None, FilterFormat::Datetime));
+                assert_eq!(resource.id_field, "id");
                 assert!(resource.query.is_empty());
             }
         }
@@ -264,6 +342,25 @@ mod tests {
     }
 
     #[test]
+    fn any_list_can_be_made_a_stream() {
+        let settings = parsed(
+            r#"{"streams":["invoices","users"],"paths":{"invoices":"v2/invoices"},"id_fields":{"users":"employee_number"},
+            "updated_filters":{"users":null},"rows_keys":{"invoices":"rows"}}"#,
+        );
+        let [_, _, _, _, invoices, users] = &settings.resources[..] else { panic!() };
+        assert_eq!((invoices.stream.as_str(), invoices.path.join("/")), ("invoices", "v2/invoices".to_owned()));
+        assert_eq!((invoices.rows_key.as_deref(), invoices.id_field.as_str()), (Some("rows"), "id"));
+        assert_eq!((users.path.join("/"), users.id_field.as_str()), ("users".to_owned(), "employee_number"));
+        assert_eq!(users.updated_filter, None);
+    }
+
+    #[test]
+    fn only_a_first_checkpoint_of_ones_own_limits_the_first_import() {
+        assert!(parsed("{}").imports_all());
+        assert!(!parsed(r#"{"first_checkpoint":"2026-01-01T00:00:00Z"}"#).imports_all());
+    }
+
+    #[test]
     fn every_bad_value_is_named() {
         let problems = |text: &str| FieldlySettings::parse(text).unwrap_err().0;
         for (text, named) in [
@@ -272,6 +369,12 @@ mod tests {
             (r#"{"paths":{"clients":"x?y"}}"#, "paths"),
             (r#"{"paths":{"jobs":"x"}}"#, "work_items, clients, time_reports, travel_reports"),
             (r#"{"paths":"x"}"#, "paths"),
+            (r#"{"streams":["clients"]}"#, "streams"),
+            (r#"{"streams":["a","a"]}"#, "streams"),
+            (r#"{"streams":["Invoices"]}"#, "streams"),
+            (r#"{"streams":"invoices"}"#, "streams"),
+            (r#"{"id_fields":{"clients":""}}"#, "id_fields"),
+            (r#"{"paths":{"invoices":"x"}}"#, "paths"),
             (r#"{"rows_keys":{"clients":null}}"#, "rows_keys"),
             (r#"{"updated_filters":{"clients":""}}"#, "updated_filters"),
             (r#"{"updated_filters":{"clients":"page"}}"#, "\"page\" twice"),

@@ -4,6 +4,10 @@
 //! rejected. Whoever needs one while it is being asked for waits for that one request, and shares what becomes of it,
 //! failure included: no crowd of calls ever becomes a crowd of token requests.
 //!
+//! Some vendors end a client's earlier token when they grant another one, so that processes end each other's. A token that
+//! was granted a moment ago and is refused says nothing about the client: the call fails as in an outage, and the engine's
+//! growing waits, of different lengths in each process, let the others finish what they do.
+//!
 //! Tokens are not shared between processes: a token is valid for an hour whoever else has one, so a process costs one
 //! request an hour, and a store of tokens would be one more place to keep a secret in.
 //!
@@ -17,9 +21,9 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::Clock;
-use tidemark_engine::stamp::UtcMillis;
 use tokio::sync::Mutex;
 
 use super::Credential;
@@ -27,8 +31,10 @@ use super::basic;
 use crate::http::{Answer, HttpClient, Purpose, Request, Terms};
 use crate::json::{self, Malformed, Object};
 
-/// How long a token is valid when the answer does not say.
+/// How long a token is valid when the answer does not say, or says nothing that can be true.
 const LIFETIME: Duration = Duration::from_hours(1);
+/// No token is used for longer, whatever the answer says.
+const LIFETIME_MAX: Duration = Duration::from_hours(24);
 /// How large the token endpoint's answer may be.
 const BYTES_MAX: usize = 64 << 10;
 /// A token is no record's, so its failure is never one either.
@@ -39,9 +45,9 @@ const REJECTIONS: [&str; 2] = ["invalid_client", "unauthorized_client"];
 /// An access token, and how long it is used. It cannot be printed, and is wiped when dropped.
 pub(super) struct Token {
     text: SecretString,
-    asked_at: UtcMillis,
+    asked_at: LocalMillis,
     /// From when on another one is asked for; on the local clock, like `asked_at`.
-    renew_at: UtcMillis,
+    renew_at: LocalMillis,
 }
 
 impl Token {
@@ -52,7 +58,7 @@ impl Token {
     }
 
     /// Whether it is young enough; a clock that was set back says nothing about that.
-    fn is_usable(&self, now: UtcMillis) -> bool {
+    fn is_usable(&self, now: LocalMillis) -> bool {
         self.asked_at <= now && now < self.renew_at
     }
 }
@@ -152,7 +158,7 @@ impl Tokens {
         self.read(answer, asked_at)
     }
 
-    fn read(&self, answer: Answer, asked_at: UtcMillis) -> Result<Token, SourceFailure> {
+    fn read(&self, answer: Answer, asked_at: LocalMillis) -> Result<Token, SourceFailure> {
         let problem = answer.problem();
         let may_reject = answer.status.is_success() || answer.status == StatusCode::BAD_REQUEST;
         let json = json::checked(answer.body);
@@ -167,7 +173,7 @@ impl Tokens {
         read.map_err(|malformed| SourceFailure::new(FailureClass::Transient, format!("{}: {malformed}", self.call)))
     }
 
-    fn granted(&self, json: &str, asked_at: UtcMillis) -> Result<Token, Malformed> {
+    fn granted(&self, json: &str, asked_at: LocalMillis) -> Result<Token, Malformed> {
         let members = Object::of(json).ok_or(Malformed::Shape("not an object with a token"))?;
         let text = members
             .text("access_token")
@@ -179,12 +185,7 @@ impl Tokens {
         if !is_bearer {
             return Err(Malformed::Shape("a token that is no bearer token"));
         }
-        let lifetime = match members.get("expires_in") {
-            None | Some("null") => LIFETIME,
-            Some(_) => Duration::from_secs(
-                members.count("expires_in").ok_or(Malformed::Shape("a token without a usable expires_in"))?,
-            ),
-        };
+        let lifetime = members.get("expires_in").and_then(lifetime).unwrap_or(LIFETIME);
         Ok(Token { text, asked_at, renew_at: asked_at.plus(self.used_for(lifetime)) })
     }
 
@@ -193,6 +194,13 @@ impl Tokens {
     fn used_for(&self, lifetime: Duration) -> Duration {
         lifetime.saturating_sub(self.margin).max(lifetime / 2)
     }
+}
+
+/// How long a token is valid, by a number of seconds or a text of one; none when that is no span of time.
+fn lifetime(expires_in: &str) -> Option<Duration> {
+    let seconds: f64 = expires_in.trim_matches('"').trim().parse().ok()?;
+    let seconds = Some(seconds).filter(|seconds| *seconds >= 0.0)?;
+    Duration::try_from_secs_f64(seconds.min(LIFETIME_MAX.as_secs_f64())).ok()
 }
 
 /// The error of an answer that rejects the credential.
@@ -207,7 +215,7 @@ mod tests {
 
     fn granted(json: &str) -> Result<(String, i64), Malformed> {
         let tokens = Tokens::new(vec!["oauth".to_owned(), "token".to_owned()], Duration::from_mins(1));
-        let token = tokens.granted(json, UtcMillis::new(1_000_000))?;
+        let token = tokens.granted(json, LocalMillis::new(1_000_000))?;
         Ok((token.text.expose_secret().to_owned(), (token.renew_at.get() - 1_000_000) / 1000))
     }
 
@@ -221,6 +229,18 @@ mod tests {
             (r#","expires_in":100"#, 50),
             (r#","expires_in":10"#, 5),
             (r#","expires_in":0"#, 0),
+            (r#","expires_in":3600.0"#, 3540),
+            (r#","expires_in":"3600.5""#, 3540),
+            (r#","expires_in":3.6e3"#, 3540),
+            (r#","expires_in":1e300"#, 24 * 3600 - 60),
+            // Nothing that can be true: as if it were not there.
+            (r#","expires_in":-1"#, 3540),
+            (r#","expires_in":"""#, 3540),
+            (r#","expires_in":"soon""#, 3540),
+            (r#","expires_in":"NaN""#, 3540),
+            (r#","expires_in":[]"#, 3540),
+            (r#","expires_in":{}"#, 3540),
+            (r#","expires_in":true"#, 3540),
         ] {
             let json = format!(r#"{{"access_token":"t0k3n","token_type":"Bearer","scope":"public"{expires_in}}}"#);
             assert_eq!(granted(&json), Ok(("t0k3n".to_owned(), seconds)), "{json}");
@@ -241,8 +261,6 @@ mod tests {
             r#"{"access_token":"a\r\nX: y"}"#,
             r#"{"access_token":"t","token_type":"mac"}"#,
             r#"{"access_token":"t","token_type":null}"#,
-            r#"{"access_token":"t","expires_in":-1}"#,
-            r#"{"access_token":"t","expires_in":"soon"}"#,
         ] {
             assert!(matches!(granted(json), Err(Malformed::Shape(_))), "{json}");
         }
@@ -250,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_ends_a_tokens_use() {
-        let at = UtcMillis::new;
+        let at = LocalMillis::new;
         let token = Token { text: "t".into(), asked_at: at(1000), renew_at: at(2000) };
         assert_eq!([999, 1000, 1999, 2000].map(|now| token.is_usable(at(now))), [false, true, true, false]);
     }

@@ -1,16 +1,17 @@
-//! Reads FieldMotion's answers: lists of changed ids, and single rows.
+//! Reads FieldMotion's answers: lists of changed ids, lists of rows, and single rows.
 //!
-//! Shapes: the vendor writes down neither, so every shape that PHP makes of them is read. What is none of these shapes is
-//! an error. Nothing that is in doubt is read as "no changes" or as "gone": the one would hide an outage, the
-//! other would delete a record.
+//! Shapes: the vendor writes down few, so every shape that PHP makes of them is read, and the usual wrappers. What is none
+//! of these shapes is an error. Nothing that is in doubt is read as "no changes" or as "gone": the one would hide an
+//! outage, the other would delete a record.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use tidemark_engine::change::Change;
+use tidemark_engine::change::{Change, Listed};
+use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::{Body, RecordId};
 
 use crate::json::{Malformed, scalar_id};
@@ -18,10 +19,36 @@ use crate::json::{Malformed, scalar_id};
 /// The most ids that one list may hold; what is beyond cannot be worked off in one run's memory.
 const IDS_MAX: usize = 2_000_000;
 
+/// Members that hold the list where an answer is an object around it.
+const LIST_WRAPPERS: [&str; 16] = [
+    "ids",
+    "items",
+    "data",
+    "rows",
+    "result",
+    "results",
+    "records",
+    "list",
+    "customers",
+    "jobs",
+    "assets",
+    "asset_types",
+    "tasks",
+    "users",
+    "vehicles",
+    "departments",
+];
+/// Members that hold the row where a detail is an object around it.
+const ROW_WRAPPERS: [&str; 9] = ["data", "row", "record", "item", "result", "customer", "job", "asset", "task"];
+/// Members of the errors that gateways and frameworks write.
+const OTHERS: [&str; 7] = ["timestamp", "path", "statusCode", "status", "message", "requestId", "request_id"];
+/// Members that say how many entries a list has.
+const TOTALS: [&str; 3] = ["total", "total_count", "count"];
+
 /// A list answer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ids {
-    /// The changed ids in the vendor's order, each once.
+pub(super) struct Entries {
+    /// What was listed in the vendor's order, each id once.
     pub(super) changes: Vec<Change>,
     /// Entries without a usable id.
     pub(super) unusable_count: usize,
@@ -39,52 +66,134 @@ pub(super) enum Row {
         /// What its `last_edited` says, if it is a text.
         last_edited: Option<String>,
     },
-    /// There is none.
+    /// There is none: the vendor says so in one of its documented ways.
     Gone,
+    /// There is none, in a way that is documented nowhere.
+    Missing,
 }
 
-/// The text of an answer that reports an error: an object with `error`, or a bare text. `None` for anything else.
+/// The text of an answer that is the vendor's own error: an object with `error`, and nothing that others write beside it.
+/// `None` for anything else, a row with a field of that name which is empty among it.
 pub(super) fn error_text(json: &str) -> Option<String> {
-    match json.trim_ascii_start().bytes().next() {
-        Some(b'"') => serde_json::from_str(json).ok(),
-        Some(b'{') => {
-            let error = Members::of(json).ok()?.error?;
-            Some(serde_json::from_str(error.get()).unwrap_or_default())
-        }
-        _ => None,
+    if !json.trim_ascii_start().starts_with('{') {
+        return None;
     }
+    let members = Members::of(json).ok()?;
+    let error = members.error?.get();
+    if is_nothing(error) || error == "\"\"" || members.is_of_others {
+        return None;
+    }
+    Some(serde_json::from_str(error).unwrap_or_default())
 }
 
-/// Reads a list: `["1","2"]`, `[1,2]`, `[{"id":"1"}]`, or `{"0":"1","2":"3"}`, which PHP makes of an array with gaps.
+/// Whether an answer is the vendor's own error.
+pub(super) fn is_own_error(json: &str) -> bool {
+    error_text(json).is_some()
+}
+
+/// Whether a text is what PHP says when a program fails, which it may write before or in the place of an answer.
+pub(super) fn is_php_message(body: &[u8]) -> bool {
+    const LEVELS: [&str; 6] =
+        ["Warning:", "Notice:", "Deprecated:", "Fatal error:", "Parse error:", "Recoverable error:"];
+    let start = String::from_utf8_lossy(body.get(..400).unwrap_or(body)).replace(['\n', '\r', '\t'], " ");
+    // `<br />\n<b>Warning</b>:  Undefined ..` where it is written for people.
+    let plain = ["<br />", "<br>", "<b>", "</b>", "<p>", "PHP "].iter().fold(start, |text, tag| text.replace(tag, ""));
+    LEVELS.iter().any(|level| plain.trim_start().starts_with(level))
+}
+
+/// Reads a list of ids: `["1","2"]`, `[1,2]`, `[{"id":"1"}]`, or `{"0":"1","2":"3"}`, which PHP makes of an array with gaps,
+/// bare or in one of the usual wrappers.
 ///
 /// `{}` is a list only if `empty_object` says so. Numbers keep their digits, however many; texts keep their zeros.
-pub(super) fn ids(json: &str, empty_object: bool) -> Result<Ids, Malformed> {
-    ids_up_to(IDS_MAX, json, empty_object)
+pub(super) fn ids(json: &str, empty_object: bool) -> Result<Entries, Malformed> {
+    listed(IDS_MAX, json, empty_object, &|entry| entry_id(entry).map(Change::of))
 }
 
-fn ids_up_to(count_max: usize, json: &str, empty_object: bool) -> Result<Ids, Malformed> {
-    let mut parser = serde_json::Deserializer::from_str(json);
-    let collected = parser.deserialize_any(IdVisitor { count_max }).map_err(|error| match error.classify() {
-        Category::Data => Malformed::Shape("not a list of ids, or too long a one"),
-        Category::Io | Category::Syntax | Category::Eof => Malformed::NotJson,
-    })?;
+/// Reads a list of rows, in the same shapes, or under their ids. `stamp` reads what their `last_edited` says. Of two rows
+/// of one record the later one counts.
+pub(super) fn rows(
+    json: &str,
+    empty_object: bool,
+    stamp: &dyn Fn(&str) -> Option<Stamp>,
+) -> Result<Entries, Malformed> {
+    listed(IDS_MAX, json, empty_object, &|entry| {
+        let Row::Found { id, body, last_edited } = found(entry, &Members::of(entry).ok()?).ok()? else { return None };
+        let stamp = last_edited.and_then(|text| stamp(&text));
+        Some(Change { listed: Some(Box::new(Listed { stamp, row: Some(body), event: None })), ..Change::of(id) })
+    })
+}
+
+/// Makes a change of an entry; none when it is unusable.
+type Take<'a> = &'a dyn Fn(&str) -> Option<Change>;
+
+fn listed(count_max: usize, json: &str, empty_object: bool, take: Take<'_>) -> Result<Entries, Malformed> {
+    let wrapper = Wrapper::of(json);
+    let (list, total) = match &wrapper {
+        Some(Wrapper { has_failed: true, .. }) => return Err(Malformed::Shape("an object that says that it failed")),
+        Some(Wrapper { list: Some(list), total, .. }) => (list.get(), *total),
+        Some(Wrapper { list: None, .. }) => return Err(Malformed::Shape("an object that holds no list")),
+        None => (json, None),
+    };
+    let is_wrapped = wrapper.is_some();
+    let is_said_to_be_empty =
+        total == Some(0) || wrapper.is_some_and(|wrapper| wrapper.has_succeeded && total.is_none());
+    if is_wrapped && is_empty(list) {
+        return if is_said_to_be_empty {
+            Ok(Entries::default())
+        } else {
+            Err(Malformed::Shape("an object that holds no list"))
+        };
+    }
+    let mut parser = serde_json::Deserializer::from_str(list);
+    let collected =
+        parser.deserialize_any(ListVisitor { count_max, take }).map_err(|error| match error.classify() {
+            Category::Data => Malformed::Shape("not a list, or too long a one"),
+            Category::Io | Category::Syntax | Category::Eof => Malformed::NotJson,
+        })?;
     parser.end().map_err(|_| Malformed::NotJson)?;
-    let Collected { ids: Ids { mut changes, unusable_count }, is_object } = collected;
-    if changes.is_empty() && unusable_count == 0 && is_object && !empty_object {
+    let Collected { entries: Entries { changes, unusable_count }, is_object } = collected;
+    let count = changes.len() + unusable_count;
+    if count == 0 && is_object && !empty_object {
         return Err(Malformed::Shape("an empty object, which is no list"));
     }
     if changes.is_empty() && unusable_count > 0 {
         return Err(Malformed::Shape("a list in which no entry has a usable id"));
     }
-    let mut seen = HashSet::with_capacity(changes.len());
-    let first_time: Vec<bool> = changes.iter().map(|change| seen.insert(&change.id)).collect();
-    let mut first_time = first_time.into_iter();
-    changes.retain(|_| first_time.next().unwrap_or(true));
-    Ok(Ids { changes, unusable_count })
+    if total.is_some_and(|total| total > count) {
+        return Err(Malformed::Shape("a list that is shorter than it says"));
+    }
+    Ok(Entries { changes: each_once(changes), unusable_count })
 }
 
-/// Reads a row: an object with `id`, an array of one such, or an object of one such under its id. `null`, `false`, `[]`
-/// and `{"<id>":null}` and its like are "gone"; `{}` is only if `empty_object` says so.
+/// Each id once; of two rows of one record the later one.
+fn each_once(mut changes: Vec<Change>) -> Vec<Change> {
+    let mut is_kept = first_or_later(&changes).into_iter();
+    changes.retain(|_| is_kept.next().unwrap_or(true));
+    changes
+}
+
+fn first_or_later(changes: &[Change]) -> Vec<bool> {
+    if changes.iter().all(|change| change.listed.is_none()) {
+        let mut seen = HashSet::with_capacity(changes.len());
+        return changes.iter().map(|change| seen.insert(&change.id)).collect();
+    }
+    let mut kept: HashMap<&RecordId, usize> = HashMap::with_capacity(changes.len());
+    let mut is_kept = vec![true; changes.len()];
+    for (at, change) in changes.iter().enumerate() {
+        let stamp = |at: usize| changes.get(at).and_then(Change::stamp).map(|stamp| stamp.at);
+        let known = kept.entry(&change.id).or_insert(at);
+        if *known != at {
+            let dropped = if stamp(at) >= stamp(*known) { std::mem::replace(known, at) } else { at };
+            if let Some(kept) = is_kept.get_mut(dropped) {
+                *kept = false;
+            }
+        }
+    }
+    is_kept
+}
+
+/// Reads a row: an object with `id`, an array of one such, an object of one such under its id, or one in one of the usual
+/// wrappers. `null`, `false`, `[]` and `{"<id>":null}` and its like are "gone"; `{}` is only if `empty_object` says so.
 pub(super) fn row(json: &str, asked: &RecordId, empty_object: bool) -> Result<Row, Malformed> {
     let json = json.trim_ascii();
     if is_nothing(json) {
@@ -95,6 +204,13 @@ pub(super) fn row(json: &str, asked: &RecordId, empty_object: bool) -> Result<Ro
             let members = Members::of(json)?;
             if members.id.is_some() {
                 return found(json, &members);
+            }
+            if let Some(row) = members.wrapped_row {
+                return if is_nothing(row.get()) {
+                    Ok(Row::Missing)
+                } else {
+                    found(row.get(), &Members::of(row.get())?)
+                };
             }
             match members.only {
                 None if members.count == 0 && empty_object => Ok(Row::Gone),
@@ -129,6 +245,12 @@ fn is_nothing(json: &str) -> bool {
     json == "null" || json == "false" || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
+/// The same for a list that an object holds, where an empty object is an empty list, too.
+fn is_empty(json: &str) -> bool {
+    let inner = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    is_nothing(json) || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
+}
+
 fn is_digits(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -144,6 +266,8 @@ struct Members<'a> {
     id: Option<&'a RawValue>,
     last_edited: Option<&'a RawValue>,
     error: Option<&'a RawValue>,
+    wrapped_row: Option<&'a RawValue>,
+    is_of_others: bool,
     count: usize,
     only: Option<(String, &'a RawValue)>,
 }
@@ -172,11 +296,61 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 "id" => members.id = Some(value),
                 "last_edited" => members.last_edited = Some(value),
                 "error" => members.error = Some(value),
+                name if OTHERS.contains(&name) => members.is_of_others = true,
+                name if ROW_WRAPPERS.contains(&name) => members.wrapped_row = Some(value),
                 _ => {}
             }
             members.only = Some((key, value));
         }
         Ok(members)
+    }
+}
+
+/// An object around a list, by its names: one of which every name is a number is the list itself.
+#[derive(Default)]
+struct Wrapper<'a> {
+    list: Option<&'a RawValue>,
+    total: Option<usize>,
+    has_succeeded: bool,
+    has_failed: bool,
+    is_list: bool,
+}
+
+impl<'a> Wrapper<'a> {
+    fn of(json: &'a str) -> Option<Self> {
+        if !json.trim_ascii_start().starts_with('{') {
+            return None;
+        }
+        let mut parser = serde_json::Deserializer::from_str(json);
+        parser.deserialize_map(WrapperVisitor).ok().filter(|wrapper| !wrapper.is_list)
+    }
+}
+
+struct WrapperVisitor;
+
+impl<'de> Visitor<'de> for WrapperVisitor {
+    type Value = Wrapper<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wrapper<'de>, A::Error> {
+        let mut wrapper = Wrapper { is_list: true, ..Wrapper::default() };
+        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+            wrapper.is_list &= is_digits(&key);
+            let (name, text) = (key.as_str(), value.get());
+            if LIST_WRAPPERS.contains(&name) {
+                wrapper.list = Some(value);
+            } else if TOTALS.contains(&name) {
+                wrapper.total = text.trim_matches('"').parse().ok();
+            } else if matches!(name, "ok" | "success") {
+                let is_no = matches!(text, "0" | "false" | "null" | "\"0\"" | "\"\"" | "\"false\"");
+                wrapper.has_failed |= is_no;
+                wrapper.has_succeeded |= !is_no;
+            }
+        }
+        Ok(wrapper)
     }
 }
 
@@ -208,280 +382,58 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for OneAtMost<'a> {
 }
 
 struct Collected {
-    ids: Ids,
+    entries: Entries,
     is_object: bool,
 }
 
-/// Takes ids one by one: a list of a million of them is never held as JSON values.
-struct IdVisitor {
+/// Takes entries one by one: a list of a million ids is never held as JSON values.
+struct ListVisitor<'a> {
     count_max: usize,
+    take: Take<'a>,
 }
 
-impl Ids {
+impl ListVisitor<'_> {
     /// Takes one entry; false when that is one too many.
-    fn take(&mut self, entry: &str, count_max: usize) -> bool {
-        match entry_id(entry) {
-            Some(id) => self.changes.push(Change::of(id)),
-            None => self.unusable_count += 1,
+    fn take(&self, entries: &mut Entries, entry: &str) -> bool {
+        match (self.take)(entry) {
+            Some(change) => entries.changes.push(change),
+            None => entries.unusable_count += 1,
         }
-        self.changes.len() + self.unusable_count <= count_max
+        entries.changes.len() + entries.unusable_count <= self.count_max
     }
 }
 
-impl<'de> Visitor<'de> for IdVisitor {
+impl<'de> Visitor<'de> for ListVisitor<'_> {
     type Value = Collected;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {} ids", self.count_max)
+        write!(f, "a list of at most {} entries", self.count_max)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Collected, A::Error> {
-        let mut ids = Ids::default();
-        while let Some(entry) = entries.next_element::<&RawValue>()? {
-            if !ids.take(entry.get(), self.count_max) {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Collected, A::Error> {
+        let mut entries = Entries::default();
+        while let Some(entry) = list.next_element::<&RawValue>()? {
+            if !self.take(&mut entries, entry.get()) {
                 return Err(A::Error::custom("too long"));
             }
         }
-        Ok(Collected { ids, is_object: false })
+        Ok(Collected { entries, is_object: false })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Collected, A::Error> {
-        let mut ids = Ids::default();
-        while let Some((key, entry)) = entries.next_entry::<String, &RawValue>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut list: A) -> Result<Collected, A::Error> {
+        let mut entries = Entries::default();
+        while let Some((key, entry)) = list.next_entry::<String, &RawValue>()? {
             // Only positions make an object a list; `{"ok":1}` is none.
             if !is_digits(&key) {
                 return Err(A::Error::custom("no list"));
             }
-            if !ids.take(entry.get(), self.count_max) {
+            if !self.take(&mut entries, entry.get()) {
                 return Err(A::Error::custom("too long"));
             }
         }
-        Ok(Collected { ids, is_object: true })
+        Ok(Collected { entries, is_object: true })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::json::checked;
-
-    fn id(text: &str) -> RecordId {
-        RecordId::parse(text).unwrap()
-    }
-
-    fn listed(json: &str) -> Vec<String> {
-        let ids = ids(json, false).unwrap();
-        assert_eq!(ids.unusable_count, 0, "{json}");
-        ids.changes.iter().map(|change| change.id.as_str().to_owned()).collect()
-    }
-
-    fn read(json: &str) -> Result<Row, Malformed> {
-        row(&checked(json.as_bytes().to_vec())?, &id("683138"), false)
-    }
-
-    fn body_of(json: &str) -> (String, String, Option<String>) {
-        match read(json) {
-            Ok(Row::Found { id, body, last_edited }) => (id.as_str().to_owned(), body.text().to_owned(), last_edited),
-            other => panic!("{json}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn lists_come_in_four_shapes() {
-        for json in
-            [r#"["1","2"]"#, "[1,2]", r#"[{"id":"1"},{"name":"x","id":2}]"#, r#"{"0":"1","2":"2"}"#, " [ 1 ,\n2 ] "]
-        {
-            assert_eq!(listed(json), ["1", "2"], "{json}");
-        }
-        assert_eq!(listed("[]"), [""; 0]);
-    }
-
-    #[test]
-    fn ids_are_kept_to_the_digit_and_deduplicated_exactly() {
-        let json = r#"["007",7,"7",9007199254740993,"9007199254740993",18446744073709551616000,-5,1.50,"a#b \u00e9\ud83d\ude00"]"#;
-        assert_eq!(listed(json), ["007", "7", "9007199254740993", "18446744073709551616000", "-5", "1.50", "a#b é😀"]);
-    }
-
-    #[test]
-    fn entries_without_a_usable_id_are_counted() {
-        let long = "x".repeat(1025);
-        let json = format!(r#"["1","","{long}",null,true,[["2"]],{{"name":"x"}},{{"id":["3"]}},"\ud800"]"#);
-        let ids = ids(&json, false).unwrap();
-        assert_eq!(ids.unusable_count, 8);
-        assert_eq!(ids.changes, [Change::of(id("1"))]);
-    }
-
-    #[test]
-    fn what_is_no_list_is_never_no_changes() {
-        for json in [
-            "null",
-            "false",
-            "true",
-            "0",
-            r#""x""#,
-            "{}",
-            r#"{"ok":1}"#,
-            r#"{"items":[]}"#,
-            "[null]",
-            r#"[{"error":"x"}]"#,
-        ] {
-            assert!(matches!(ids(json, false), Err(Malformed::Shape(_))), "{json}");
-        }
-        for json in ["[1,2", r#"["1","2"#, "[1,]", "[1] [2]", "[1]<html>"] {
-            assert_eq!(ids(json, false), Err(Malformed::NotJson), "{json}");
-        }
-        assert_eq!(ids("{}", true), Ok(Ids::default()));
-    }
-
-    #[test]
-    fn a_list_without_end_is_refused() {
-        assert_eq!(ids_up_to(3, "[1,2,3]", false).unwrap().changes.len(), 3);
-        for json in ["[1,2,3,4]", "[1,1,1,1]", "[1,2,3,null]", r#"{"0":1,"1":2,"2":3,"3":4}"#] {
-            assert_eq!(
-                ids_up_to(3, json, false),
-                Err(Malformed::Shape("not a list of ids, or too long a one")),
-                "{json}"
-            );
-        }
-    }
-
-    #[test]
-    fn bodies_that_are_no_json_are_told_apart() {
-        for (body, why) in [
-            (&b""[..], Malformed::Empty),
-            (b" \r\n", Malformed::Empty),
-            (b"\xef\xbb\xbf", Malformed::Empty),
-            (b"<!DOCTYPE html>", Malformed::Html),
-            (b"\n<br /><b>Warning</b>: []", Malformed::Html),
-            (b"not logged in", Malformed::NotJson),
-            (b"{'error':'not logged in'}", Malformed::NotJson),
-            (b"[\"\xff\"]", Malformed::NotJson),
-            (b"[1,2", Malformed::NotJson),
-            (b"[NaN]", Malformed::NotJson),
-        ] {
-            assert_eq!(checked(body.to_vec()), Err(why), "{body:?}");
-        }
-        assert_eq!(checked("\u{feff}[1]".into()).unwrap(), "[1]");
-    }
-
-    #[test]
-    fn deep_answers_are_refused_and_brackets_in_texts_are_not_depth() {
-        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(checked(nested(127).into()).is_ok());
-        assert_eq!(checked(nested(128).into()), Err(Malformed::Deep));
-        assert_eq!(checked(nested(1_000_000).into()), Err(Malformed::Deep));
-        assert_eq!(checked("[".repeat(1_000_000).into()), Err(Malformed::Deep));
-        let text = format!(r#"{{"id":"683138","x":"\"{}\\"}}"#, "[".repeat(500));
-        assert!(checked(text.into()).is_ok());
-    }
-
-    #[test]
-    fn errors_are_found_in_objects_and_bare_texts() {
-        let error = |json: &str| error_text(json);
-        assert_eq!(error(r#"{"error":"not logged in"}"#).as_deref(), Some("not logged in"));
-        assert_eq!(error(r#" {"ok":0,"error":{"code":1}}"#).as_deref(), Some(""));
-        assert_eq!(error(r#"{"error":null}"#).as_deref(), Some(""));
-        assert_eq!(error(r#""not logged in""#).as_deref(), Some("not logged in"));
-        for json in ["[]", "null", "{}", r#"{"id":"1","meta":{"error":"x"}}"#, r#"[{"error":"x"}]"#] {
-            assert_eq!(error(json), None, "{json}");
-        }
-    }
-
-    #[test]
-    fn a_row_is_kept_byte_for_byte_in_every_shape() {
-        let row = r#"{ "id":"683138", "price":1e400,"n":1.0,"x":"a\/b\u00e9\ud800", "last_edited":"2024-09-22 12:25:58","x":2 }"#;
-        for json in [
-            row.to_owned(),
-            format!(" \n{row}\n"),
-            format!("[ {row} ]"),
-            format!(r#"{{"683138": {row}}}"#),
-            format!(r#"{{"0":{row}}}"#),
-        ] {
-            let stamp = Some("2024-09-22 12:25:58".to_owned());
-            assert_eq!(body_of(&json), ("683138".to_owned(), row.to_owned(), stamp), "{json}");
-        }
-    }
-
-    #[test]
-    fn a_rows_id_is_the_one_it_bears() {
-        assert_eq!(body_of(r#"{"id":683138}"#).0, "683138");
-        assert_eq!(body_of(r#"{"id":"7"}"#).0, "7");
-        assert_eq!(body_of(r#"[{"id":9007199254740993}]"#).0, "9007199254740993");
-        assert_eq!(body_of(r#"{"683138":{"id":"7"}}"#).0, "7");
-    }
-
-    #[test]
-    fn a_stamp_that_is_no_text_is_none() {
-        for stamp in ["null", "0", "1446481080", "[]", "{}", "false"] {
-            assert_eq!(body_of(&format!(r#"{{"id":"1","last_edited":{stamp}}}"#)).2, None, "{stamp}");
-        }
-        assert_eq!(body_of(r#"{"id":"1","last_edited_e":"0"}"#).2, None);
-    }
-
-    #[test]
-    fn no_row_means_gone() {
-        for json in ["null", "false", "[]", " [ ]\n", r#"{"683138":null}"#, r#"{"683138":[]}"#, r#"{"683138":false}"#] {
-            assert_eq!(read(json), Ok(Row::Gone), "{json}");
-        }
-        assert_eq!(row("{}", &id("1"), true), Ok(Row::Gone));
-    }
-
-    #[test]
-    fn what_is_no_row_is_malformed_and_never_gone() {
-        for json in [
-            "{}",
-            "true",
-            "0",
-            r#"{"ok":1,"unexpected":[[1],[2,null]]}"#,
-            r#"{"name":"x"}"#,
-            r#"{"id":null}"#,
-            r#"{"id":""}"#,
-            r#"{"id":["1"]}"#,
-            r#"[{"id":"1"},{"id":"2"}]"#,
-            "[null]",
-            "[[]]",
-            r#"["683138"]"#,
-            r#"{"name":{"id":"1"}}"#,
-            r#"{"683138":"x"}"#,
-            r#"{"683138":{"name":"x"}}"#,
-        ] {
-            assert!(matches!(read(json), Err(Malformed::Shape(_))), "{json}: {:?}", read(json));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_input_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(text) = checked(body) {
-                let _error = error_text(&text);
-                let _ids = ids(&text, false);
-                let _row = row(&text, &id("1"), false);
-            }
-        }
-
-        #[test]
-        fn no_json_like_input_makes_it_panic(text in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,40}") {
-            if let Ok(text) = checked(text.into_bytes()) {
-                let _error = error_text(&text);
-                let _ids = ids(&text, false);
-                let _row = row(&text, &id("1"), false);
-            }
-        }
-
-        #[test]
-        fn every_id_that_can_be_kept_is_read_back(texts in proptest::collection::hash_set("\\PC{1,20}", 0..20)) {
-            let texts: Vec<String> = texts.into_iter().collect();
-            prop_assert_eq!(listed(&serde_json::to_string(&texts).unwrap()), texts);
-        }
-
-        /// A list cut anywhere is a failure, never a shorter list.
-        #[test]
-        fn a_list_cut_short_is_refused(count in 1..50_usize, at in any::<prop::sample::Index>()) {
-            let json = serde_json::to_string(&(0..count).collect::<Vec<_>>()).unwrap();
-            let cut = json.get(..at.index(json.len())).unwrap();
-            prop_assert!(checked(cut.as_bytes().to_vec()).is_err());
-        }
-    }
-}
+mod tests;

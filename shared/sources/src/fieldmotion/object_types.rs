@@ -7,28 +7,38 @@ use tidemark_engine::stream::StreamName;
 pub(super) struct ObjectType {
     /// Its stream.
     pub(super) stream: StreamName,
-    /// The function that lists changed ids.
-    pub(super) list: &'static str,
-    /// The function that fetches one record; stock containers have none.
+    /// The function that lists changed ids, if there is one.
+    pub(super) ids: Option<&'static str>,
+    /// The function that lists changed rows, if there is one.
+    pub(super) rows: Option<&'static str>,
+    /// The function that fetches one record, if there is one.
     pub(super) detail: Option<&'static str>,
     /// The fields that are asked for unless the settings say otherwise.
     pub(super) fields: &'static [&'static str],
+    /// Whether it is copied unless a deployment says otherwise.
+    pub(super) is_on_by_default: bool,
+}
+
+impl ObjectType {
+    /// Whether its records are rows with fields and stamps. Stock containers are ids alone.
+    pub(super) fn has_rows(&self) -> bool {
+        self.detail.is_some() || self.rows.is_some()
+    }
 }
 
 /// The settings' field lists always hold these two: without them an answer can be neither checked nor ordered.
 pub(super) const FIELDS_NEEDED: [&str; 2] = ["id", "last_edited"];
 
-const FIELDS_KNOWN_OF_ANY: &[&str] = &["id", "name", "last_edited"];
-
 /// Every object type, in the order in which reports list them.
 ///
-/// Source: the "Short Polling" guide for the functions; `Customers_list` for the fields of customers, and the row of
-/// `Appointments_getSome` for those of jobs: the fields of the detail functions are written nowhere, so the settings
-/// can replace each list.
-pub(super) static OBJECT_TYPES: [ObjectType; 6] = [
+/// Source: the "Short Polling" guide for the functions; `Customers_list` and `Departments_list` for the fields of
+/// customers and departments, and the row of `Appointments_getSome` for those of jobs. Those of all others are by analogy
+/// with customers, and written nowhere, so the settings can replace each list.
+pub(super) static OBJECT_TYPES: [ObjectType; 9] = [
     ObjectType {
         stream: StreamName::known("customers"),
-        list: "Customers_listByLastEdited",
+        ids: Some("Customers_listByLastEdited"),
+        rows: Some("Customers_list"),
         detail: Some("Customers_getById"),
         fields: &[
             "id",
@@ -64,10 +74,12 @@ pub(super) static OBJECT_TYPES: [ObjectType; 6] = [
             "price_band",
             "credit_terms",
         ],
+        is_on_by_default: true,
     },
     ObjectType {
         stream: StreamName::known("jobs"),
-        list: "Jobs_listByLastEdited",
+        ids: Some("Jobs_listByLastEdited"),
+        rows: Some("Jobs_list"),
         detail: Some("Jobs_getById"),
         fields: &[
             "id",
@@ -88,30 +100,64 @@ pub(super) static OBJECT_TYPES: [ObjectType; 6] = [
             "ddate",
             "meta",
         ],
+        is_on_by_default: true,
     },
     ObjectType {
         stream: StreamName::known("assets"),
-        list: "Assets_listByLastEdited",
+        ids: Some("Assets_listByLastEdited"),
+        rows: None,
         detail: Some("Assets_getById"),
-        fields: FIELDS_KNOWN_OF_ANY,
+        fields: &["id", "name", "is_active", "cdate", "customer_id", "notes", "meta", "custom_values", "last_edited"],
+        is_on_by_default: true,
     },
     ObjectType {
         stream: StreamName::known("asset_types"),
-        list: "AssetTypes_listByLastEdited",
+        ids: Some("AssetTypes_listByLastEdited"),
+        rows: None,
         detail: Some("AssetTypes_getById"),
-        fields: FIELDS_KNOWN_OF_ANY,
+        fields: &["id", "name", "is_active", "cdate", "notes", "meta", "last_edited"],
+        is_on_by_default: true,
     },
     ObjectType {
         stream: StreamName::known("tasks"),
-        list: "Tasks_listByLastEdited",
+        ids: Some("Tasks_listByLastEdited"),
+        rows: Some("Tasks_list"),
         detail: Some("Tasks_getById"),
-        fields: FIELDS_KNOWN_OF_ANY,
+        fields: &["id", "name", "is_active", "cdate", "customer_id", "notes", "meta", "last_edited"],
+        is_on_by_default: true,
     },
     ObjectType {
+        stream: StreamName::known("users"),
+        ids: None,
+        rows: Some("Users_list"),
+        detail: None,
+        fields: &["id", "name", "email", "is_active", "last_edited"],
+        is_on_by_default: true,
+    },
+    ObjectType {
+        stream: StreamName::known("vehicles"),
+        ids: None,
+        rows: Some("Vehicles_list"),
+        detail: None,
+        fields: &["id", "name", "is_active", "last_edited"],
+        is_on_by_default: true,
+    },
+    ObjectType {
+        stream: StreamName::known("departments"),
+        ids: None,
+        rows: Some("Departments_list"),
+        detail: None,
+        fields: &["id", "name", "users", "assets", "last_edited"],
+        is_on_by_default: true,
+    },
+    // The guide: only where a way to follow up on them is agreed with the vendor.
+    ObjectType {
         stream: StreamName::known("stock_containers"),
-        list: "StockContainers_listByLastEdited",
+        ids: Some("StockContainers_listByLastEdited"),
+        rows: None,
         detail: None,
         fields: &[],
+        is_on_by_default: false,
     },
 ];
 
@@ -126,10 +172,18 @@ mod tests {
 
     #[test]
     fn every_detail_asks_for_the_fields_that_are_needed() {
-        for object_type in OBJECT_TYPES.iter().filter(|object_type| object_type.detail.is_some()) {
+        for object_type in OBJECT_TYPES.iter().filter(|object_type| object_type.has_rows()) {
             for field in FIELDS_NEEDED {
                 assert!(object_type.fields.contains(&field), "{} lacks {field}", object_type.stream);
             }
+        }
+    }
+
+    #[test]
+    fn every_type_can_be_listed_and_stock_containers_are_opt_in() {
+        for object_type in &OBJECT_TYPES {
+            assert!(object_type.ids.is_some() || object_type.rows.is_some(), "{}", object_type.stream);
+            assert_eq!(object_type.is_on_by_default, object_type.stream.as_str() != "stock_containers");
         }
     }
 }

@@ -1,37 +1,29 @@
 //! FieldMotion's times: naive local ones, `YYYY-MM-DD HH:MM:SS`, in a zone that the vendor does not name.
 //!
-//! In UTC, the default, all of this is plain conversion. In a zone with daylight saving time one hour of local time
-//! comes twice each autumn ("the fold"), and a naive time within it does not tell which of the two it means:
+//! The vendor compares these texts, so a stamp's place, and the lower bound of a list, is the text itself, read as if it
+//! were UTC: no zone, right or wrong, changes it. The configured zone is used for three things alone: to say what an
+//! instant looks like to the vendor (`Zone::reading`), to say when a stamp was (its `utc`), and to write the time of a
+//! call where the vendor wants a naive one.
 //!
-//! - **A lower bound in the fold is sent as the second before the fold.** The vendor compares local times, so an edit of
-//!   the second pass at 01:10 is not "after" a bound of the first pass at 01:30, nor, should its comparison exclude the
-//!   bound itself, is one at 01:00:00 after a bound of 01:00:00.
-//! - **A stamp in the fold is read as the fold's last second.** Records are ordered by stamp: were 01:50 of the first
-//!   pass later than 01:10 of the second, the newer version would be refused for ever. Equal stamps are ordered by
-//!   the fetch, and the later fetch is right. That the instant may lie up to two hours ahead of the vendor's clock is
-//!   harmless: a commit is clipped to the horizon.
-//! - **A stamp in the gap of spring**, which should not exist, is read as if the clocks had not been changed yet.
+//! In the hour of autumn that comes twice, and in the hour of spring that does not come at all, a naive time does not tell
+//! which instant it means; it is read with the offset from before the change. That the vendor's stamps go back by an hour
+//! in autumn is the engine's to know: it sees the step in the reading of the vendor's clock.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
-use jiff::{SignedDuration, Timestamp};
-use tidemark_engine::stamp::{Stamp, UtcMillis};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
+
+use crate::time;
 
 const NAIVE: &str = "%Y-%m-%d %H:%M:%S";
-const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// The zone that the vendor's naive times are in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Zone(TimeZone);
 
-/// The local time that comes twice around a change of clocks.
-struct Fold {
-    first_local: DateTime,
-    last: Timestamp,
-}
-
 impl Zone {
-    /// The zone without any of these troubles.
+    /// The zone in which naive times are instants.
     pub(super) fn utc() -> Self {
         Self(TimeZone::UTC)
     }
@@ -41,64 +33,42 @@ impl Zone {
         TimeZoneDatabase::bundled().get(name).ok().map(Self)
     }
 
-    /// An instant in local time, to the second, cut.
-    pub(super) fn naive(&self, at: UtcMillis) -> String {
-        self.local(at).strftime(NAIVE).to_string()
+    /// Its IANA name.
+    pub(super) fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or_default()
     }
 
-    /// The naive time after which the vendor lists everything edited after `from`.
-    pub(super) fn lower_bound(&self, from: UtcMillis) -> String {
-        let local = self.local(from);
-        let bound = match self.fold(local) {
-            Some(fold) => fold.first_local.saturating_sub(SECOND),
-            None => local,
-        };
-        bound.strftime(NAIVE).to_string()
+    /// What an instant looks like to the vendor.
+    pub(super) fn reading(&self, at: VendorMillis) -> StampMillis {
+        // An instant that is beyond the calendar has the offset of its end.
+        let end = if at.get() < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        let offset = self.0.to_offset(Timestamp::from_millisecond(at.get()).unwrap_or(end));
+        StampMillis::new(at.get()).shifted(i64::from(offset.seconds()) * 1000)
     }
 
-    /// Reads a naive time in this zone, or one that bears an offset of its own. None for anything else, `0000-00-00
-    /// 00:00:00` among it.
-    pub(super) fn instant(&self, text: &str) -> Option<UtcMillis> {
-        let text = text.trim();
-        if !is_date_and_time(text) {
+    /// Reads a naive time, or one that bears an offset of its own, keeping the vendor's text. None for anything else,
+    /// `0000-00-00 00:00:00` among it.
+    pub(super) fn stamp(&self, text: &str) -> Option<Stamp> {
+        let trimmed = text.trim();
+        if !is_date_and_time(trimmed) {
             return None;
         }
-        let instant = if let Ok(instant) = text.parse::<Timestamp>() {
-            instant
+        let (at, utc) = if let Ok(instant) = trimmed.parse::<Timestamp>() {
+            let utc = VendorMillis::new(instant.as_millisecond());
+            (self.reading(utc), utc)
         } else {
-            let local: DateTime = text.parse().ok()?;
-            match self.fold(local) {
-                Some(fold) => fold.last,
-                None => self.0.to_ambiguous_timestamp(local).compatible().ok()?,
-            }
+            let local: DateTime = trimmed.parse().ok()?;
+            let read = TimeZone::UTC.to_timestamp(local).ok()?;
+            let instant = self.0.to_ambiguous_timestamp(local).compatible().ok()?;
+            (StampMillis::new(read.as_millisecond()), VendorMillis::new(instant.as_millisecond()))
         };
-        Some(UtcMillis::new(instant.as_millisecond()))
+        Some(Stamp { text: text.to_owned(), at, utc })
     }
+}
 
-    /// Reads a stamp, keeping the vendor's text.
-    pub(super) fn stamp(&self, text: &str) -> Option<Stamp> {
-        self.instant(text).map(|at| Stamp { text: text.to_owned(), at })
-    }
-
-    /// Instants outside the years 1970 to 9998 have no place in the vendor's format; they become the nearest that has.
-    fn local(&self, at: UtcMillis) -> DateTime {
-        let second = at.get().div_euclid(1000).clamp(0, 253_370_764_800);
-        let instant = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.0.to_datetime(instant)
-    }
-
-    /// The fold that a local time lies in, if it does.
-    fn fold(&self, local: DateTime) -> Option<Fold> {
-        let AmbiguousOffset::Fold { before, after } = self.0.to_ambiguous_timestamp(local).offset() else {
-            return None;
-        };
-        // The clocks are changed between the two instants that this local time may mean.
-        let earlier = before.to_timestamp(local).ok()?;
-        let change = self.0.following(earlier).find(|change| change.offset() == after)?.timestamp();
-        let seconds_twice = i64::from(before.seconds()) - i64::from(after.seconds());
-        let last = change.checked_add(SignedDuration::from_secs(seconds_twice - 1)).ok()?;
-        Some(Fold { first_local: after.to_datetime(change), last })
-    }
+/// A place among the stamps as the vendor writes it, to the second, cut.
+pub(super) fn naive(at: StampMillis) -> String {
+    time::bound(at).strftime(NAIVE).to_string()
 }
 
 /// Whether a text starts as `YYYY-MM-DD HH:MM:SS` does; the parsers would also take a date alone.
@@ -122,31 +92,44 @@ mod tests {
         Zone::named(name).unwrap()
     }
 
-    fn at(text: &str) -> UtcMillis {
-        UtcMillis::new(text.parse::<Timestamp>().unwrap().as_millisecond())
+    fn millis(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_millisecond()
+    }
+
+    /// Both readings of a stamp, as texts.
+    fn read(zone: &Zone, text: &str) -> (String, String) {
+        let stamp = zone.stamp(text).unwrap_or_else(|| panic!("{text} is no stamp"));
+        (stamp.at.to_string(), stamp.utc.to_string())
     }
 
     #[test]
-    fn utc_is_plain_conversion() {
-        let utc = zone("UTC");
-        assert_eq!(utc.lower_bound(at("2026-10-25T00:30:59.999Z")), "2026-10-25 00:30:59");
-        assert_eq!(utc.naive(at("2026-01-01T00:00:00Z")), "2026-01-01 00:00:00");
-        assert_eq!(utc.instant("2024-09-22 12:25:58"), Some(at("2024-09-22T12:25:58Z")));
-    }
-
-    #[test]
-    fn stamps_with_an_offset_of_their_own_need_no_zone() {
-        let berlin = zone("Europe/Berlin");
-        for (text, instant) in [
-            ("2026-07-01 12:00:00", "2026-07-01T10:00:00Z"),
-            ("2026-07-01T12:00:00", "2026-07-01T10:00:00Z"),
-            ("2026-07-01T12:00:00Z", "2026-07-01T12:00:00Z"),
-            ("2026-07-01T12:00:00+05:30", "2026-07-01T06:30:00Z"),
-            ("2026-07-01 12:00:00.250", "2026-07-01T10:00:00.250Z"),
-            (" 2026-07-01 12:00:00 ", "2026-07-01T10:00:00Z"),
-            ("2099-01-01 00:00:00", "2098-12-31T23:00:00Z"),
+    fn a_stamps_place_is_its_text_and_its_instant_depends_on_the_zone() {
+        for (name, utc) in [
+            ("UTC", "2026-07-01T12:00:00Z"),
+            ("Europe/Berlin", "2026-07-01T10:00:00Z"),
+            ("America/St_Johns", "2026-07-01T14:30:00Z"),
         ] {
-            assert_eq!(berlin.instant(text), Some(at(instant)), "{text}");
+            for text in ["2026-07-01 12:00:00", "2026-07-01T12:00:00", " 2026-07-01 12:00:00 "] {
+                assert_eq!(
+                    read(&zone(name), text),
+                    ("2026-07-01T12:00:00Z".to_owned(), utc.to_owned()),
+                    "{name} {text}"
+                );
+            }
+        }
+        let fraction = read(&zone("Europe/Berlin"), "2026-07-01 12:00:00.250");
+        assert_eq!(fraction, ("2026-07-01T12:00:00.25Z".to_owned(), "2026-07-01T10:00:00.25Z".to_owned()));
+    }
+
+    #[test]
+    fn a_stamp_with_an_offset_of_its_own_has_the_place_of_its_local_time() {
+        let berlin = zone("Europe/Berlin");
+        for (text, at, utc) in [
+            ("2026-07-01T12:00:00Z", "2026-07-01T14:00:00Z", "2026-07-01T12:00:00Z"),
+            ("2026-07-01T12:00:00+05:30", "2026-07-01T08:30:00Z", "2026-07-01T06:30:00Z"),
+            ("2026-01-01 12:00:00+01:00", "2026-01-01T12:00:00Z", "2026-01-01T11:00:00Z"),
+        ] {
+            assert_eq!(read(&berlin, text), (at.to_owned(), utc.to_owned()), "{text}");
         }
     }
 
@@ -173,33 +156,25 @@ mod tests {
     }
 
     #[test]
-    fn the_repeated_hour_is_one_instant_and_its_bound_lies_before_it() {
+    fn the_hours_around_a_change_of_clocks_keep_their_places() {
         let london = zone("Europe/London");
-        for text in ["2026-10-25 01:00:00", "2026-10-25 01:30:00", "2026-10-25 01:59:59"] {
-            assert_eq!(london.instant(text), Some(at("2026-10-25T01:59:59Z")), "{text}");
-        }
-        assert_eq!(london.instant("2026-10-25 00:59:59"), Some(at("2026-10-24T23:59:59Z")));
-        assert_eq!(london.instant("2026-10-25 02:00:00"), Some(at("2026-10-25T02:00:00Z")));
-        for from in ["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T01:59:59Z"] {
-            assert_eq!(london.lower_bound(at(from)), "2026-10-25 00:59:59", "{from}");
-        }
-        assert_eq!(london.lower_bound(at("2026-10-25T02:00:00Z")), "2026-10-25 02:00:00");
+        let (at, utc) = read(&london, "2026-10-25 01:30:00");
+        assert_eq!((at.as_str(), utc.as_str()), ("2026-10-25T01:30:00Z", "2026-10-25T00:30:00Z"), "twice in autumn");
+        let (at, utc) = read(&london, "2026-03-29 01:30:00");
+        assert_eq!((at.as_str(), utc.as_str()), ("2026-03-29T01:30:00Z", "2026-03-29T01:30:00Z"), "never in spring");
+        let reading = |text: &str| london.reading(VendorMillis::new(millis(text))).to_string();
+        assert_eq!(reading("2026-10-25T00:59:59Z"), "2026-10-25T01:59:59Z");
+        assert_eq!(reading("2026-10-25T01:00:00Z"), "2026-10-25T01:00:00Z", "the vendor's time steps back");
     }
 
     #[test]
-    fn half_hour_folds_and_gaps_are_no_exception() {
-        let lord_howe = zone("Australia/Lord_Howe");
-        assert_eq!(lord_howe.instant("2026-04-05 01:45:00"), Some(at("2026-04-04T15:29:59Z")));
-        assert_eq!(lord_howe.lower_bound(at("2026-04-04T15:10:00Z")), "2026-04-05 01:29:59");
-        let london = zone("Europe/London");
-        assert_eq!(london.instant("2026-03-29 01:30:00"), Some(at("2026-03-29T01:30:00Z")));
-    }
-
-    #[test]
-    fn positions_beyond_the_calendar_are_clamped() {
-        let utc = zone("UTC");
-        assert_eq!(utc.lower_bound(UtcMillis::new(i64::MIN)), "1970-01-01 00:00:00");
-        assert_eq!(utc.lower_bound(UtcMillis::new(i64::MAX)), "9999-01-01 00:00:00");
+    fn a_bound_is_written_as_stamps_are() {
+        assert_eq!(naive(StampMillis::new(millis("2026-10-25T01:30:59.999Z"))), "2026-10-25 01:30:59");
+        assert_eq!(naive(StampMillis::new(i64::MIN)), "1970-01-01 00:00:00");
+        assert_eq!(naive(StampMillis::new(i64::MAX)), "9998-12-31 23:59:59");
+        for end in [i64::MIN, i64::MAX] {
+            assert!(zone("Europe/London").reading(VendorMillis::new(end)).get().abs_diff(end) < 86_400_000);
+        }
     }
 
     #[test]
@@ -207,6 +182,7 @@ mod tests {
         for name in ["", "Mars/Olympus", "+01:00", "../../etc/passwd"] {
             assert_eq!(Zone::named(name), None, "{name}");
         }
+        assert_eq!((zone("europe/london").name(), Zone::utc().name()), ("Europe/London", "UTC"));
     }
 
     const ZONES: [&str; 6] =
@@ -217,25 +193,22 @@ mod tests {
         prop_oneof![1_792_880_000..1_792_900_000_i64, 1_775_300_000..1_775_330_000_i64, 946_684_800..2_208_988_800_i64]
     }
 
-    fn second(second: i64) -> UtcMillis {
-        UtcMillis::new(second * 1000)
-    }
-
     proptest! {
-        /// The promise of `lower_bound`, by the vendor's own comparison of texts.
+        /// What the vendor stamps at an instant is read back at the place that the instant has.
         #[test]
-        fn every_later_edit_is_after_the_bound(name in proptest::sample::select(&ZONES[..]), from in any_second(), later in 1..20_000_i64) {
+        fn a_stamp_lies_where_the_clock_was_read(name in proptest::sample::select(&ZONES[..]), second in any_second()) {
             let zone = zone(name);
-            prop_assert!(zone.naive(second(from + later)) > zone.lower_bound(second(from)));
+            let at = zone.reading(VendorMillis::new(second * 1000));
+            let stamp = zone.stamp(&naive(at)).unwrap();
+            prop_assert_eq!(stamp.at, at);
+            prop_assert_eq!(zone.reading(stamp.utc), at, "the instant is one that this naive time may mean");
         }
 
-        /// Stamps never run backwards, so that no newer version is refused.
+        /// Whatever the zone, a bound lists what lies after it by the vendor's own comparison of texts.
         #[test]
-        fn stamps_keep_the_order_of_edits(name in proptest::sample::select(&ZONES[..]), edit in any_second(), later in 0..20_000_i64) {
-            let zone = zone(name);
-            let read = |at| zone.instant(&zone.naive(second(at))).unwrap();
-            prop_assert!(read(edit) <= read(edit + later));
-            prop_assert!(read(edit) >= second(edit), "a stamp read too early would let a commit pass it by");
+        fn bounds_are_ordered_as_texts(one in any_second(), other in any_second()) {
+            let text = |second: i64| naive(StampMillis::new(second * 1000));
+            prop_assert_eq!(one.cmp(&other), text(one).cmp(&text(other)));
         }
     }
 }

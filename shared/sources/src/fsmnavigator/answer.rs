@@ -6,37 +6,18 @@
 //! | detail | `{"success":true,"job":{..}}` | not shown: `{"data":{..}}` or `{"data":[{..}]}`; the row alone is read, too |
 //! | id | `id` | `job_id`, `customer_id`, .. |
 //!
-//! What is none of these shapes is an error. Nothing that is in doubt is read as "no changes" or as "gone": the one
+//! Frameworks write lists in other forms, too, which `rows.rs` reads. What is none of these shapes is an error. Nothing that is in doubt is read as "no changes" or as "gone": the one
 //! would hide an outage, the other would delete a record.
 
-use std::collections::HashMap;
-
-use tidemark_engine::change::{Change, Found, Listed};
+use tidemark_engine::change::Found;
+use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stamp::{Stamp, UtcMillis};
 
 use super::object_types::ObjectType;
 use super::settings::{Dialect, FsmNavigatorSettings, IdField};
 use super::time;
 use crate::json::{Malformed, Object, entries};
-
-/// A page of a list.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rows {
-    /// The rows in the vendor's order, each id once.
-    pub(super) changes: Vec<Change>,
-    /// Rows without a usable id.
-    pub(super) unusable_count: usize,
-    /// How many pages there are, as far as the answer can be believed.
-    pub(super) pages_total: Option<u32>,
-}
-
-impl Rows {
-    /// How many rows are stamped before an instant.
-    pub(super) fn count_before(&self, bound: UtcMillis) -> usize {
-        self.changes.iter().filter(|change| change.stamp().is_some_and(|stamp| stamp.at < bound)).count()
-    }
-}
+use crate::rows::{self, Counts, Rows, Sent};
 
 /// What is looked for in an answer.
 #[derive(Clone, Copy)]
@@ -50,44 +31,37 @@ impl Reader<'_> {
     ///
     /// A page that says to be another one than `page` is refused: a vendor that ignored the parameter would show its
     /// first page over and over, and the rest would never be seen.
-    pub(super) fn page(self, body: &Object<'_>, page: u32) -> Result<Rows, Malformed> {
-        let rows = self.members().find_map(|name| body.get(name).and_then(entries));
+    pub(super) fn page(self, sent: &Sent, page: u32) -> Result<Rows, Malformed> {
+        let json = sent.json().trim_ascii();
+        let body = Object::of(json);
+        let counts = body.as_ref().map(|body| self.counts(body)).unwrap_or_default();
+        let rows = match &body {
+            Some(body) => self.rows(body, counts.is_nothing()),
+            // A list without an envelope says nothing of pages.
+            None if self.settings.dialect == Dialect::Auto => entries(json),
+            None => None,
+        };
         let rows = rows.ok_or(Malformed::Shape("without a list of rows"))?;
-        let paging = self.paging(body);
-        let pages_total = paging.pages_total(page, rows.len())?;
-        let mut unusable_count = 0;
-        let mut changes: Vec<Change> = Vec::with_capacity(rows.len());
-        let mut places: HashMap<RecordId, usize> = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let Some((id, stamp)) = self.row(row) else {
-                unusable_count += 1;
-                continue;
-            };
-            let place = *places.entry(id.clone()).or_insert(changes.len());
-            let listed = Listed { stamp, row: Some(Body::new(row)), event: None };
-            let change = Change { id, listed: Some(Box::new(listed)) };
-            match changes.get_mut(place) {
-                None => changes.push(change),
-                // A page is one answer: of a record that is in it twice, the newer row counts.
-                Some(known) if instant_of(known) <= instant_of(&change) => *known = change,
-                Some(_) => {}
-            }
-        }
-        if changes.is_empty() && unusable_count > 0 {
-            return Err(Malformed::Shape("a list in which no row has a usable id"));
-        }
-        Ok(Rows { changes, unusable_count, pages_total })
+        let pages_total = counts.pages_total(page, rows.len())?;
+        let judged = rows::judged(sent, &rows, |row| self.row(row))?;
+        Ok(Rows { pages_total, ..judged })
+    }
+
+    /// The rows of an envelope.
+    fn rows<'a>(self, body: &Object<'a>, is_none_counted: bool) -> Option<Vec<&'a str>> {
+        self.members().filter_map(|name| body.get(name)).find_map(|value| rows::held(value, is_none_counted))
     }
 
     /// Reads a single row: that of `job` or `data`, an array of one in `data` or `jobs`, or the answer itself. `null`
-    /// and `[]` there are "gone".
-    pub(super) fn record(self, json: &str, body: &Object<'_>) -> Result<Found, Malformed> {
+    /// and `[]` there show no record, which is less than the vendor's word that there is none.
+    pub(super) fn record(self, json: &str) -> Result<Found, Malformed> {
+        let body = Object::of(json).ok_or(Malformed::Shape("not an object"))?;
         let held = std::iter::once(self.object_type.singular).chain(self.members()).find_map(|name| body.get(name));
         let row = match held {
             None => json.trim_ascii(),
-            Some("null") => return Ok(Found::Gone),
+            Some("null") => return Ok(Found::Missing),
             Some(held) if held.starts_with('[') => match entries(held).as_deref() {
-                Some([]) => return Ok(Found::Gone),
+                Some([]) => return Ok(Found::Missing),
                 Some([row]) => *row,
                 _ => return Err(Malformed::Shape("several rows where one was asked for")),
             },
@@ -99,18 +73,25 @@ impl Reader<'_> {
 
     /// The members that may hold rows.
     fn members(self) -> impl Iterator<Item = &'static str> {
-        let named = Some(self.object_type.resource).filter(|_| self.settings.dialect != Dialect::Reference);
+        let named =
+            self.object_type.plural.iter().copied().filter(move |_| self.settings.dialect != Dialect::Reference);
         let data = Some("data").filter(|_| self.settings.dialect != Dialect::Guide);
-        named.into_iter().chain(data)
+        named.chain(data)
     }
 
-    fn paging(self, body: &Object<'_>) -> Paging {
+    fn counts(self, body: &Object<'_>) -> Counts {
         let nested = body.object("pagination").filter(|_| self.settings.dialect != Dialect::Guide);
         let count = |name: &str| {
             let beside_rows = body.count(name).filter(|_| self.settings.dialect != Dialect::Reference);
             beside_rows.or_else(|| nested.as_ref()?.count(name))
         };
-        Paging { page: count("page"), per_page: count("per_page"), total_pages: count("total_pages") }
+        Counts {
+            page: count("page"),
+            per_page: count("per_page"),
+            pages: count("total_pages"),
+            total: count("total"),
+            names_next: rows::names_next(body) || nested.as_ref().is_some_and(rows::names_next),
+        }
     }
 
     /// The id and the stamp of a row; none when it has no usable id.
@@ -118,46 +99,15 @@ impl Reader<'_> {
     /// `job_id` goes before `id`: it says whose id it is, while `id` beside it could be anything's.
     fn row(self, json: &str) -> Option<(RecordId, Option<Stamp>)> {
         let row = Object::of(json)?;
-        let named = Some(self.object_type.named_id).filter(|_| self.settings.id_field != IdField::Plain);
-        let plain = Some("id").filter(|_| self.settings.id_field != IdField::Named);
-        let id = named.into_iter().chain(plain).find_map(|name| row.id(name))?;
+        let id = if let Some(field) = self.settings.own_id_field(self.object_type) {
+            row.id(field)?
+        } else {
+            let named = Some(self.object_type.named_id).filter(|_| self.settings.id_field != IdField::Plain);
+            let plain = Some("id").filter(|_| self.settings.id_field != IdField::Named);
+            named.into_iter().chain(plain).find_map(|name| row.id(name))?
+        };
         let updated = row.text(&self.settings.updated_field).filter(|_| self.settings.is_stamped(self.object_type));
         Some((id, updated.and_then(|text| time::stamp(&text))))
-    }
-}
-
-fn instant_of(change: &Change) -> Option<UtcMillis> {
-    change.stamp().map(|stamp| stamp.at)
-}
-
-/// What an answer says of pages.
-#[derive(Clone, Copy, Debug)]
-struct Paging {
-    page: Option<u64>,
-    per_page: Option<u64>,
-    total_pages: Option<u64>,
-}
-
-impl Paging {
-    /// How many pages there are, by the answer for page `asked` with so many rows; none when that is not known, and the
-    /// list ends with its first empty page.
-    ///
-    /// Where the total is missing, a page with fewer rows than the answer itself says that a page has is the last one.
-    /// With fewer than *we* asked for it need not be: the vendor may cap what it is asked for, and then every page is
-    /// short. A total of no pages beside rows is not believed.
-    fn pages_total(self, asked: u32, row_count: usize) -> Result<Option<u32>, Malformed> {
-        let total_pages = self.total_pages.filter(|total| *total > 0 || row_count == 0);
-        let asked_page = u64::from(asked);
-        // Behind the end, which may have moved since, some show the last page instead of an empty one.
-        let is_behind_end = total_pages.is_some_and(|total| asked_page > total);
-        if self.page.is_some_and(|page| page != asked_page) && !is_behind_end {
-            return Err(Malformed::Shape("another page than the one asked for"));
-        }
-        if let Some(total) = total_pages {
-            return Ok(u32::try_from(total).ok());
-        }
-        let rows = u64::try_from(row_count).unwrap_or(u64::MAX);
-        Ok(self.per_page.filter(|per_page| row_count > 0 && rows < *per_page).map(|_| asked))
     }
 }
 
@@ -171,8 +121,8 @@ mod tests {
 
     fn page_with(settings: &str, json: &str, page: u32) -> Result<Rows, Malformed> {
         let settings = FsmNavigatorSettings::parse(settings).unwrap();
-        let body = Object::of(json).ok_or(Malformed::Shape("no object"))?;
-        Reader { object_type: &OBJECT_TYPES[0], settings: &settings }.page(&body, page)
+        let sent = Sent::of(json.as_bytes().to_vec())?;
+        Reader { object_type: &OBJECT_TYPES[0], settings: &settings }.page(&sent, page)
     }
 
     fn page(json: &str) -> Result<Rows, Malformed> {
@@ -185,8 +135,7 @@ mod tests {
 
     fn record_with(settings: &str, json: &str) -> Result<Found, Malformed> {
         let settings = FsmNavigatorSettings::parse(settings).unwrap();
-        let body = Object::of(json).ok_or(Malformed::Shape("no object"))?;
-        Reader { object_type: &OBJECT_TYPES[0], settings: &settings }.record(json, &body)
+        Reader { object_type: &OBJECT_TYPES[0], settings: &settings }.record(json)
     }
 
     fn body_of(json: &str) -> String {
@@ -226,9 +175,11 @@ mod tests {
         for json in [
             "{}",
             r#"{"success":true}"#,
-            r#"{"success":true,"jobs":null,"total_pages":0}"#,
-            r#"{"success":true,"jobs":{},"total_pages":0}"#,
+            r#"{"success":true,"jobs":null,"total_pages":1}"#,
+            r#"{"success":true,"jobs":null}"#,
+            r#"{"success":true,"jobs":{},"page":1}"#,
             r#"{"customers":[],"total_pages":0}"#,
+            r#"{"success":true,"total_pages":0}"#,
             r#"{"data":{"id":1}}"#,
             r#"{"jobs":[{"name":"x"}],"total_pages":1}"#,
             r#"{"jobs":[[1],7],"total_pages":1}"#,
@@ -236,6 +187,32 @@ mod tests {
             assert!(matches!(page(json), Err(Malformed::Shape(_))), "{json}");
         }
         assert_eq!(ids(&page(r#"{"jobs":[],"total_pages":0}"#).unwrap()), [""; 0]);
+    }
+
+    /// Case S2, and other forms in which frameworks write a list.
+    #[test]
+    fn other_forms_of_a_list_are_read() {
+        for (json, expected, pages_total) in [
+            (r#"{"success":true,"jobs":null,"page":1,"total":0,"total_pages":0}"#, vec![], Some(0)),
+            (r#"{"data":null,"pagination":{"total":0}}"#, vec![], Some(0)),
+            (r#"{"success":true,"jobs":{},"total":0}"#, vec![], Some(0)),
+            (r#"{"jobs":{"0":{"id":1},"2":{"id":2}},"total_pages":1}"#, vec!["1", "2"], Some(1)),
+            (r#"[{"id":1},{"id":2}]"#, vec!["1", "2"], None),
+            ("[]", vec![], None),
+        ] {
+            let rows = page(json).unwrap_or_else(|malformed| panic!("{json}: {malformed}"));
+            assert_eq!((ids(&rows), rows.pages_total), (expected, pages_total), "{json}");
+        }
+        for dialect in ["guide", "reference"] {
+            assert!(page_with(&format!(r#"{{"dialect":"{dialect}"}}"#), "[]", 1).is_err(), "{dialect}");
+        }
+    }
+
+    #[test]
+    fn one_row_that_is_no_json_hides_no_other() {
+        let rows = page(r#"{"data":[{"job_id":1},{"job_id":2,"price":NaN}],"pagination":{"total_pages":1}}"#).unwrap();
+        assert_eq!((ids(&rows), rows.odd_count, rows.pages_total), (vec!["1", "2"], 1, Some(1)));
+        assert!(rows.changes[1].row().is_none(), "it is asked for by its id");
     }
 
     #[test]
@@ -248,11 +225,15 @@ mod tests {
             // Behind the end, empty or the last page again.
             (0, r#""total_pages":2"#, 3, Some(2)),
             (2, r#""total_pages":2,"page":2"#, 3, Some(2)),
-            // Not told: a page shorter than the answer says that pages are is the last one.
-            (2, r#""per_page":50"#, 3, Some(3)),
+            (2, r#""per_page":2,"total":5"#, 1, Some(3)),
+            (2, r#""total":2"#, 1, Some(1)),
+            // Not told. A page that is short proves nothing.
+            (2, r#""per_page":50"#, 3, None),
             (2, r#""per_page":2"#, 3, None),
             (0, r#""per_page":50"#, 1, None),
-            (2, r#""total":2"#, 1, None),
+            // A named next page is there.
+            (2, r#""total_pages":3,"next":"/jobs?page=4""#, 3, None),
+            (2, r#""total_pages":4,"next":"/jobs?page=4""#, 3, Some(4)),
             (2, r#""total_pages":null"#, 1, None),
             (2, r#""total_pages":"many""#, 1, None),
             (2, r#""total_pages":-1"#, 1, None),
@@ -267,7 +248,7 @@ mod tests {
 
     #[test]
     fn another_page_than_the_one_asked_for_is_refused() {
-        for paging in [r#""page":1,"total_pages":5"#, r#""page":1"#, r#""page":4,"total_pages":5"#] {
+        for paging in [r#""page":1,"total_pages":5"#, r#""page":1"#, r#""page":4"#, r#""page":4,"total_pages":5"#] {
             let json = format!(r#"{{"jobs":[{{"id":1}}],{paging}}}"#);
             assert!(page_with("{}", &json, 3).is_err(), "{json}");
         }
@@ -282,6 +263,7 @@ mod tests {
         let unusable = r#"{"jobs":[{"id":7,"job_id":null}],"total_pages":1}"#;
         assert_eq!(ids(&page(unusable).unwrap()), ["7"]);
         assert!(page_with(r#"{"id_field":"named"}"#, unusable, 1).is_err());
+        assert_eq!(ids(&page_with(r#"{"id_fields":{"jobs":"customer_id"}}"#, both, 1).unwrap()), ["3"]);
     }
 
     #[test]
@@ -292,17 +274,6 @@ mod tests {
     }
 
     #[test]
-    fn of_a_record_that_is_listed_twice_the_newer_row_counts() {
-        let row = |second: u32| format!(r#"{{"id":1,"updated_at":"2026-01-01T00:00:0{second}Z"}}"#);
-        for (first, then) in [(1, 2), (2, 1)] {
-            let json = format!(r#"{{"jobs":[{},{{"id":2}},{}]}}"#, row(first), row(then));
-            let rows = page(&json).unwrap();
-            assert_eq!(ids(&rows), ["1", "2"]);
-            assert_eq!(rows.changes[0].row().unwrap().text(), row(2), "{json}");
-        }
-    }
-
-    #[test]
     fn rows_are_kept_byte_for_byte_with_their_stamp() {
         let row = r#"{ "job_id":42.10 , "x":"a\/bé\ud800","updated_at":"2026-01-15T10:30:00+01:00","n":1e400 }"#;
         let rows = page(&format!(r#"{{"data":[ {row} ],"pagination":{{}}}}"#)).unwrap();
@@ -310,8 +281,9 @@ mod tests {
         assert_eq!((change.id.as_str(), change.row().unwrap().text()), ("42.10", row));
         let stamp = change.stamp().unwrap();
         assert_eq!((stamp.text.as_str(), stamp.at.get()), ("2026-01-15T10:30:00+01:00", 1_768_469_400_000));
-        assert_eq!(rows.count_before(UtcMillis::new(1_768_469_400_001)), 1);
-        assert_eq!(rows.count_before(UtcMillis::new(1_768_469_400_000)), 0);
+        let at = |ms| tidemark_engine::clock::StampMillis::new(ms);
+        assert_eq!(rows.count_before(at(1_768_469_400_001)), 1);
+        assert_eq!(rows.count_before(at(1_768_469_400_000)), 0);
     }
 
     #[test]
@@ -344,9 +316,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_is_gone_and_what_is_no_row_is_not() {
+    fn an_empty_answer_shows_no_record_and_what_is_no_row_is_malformed() {
         for json in [r#"{"success":true,"job":null}"#, r#"{"data":[]}"#, r#"{"data":null}"#, r#"{"jobs":[ ]}"#] {
-            assert_eq!(record_with("{}", json), Ok(Found::Gone), "{json}");
+            assert_eq!(record_with("{}", json), Ok(Found::Missing), "{json}");
         }
         for json in [
             "{}",

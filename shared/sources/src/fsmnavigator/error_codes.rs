@@ -7,7 +7,7 @@
 use tidemark_engine::failure::FailureClass;
 
 use crate::credential::Credential;
-use crate::http::Purpose;
+use crate::http::{ALLOW_LIST_STEP, Purpose};
 use crate::json::Object;
 use crate::settings::{Settings, texts};
 
@@ -23,6 +23,9 @@ pub(super) struct ErrorCodes {
     forbidden: Vec<String>,
     gone: Vec<String>,
 }
+
+/// The code of a call from an address that may not call.
+const IP_NOT_ALLOWED: &str = "ip_not_allowed";
 
 /// What a code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,28 +45,52 @@ pub(super) struct Reported {
     pub(super) code: String,
     /// How many seconds the body asks to be left alone.
     pub(super) retry_after_seconds: Option<u64>,
+    /// Whether it has the vendor's own shape. Others before the vendor report failures, too, in shapes of their own.
+    is_own: bool,
+}
+
+/// Whether an answer is an error of the vendor's own shape.
+pub(super) fn is_own_error(json: &str) -> bool {
+    Object::of(json).and_then(|body| Reported::of(&body)).is_some_and(|reported| reported.is_own)
 }
 
 impl Reported {
     /// The failure that an answer reports, if it reports one: `success` is there and not `true`, or it is not there but
     /// an `error` in words is.
+    ///
+    /// The vendor's own are `{"success":false,"error":"..","message":".."}`, and in the reference's dialect, which may leave
+    /// out `success`, a code with a message or an id of the request.
     pub(super) fn of(body: &Object<'_>) -> Option<Self> {
-        let is_failed = match body.get("success") {
-            Some(success) => success != "true",
-            None => body.text("error").is_some_and(|error| !error.is_empty()),
+        let code = body.text("error").unwrap_or_default();
+        let success = body.get("success");
+        let is_failed = success.map_or(!code.is_empty(), |success| success != "true");
+        let is_own = match success {
+            Some(success) => success == "false" && !code.is_empty(),
+            // A row that bears a member of that name is none.
+            None => {
+                is_code(&code)
+                    && ["message", "request_id"].iter().any(|name| body.text(name).is_some())
+                    && body.get("id").is_none()
+            }
         };
-        is_failed.then(|| Self {
-            code: body.text("error").unwrap_or_default(),
-            retry_after_seconds: body.count("retry_after"),
-        })
+        is_failed.then(|| Self { code, retry_after_seconds: body.count("retry_after"), is_own })
+    }
+
+    /// What a person can do, where the code says more than what it means.
+    pub(super) fn next_step(&self) -> Option<&'static str> {
+        (self.is_own && self.code == IP_NOT_ALLOWED).then_some(ALLOW_LIST_STEP)
     }
 
     /// The code for logs: letters and `_` alone, so that it is a word and no sentence, id, address or key.
     pub(super) fn shown(&self, credential: &Credential<1>) -> &str {
-        let is_code = self.code.len() <= SHOWN_BYTES_MAX
-            && self.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_code && !credential.is_shown_in(&self.code) { &self.code } else { NOT_SHOWN }
+        let is_shown = self.code.is_empty() || is_code(&self.code);
+        if is_shown && !credential.is_shown_in(&self.code) { &self.code } else { NOT_SHOWN }
     }
+}
+
+fn is_code(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    (1..=SHOWN_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 impl ErrorCodes {
@@ -81,15 +108,15 @@ impl ErrorCodes {
             ),
             forbidden: take(
                 "forbidden_error_codes",
-                &["forbidden", "insufficient_scope", "missing_scope", "insufficient_permissions", "ip_not_allowed"],
+                &["forbidden", "insufficient_scope", "missing_scope", "insufficient_permissions", IP_NOT_ALLOWED],
             ),
-            gone: take("gone_error_codes", &["not_found"]),
+            gone: take("gone_error_codes", &["not_found", "resource_not_found", "record_not_found"]),
         }
     }
 
-    /// What a reported failure means; "gone" only of a record.
+    /// What a reported failure means: nothing unless it is the vendor's own, and "gone" only of a record.
     pub(super) fn meaning(&self, reported: &Reported, purpose: Purpose) -> Meaning {
-        let is_among = |codes: &[String]| codes.contains(&reported.code);
+        let is_among = |codes: &[String]| reported.is_own && codes.contains(&reported.code);
         if is_among(&self.throttled) {
             Meaning::Failed(FailureClass::Throttled { retry_after: None })
         } else if is_among(&self.auth) {
@@ -138,9 +165,37 @@ mod tests {
     }
 
     #[test]
+    fn only_the_vendors_own_shape_is_its_own_error() {
+        for json in [
+            r#"{"success":false,"error":"not_found","message":"Job not found."}"#,
+            r#"{"success":false,"error":"Invalid page"}"#,
+            r#"{"error":"not_found","message":"Job not found.","request_id":"a1b2c3d4e5f6"}"#,
+        ] {
+            assert!(is_own_error(json), "{json}");
+        }
+        for json in [
+            "{}",
+            "null",
+            r#"{"success":false}"#,
+            r#"{"success":false,"error":null}"#,
+            // Gateways, firewalls and frameworks.
+            r#"{"success":false,"errors":[{"code":1015,"message":"You are being rate limited"}],"result":null}"#,
+            r#"{"timestamp":"2026-01-01","status":404,"error":"Not Found","message":"No message","path":"/api"}"#,
+            r#"{"message":"no Route matched with those values"}"#,
+            r#"{"message":"Missing Authentication Token"}"#,
+            r#"{"error":"not_found"}"#,
+            r#"{"statusCode":403,"error":"Forbidden","message":"Forbidden"}"#,
+            r#"{"success":true,"error":"not_found","message":"x"}"#,
+            r#"{"id":7,"error":"none","message":"a row"}"#,
+        ] {
+            assert!(!is_own_error(json), "{json}");
+        }
+    }
+
+    #[test]
     fn the_vendors_sample_is_read_whole() {
         let sample = r#"{"success":false,"error":"rate_limit_exceeded","message":"Too many requests. Please try again later.","retry_after":60}"#;
-        let expected = Reported { code: "rate_limit_exceeded".to_owned(), retry_after_seconds: Some(60) };
+        let expected = Reported { code: "rate_limit_exceeded".to_owned(), retry_after_seconds: Some(60), is_own: true };
         assert_eq!(reported(sample), Some(expected));
     }
 
@@ -156,17 +211,19 @@ mod tests {
             ("not_found", Meaning::Unknown, Some(Meaning::Gone)),
             ("", Meaning::Unknown, None),
         ] {
-            let reported = Reported { code: code.to_owned(), retry_after_seconds: None };
+            let reported = Reported { code: code.to_owned(), retry_after_seconds: None, is_own: true };
             assert_eq!(codes.meaning(&reported, Purpose::List), list, "{code}");
             assert_eq!(codes.meaning(&reported, Purpose::Detail), detail.unwrap_or(list), "{code}");
+            let of_others = Reported { is_own: false, ..reported };
+            assert_eq!(codes.meaning(&of_others, Purpose::Detail), Meaning::Unknown, "{code}");
         }
     }
 
     #[test]
     fn only_codes_are_shown() {
         let credential = Credential::of(["keyoflettersalone"]);
-        let shown =
-            |code: &str| Reported { code: code.to_owned(), retry_after_seconds: None }.shown(&credential).to_owned();
+        let reported = |code: &str| Reported { code: code.to_owned(), retry_after_seconds: None, is_own: true };
+        let shown = |code: &str| reported(code).shown(&credential).to_owned();
         assert_eq!(shown("rate_limit_exceeded"), "rate_limit_exceeded");
         let long = "x".repeat(65);
         for text in ["no customer jane@example.com", "fsm_live_0123", "line\nbreak", &long, "bad_keyoflettersalone"] {

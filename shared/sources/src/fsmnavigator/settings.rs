@@ -1,14 +1,15 @@
 //! What FSM Navigator's documentation leaves open, as settings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::Value;
-use tidemark_engine::stamp::UtcMillis;
+use serde_json::{Value, json};
+use tidemark_engine::clock::StampMillis;
 
 use super::error_codes::ErrorCodes;
 use super::object_types::{OBJECT_TYPES, ObjectType};
 use super::time;
+use crate::account::Account;
 use crate::settings::{BadSettings, Settings};
 
 /// The vendor refuses more.
@@ -44,6 +45,17 @@ pub(super) enum Dialect {
     Reference,
 }
 
+impl Dialect {
+    /// The word for it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Guide => "guide",
+            Self::Reference => "reference",
+        }
+    }
+}
+
 /// Which member of a row is its id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum IdField {
@@ -56,6 +68,17 @@ pub(super) enum IdField {
     Named,
 }
 
+impl IdField {
+    /// The word for it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Plain => "id",
+            Self::Named => "named",
+        }
+    }
+}
+
 /// The settings of an FSM Navigator source: a JSON object, every key optional, unknown keys refused.
 ///
 /// | key | default | meaning | source of the default |
@@ -64,17 +87,19 @@ pub(super) enum IdField {
 /// | `detail_style` | `"query"` | how one record is asked for: `"query"` (`/jobs?id=1`) or `"path"` (`/jobs/1`) | the reference pages |
 /// | `dialect` | `"auto"` | the shape of answers: `"auto"` (each answer shows it), `"guide"` (`jobs`, `total_pages`) or `"reference"` (`data`, `pagination`) | guide and reference contradict each other |
 /// | `id_field` | `"auto"` | the row's id: `"auto"` (`job_id` if it is there, else `id`), `"id"` or `"named"` (`job_id`, `customer_id`, ..) | guide and reference contradict each other |
+/// | `id_fields` | `{}` | stream -> the row's id, instead of `id_field` | of service records no row is documented |
+/// | `queries` | `{}` | stream -> further parameters of its list, such as `{"status":"Active"}`; for `customer_locations` and `service_records` of the list of their customers or assets | the reference pages |
 /// | `incremental` | jobs `"server"`, others `"client_scan"` | stream -> `"server"` (the list takes a lower bound) or `"client_scan"` (all rows are listed and compared) | documented for jobs alone |
 /// | `filter_parameter` | `"updated_since"` | the parameter for the lower bound | the guide |
 /// | `updated_field` | `"updated_at"` | the row's stamp | the reference pages |
 /// | `unstamped` | `[]` | streams whose rows bear no stamp | own choice |
-/// | `first_checkpoint` | `"2000-01-01T00:00:00Z"` | where a first import starts | own choice |
+/// | `first_checkpoint` | `"2000-01-01T00:00:00Z"` | where a first import starts; up to the default everything is imported, rows without a stamp included | own choice |
 /// | `retry_after_max_seconds` | `900` | the longest wait that is taken over from the vendor, 1 to 900 | own choice |
 /// | `rate_headers` | `"follow"` | whether `X-RateLimit-Remaining` and `-Reset` slow the calls down: `"follow"` or `"ignore"` | the reference pages |
 /// | `throttled_error_codes` | `rate_limit_exceeded` | values of `error` that mean too many calls | the reference pages |
 /// | `auth_error_codes` | `unauthorized`, `unauthenticated`, `authentication_required`, `invalid_api_key`, `missing_api_key` | .. a rejected key | own choice |
 /// | `forbidden_error_codes` | `forbidden`, `insufficient_scope`, `missing_scope`, `insufficient_permissions`, `ip_not_allowed` | .. a missing right | own choice |
-/// | `gone_error_codes` | `not_found` | .. that the record is not there; read in details alone | own choice |
+/// | `gone_error_codes` | `not_found`, `resource_not_found`, `record_not_found` | .. that the record is not there; read in details alone | own choice |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsmNavigatorSettings {
     pub(super) per_page: u64,
@@ -83,12 +108,14 @@ pub struct FsmNavigatorSettings {
     pub(super) id_field: IdField,
     pub(super) filter_parameter: String,
     pub(super) updated_field: String,
-    pub(super) first_checkpoint: UtcMillis,
+    pub(super) first_checkpoint: StampMillis,
     pub(super) retry_after_max: Duration,
     pub(super) ignores_rate_headers: bool,
     pub(super) error_codes: ErrorCodes,
     filtered: BTreeSet<&'static str>,
     unstamped: BTreeSet<&'static str>,
+    id_fields: BTreeMap<&'static str, String>,
+    queries: BTreeMap<&'static str, Vec<(String, String)>>,
 }
 
 impl FsmNavigatorSettings {
@@ -105,10 +132,14 @@ impl FsmNavigatorSettings {
             detail_style: settings.choose("detail_style", [("query", DetailStyle::Query), ("path", DetailStyle::Path)]),
             dialect: settings.choose(
                 "dialect",
-                [("auto", Dialect::Auto), ("guide", Dialect::Guide), ("reference", Dialect::Reference)],
+                [Dialect::Auto, Dialect::Guide, Dialect::Reference].map(|dialect| (dialect.as_str(), dialect)),
             ),
-            id_field: settings
-                .choose("id_field", [("auto", IdField::Auto), ("id", IdField::Plain), ("named", IdField::Named)]),
+            id_field: settings.choose(
+                "id_field",
+                [IdField::Auto, IdField::Plain, IdField::Named].map(|field| (field.as_str(), field)),
+            ),
+            id_fields: take_by_stream(&mut settings, "id_fields", NAME_WANTED, name),
+            queries: take_by_stream(&mut settings, "queries", "an object of parameter -> text", query),
             filtered: take_incremental(&mut settings),
             filter_parameter: take_name(&mut settings, "filter_parameter", "updated_since"),
             updated_field: take_name(&mut settings, "updated_field", "updated_at"),
@@ -128,36 +159,83 @@ impl FsmNavigatorSettings {
         if PARAMETERS.contains(&parsed.filter_parameter.as_str()) {
             settings.problem(format!(r#""filter_parameter" must not be one of {}"#, PARAMETERS.join(", ")));
         }
+        let mut asked =
+            parsed.queries.iter().flat_map(|(stream, query)| query.iter().map(move |(name, _)| (stream, name)));
+        if let Some((stream, name)) =
+            asked.find(|(_, name)| PARAMETERS.contains(&name.as_str()) || **name == parsed.filter_parameter)
+        {
+            settings.problem(format!(r#"the list of {stream} would have the parameter "{name}" twice"#));
+        }
         let problems = settings.close();
         if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
     }
 
+    /// Adds what changes lists or the reading of stamps.
+    pub(super) fn tell_of_lists(&self, account: Account) -> Account {
+        let names = |streams: &BTreeSet<&'static str>| streams.iter().copied().collect::<Value>();
+        let account = account
+            .with("dialect", self.dialect.as_str())
+            .with("id_field", self.id_field.as_str())
+            .with("filtered", names(&self.filtered))
+            .with("filter_parameter", self.filter_parameter.as_str())
+            .with("updated_field", self.updated_field.as_str())
+            .with("unstamped", names(&self.unstamped));
+        let id_fields = self.id_fields.iter().map(|(stream, field)| json!([stream, field]));
+        let queries = self.queries.iter().filter(|(_, query)| !query.is_empty());
+        let queries = queries.map(|(stream, query)| json!([stream, query]));
+        [("id_fields", id_fields.collect::<Vec<_>>()), ("queries", queries.collect())]
+            .into_iter()
+            .filter(|(_, values)| !values.is_empty())
+            .fold(account, |account, (name, values)| account.with(name, values))
+    }
+
     /// Whether the list of this type takes a lower bound.
     pub(super) fn is_filtered(&self, object_type: &ObjectType) -> bool {
-        self.filtered.contains(object_type.resource)
+        self.filtered.contains(object_type.stream.as_str())
+    }
+
+    /// Whether a first import means everything there is, whatever its stamps.
+    pub(super) fn imports_all(&self) -> bool {
+        self.first_checkpoint <= first_checkpoint()
+    }
+
+    /// The member that is the id of rows of this type, where the settings name it.
+    pub(super) fn own_id_field(&self, object_type: &ObjectType) -> Option<&str> {
+        self.id_fields.get(object_type.stream.as_str()).map(String::as_str)
+    }
+
+    /// Further parameters of the list of this type.
+    pub(super) fn query(&self, object_type: &ObjectType) -> impl Iterator<Item = (&str, &str)> {
+        let query = self.queries.get(object_type.stream.as_str()).into_iter().flatten();
+        query.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether rows of this type bear a stamp.
     pub(super) fn is_stamped(&self, object_type: &ObjectType) -> bool {
-        !self.unstamped.contains(object_type.resource)
+        !self.unstamped.contains(object_type.stream.as_str())
     }
 }
 
+fn known(name: &str) -> Option<&'static ObjectType> {
+    OBJECT_TYPES.iter().find(|object_type| object_type.stream.as_str() == name)
+}
+
 fn stream_named(name: &str) -> Option<&'static str> {
-    OBJECT_TYPES.iter().map(|object_type| object_type.resource).find(|resource| *resource == name)
+    known(name).map(|object_type| object_type.stream.as_str())
 }
 
 /// The streams whose lists take a lower bound; those that are not named keep their default.
 fn take_incremental(settings: &mut Settings) -> BTreeSet<&'static str> {
     let usual: BTreeSet<&str> =
-        OBJECT_TYPES.iter().filter(|object_type| object_type.is_filtered).map(|filtered| filtered.resource).collect();
-    let wanted = r#"an object of streams, each "server" or "client_scan""#;
+        OBJECT_TYPES.iter().filter(|known| known.is_filtered).map(|filtered| filtered.stream.as_str()).collect();
+    let wanted = r#"an object of streams, each "server" or "client_scan" (what is listed a parent: "client_scan")"#;
     settings.take("incremental", wanted, usual.clone(), |value| {
         let mut filtered = usual;
         for (name, mode) in value.as_object()? {
-            let stream = stream_named(name)?;
+            let object_type = known(name)?;
+            let stream = object_type.stream.as_str();
             match mode.as_str()? {
-                "server" => filtered.insert(stream),
+                "server" if object_type.parent.is_none() => filtered.insert(stream),
                 "client_scan" => filtered.remove(stream),
                 _ => return None,
             };
@@ -166,19 +244,45 @@ fn take_incremental(settings: &mut Settings) -> BTreeSet<&'static str> {
     })
 }
 
-fn take_name(settings: &mut Settings, key: &'static str, usual: &str) -> String {
+const NAME_WANTED: &str = "a name of 1 to 64 letters, digits, _, - and brackets";
+
+fn name(value: &Value) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'[' | b']');
-    let name = |value: &Value| {
-        let name = value.as_str().filter(|name| (1..=64).contains(&name.len()) && name.bytes().all(is_plain))?;
-        Some(name.to_owned())
-    };
-    settings.take(key, "a name of 1 to 64 letters, digits, _, - and brackets", usual.to_owned(), name)
+    let name = value.as_str().filter(|name| (1..=64).contains(&name.len()) && name.bytes().all(is_plain))?;
+    Some(name.to_owned())
 }
 
-fn take_first_checkpoint(settings: &mut Settings) -> UtcMillis {
+fn take_name(settings: &mut Settings, key: &'static str, usual: &str) -> String {
+    settings.take(key, NAME_WANTED, usual.to_owned(), name)
+}
+
+fn query(value: &Value) -> Option<Vec<(String, String)>> {
+    let parameters = value.as_object()?.iter();
+    parameters.map(|(key, value)| Some((name(&Value::from(key.as_str()))?, value.as_str()?.to_owned()))).collect()
+}
+
+/// Takes an object of stream -> something.
+fn take_by_stream<T>(
+    settings: &mut Settings,
+    key: &'static str,
+    wanted: &str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> BTreeMap<&'static str, T> {
+    settings.take(key, &format!("an object of stream -> {wanted}"), BTreeMap::new(), |value| {
+        let by_stream = value.as_object()?.iter();
+        by_stream.map(|(stream, value)| Some((stream_named(stream)?, read(value)?))).collect()
+    })
+}
+
+fn first_checkpoint() -> StampMillis {
+    time::stamp(FIRST_CHECKPOINT).map(|stamp| stamp.at).unwrap_or_default()
+}
+
+fn take_first_checkpoint(settings: &mut Settings) -> StampMillis {
     let wanted = format!(r#"a time of the form "{FIRST_CHECKPOINT}", from 1970 on"#);
-    let usual = time::instant(FIRST_CHECKPOINT).unwrap_or_default();
-    settings.take("first_checkpoint", &wanted, usual, |value| time::instant(value.as_str()?).filter(|at| at.get() >= 0))
+    let read = |text: &str| time::stamp(text).map(|stamp| stamp.at);
+    settings
+        .take("first_checkpoint", &wanted, first_checkpoint(), |value| read(value.as_str()?).filter(|at| at.get() >= 0))
 }
 
 #[cfg(test)]
@@ -203,7 +307,7 @@ mod tests {
             (settings.filter_parameter.as_str(), settings.updated_field.as_str()),
             ("updated_since", "updated_at")
         );
-        assert_eq!(settings.first_checkpoint, UtcMillis::new(946_684_800_000));
+        assert_eq!(settings.first_checkpoint, StampMillis::new(946_684_800_000));
         assert_eq!(settings.retry_after_max, Duration::from_mins(15));
         assert!(!settings.ignores_rate_headers);
         assert!(OBJECT_TYPES.iter().all(|object_type| settings.is_stamped(object_type)));
@@ -223,8 +327,43 @@ mod tests {
     fn how_a_stream_is_listed_is_a_setting_of_its_own() {
         assert_eq!(filtered(r#"{"incremental":{"customers":"server"}}"#), ["customers", "jobs"]);
         assert_eq!(filtered(r#"{"incremental":{"jobs":"client_scan"}}"#), [""; 0]);
-        for wrong in [r#"{"tasks":"server"}"#, r#"{"jobs":"maybe"}"#, r#"["jobs"]"#] {
+        for wrong in
+            [r#"{"tasks":"server"}"#, r#"{"jobs":"maybe"}"#, r#"["jobs"]"#, r#"{"customer_locations":"server"}"#]
+        {
             assert_eq!(problems(&format!(r#"{{"incremental":{wrong}}}"#)).len(), 1, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn filters_and_ids_are_settings_of_each_stream() {
+        let settings = FsmNavigatorSettings::parse(
+            r#"{"queries":{"assets":{"status":"Active"}},"id_fields":{"service_records":"history_id"}}"#,
+        )
+        .unwrap();
+        let object_type = |name| known(name).unwrap();
+        assert_eq!(settings.query(object_type("assets")).collect::<Vec<_>>(), [("status", "Active")]);
+        assert_eq!(settings.query(object_type("jobs")).count(), 0);
+        assert_eq!(settings.own_id_field(object_type("service_records")), Some("history_id"));
+        for (wrong, named) in [
+            (r#"{"queries":{"jobs":{"page":"1"}}}"#, "\"page\" twice"),
+            (r#"{"queries":{"jobs":{"updated_since":"x"}}}"#, "\"updated_since\" twice"),
+            (r#"{"queries":{"tasks":{"a":"b"}}}"#, "queries"),
+            (r#"{"queries":{"jobs":{"a":1}}}"#, "queries"),
+            (r#"{"id_fields":{"jobs":""}}"#, "id_fields"),
+        ] {
+            let found = problems(wrong);
+            assert!(found.len() == 1 && found[0].contains(named), "{wrong}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_first_checkpoint_of_ones_own_limits_the_first_import() {
+        for (text, imports_all) in [
+            ("{}", true),
+            (r#"{"first_checkpoint":"1999-01-01T00:00:00Z"}"#, true),
+            (r#"{"first_checkpoint":"2026-01-01T00:00:00Z"}"#, false),
+        ] {
+            assert_eq!(FsmNavigatorSettings::parse(text).unwrap().imports_all(), imports_all, "{text}");
         }
     }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::clock::{LocalMillis, VendorMillis};
 
 use super::headers::{self, RETRY_AFTER_MAX};
 
@@ -27,7 +27,7 @@ const RESET_MAX: Duration = Duration::from_hours(25);
 pub(super) struct Allowance {
     remaining: u64,
     /// On the local clock.
-    reset_at: UtcMillis,
+    reset_at: LocalMillis,
 }
 
 /// What an allowance means for a call.
@@ -45,11 +45,11 @@ impl Allowance {
     ///
     /// Clock: the reset is the vendor's, so it counts from the answer's own `Date`; without one it is compared with
     /// `now`, the local clock.
-    pub(super) fn of(headers: &HeaderMap, now: UtcMillis) -> Option<Self> {
+    pub(super) fn of(headers: &HeaderMap, now: LocalMillis) -> Option<Self> {
         let remaining = headers::text(headers, &REMAINING)?.parse().ok()?;
         let reset: i64 = headers::text(headers, &RESET)?.parse().ok()?;
-        let on_vendors_clock = UtcMillis::new(reset.checked_mul(1000)?);
-        let until_reset = on_vendors_clock.since(headers::date(headers).unwrap_or(now));
+        let on_vendors_clock = VendorMillis::new(reset.checked_mul(1000)?);
+        let until_reset = on_vendors_clock.since(headers::date(headers).unwrap_or(headers::taken_for_vendors(now)));
         (until_reset <= RESET_MAX).then(|| Self { remaining, reset_at: now.plus(until_reset) })
     }
 
@@ -60,7 +60,7 @@ impl Allowance {
     }
 
     /// What it means for a call at `now`, when the last one was made at `last`.
-    pub(super) fn pace(self, last: Option<UtcMillis>, now: UtcMillis) -> Pace {
+    pub(super) fn pace(self, last: Option<LocalMillis>, now: LocalMillis) -> Pace {
         let until_reset = self.reset_at.since(now);
         if until_reset.is_zero() {
             return Pace::After(Duration::ZERO);
@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: UtcMillis = UtcMillis::new(1_767_225_600_000);
+    const NOW: LocalMillis = LocalMillis::new(1_767_225_600_000);
 
     fn headers(remaining: &str, reset: &str, date: Option<&str>) -> HeaderMap {
         let mut headers = HeaderMap::new();

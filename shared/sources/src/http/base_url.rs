@@ -115,6 +115,12 @@ impl fmt::Debug for BaseUrl {
     }
 }
 
+/// Whether a text can be one segment of a path. Dots alone mean another address; of control characters some are dropped
+/// on the way, so that another record would be asked for.
+pub(super) fn can_be_a_segment(text: &str) -> bool {
+    !matches!(text, "." | "..") && !text.contains(char::is_control)
+}
+
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
@@ -177,6 +183,21 @@ mod tests {
         assert_eq!(base.join(&["../x?y#z"]).as_str(), "https://host.example/a/..%2Fx%3Fy%23z");
         let without_path = BaseUrl::parse("https://host.example").unwrap();
         assert_eq!(without_path.join(&["x"]).as_str(), "https://host.example/x");
+    }
+
+    #[test]
+    fn what_cannot_be_one_segment_is_none() {
+        for text in [".", "..", "a\tb", "\n", "a\0", "\u{7f}", "\u{85}"] {
+            assert!(!can_be_a_segment(text), "{text:?}");
+        }
+        let base = BaseUrl::parse("https://host.example").unwrap();
+        for text in ["", "...", "a b", "%2e", "%2E%2e", ".%2e", "a/../b", "\\", "é", "7", "..;"] {
+            assert!(can_be_a_segment(text), "{text:?}");
+            let url = base.join(&["jobs", text]);
+            let segments: Vec<&str> = url.path_segments().unwrap().collect();
+            let back = percent_encoding::percent_decode_str(segments[1]).decode_utf8().unwrap();
+            assert_eq!((segments.len(), &*back), (2, text));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::clock::{LocalMillis, VendorMillis};
 
 /// The longest wait that is taken over from a vendor; whoever asks for more is asked again after this.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
@@ -13,7 +13,7 @@ pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 const HTTP_DATE: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
 /// When the vendor answered, on its own clock; none when the header is missing or is no HTTP date.
-pub(super) fn date(headers: &HeaderMap) -> Option<UtcMillis> {
+pub(super) fn date(headers: &HeaderMap) -> Option<VendorMillis> {
     instant(text(headers, &DATE)?)
 }
 
@@ -24,7 +24,7 @@ pub(super) fn date(headers: &HeaderMap) -> Option<UtcMillis> {
 /// `now`, the local clock.
 ///
 /// Source: RFC 9110 section 10.2.3.
-pub(super) fn retry_after(headers: &HeaderMap, now: UtcMillis) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: LocalMillis) -> Option<Duration> {
     let text = text(headers, &RETRY_AFTER)?;
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // Digits that do not fit are a long wait, not junk.
@@ -32,8 +32,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: UtcMillis) -> Option<Duratio
         return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
     }
     let until = instant(text)?;
-    let wait = until.since(date(headers).unwrap_or(now));
+    let wait = until.since(date(headers).unwrap_or(taken_for_vendors(now)));
     (!wait.is_zero()).then(|| wait.min(RETRY_AFTER_MAX))
+}
+
+/// The local clock, taken for the vendor's where that does not show.
+pub(super) fn taken_for_vendors(now: LocalMillis) -> VendorMillis {
+    VendorMillis::new(now.get())
 }
 
 /// The text of a header, without space around it.
@@ -41,8 +46,8 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-fn instant(text: &str) -> Option<UtcMillis> {
-    HTTP_DATE.parse_timestamp(text).ok().map(|instant| UtcMillis::new(instant.as_millisecond()))
+fn instant(text: &str) -> Option<VendorMillis> {
+    HTTP_DATE.parse_timestamp(text).ok().map(|instant| VendorMillis::new(instant.as_millisecond()))
 }
 
 #[cfg(test)]
@@ -51,7 +56,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: UtcMillis = UtcMillis::new(1_767_225_600_000);
+    const NOW: LocalMillis = LocalMillis::new(1_767_225_600_000);
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
@@ -60,8 +65,12 @@ mod tests {
     #[test]
     fn the_date_is_the_vendors_clock() {
         let date_of = |text| date(&headers(&[(DATE, text)]));
-        assert_eq!(date_of("Thu, 01 Jan 2026 00:00:00 GMT"), Some(NOW));
-        assert_eq!(date_of("Mon, 01 Jan 2026 00:00:00 GMT"), Some(NOW), "the weekday does not matter");
+        assert_eq!(date_of("Thu, 01 Jan 2026 00:00:00 GMT"), Some(taken_for_vendors(NOW)));
+        assert_eq!(
+            date_of("Mon, 01 Jan 2026 00:00:00 GMT"),
+            Some(taken_for_vendors(NOW)),
+            "the weekday does not matter"
+        );
         for junk in ["", "yesterday", "2026-01-01T00:00:00Z", "Thu, 99 Jan 2026 00:00:00 GMT"] {
             assert_eq!(date_of(junk), None, "{junk}");
         }

@@ -6,14 +6,9 @@ use reqwest::StatusCode;
 use thiserror::Error;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 
-/// What a call is for: whether its failure can be one record's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// It lists changes.
-    List,
-    /// It fetches one record.
-    Detail,
-}
+use super::redirect::Target;
+use super::words::{Blocker, Words};
+use crate::purpose::Purpose;
 
 /// A call without a usable answer. Shows no address, header or body: they may hold credentials or personal data.
 #[derive(Debug, Error)]
@@ -39,17 +34,29 @@ pub(crate) enum Problem {
         /// How large it may be.
         bytes_max: usize,
     },
-    /// A redirect. It is never followed: another host would be sent the credential or the signed body.
-    #[error("the vendor answered with status {0}, a redirect, which is refused; compare the base URL")]
-    Redirect(StatusCode),
+    /// A redirect that is not followed: another host would be sent the credential or the signed body.
+    #[error("the vendor answered with status {status}, {target}, which is refused")]
+    Redirect {
+        /// The status.
+        status: StatusCode,
+        /// Where it leads.
+        target: Target,
+    },
     /// Any other status but success.
-    #[error("the vendor answered with status {status}")]
+    #[error("the vendor answered with status {status}{}", instead(*status, *words))]
     Status {
         /// The status.
         status: StatusCode,
         /// How long the vendor asks to be left alone.
         retry_after: Option<Duration>,
+        /// Whose words came with it.
+        words: Words,
+        /// What probably answered in the vendor's place.
+        blocker: Option<Blocker>,
     },
+    /// The address would have a part that no address can have, so nobody was called.
+    #[error("an id that no address can hold, so the vendor was not called")]
+    Unaddressable,
     /// The vendor said before that it allows no more calls for now, so it was not called.
     #[error("the vendor allows no more calls for now, so it was not called")]
     Spent {
@@ -77,8 +84,9 @@ impl Problem {
 
     /// What the problem means: the one table of it, for every vendor.
     ///
-    /// A 404 or 410 is [`FailureClass::Forbidden`] here, "there is no such function". A source whose addresses name
-    /// records reads it as "gone" before it comes to this table.
+    /// A refusal that is not in the vendor's own words is an outage. A 404 or 410 is [`FailureClass::Forbidden`] here,
+    /// "there is no such function". A source whose addresses name records reads it as "gone" before it comes to this
+    /// table.
     pub(crate) fn class(&self, purpose: Purpose) -> FailureClass {
         match self {
             Self::NoClient(_)
@@ -86,16 +94,21 @@ impl Problem {
             | Self::Late(_)
             | Self::Broken(_)
             | Self::HeadersTooLarge
-            | Self::Redirect(_) => FailureClass::Transient,
+            | Self::Redirect { .. } => FailureClass::Transient,
             Self::TooLarge { .. } => record_if_detail(purpose),
+            Self::Unaddressable => match purpose {
+                Purpose::List => FailureClass::Forbidden,
+                Purpose::Detail => FailureClass::Record,
+            },
             Self::Spent { retry_after } => FailureClass::Throttled { retry_after: Some(*retry_after) },
-            Self::Status { status, retry_after } => match *status {
-                StatusCode::UNAUTHORIZED => FailureClass::Unauthorized,
-                StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => FailureClass::Forbidden,
+            Self::Status { status, retry_after, words, .. } => match *status {
                 StatusCode::TOO_MANY_REQUESTS => FailureClass::Throttled { retry_after: *retry_after },
                 StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
                     FailureClass::Throttled { retry_after: *retry_after }
                 }
+                _ if is_of_others(*status, *words) => FailureClass::Transient,
+                StatusCode::UNAUTHORIZED => FailureClass::Unauthorized,
+                StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => FailureClass::Forbidden,
                 StatusCode::REQUEST_TIMEOUT => FailureClass::Transient,
                 // A list that is refused as it is asked for does not go away by asking again.
                 status if status.is_client_error() && purpose == Purpose::List => FailureClass::Forbidden,
@@ -107,20 +120,83 @@ impl Problem {
         }
     }
 
+    /// What a person can do, where the cause says more than the class.
+    pub(crate) fn next_step(&self, purpose: Purpose) -> Option<&'static str> {
+        match self {
+            Self::Redirect { target, .. } => Some(target.next_step()),
+            Self::Status { status, words, blocker, .. } => {
+                // Such a page with a 5xx tells that what stands behind the firewall is unwell.
+                let blocker = blocker.filter(|_| status.is_client_error());
+                blocker.map(Blocker::next_step).or_else(|| step_of_status(*status, *words, purpose))
+            }
+            Self::TooLarge { .. } if purpose == Purpose::List => {
+                Some("ask for smaller pages, if the source has a setting for it; else ask the vendor to page this list")
+            }
+            Self::NoClient(_)
+            | Self::Unreachable(_)
+            | Self::Late(_)
+            | Self::Broken(_)
+            | Self::HeadersTooLarge
+            | Self::TooLarge { .. }
+            | Self::Unaddressable
+            | Self::Spent { .. } => None,
+        }
+    }
+
     /// The failure that the engine sees; `call` names the function or address pattern, never a record.
     pub(crate) fn into_failure(self, call: &str, purpose: Purpose) -> SourceFailure {
-        let class = self.class(purpose);
+        let (class, next_step) = (self.class(purpose), self.next_step(purpose));
         let cause = format!("{call}: {self}");
-        match self {
+        let failure = match self {
             Self::NoClient(error) | Self::Unreachable(error) | Self::Late(error) | Self::Broken(error) => {
                 SourceFailure::caused(class, cause, error)
             }
             Self::HeadersTooLarge
             | Self::TooLarge { .. }
-            | Self::Redirect(_)
+            | Self::Redirect { .. }
             | Self::Status { .. }
+            | Self::Unaddressable
             | Self::Spent { .. } => SourceFailure::new(class, cause),
-        }
+        };
+        SourceFailure { next_step, ..failure }
+    }
+}
+
+/// Whether a refusal is not the vendor's.
+fn is_of_others(status: StatusCode, words: Words) -> bool {
+    status.is_client_error() && words != Words::Vendors
+}
+
+/// What a message says of a refusal that is not the vendor's.
+fn instead(status: StatusCode, words: Words) -> String {
+    if is_of_others(status, words) {
+        format!(" and {words} instead of an error of its own, so this is taken for an outage")
+    } else {
+        String::new()
+    }
+}
+
+fn step_of_status(status: StatusCode, words: Words, purpose: Purpose) -> Option<&'static str> {
+    if is_of_others(status, words) {
+        return Some(match status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE => {
+                "nothing if it passes; else compare the base URL, host and path, with the vendor's documentation"
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                "nothing if it passes; else ask the vendor what stands before its API and refuses these calls (a gateway, a \
+                 firewall, a list of allowed addresses), and compare base URL and credential"
+            }
+            _ => "nothing if it passes; else ask the vendor what stands before its API, and compare the base URL",
+        });
+    }
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE if purpose == Purpose::List => Some(
+            "compare the base URL and the paths in the source's settings with the vendor's documentation, or turn the stream off",
+        ),
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if purpose == Purpose::List => Some(
+            "the vendor refuses how the list is asked for: compare filters and paging in the source's settings with its documentation",
+        ),
+        _ => None,
     }
 }
 
@@ -163,10 +239,65 @@ mod tests {
             (599, None, Transient, Transient),
         ];
         for (status, retry_after, list, detail) in table {
-            let problem = Problem::Status { status: StatusCode::from_u16(status).unwrap(), retry_after };
+            let problem = status_of(status, retry_after, Words::Vendors);
             assert_eq!(problem.class(Purpose::List), list, "{status}");
             assert_eq!(problem.class(Purpose::Detail), detail, "{status}");
         }
+    }
+
+    fn status_of(status: u16, retry_after: Option<Duration>, words: Words) -> Problem {
+        Problem::Status { status: StatusCode::from_u16(status).unwrap(), retry_after, words, blocker: None }
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_in_the_vendors_words_is_an_outage_with_its_own_next_step() {
+        for words in [Words::Nobodys, Words::Page, Words::Text, Words::OtherJson] {
+            for status in [400, 401, 402, 403, 404, 405, 406, 409, 410, 418, 422] {
+                for purpose in [Purpose::List, Purpose::Detail] {
+                    let failure = status_of(status, None, words).into_failure("GET /jobs", purpose);
+                    assert_eq!(failure.class, FailureClass::Transient, "{status} {words:?}");
+                    assert!(failure.next_step.is_some() && failure.cause.contains(&words.to_string()), "{failure}");
+                }
+            }
+            let throttled = FailureClass::Throttled { retry_after: None };
+            assert_eq!(status_of(429, None, words).class(Purpose::List), throttled, "fewer calls do no harm");
+        }
+    }
+
+    #[test]
+    fn causes_that_differ_have_next_steps_that_differ() {
+        let redirect = |target| Problem::Redirect { status: StatusCode::FOUND, target };
+        let blocked = |blocker| Problem::Status {
+            status: StatusCode::FORBIDDEN,
+            retry_after: None,
+            words: Words::Page,
+            blocker: Some(blocker),
+        };
+        let problems = [
+            redirect(Target::Slash),
+            redirect(Target::SameHost),
+            redirect(Target::Elsewhere),
+            redirect(Target::Nowhere),
+            blocked(Blocker::AllowList),
+            blocked(Blocker::Firewall),
+            status_of(403, None, Words::Page),
+            status_of(404, None, Words::Page),
+            status_of(404, None, Words::Vendors),
+            status_of(422, None, Words::Vendors),
+            status_of(422, None, Words::Text),
+            Problem::TooLarge { bytes_max: 4 },
+        ];
+        let steps: std::collections::BTreeSet<_> =
+            problems.iter().map(|problem| problem.next_step(Purpose::List).expect("a next step")).collect();
+        assert_eq!(steps.len(), problems.len());
+        assert_eq!(status_of(500, None, Words::Page).next_step(Purpose::List), None);
+        let bad_gateway = Problem::Status {
+            status: StatusCode::BAD_GATEWAY,
+            retry_after: None,
+            words: Words::Page,
+            blocker: Some(Blocker::Firewall),
+        };
+        assert_eq!(bad_gateway.next_step(Purpose::List), None);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use thiserror::Error;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::ports::Clock;
-use tidemark_engine::stamp::UtcMillis;
 use tokio::sync::Mutex;
 
 use super::allowance::{Allowance, Pace};
@@ -70,16 +70,16 @@ pub(super) struct Gate {
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, ToldTime, NoOpMiddleware<Nanos>>>,
     time: ToldTime,
     /// When the clock was last looked at. Held while waiting: tokio's lock is fair, so nobody is overtaken.
-    looked_at: Mutex<UtcMillis>,
+    looked_at: Mutex<LocalMillis>,
     /// When the last steered request passed. Held while waiting, for the same reason.
-    steered_at: Mutex<Option<UtcMillis>>,
+    steered_at: Mutex<Option<LocalMillis>>,
     /// What the vendor said last.
     allowance: sync::Mutex<Option<Allowance>>,
 }
 
 impl Gate {
     /// A gate that lets a first request through at once. An interval under a millisecond is no limit.
-    pub(super) fn new(rate: RequestsPerSecond, now: UtcMillis) -> Self {
+    pub(super) fn new(rate: RequestsPerSecond, now: LocalMillis) -> Self {
         let time = ToldTime::default();
         let quota = Some(rate.interval())
             .filter(|interval| *interval >= INTERVAL_MIN)
@@ -181,8 +181,8 @@ mod tests {
     struct Sleeper(AtomicI64);
 
     impl Clock for Sleeper {
-        fn now(&self) -> UtcMillis {
-            UtcMillis::new(self.0.load(Ordering::Relaxed))
+        fn now(&self) -> LocalMillis {
+            LocalMillis::new(self.0.load(Ordering::Relaxed))
         }
 
         async fn sleep(&self, span: Duration) {
@@ -255,7 +255,7 @@ mod tests {
     fn allowed(remaining: u64, seconds: i64) -> Allowance {
         let texts = [("x-ratelimit-remaining", remaining.to_string()), ("x-ratelimit-reset", seconds.to_string())];
         let headers = texts.map(|(name, text)| (HeaderName::from_static(name), text.parse().unwrap()));
-        Allowance::of(&headers.into_iter().collect(), UtcMillis::new(0)).unwrap()
+        Allowance::of(&headers.into_iter().collect(), LocalMillis::new(0)).unwrap()
     }
 
     #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tidemark_engine::failure::FailureClass::{Record, Throttled, Transient, Unauthorized};
+use tidemark_engine::change::Found;
+use tidemark_engine::failure::FailureClass::{Record, Throttled, Transient};
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::record::RecordId;
 use tidemark_testkit::fake::{CallKind, Effect, Fault, Hold, HoldFilter, Mode, RetryAfter};
@@ -51,9 +52,15 @@ pub(crate) async fn an_answer_that_is_none_is_never_no_changes_and_never_gone<V:
         answer(201, r#"{"error":"oops"}"#),
         answer(200, "\u{feff}<html></html>"),
     ] {
-        let [listed, fetched] = failures(&world, &ids[0], &effect).await;
-        assert_eq!(listed.class, Transient, "{effect:?}");
-        assert!(matches!(fetched.class, Transient | Record), "{effect:?}: {:?}", fetched.class);
+        for kind in [CallKind::List, CallKind::Detail] {
+            world.vendor.fault(Fault::new(effect.clone()).on_call(kind)).unwrap();
+        }
+        assert_eq!(world.list().await.unwrap_err().class, Transient, "{effect:?}");
+        match world.fetch(&ids[0]).await {
+            Ok(detail) => assert_eq!(detail.found, Found::Missing, "{effect:?}: believed only once it has lasted"),
+            Err(failure) => assert!(matches!(failure.class, Transient | Record), "{effect:?}: {:?}", failure.class),
+        }
+        world.vendor.clear_faults();
     }
     assert!(world.list().await.is_ok() && world.fetch(&ids[0]).await.is_ok());
 }
@@ -65,10 +72,10 @@ pub(crate) async fn statuses_have_their_classes<V: Vendor>() {
     let throttled = |status, retry_after| Effect::Throttled { status, retry_after };
     let both = |class| [Some(class), Some(class)];
     for (effect, expected) in [
-        (answer(400, "{}"), V::refused(400)),
-        (answer(401, ""), both(Unauthorized)),
-        (answer(403, "{}"), V::refused(403)),
-        (answer(422, "{}"), V::refused(422)),
+        (answer(400, V::own_error()), V::refused(400)),
+        (answer(401, V::own_error()), both(V::REJECTED)),
+        (answer(403, V::own_error()), V::refused(403)),
+        (answer(422, V::own_error()), V::refused(422)),
         (answer(500, "{}"), both(Transient)),
         (answer(500, "[]"), both(Transient)),
         (answer(502, "<html>Bad Gateway</html>"), both(Transient)),
@@ -84,6 +91,41 @@ pub(crate) async fn statuses_have_their_classes<V: Vendor>() {
         let classes = tried(&world, &ids[0], &effect).await.map(|failure| failure.map(|failure| failure.class));
         assert_eq!(classes, expected, "{effect:?}");
     }
+}
+
+/// Bodies that no vendor writes: of gateways, firewalls and frameworks.
+const OTHERS_WORDS: [&str; 9] = [
+    "",
+    "{}",
+    "null",
+    "404 page not found",
+    "<html><body><h1>403 Forbidden</h1>nginx</body></html>",
+    r#"{"message":"Missing Authentication Token"}"#,
+    r#"{"timestamp":"2026-01-01T00:00:00Z","status":404,"error":"Not Found","path":"/x"}"#,
+    r#"{"statusCode":403,"message":"Forbidden resource","error":"Forbidden"}"#,
+    r#"[{"code":7}]"#,
+];
+
+/// Kind: absence and refusal are believed only in the vendor's own words.
+pub(crate) async fn a_refusal_in_others_words_is_an_outage_and_nothing_is_gone<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(2).await;
+    for status in [400, 401, 403, 404, 405, 406, 410, 422] {
+        for words in OTHERS_WORDS {
+            let effect = answer(status, words);
+            for kind in [CallKind::List, CallKind::Detail] {
+                world.vendor.fault(Fault::new(effect.clone()).on_call(kind)).unwrap();
+            }
+            let listed = world.list().await.unwrap_err();
+            assert_eq!(listed.class, Transient, "{status} {words}: {listed}");
+            match world.fetch(&ids[0]).await {
+                Ok(detail) => assert_eq!(detail.found, Found::Missing, "{status} {words}"),
+                Err(failure) => assert_eq!(failure.class, Transient, "{status} {words}: {failure}"),
+            }
+            world.vendor.clear_faults();
+        }
+    }
+    assert_eq!(world.keys.fresh_count(), 0, "the credential was never in doubt");
+    assert!(world.list().await.is_ok() && world.fetch(&ids[0]).await.is_ok());
 }
 
 /// The longest list of ids may have 64 MiB, so this has more.

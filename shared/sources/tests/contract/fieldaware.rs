@@ -4,9 +4,9 @@
 //! has followed the feed as well.
 
 use serde_json::json;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::SourceKind;
 use tidemark_testkit::fake::TruthRecord;
 pub(crate) use tidemark_testkit::fake::fieldaware::FakeFieldAware;
@@ -40,6 +40,10 @@ impl Vendor for FakeFieldAware {
         self.rotate(text, false);
     }
 
+    fn own_error() -> &'static str {
+        r#"{"error":{"name":"OddError","message":"odd"}}"#
+    }
+
     fn list_answer(entries: &[Option<&str>]) -> String {
         let rows: Vec<_> = entries.iter().map(|id| json!({"uuid": id, "name": "13"})).collect();
         json!({"count": rows.len(), "items": rows, "page": 0, "pageSize": 3, "sortedBy": []}).to_string()
@@ -50,7 +54,7 @@ impl Vendor for FakeFieldAware {
     }
 
     /// Its details bear no stamp.
-    fn stamp_of(_record: &TruthRecord) -> Option<UtcMillis> {
+    fn stamp_of(_record: &TruthRecord) -> Option<StampMillis> {
         None
     }
 

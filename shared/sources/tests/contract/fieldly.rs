@@ -1,6 +1,7 @@
 //! Fieldly in the suite's terms.
 
 use serde_json::json;
+use tidemark_engine::failure::FailureClass;
 use tidemark_engine::stream::SourceKind;
 pub(crate) use tidemark_testkit::fake::fieldly::FakeFieldly;
 use tidemark_testkit::fake::fieldly::{FieldlyOptions, Order, Settings};
@@ -17,6 +18,8 @@ impl Vendor for FakeFieldly {
     const PERSONAL_FIELD: &'static str = "email";
     const SETTINGS: &'static str = r#"{"per_page":3}"#;
     const PAGE_ROWS: usize = 3;
+    /// The token that is rejected was granted a moment before: the secret is good.
+    const REJECTED: FailureClass = FailureClass::Transient;
 
     async fn start(text: &str) -> Self {
         let (client_id, client_secret) = credential(text);
@@ -38,6 +41,10 @@ impl Vendor for FakeFieldly {
     fn rotate(&self, text: &str) {
         let (client_id, client_secret) = credential(text);
         self.rotate(&client_id, &client_secret, false);
+    }
+
+    fn own_error() -> &'static str {
+        r#"{"errors":{"odd":["odd"]}}"#
     }
 
     fn list_answer(entries: &[Option<&str>]) -> String {

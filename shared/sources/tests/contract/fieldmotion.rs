@@ -17,6 +17,8 @@ impl Vendor for FakeFieldMotion {
     const SETTINGS: &'static str = "{}";
     /// Its lists have no pages.
     const PAGE_ROWS: usize = 3;
+    /// The other two forms of `_api_now`.
+    const FURTHER_TRIES: usize = 2;
 
     async fn start(text: &str) -> Self {
         let (api_id, api_key) = credential(text);
@@ -38,6 +40,10 @@ impl Vendor for FakeFieldMotion {
     fn rotate(&self, text: &str) {
         let (api_id, api_key) = credential(text);
         self.rotate(&api_id, &api_key, false);
+    }
+
+    fn own_error() -> &'static str {
+        r#"{"error":"oops"}"#
     }
 
     fn list_answer(entries: &[Option<&str>]) -> String {

@@ -33,6 +33,10 @@ impl Vendor for FakeFsmNavigator {
         self.rotate(text, false);
     }
 
+    fn own_error() -> &'static str {
+        r#"{"success":false,"error":"ODD","message":"odd"}"#
+    }
+
     fn list_answer(entries: &[Option<&str>]) -> String {
         let rows: Vec<_> = entries.iter().map(|id| json!({"id": id, "job_title": "13"})).collect();
         json!({"success": true, "jobs": rows, "page": 1, "total_pages": 1}).to_string()

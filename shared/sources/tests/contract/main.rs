@@ -53,6 +53,7 @@ macro_rules! suite {
                 records::an_answer_about_another_record_says_so,
                 answers::an_answer_that_is_none_is_never_no_changes_and_never_gone,
                 answers::statuses_have_their_classes,
+                answers::a_refusal_in_others_words_is_an_outage_and_nothing_is_gone,
                 answers::an_answer_without_end_is_left_at_its_limit,
                 answers::a_redirect_is_refused_and_no_credential_leaves,
                 answers::an_answer_that_never_comes_ends_with_the_deadline,
@@ -61,6 +62,7 @@ macro_rules! suite {
                 credentials::a_rotated_credential_is_taken_up_by_the_call_that_finds_out,
                 credentials::calls_that_are_rejected_together_read_the_secret_anew_once,
                 credentials::a_rejected_credential_that_has_not_changed_is_final,
+                credentials::a_credential_that_was_good_is_tried_once_more,
                 credentials::a_broken_secret_is_named_never_shown_and_mended_when_it_is,
                 secrecy::no_credential_and_no_personal_data_is_ever_logged_or_shown,
             }

@@ -16,7 +16,8 @@ pub(crate) async fn a_record_is_fetched_byte_for_byte<V: Vendor>() {
             panic!("{record} is gone");
         };
         assert_eq!((&id, body.text()), (&record, V::stored_body(expected)));
-        assert_eq!(stamp.map(|stamp| stamp.at), V::stamp_of(expected));
+        assert_eq!(stamp.as_ref().map(|stamp| stamp.at), V::stamp_of(expected));
+        assert_eq!(stamp.as_ref().and_then(|stamp| world.stamp(&stamp.text)), stamp, "read again from its text");
     }
 }
 

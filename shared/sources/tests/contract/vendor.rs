@@ -3,10 +3,10 @@
 use std::ops::Deref;
 
 use tidemark_engine::change::ListRequest;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind};
 use tidemark_testkit::fake::{Fake, TruthRecord};
 
@@ -14,7 +14,7 @@ use crate::support::{SharedKeys, VendorTime};
 use crate::world::AnySource;
 
 /// Before everything.
-const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
+const BEGINNING: StampMillis = StampMillis::new(946_684_800_000);
 
 /// A vendor's fake, and how to say in its terms what the suite expects. Implemented for the running fake itself.
 pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
@@ -58,11 +58,21 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
     }
 
     /// The stamp that a fetched record bears; none where records bear none.
-    fn stamp_of(record: &TruthRecord) -> Option<UtcMillis> {
-        Some(UtcMillis::new(record.last_edited_ms))
+    fn stamp_of(record: &TruthRecord) -> Option<StampMillis> {
+        Some(StampMillis::new(record.last_edited_ms))
     }
 
-    /// What a refusal (400, 403, 422) of a list and of a record leads to; none where it is news and no failure.
+    /// The body of an error in the vendor's own shape, which says nothing that is known.
+    fn own_error() -> &'static str;
+
+    /// How often more than once a source calls that is rejected from the start.
+    const FURTHER_TRIES: usize = 0;
+
+    /// What a 401 in the vendor's own words leads to, when the secret has not changed.
+    const REJECTED: FailureClass = FailureClass::Unauthorized;
+
+    /// What a refusal (400, 403, 422) in the vendor's own words of a list and of a record leads to; none where it is news
+    /// and no failure.
     fn refused(status: u16) -> [Option<FailureClass>; 2] {
         [Some(Forbidden), Some(if status == 403 { Forbidden } else { Record })]
     }

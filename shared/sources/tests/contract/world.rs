@@ -1,15 +1,12 @@
 //! A vendor, the source that reads it, and the engine over tables in memory.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use tidemark_engine::change::{Detail, Page};
-use tidemark_engine::chunk::CHUNK_IDS;
+use tidemark_engine::clock::Stamp;
 use tidemark_engine::failure::SourceFailure;
-use tidemark_engine::fetch::Fetcher;
-use tidemark_engine::poll::{PollOutcome, PollReport, PollSettings, Poller};
-use tidemark_engine::ports::{Clock, Source};
-use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_engine::poll::{PollOutcome, PollReport};
+use tidemark_engine::ports::Source;
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::stream::StreamName;
 pub(crate) use tidemark_sources::registry::AnySource;
@@ -19,7 +16,7 @@ use tidemark_testkit::memory::StoredRecord;
 
 use crate::Vendor;
 use crate::log::collect_log;
-use crate::ports::{CALL_INTERVAL, Ports, VISIBILITY};
+use crate::ports::{POLL_INTERVAL, Ports};
 use crate::support::{SharedKeys, VendorTime};
 
 /// What the first credential of every test is made of.
@@ -81,6 +78,11 @@ impl<V: Vendor> World<V> {
         self.ports.source.fetch(&Self::stream(), id).await
     }
 
+    /// A stamp, read again from its text.
+    pub(crate) fn stamp(&self, text: &str) -> Option<Stamp> {
+        self.ports.source.stamp(&Self::stream(), text)
+    }
+
     /// The record that a listed id stands for.
     pub(crate) fn record_of(&self, id: &RecordId) -> RecordId {
         self.ports.source.record_of(&Self::stream(), id).unwrap().1
@@ -89,24 +91,8 @@ impl<V: Vendor> World<V> {
     /// One tick of the poller, and the fetching of all that it sent.
     pub(crate) async fn sync(&self) -> PollReport {
         self.owners.set(self.owners.get() + 1);
-        let settings = PollSettings {
-            overlap: Duration::from_mins(2),
-            poison_policy: PoisonPolicy::Block,
-            call_interval: CALL_INTERVAL,
-            visibility_timeout: VISIBILITY,
-            streams: vec![Self::stream()],
-            chunk_ids: CHUNK_IDS,
-        };
-        let poller = Poller { ports: self.ports.clone(), settings };
-        let report = poller.poll(&Self::stream(), &format!("poller-{}", self.owners.get())).await.unwrap();
-        let fetcher = Fetcher { ports: self.ports.clone(), call_interval: CALL_INTERVAL };
-        for delivery in self.ports.queue.receive(usize::MAX) {
-            let stop_at = self.ports.clock.now().plus(Duration::from_mins(2));
-            let outcome = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();
-            if outcome.acknowledged {
-                self.ports.queue.delete(&delivery);
-            }
-        }
+        let report = self.ports.poll(&Self::stream(), &format!("poller-{}", self.owners.get())).await;
+        self.ports.fetch_all().await;
         report
     }
 
@@ -117,7 +103,7 @@ impl<V: Vendor> World<V> {
             if report.outcome == PollOutcome::Quiet {
                 return report;
             }
-            self.vendor.advance(Duration::from_mins(5));
+            self.vendor.advance(POLL_INTERVAL);
         }
         panic!("the stream does not come to rest");
     }

@@ -115,7 +115,7 @@ impl Account {
                 assert_eq!(stamp, None);
                 (id.as_str().to_owned(), body.text().to_owned())
             }
-            Found::Gone => panic!("{locator} is gone"),
+            Found::Gone | Found::Missing => panic!("{locator} is gone"),
         }
     }
 

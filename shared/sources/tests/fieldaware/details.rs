@@ -1,9 +1,9 @@
 //! Fetching single records.
 
 use tidemark_engine::change::Found;
+use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::{Add, CallKind, Change, ClockChange, DateHeader, Effect, Fault, Heal, Poison};
 
 use crate::account::{CHANGES, account, account_at, id};
@@ -45,9 +45,17 @@ async fn a_record_that_is_gone_is_told_from_failures() {
     account.vendor.delete(Change::of("customers", &added)).unwrap();
     assert_eq!(account.try_fetch(&locator).await.unwrap().found, Found::Gone);
     account.vendor.undelete(Change::of("customers", &added)).unwrap();
+    let named = r#"{"error":{"name":"NotFoundError","message":"no such customer"}}"#;
     for status in [404, 410] {
-        account.vendor.fault(Fault::new(answer(status, "")).times(1)).unwrap();
+        account.vendor.fault(Fault::new(answer(status, named)).times(1)).unwrap();
         assert_eq!(account.try_fetch(&locator).await.unwrap().found, Found::Gone, "{status}");
+        for others in ["", " ", "404 page not found", "{}", r#"{"error":"Not Found","status":404}"#] {
+            account.vendor.fault(Fault::new(answer(status, others)).times(1)).unwrap();
+            let found = account.try_fetch(&locator).await.unwrap().found;
+            assert_eq!(found, Found::Missing, "{status} {others}: believed only once it has lasted");
+        }
+        account.vendor.fault(Fault::new(answer(status, "<html>Not Found</html>")).times(1)).unwrap();
+        assert_eq!(account.try_fetch(&locator).await.unwrap_err().class, FailureClass::Transient, "{status}");
     }
     account.fetched(&locator).await;
     // Words are not a status: an error that comes with success is a failure.
@@ -109,7 +117,7 @@ async fn ids_that_are_no_locators_are_refused_without_a_call() {
         "jobs/job/%2e%2e",
         "jobs//job/1",
         "jobs/https://evil.example/job/1",
-        "--jobs/job/1",
+        "-jobs/job/1",
         "jobs/1/2/3/4/5/6/7/8/9",
     ] {
         assert_eq!(account.try_fetch(text).await.unwrap_err().class, FailureClass::Record, "{text}");
@@ -125,8 +133,8 @@ async fn the_vendors_clock_comes_with_every_answer_that_has_one() {
     let now = account.vendor.now_ms().div_euclid(1000) * 1000;
     let token = account.newest_token().await;
     for (date, expected) in [
-        (DateHeader::Present, Some(UtcMillis::new(now))),
-        (DateHeader::SkewedSeconds(-60), Some(UtcMillis::new(now - 60_000))),
+        (DateHeader::Present, Some(VendorMillis::new(now))),
+        (DateHeader::SkewedSeconds(-60), Some(VendorMillis::new(now - 60_000))),
         (DateHeader::Absent, None),
     ] {
         account.vendor.change_clock(ClockChange { date: Some(date), ..ClockChange::default() });

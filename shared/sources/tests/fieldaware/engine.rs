@@ -4,58 +4,41 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tidemark_engine::chunk::CHUNK_IDS;
-use tidemark_engine::fetch::Fetcher;
-use tidemark_engine::poll::{Notice, PollOutcome, PollReport, PollSettings, Poller};
-use tidemark_engine::ports::Clock;
-use tidemark_engine::quarantine::PoisonPolicy;
+use tidemark_engine::notice::Notice;
+use tidemark_engine::poll::{PollOutcome, PollReport};
 use tidemark_testkit::fake::fieldaware::{Settings, TokenForm};
 use tidemark_testkit::fake::{Action, Add, Change, Hook};
 
 use crate::account::{Account, CHANGES, RECORD_STREAMS, account_at, source_at};
-use crate::ports::{CALL_INTERVAL, Ports, VISIBILITY};
+use crate::ports::{POLL_INTERVAL, Ports};
 
-struct Stage {
-    account: Account,
-    world: Ports,
+pub(crate) struct Stage {
+    pub(crate) account: Account,
+    pub(crate) world: Ports,
     ticks: Cell<u32>,
 }
 
 impl Stage {
-    async fn at(quirks: impl FnOnce(&mut Settings), settings: &str) -> Self {
+    pub(crate) async fn at(quirks: impl FnOnce(&mut Settings), settings: &str) -> Self {
         let account = account_at(quirks, settings).await;
         let source = source_at(account.vendor.url(), &account.vendor, settings, &account.keys);
         let world = Ports::new(source, &account.vendor);
         Self { account, world, ticks: Cell::new(0) }
     }
 
-    async fn tick(&self) -> PollReport {
-        let settings = PollSettings {
-            overlap: Duration::from_mins(2),
-            poison_policy: PoisonPolicy::Block,
-            call_interval: CALL_INTERVAL,
-            visibility_timeout: VISIBILITY,
-            streams: vec![CHANGES],
-            chunk_ids: CHUNK_IDS,
-        };
+    pub(crate) async fn tick(&self) -> PollReport {
         self.ticks.set(self.ticks.get() + 1);
-        let poller = Poller { ports: self.world.clone(), settings };
-        poller.poll(&CHANGES, &format!("poller-{}", self.ticks.get())).await.unwrap()
+        self.world.poll(&CHANGES, &format!("poller-{}", self.ticks.get())).await
     }
 
-    async fn drain(&self) {
-        let fetcher = Fetcher { ports: self.world.clone(), call_interval: CALL_INTERVAL };
-        for delivery in self.world.queue.receive(usize::MAX) {
-            let stop_at = self.world.clock.now().plus(Duration::from_mins(10));
-            let report = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap();
-            assert!(report.acknowledged, "{report:?}");
-            assert_eq!((&report.poisoned, report.left_count), (&Vec::new(), 0), "{report:?}");
-            self.world.queue.delete(&delivery);
+    pub(crate) async fn drain(&self) {
+        for report in self.world.fetch_all().await {
+            assert_eq!((&report.set_aside, report.left_count), (&Vec::new(), 0), "{report:?}");
         }
     }
 
     /// Polls and fetches until a poll tells nothing new; what the polls noticed.
-    async fn settle(&self) -> Vec<Notice> {
+    pub(crate) async fn settle(&self) -> Vec<Notice> {
         let mut notices = Vec::new();
         for _ in 0..40 {
             let report = self.tick().await;
@@ -64,22 +47,22 @@ impl Stage {
                 return notices;
             }
             self.drain().await;
-            self.account.vendor.advance(Duration::from_mins(5));
+            self.account.vendor.advance(POLL_INTERVAL);
         }
         panic!("it does not settle: {notices:?}");
     }
 
     /// The same a few times, whatever the polls tell: behind an inclusive token the newest event is told again by every one.
-    async fn repeat(&self) {
+    pub(crate) async fn repeat(&self) {
         for _ in 0..6 {
             self.tick().await;
             self.drain().await;
-            self.account.vendor.advance(Duration::from_mins(5));
+            self.account.vendor.advance(POLL_INTERVAL);
         }
     }
 
     /// The vendor's records, and ours, by stream and id; deleted ones are left out.
-    fn compare(&self) {
+    pub(crate) fn compare(&self) {
         let mut truth = BTreeMap::new();
         for stream in RECORD_STREAMS {
             for (id, record) in self.account.vendor.truth(stream).unwrap() {
@@ -186,9 +169,8 @@ async fn changes_behind_many_pages_of_others_arrive() {
     stage.settle().await;
     vendor.add(Add { count: 70, ..Add::one("items") }).unwrap();
     let job = vendor.add(Add::one("jobs")).unwrap().ids.remove(0);
-    // One tick reads on until it meets one of ours, and each call has its place on the schedule.
-    let report = stage.tick().await;
-    assert_eq!((report.outcome, report.accepted_count), (PollOutcome::Waiting, 1));
+    // Pages without an event of ours are read on within the tick.
+    assert_eq!(stage.tick().await.owed_count, 1);
     stage.settle().await;
     let stored: Vec<String> = stage
         .world
@@ -206,12 +188,12 @@ async fn an_idle_tick_costs_few_calls_and_no_detail() {
     vendor.edit(Change::of_first("customers", 1)).unwrap();
     stage.settle().await;
     for _ in 0..10 {
-        vendor.advance(Duration::from_mins(5));
+        vendor.advance(POLL_INTERVAL);
         stage.tick().await;
         stage.drain().await;
     }
     vendor.reset_requests();
-    vendor.advance(Duration::from_mins(5));
+    vendor.advance(POLL_INTERVAL);
     assert_eq!(stage.tick().await.outcome, PollOutcome::Quiet);
     assert_eq!(stage.account.asked(), ["/changes/{token}/"]);
 }

@@ -1,10 +1,10 @@
 //! The change feed.
 
-use tidemark_engine::change::{ListRequest, announces_deletion};
-use tidemark_engine::checkpoint::Position;
+use tidemark_engine::change::ListRequest;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::position::Position;
 use tidemark_engine::stream::ListShape;
 use tidemark_testkit::fake::fieldaware::{NextForm, TokenForm};
 use tidemark_testkit::fake::{Add, Change, Fault};
@@ -12,6 +12,8 @@ use tidemark_testkit::fake::{Add, Change, Fault};
 use crate::account::{CHANGES, RECORD_STREAMS, account, account_at, ids};
 use crate::log::logged;
 use crate::support::answer;
+
+const OWN_ERROR: &str = r#"{"error":{"name":"OddError","message":"odd"}}"#;
 
 /// The paths of the vendor's classes, below users where that is where they stand.
 fn path_of(stream: &str) -> &'static str {
@@ -55,7 +57,9 @@ async fn events_of_every_class_spread_into_their_record_streams() {
         assert_eq!(account.record_of(locator), (stream.to_owned(), added.clone()));
         assert_eq!(account.fetched(locator).await.0, added);
         let now = account.vendor.now_ms().div_euclid(1000) * 1000;
-        assert_eq!(change.stamp().unwrap().at, UtcMillis::new(now));
+        let stamp = change.stamp().unwrap();
+        assert_eq!(stamp.at, StampMillis::new(now));
+        assert_eq!(account.source.stamp(&CHANGES, &stamp.text).as_ref(), Some(stamp));
         assert!(change.event().unwrap().text().contains("\"status\": \"CREATED\""), "kept as it was received");
     }
     assert_eq!(account.events(&token).await.changes.len(), RECORD_STREAMS.len());
@@ -68,11 +72,14 @@ async fn a_deletion_is_announced_and_a_record_that_comes_back_is_a_change() {
     let token = account.newest_token().await;
     account.vendor.delete(Change::of("customers", &added)).unwrap();
     let page = account.events(&token).await;
-    assert_eq!(ids(&page), [format!("-customers/customer/{added}")]);
-    assert!(announces_deletion(&page.changes[0].id));
+    assert_eq!(ids(&page), [format!("customers/customer/{added}")]);
+    assert!(page.changes[0].deleted);
     assert_eq!(account.record_of(ids(&page)[0]), ("customers".to_owned(), added.clone()));
     account.vendor.undelete(Change::of("customers", &added)).unwrap();
-    assert_eq!(account.followed(&token).await.0.last().unwrap(), &format!("customers/customer/{added}"));
+    let page = account.events(&token).await;
+    let told: Vec<_> = page.changes.iter().map(|change| (change.id.as_str(), change.deleted)).collect();
+    let locator = format!("customers/customer/{added}");
+    assert_eq!((told.first(), told.last()), (Some(&(locator.as_str(), true)), Some(&(locator.as_str(), false))));
 }
 
 #[tokio::test]
@@ -131,8 +138,10 @@ async fn repeated_events_are_all_told_in_their_order() {
     let token = account.newest_token().await;
     let added = account.vendor.add(Add::one("jobs")).unwrap().ids.remove(0);
     account.vendor.delete(Change::of("jobs", &added)).unwrap();
-    let (here, gone) = (format!("jobs/job/{added}"), format!("-jobs/job/{added}"));
-    assert_eq!(ids(&account.events(&token).await), [&here, &here, &gone, &gone]);
+    let page = account.events(&token).await;
+    let told: Vec<_> = page.changes.iter().map(|change| (change.id.as_str(), change.deleted)).collect();
+    let locator = format!("jobs/job/{added}");
+    assert_eq!(told, [false, false, true, true].map(|deleted| (locator.as_str(), deleted)));
 }
 
 #[tokio::test]
@@ -145,7 +154,7 @@ async fn filters_and_page_size_are_sent_with_every_page() {
     account.vendor.reset_requests();
     assert_eq!(account.followed(&token).await.0, added.iter().map(|id| format!("items/item/{id}")).collect::<Vec<_>>());
     let requests = account.vendor.requests();
-    assert_eq!(requests.len(), 4);
+    assert_eq!(requests.len(), 5, "three pages of events, an empty one that leads on, and one that does not");
     for request in requests {
         assert_eq!(request.parameters, ["pageSize", "entityClass", "status"]);
     }
@@ -249,10 +258,78 @@ async fn a_token_that_the_vendor_refuses_is_told_apart_from_other_failures() {
     }
     let account = account("{}").await;
     for request in [ListRequest::NewestToken, ListRequest::Snapshot { cursor: None }] {
-        account.vendor.fault(Fault::new(answer(400, "{}"))).unwrap();
+        account.vendor.fault(Fault::new(answer(400, OWN_ERROR))).unwrap();
         assert_eq!(account.list(request).await.unwrap_err().class, FailureClass::Forbidden, "{request:?}");
         account.vendor.clear_faults();
     }
+}
+
+#[tokio::test]
+async fn a_token_that_somebody_else_refuses_is_kept() {
+    let account = account("{}").await;
+    let token = account.newest_token().await;
+    for status in [400, 404, 422] {
+        for others in ["", "404 page not found", "{}", "<html></html>", r#"{"error":{"code":404,"message":"x"}}"#] {
+            account.vendor.fault(Fault::new(answer(status, others)).times(1)).unwrap();
+            let failure = account.try_events(&token).await.unwrap_err();
+            assert_eq!(failure.class, FailureClass::Transient, "{status} {others}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_events_are_counted_and_the_good_ones_kept() {
+    let account = account("{}").await;
+    let page = r#"{"items":[null,{"entityClass":"Item","entity":{"uuid":"07af35"},"n":NaN},["x"],7],"next":5}"#;
+    account.vendor.fault(Fault::new(answer(200, page))).unwrap();
+    let page = account.events("4").await;
+    assert_eq!((ids(&page), page.unusable_count, page.is_end), (vec!["items/item/07af35"], 3, false));
+}
+
+#[tokio::test]
+async fn an_empty_page_without_a_next_is_the_end_and_keeps_the_token() {
+    let account = account("{}").await;
+    for page in [r#"{"items":[]}"#, r#"{"items":[],"next":null}"#] {
+        account.vendor.fault(Fault::new(answer(200, page)).times(1)).unwrap();
+        let page = account.events("4").await;
+        assert_eq!((page.changes.len(), page.next.as_deref(), page.is_end), (0, Some("4"), true));
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_last_page_without_a_next_are_told_with_a_token_taken_before_them() {
+    let account = account("{}").await;
+    let token = account.newest_token().await;
+    account.vendor.add(Add::one("items")).unwrap();
+    let page = r#"{"items":[{"entityClass":"Item","entity":{"uuid":"07af35"}}]}"#;
+    account.vendor.fault(Fault::new(answer(200, page)).on_function("/changes/{token}/")).unwrap();
+    account.vendor.reset_requests();
+    let page = account.events(&token).await;
+    assert_eq!(account.asked(), ["/changes/{token}/", "/changes/token", "/changes/{token}/"]);
+    assert_eq!((ids(&page), page.is_end), (vec!["items/item/07af35"], true));
+    assert_eq!(page.next, Some(account.newest_token().await));
+    assert_ne!(page.next, Some(token), "and are not told again");
+}
+
+#[tokio::test]
+async fn an_empty_page_that_leads_on_is_not_the_end() {
+    let account = account("{}").await;
+    account.vendor.fault(Fault::new(answer(200, r#"{"items":[],"next":5}"#))).unwrap();
+    let page = account.events("4").await;
+    assert_eq!((page.next.as_deref(), page.is_end), (Some("5"), false));
+    assert!(account.events("5").await.is_end);
+}
+
+#[tokio::test]
+async fn events_of_one_record_keep_all_their_actions() {
+    let account = account("{}").await;
+    let event = |more: &str| format!(r#"{{"entityClass":"Job","entity":{{"uuid":"07af35"}},{more}}}"#);
+    let (dispatched, updated) = (event(r#""actions":[{"status":"DISPATCHED"}]"#), event(r#""actions":[],"id":2"#));
+    let page = format!(r#"{{"items":[{dispatched},{updated}],"next":5}}"#);
+    account.vendor.fault(Fault::new(answer(200, &page))).unwrap();
+    let page = account.events("4").await;
+    let newest = page.changes.last().unwrap().event().unwrap().text();
+    assert!(newest.contains(r#""id":2"#) && newest.contains("DISPATCHED"), "{newest}");
 }
 
 #[tokio::test]
@@ -295,7 +372,7 @@ async fn a_commit_that_comes_late_is_told_behind_the_token() {
 #[tokio::test]
 async fn what_this_source_does_not_have_is_refused_without_a_call() {
     let account = account("{}").await;
-    let from = UtcMillis::new(0);
+    let from = StampMillis::new(0);
     for request in [ListRequest::Changed { from }, ListRequest::Page { from, page: 1 }] {
         assert_eq!(account.list(request).await.unwrap_err().class, FailureClass::Forbidden, "{request:?}");
     }

@@ -4,6 +4,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test program: what surprises it should end it")]
 
 mod account;
+mod answers;
+#[expect(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/copied.rs"]
+mod copied;
 mod credentials;
 mod details;
 mod engine;
@@ -14,6 +18,9 @@ mod log;
 #[path = "../support/ports.rs"]
 mod ports;
 mod safety;
+#[expect(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/script.rs"]
+mod script;
 mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;

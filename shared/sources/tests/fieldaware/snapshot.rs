@@ -5,9 +5,11 @@ use tidemark_engine::failure::FailureClass;
 use tidemark_testkit::fake::fieldaware::ListEnvelope;
 use tidemark_testkit::fake::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
 
-use crate::account::{Account, RECORD_STREAMS, account, account_at};
+use crate::account::{Account, RECORD_STREAMS, account, account_at, ids};
 use crate::log::logged;
 use crate::support::answer;
+
+const OWN_ERROR: &str = r#"{"error":{"name":"OddError","message":"jane@example.com"}}"#;
 
 fn seed_all(account: &Account, count: usize) {
     for stream in RECORD_STREAMS {
@@ -219,7 +221,7 @@ async fn a_class_whose_list_is_refused_is_left_out_with_a_warning() {
     account.vendor.configure(|settings| {
         settings.features_off = vec!["unavailable_time_types".to_owned(), "unavailable_times".to_owned()];
     });
-    account.vendor.fault(Fault::new(answer(404, "{}")).on_function("/fieldquote/")).unwrap();
+    account.vendor.fault(Fault::new(answer(404, OWN_ERROR)).on_function("/fieldquote/")).unwrap();
     let left_out = ["unavailable_time_types", "unavailable_times", "field_quotes"];
     let expected: Vec<(String, String)> =
         account.truth().into_iter().filter(|(stream, _)| !left_out.contains(&stream.as_str())).collect();
@@ -249,9 +251,14 @@ async fn any_other_failure_of_a_list_fails_the_call_and_it_goes_on_there() {
     let account = account(r#"{"list_page_size":2}"#).await;
     seed_all(&account, 3);
     for (effect, class) in [
-        (answer(401, ""), Unauthorized),
-        (answer(400, "{}"), Forbidden),
-        (answer(422, "{}"), Forbidden),
+        (answer(401, OWN_ERROR), Unauthorized),
+        (answer(401, ""), Transient),
+        (answer(400, "{}"), Transient),
+        (answer(403, OWN_ERROR), Forbidden),
+        (answer(403, "<html>Forbidden</html>"), Transient),
+        (answer(404, ""), Transient),
+        (answer(422, "{}"), Transient),
+        (answer(409, OWN_ERROR), Forbidden),
         (answer(500, "{}"), Transient),
         (answer(200, r#"{"error":{"name":"InternalError","message":"x"}}"#), Transient),
         (answer(200, "{}"), Transient),
@@ -270,6 +277,45 @@ async fn any_other_failure_of_a_list_fails_the_call_and_it_goes_on_there() {
         let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
         assert_eq!((page.changes.len(), page.next.as_deref()), (1, Some("customers/1/backward/3")));
     }
+}
+
+#[tokio::test]
+async fn a_class_whose_list_a_firewall_refuses_once_is_imported_later() {
+    let account = account(r#"{"record_streams":["customers","items"]}"#).await;
+    seed_all(&account, 3);
+    for (status, words) in
+        [(403, "<html><h1>403 Forbidden</h1></html>"), (403, ""), (404, "404 page not found"), (404, "{}")]
+    {
+        account.vendor.fault(Fault::new(answer(status, words)).times(1)).unwrap();
+        let failure = account.list(ListRequest::Snapshot { cursor: None }).await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::Transient, "{status} {words}");
+    }
+    assert_eq!(account.imported().await.iter().filter(|(stream, _)| stream == "customers").count(), 3);
+}
+
+#[tokio::test]
+async fn a_later_page_that_the_vendor_refuses_is_behind_the_end() {
+    let account = account(r#"{"list_page_size":2,"record_streams":["customers"]}"#).await;
+    account.vendor.seed_count("customers", 5).unwrap();
+    for status in [400, 404, 422] {
+        account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
+        let cursor = Some("customers/3/forward/6");
+        let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
+        assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/2/backward/6")), "{status}");
+        account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
+        let cursor = Some("customers/2/backward/6");
+        let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
+        assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/1/backward/6")), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_none_are_counted_and_the_others_kept() {
+    let account = account(r#"{"record_streams":["customers"]}"#).await;
+    let page = r#"{"count":3,"items":[null,[1],{"uuid":"07af35","vat":NaN}]}"#;
+    account.vendor.fault(Fault::new(answer(200, page))).unwrap();
+    let page = account.list(ListRequest::Snapshot { cursor: None }).await.unwrap();
+    assert_eq!((ids(&page), page.unusable_count), (vec!["customers/customer/07af35"], 2));
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use tidemark_testkit::fake::fieldly::{FakeFieldly, FieldlyOptions};
@@ -17,8 +17,8 @@ use crate::support::{SharedKeys, VendorTime};
 
 pub(crate) const STREAMS: [&str; 4] = ["work_items", "clients", "time_reports", "travel_reports"];
 pub(crate) const TOKEN: &str = "POST /oauth/token";
-/// Before everything.
-pub(crate) const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
+/// Before everything, yet not a first import.
+pub(crate) const BEGINNING: StampMillis = StampMillis::new(946_684_801_000);
 
 /// A fake vendor, the source that reads it, and the secret that the source reads.
 pub(crate) struct Account {
@@ -65,7 +65,7 @@ pub(crate) fn ids(page: &Page) -> Vec<&str> {
 }
 
 impl Account {
-    pub(crate) async fn page(&self, stream: &'static str, from: UtcMillis, page: u32) -> Result<Page, SourceFailure> {
+    pub(crate) async fn page(&self, stream: &'static str, from: StampMillis, page: u32) -> Result<Page, SourceFailure> {
         self.source.list(&StreamName::known(stream), ListRequest::Page { from, page }).await
     }
 
@@ -78,20 +78,20 @@ impl Account {
     }
 
     /// Id, body and stamp of a record that is there.
-    pub(crate) async fn fetched(&self, stream: &'static str, id: &str) -> (String, String, Option<UtcMillis>) {
+    pub(crate) async fn fetched(&self, stream: &'static str, id: &str) -> (String, String, Option<StampMillis>) {
         match self.fetch(stream, id).await.unwrap().found {
             Found::Record { id, body, stamp } => {
                 (id.as_str().to_owned(), body.text().to_owned(), stamp.map(|stamp| stamp.at))
             }
-            Found::Gone => panic!("{stream} {id} is gone"),
+            Found::Gone | Found::Missing => panic!("{stream} {id} is gone"),
         }
     }
 
-    pub(crate) fn now(&self) -> UtcMillis {
-        UtcMillis::new(self.vendor.now_ms())
+    pub(crate) fn now(&self) -> StampMillis {
+        StampMillis::new(self.vendor.now_ms())
     }
 
-    pub(crate) fn ago(&self, span: Duration) -> UtcMillis {
+    pub(crate) fn ago(&self, span: Duration) -> StampMillis {
         self.now().minus(span)
     }
 

@@ -1,10 +1,10 @@
 //! Single records.
 
 use tidemark_engine::change::Found;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::fieldly::DetailShape;
-use tidemark_testkit::fake::{Add, Change, Effect, Fault};
+use tidemark_testkit::fake::{Add, CallKind, Change, Effect, Fault};
 
 use crate::account::{STREAMS, account};
 use crate::support::answer;
@@ -21,14 +21,14 @@ async fn every_stream_is_fetched_in_every_shape_byte_for_byte() {
             for (text, record) in account.vendor.truth(stream).unwrap() {
                 let (id, body, stamp) = account.fetched(stream, &text).await;
                 assert_eq!((id, body), (text, record.body), "{stream} {shape:?}");
-                assert_eq!(stamp.map(UtcMillis::get), Some(record.last_edited_ms));
+                assert_eq!(stamp.map(StampMillis::get), Some(record.last_edited_ms));
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_record_that_is_gone_is_a_404() {
+async fn a_record_that_is_gone_is_a_404_in_the_vendors_words() {
     let account = account("{}").await;
     account.vendor.seed_count("clients", 2).unwrap();
     account.vendor.delete(Change::of("clients", "501")).unwrap();
@@ -36,8 +36,19 @@ async fn a_record_that_is_gone_is_a_404() {
     assert_eq!(account.fetch("clients", "999").await.unwrap().found, Found::Gone);
     account.vendor.deactivate(Change::of("clients", "502")).unwrap();
     assert!(matches!(account.fetch("clients", "502").await.unwrap().found, Found::Record { .. }));
-    account.vendor.fault(Fault::new(answer(410, ""))).unwrap();
-    assert_eq!(account.fetch("clients", "502").await.unwrap().found, Found::Gone);
+    for (effect, found) in [
+        (answer(410, r#"{"error":"Gone"}"#), Found::Gone),
+        (answer(410, ""), Found::Missing),
+        (answer(404, ""), Found::Missing),
+        (answer(404, r#"{"status":404,"error":"Not Found"}"#), Found::Missing),
+        (answer(204, ""), Found::Missing),
+        (answer(200, r#"{"client":null}"#), Found::Missing),
+    ] {
+        account.vendor.fault(Fault::new(effect.clone()).on_call(CallKind::Detail)).unwrap();
+        assert_eq!(account.fetch("clients", "502").await.unwrap().found, found, "{effect:?}");
+        account.vendor.clear_faults();
+    }
+    account.vendor.fault(Fault::new(answer(410, r#"{"error":"Gone"}"#))).unwrap();
     assert_eq!(account.list("clients").await.unwrap_err().class, FailureClass::Forbidden, "a list is never gone");
 }
 

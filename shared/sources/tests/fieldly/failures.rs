@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidemark_engine::failure::FailureClass::{self, Forbidden, Record, Throttled, Transient, Unauthorized};
+use tidemark_engine::failure::FailureClass::{self, Forbidden, Record, Throttled, Transient};
 use tidemark_testkit::fake::fieldly::Metadata;
 use tidemark_testkit::fake::{CallKind, Effect, Fault, RetryAfter};
 
@@ -34,12 +34,20 @@ async fn failures_have_their_classes_and_a_list_is_never_a_records() {
     let wait = |seconds| Throttled { retry_after: Some(Duration::from_secs(seconds)) };
     let throttled = |status, retry_after| Effect::Throttled { status, retry_after };
     for (effect, list, detail) in [
-        (Effect::NotLoggedIn, Unauthorized, Unauthorized),
-        (answer(401, "{}"), Unauthorized, Unauthorized),
-        (answer(403, "{}"), Forbidden, Forbidden),
-        (answer(400, "{}"), Forbidden, Record),
-        (answer(404, "<html>Not Found</html>"), Forbidden, Transient),
-        (answer(422, "null"), Forbidden, Record),
+        // The client is good, since the token was granted.
+        (Effect::NotLoggedIn, Transient, Transient),
+        (answer(401, OWN), Transient, Transient),
+        (answer(401, "<html>Login</html>"), Transient, Transient),
+        (answer(403, OWN), Forbidden, Forbidden),
+        (answer(403, "<html>Forbidden</html>"), Transient, Transient),
+        (answer(403, "{}"), Transient, Transient),
+        (answer(400, OWN), Forbidden, Record),
+        (answer(400, ""), Transient, Transient),
+        (answer(404, "<html>Not Found</html>"), Transient, Transient),
+        (answer(404, "404 page not found"), Transient, Transient),
+        (answer(404, r#"{"message":"no Route matched with those values"}"#), Transient, Transient),
+        (answer(422, OWN), Forbidden, Record),
+        (answer(422, "null"), Transient, Transient),
         (Effect::Error("jane@example.com is invalid".to_owned()), Forbidden, Record),
         (answer(500, r#"{"error":"jane@example.com"}"#), Transient, Transient),
         (answer(502, "<html>Bad Gateway</html>"), Transient, Transient),
@@ -54,16 +62,34 @@ async fn failures_have_their_classes_and_a_list_is_never_a_records() {
         (Effect::CutBeforeAnswer, Transient, Transient),
         (Effect::CutBody { after_bytes: 5, reset: true }, Transient, Transient),
         (answer(200, "null"), Transient, Record),
-        (answer(200, "[]"), Transient, Record),
         (answer(200, "{}"), Transient, Record),
-        (answer(204, ""), Transient, Transient),
         (answer(200, r#"{"errors":{"base":["jane@example.com"]}}"#), Transient, Record),
         (answer(200, r#"{"clients":{"id":501}}"#), Transient, Record),
     ] {
         assert_eq!(classes(&account, &effect).await, (list, detail), "{effect:?}");
     }
-    account.vendor.fault(Fault::new(answer(404, "{}")).on_call(CallKind::List)).unwrap();
-    assert_eq!(account.list("clients").await.unwrap_err().class, Forbidden, "no such resource");
+    account.vendor.fault(Fault::new(answer(404, OWN)).on_call(CallKind::List)).unwrap();
+    let failure = account.list("clients").await.unwrap_err();
+    assert_eq!(failure.class, Forbidden, "no such resource");
+    assert!(failure.next_step.unwrap().contains("base URL and the paths"), "{failure:?}");
+}
+
+/// The vendor's own error, with something in it that is never shown.
+const OWN: &str = r#"{"error":"jane@example.com"}"#;
+
+#[tokio::test]
+async fn a_refused_filter_and_a_missing_right_have_their_own_next_steps() {
+    let account = account("{}").await;
+    for (status, body, step) in [
+        (422, r#"{"errors":{"updated_at":["is invalid"]}}"#, "set updated_filters"),
+        (422, r#"{"errors":{"type":["is invalid"]}}"#, "compare filters and paging"),
+        (403, OWN, "may read this list"),
+    ] {
+        account.vendor.fault(Fault::new(answer(status, body)).on_call(CallKind::List)).unwrap();
+        let failure = account.list("clients").await.unwrap_err();
+        assert!(failure.next_step.unwrap().contains(step), "{status}: {failure:?}");
+        account.vendor.clear_faults();
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tidemark_engine::change::ListRequest;
+use tidemark_engine::clock::{StampMillis, VendorMillis};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName};
 use tidemark_sources::registry;
 use tidemark_testkit::fake::fieldly::{Filter, Metadata, Order};
@@ -95,7 +95,7 @@ async fn a_filter_by_days_is_widened_to_the_whole_day_before() {
     stamped("502", "2026-01-15T00:00:00.000Z");
     stamped("503", "2026-01-15T23:59:59.000Z");
     let from: jiff::Timestamp = "2026-01-15T10:00:00Z".parse().unwrap();
-    let page = account.page("clients", UtcMillis::new(from.as_millisecond()), 1).await.unwrap();
+    let page = account.page("clients", StampMillis::new(from.as_millisecond()), 1).await.unwrap();
     assert_eq!(ids(&page), ["503", "502"], "the day of the bound is listed from its start");
     assert_eq!(account.calls()[0].from.as_deref(), Some("2026-01-14"));
 }
@@ -181,7 +181,7 @@ async fn a_stamp_without_its_milliseconds_is_no_doubt_about_the_filter() {
     account.vendor.configure(|vendor| vendor.filter = Filter::Ignored);
     account.vendor.add(Add::with_id("time_reports", "1")).unwrap();
     let second = account.now().get().div_euclid(1000) * 1000;
-    account.page("time_reports", UtcMillis::new(second + 999), 1).await.unwrap();
+    account.page("time_reports", StampMillis::new(second + 999), 1).await.unwrap();
     assert!(!logged().lines().any(|line| line.contains("does not heed") && line.contains("time_reports")));
 }
 
@@ -200,7 +200,7 @@ async fn stamps_that_are_missing_or_nonsense_are_none() {
         account.vendor.show_stamp(&show).unwrap();
         let listed = account.list("clients").await.unwrap().changes.remove(0);
         assert_eq!(listed.stamp().map(|stamp| stamp.at.get()), expected, "{show:?}");
-        assert_eq!(account.fetched("clients", "501").await.2.map(UtcMillis::get), expected, "{show:?}");
+        assert_eq!(account.fetched("clients", "501").await.2.map(StampMillis::get), expected, "{show:?}");
     }
 }
 
@@ -210,8 +210,8 @@ async fn the_vendors_clock_comes_with_every_answer_that_has_one() {
     account.vendor.seed_count("clients", 1).unwrap();
     let second = account.now().get().div_euclid(1000) * 1000;
     for (date, expected) in [
-        (DateHeader::Present, Some(UtcMillis::new(second))),
-        (DateHeader::SkewedSeconds(-86_400), Some(UtcMillis::new(second - 86_400_000))),
+        (DateHeader::Present, Some(VendorMillis::new(second))),
+        (DateHeader::SkewedSeconds(-86_400), Some(VendorMillis::new(second - 86_400_000))),
         (DateHeader::Absent, None),
     ] {
         account.vendor.change_clock(ClockChange { date: Some(date), ..ClockChange::default() });

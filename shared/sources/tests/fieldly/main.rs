@@ -4,12 +4,19 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test program: what surprises it should end it")]
 
 mod account;
+mod answers;
+#[path = "../support/copied.rs"]
+mod copied;
 mod details;
 mod failures;
 mod lists;
 #[path = "../support/log.rs"]
 mod log;
 mod paging;
+#[path = "../support/ports.rs"]
+mod ports;
+#[path = "../support/script.rs"]
+mod script;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

@@ -72,12 +72,31 @@ async fn calls_that_are_rejected_together_renew_the_token_once() {
     assert_eq!(account.token_requests(), 2);
 }
 
+/// The endpoint has just granted it, so the client is good: the next try may find another function's token ended.
 #[tokio::test]
-async fn a_second_rejection_doubts_the_secret_and_is_final_when_that_is_unchanged() {
+async fn a_good_token_that_is_refused_is_no_rejected_credential() {
     let account = account("{}").await;
-    account.vendor.fault(Fault::new(answer(401, "")).on_call(CallKind::List)).unwrap();
-    assert_eq!(account.list("clients").await.unwrap_err().class, Unauthorized);
-    assert_eq!((account.calls().len(), account.token_requests(), account.keys.fresh_count()), (2, 2, 1));
+    let rejection = r#"{"error":"invalid_token"}"#;
+    account.vendor.fault(Fault::new(answer(401, rejection)).on_call(CallKind::List).times(2)).unwrap();
+    let failure = account.list("clients").await.unwrap_err();
+    assert_eq!(failure.class, Transient);
+    assert!(failure.next_step.unwrap().contains("may have ended the token"), "{failure:?}");
+    assert_eq!((account.calls().len(), account.token_requests(), account.keys.fresh_count()), (2, 2, 0));
+    assert!(account.list("clients").await.is_ok());
+    assert_eq!(account.token_requests(), 2, "the last one granted serves");
+}
+
+#[tokio::test]
+async fn a_401_that_is_not_the_vendors_ends_no_token() {
+    let account = account("{}").await;
+    account.list("clients").await.unwrap();
+    for body in ["<html>Login</html>", "401 Unauthorized", "{}"] {
+        account.vendor.fault(Fault::new(answer(401, body)).on_call(CallKind::List)).unwrap();
+        assert_eq!(account.list("clients").await.unwrap_err().class, Transient, "{body}");
+        account.vendor.clear_faults();
+    }
+    assert!(account.list("clients").await.is_ok());
+    assert_eq!(account.token_requests(), 1);
 }
 
 #[tokio::test]
@@ -159,10 +178,16 @@ async fn failures_of_the_token_endpoint_have_their_classes_and_are_never_a_recor
         (answer(400, r#"{"error":"invalid_scope"}"#), FailureClass::Forbidden),
         (answer(400, r#"{"error":"invalid_client"}"#), Unauthorized),
         (answer(400, r#"{"error":"unauthorized_client"}"#), Unauthorized),
-        (answer(401, ""), Unauthorized),
+        (answer(401, r#"{"error":"invalid_client"}"#), Unauthorized),
         (answer(200, r#"{"error":"invalid_client"}"#), Unauthorized),
-        (answer(403, ""), FailureClass::Forbidden),
-        (answer(404, ""), FailureClass::Forbidden),
+        (answer(403, r#"{"error":"access_denied"}"#), FailureClass::Forbidden),
+        (answer(404, r#"{"error":"Not found"}"#), FailureClass::Forbidden),
+        // Not in the vendor's words.
+        (answer(400, ""), Transient),
+        (answer(401, ""), Transient),
+        (answer(401, "<html>Login</html>"), Transient),
+        (answer(403, "<html>Forbidden</html>"), Transient),
+        (answer(404, "404 page not found"), Transient),
         (Effect::Throttled { status: 429, retry_after: RetryAfter::Seconds(30) }, wait),
         (Effect::CutBeforeAnswer, Transient),
         (Effect::EmptyBody, Transient),

@@ -1,10 +1,10 @@
 //! A fake vendor, the source that reads it, and the secret that the source reads.
 
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
@@ -50,10 +50,10 @@ pub(crate) fn id(text: &str) -> RecordId {
     RecordId::parse(text).unwrap()
 }
 
-pub(crate) const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
+pub(crate) const BEGINNING: StampMillis = StampMillis::new(946_684_800_000);
 
 impl Account {
-    pub(crate) async fn list_from(&self, name: &'static str, from: UtcMillis) -> Result<Page, SourceFailure> {
+    pub(crate) async fn list_from(&self, name: &'static str, from: StampMillis) -> Result<Page, SourceFailure> {
         self.source.list(&stream(name), ListRequest::Changed { from }).await
     }
 
@@ -71,12 +71,12 @@ impl Account {
         self.source.fetch(&stream(name), &id(text)).await
     }
 
-    pub(crate) async fn fetched(&self, name: &'static str, text: &str) -> (String, String, Option<UtcMillis>) {
+    pub(crate) async fn fetched(&self, name: &'static str, text: &str) -> (String, String, Option<StampMillis>) {
         match self.fetch(name, text).await.unwrap().found {
             Found::Record { id, body, stamp } => {
                 (id.as_str().to_owned(), body.text().to_owned(), stamp.map(|stamp| stamp.at))
             }
-            Found::Gone => panic!("{name} {text} is gone"),
+            Found::Gone | Found::Missing => panic!("{name} {text} is not there"),
         }
     }
 

@@ -11,6 +11,7 @@ use tidemark_testkit::fake::fieldmotion::ApiNowFormat;
 use tidemark_testkit::fake::{Add, CallKind, Fake, Fault};
 
 use crate::account::{API_ID, API_KEY, BEGINNING, account, secret, source_at, stream};
+use crate::log::{collect_log, logged};
 use crate::support::{SharedKeys, VendorTime, answer};
 
 #[tokio::test]
@@ -49,6 +50,38 @@ async fn the_time_of_a_call_is_written_in_each_format() {
 }
 
 #[tokio::test]
+async fn the_other_forms_of_the_time_are_tried_once_where_the_first_call_is_rejected() {
+    for (format, name) in [(ApiNowFormat::AtUnix, "at_unix"), (ApiNowFormat::Datetime, "datetime")] {
+        collect_log();
+        let account = account("{}").await;
+        account.vendor.configure(|vendor| vendor.api_now_format = format);
+        assert_eq!(account.listed("jobs").await, [""; 0]);
+        let refused = account.vendor.request_counts().refused;
+        assert!((1..=2).contains(&refused), "{name}: {refused}");
+        let told = format!("api_now_format=\"{name}\"");
+        assert!(logged().contains(&told) && logged().contains("FieldMotionSettings"), "{}", logged());
+        // What was found is used from then on.
+        assert_eq!(account.listed("customers").await, [""; 0]);
+        assert_eq!(account.vendor.request_counts().refused, refused);
+    }
+}
+
+#[tokio::test]
+async fn the_other_forms_of_the_time_are_tried_neither_twice_nor_after_a_success() {
+    let account = account("{}").await;
+    account.vendor.rotate("124", "new", false);
+    for (calls, refused) in [(1, 3), (2, 4)] {
+        assert_eq!(account.list("jobs").await.unwrap_err().class, FailureClass::Unauthorized);
+        assert_eq!(account.vendor.request_counts().refused, refused, "{calls}");
+    }
+    let account = crate::account::account("{}").await;
+    assert!(account.list("jobs").await.is_ok());
+    account.vendor.rotate("124", "new", false);
+    assert_eq!(account.list("jobs").await.unwrap_err().class, FailureClass::Unauthorized);
+    assert_eq!(account.vendor.request_counts().refused, 2, "a key that was good is tried once more");
+}
+
+#[tokio::test]
 async fn the_parameters_are_settings() {
     let settings =
         r#"{"fields":{"customers":["name"],"tasks":[]},"fields_encoding":"list","fields_parameter":"columns"}"#;
@@ -76,7 +109,8 @@ async fn the_base_url_may_name_the_functions_folder_or_not() {
     }
     let wrong = source_at(&format!("{}/b", account.vendor.url()), &account.vendor, "{}", &account.keys);
     let failure = wrong.list(&stream("jobs"), ListRequest::Changed { from: BEGINNING }).await.unwrap_err();
-    assert_eq!(failure.class, FailureClass::Forbidden);
+    assert_eq!(failure.class, FailureClass::Transient, "a web server's page is no word of the vendor's");
+    assert!(failure.next_step.unwrap().contains("compare the base URL"), "{failure:?}");
 }
 
 #[tokio::test]
@@ -101,7 +135,9 @@ async fn requests_keep_their_distance() {
 async fn a_status_401_renews_the_credential_too() {
     let account = account("{}").await;
     account.keys.change(&secret("123", &format!("{API_KEY} ")));
-    account.vendor.fault(Fault::new(answer(401, "")).times(1)).unwrap();
+    let rejection = r#"{"error":"oops"}"#;
+    assert!(account.list("customers").await.is_ok());
+    account.vendor.fault(Fault::new(answer(401, rejection)).times(2)).unwrap();
     assert_eq!(
         account.list("customers").await.unwrap_err().class,
         FailureClass::Unauthorized,
@@ -109,7 +145,7 @@ async fn a_status_401_renews_the_credential_too() {
     );
     account.vendor.rotate("124", "new", true);
     account.keys.change(&secret("124", "new"));
-    account.vendor.fault(Fault::new(answer(401, "")).times(1)).unwrap();
+    account.vendor.fault(Fault::new(answer(401, rejection)).times(1)).unwrap();
     assert!(account.list("customers").await.is_ok());
     assert_eq!(account.keys.fresh_count(), 2);
 }

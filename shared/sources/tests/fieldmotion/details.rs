@@ -1,7 +1,7 @@
 //! Single records.
 
 use tidemark_engine::change::Found;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::clock::StampMillis;
 use tidemark_testkit::fake::Change;
 use tidemark_testkit::fake::fieldmotion::Vanished;
 
@@ -79,8 +79,8 @@ async fn stamps_that_are_missing_or_nonsense_are_none() {
         (ShownStamp::Text(String::new()), None),
         (ShownStamp::Text("0000-00-00 00:00:00".to_owned()), None),
         (ShownStamp::Text("soon".to_owned()), None),
-        (ShownStamp::Text("2099-01-01 00:00:00".to_owned()), Some(UtcMillis::new(4_070_908_800_000))),
-        (ShownStamp::Text("2026-07-01T12:00:00+02:00".to_owned()), Some(UtcMillis::new(1_782_900_000_000))),
+        (ShownStamp::Text("2099-01-01 00:00:00".to_owned()), Some(StampMillis::new(4_070_908_800_000))),
+        (ShownStamp::Text("2026-07-01T12:00:00+02:00".to_owned()), Some(StampMillis::new(1_782_900_000_000))),
     ] {
         let show = ShowStamp { stream: "customers".to_owned(), id: "683136".to_owned(), shown };
         account.vendor.show_stamp(&show).unwrap();

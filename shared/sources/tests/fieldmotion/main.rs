@@ -5,8 +5,14 @@
 
 mod account;
 mod calls;
+mod copy;
 mod details;
 mod failures;
 mod lists;
+#[path = "../support/log.rs"]
+mod log;
+#[path = "../support/ports.rs"]
+mod ports;
+mod rows;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use tidemark_testkit::fake::fsmnavigator::{FakeFsmNavigator, FsmNavigatorOptions};
@@ -17,8 +17,10 @@ use crate::support::{SharedKeys, VendorTime, shown};
 
 pub(crate) const STREAMS: [&str; 4] = ["jobs", "customers", "assets", "technicians"];
 pub(crate) const KEY: &str = "fsm_test_0123456789abcdef";
-/// Long before anything happened.
-pub(crate) const BEGINNING: UtcMillis = UtcMillis::new(946_684_800_000);
+/// Where a first import starts.
+pub(crate) const FIRST: StampMillis = StampMillis::new(946_684_800_000);
+/// Long before anything happened, yet not a first import.
+pub(crate) const BEGINNING: StampMillis = StampMillis::new(946_684_801_000);
 
 pub(crate) fn secret(api_key: &str) -> String {
     format!("{{\"api_key\":\"{api_key}\"}}\n")
@@ -77,7 +79,7 @@ impl Account {
     pub(crate) async fn page_from(
         &self,
         name: &'static str,
-        from: UtcMillis,
+        from: StampMillis,
         page: u32,
     ) -> Result<Page, SourceFailure> {
         self.source.list(&stream(name), ListRequest::Page { from, page }).await
@@ -92,16 +94,16 @@ impl Account {
     }
 
     /// Id, body and stamp of a record.
-    pub(crate) async fn fetched(&self, name: &'static str, text: &str) -> (String, String, Option<UtcMillis>) {
+    pub(crate) async fn fetched(&self, name: &'static str, text: &str) -> (String, String, Option<StampMillis>) {
         match self.fetch(name, text).await.unwrap().found {
             Found::Record { id, body, stamp } => {
                 (id.as_str().to_owned(), body.text().to_owned(), stamp.map(|stamp| stamp.at))
             }
-            Found::Gone => panic!("{name} {text} is gone"),
+            Found::Gone | Found::Missing => panic!("{name} {text} is gone"),
         }
     }
 
-    /// What listing and fetching lead to when the vendor does this; nothing where the record counts as gone.
+    /// What listing and fetching lead to when the vendor does this; nothing where the record is not there.
     pub(crate) async fn classes(&self, effect: Effect) -> (FailureClass, Option<FailureClass>) {
         let one = self.vendor.truth("jobs").unwrap().into_keys().next().unwrap();
         self.vendor.fault(Fault::new(effect)).unwrap();
@@ -111,7 +113,7 @@ impl Account {
         assert_harmless(&listed);
         let fetched = match fetched {
             Ok(detail) => {
-                assert_eq!(detail.found, Found::Gone);
+                assert!(matches!(detail.found, Found::Gone | Found::Missing));
                 None
             }
             Err(failure) => {

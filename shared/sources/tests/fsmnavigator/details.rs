@@ -1,8 +1,8 @@
 //! Single records, which are fetched to try quarantined ones again, and when a row is too long for a message.
 
 use tidemark_engine::change::Found;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::fsmnavigator::{DetailShape, Details, Dialect, Vanished};
 use tidemark_testkit::fake::{Add, Change, Effect, Fault, Poison};
 
@@ -25,7 +25,7 @@ async fn a_record_is_fetched_byte_for_byte_in_every_style_shape_and_dialect() {
                     for (text, record) in account.vendor.truth(name).unwrap() {
                         let (id, body, stamp) = account.fetched(name, &text).await;
                         assert_eq!((&id, &body), (&text, &record.body), "{name} {dialect:?} {shape:?}");
-                        assert_eq!(stamp.map(UtcMillis::get), Some(record.last_edited_ms));
+                        assert_eq!(stamp.map(StampMillis::get), Some(record.last_edited_ms));
                     }
                 }
             }
@@ -76,10 +76,34 @@ async fn records_that_are_gone_are_told_from_failures() {
                     (settings.dialect, settings.vanished, settings.detail_shape) = (dialect, vanished, shape);
                 });
                 let found = account.fetch("jobs", "789").await.unwrap().found;
-                assert_eq!(found, Found::Gone, "{dialect:?} {vanished:?} {shape:?}");
+                // An answer without a row is less than the vendor's word.
+                let expected = if vanished == Vanished::Empty { Found::Missing } else { Found::Gone };
+                assert_eq!(found, expected, "{dialect:?} {vanished:?} {shape:?}");
                 assert!(matches!(account.fetch("jobs", "790").await.unwrap().found, Found::Record { .. }));
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_not_found_that_is_not_the_vendors_own_deletes_nothing_at_once() {
+    let account = account("{}").await;
+    for (effect, found) in [
+        (answer(404, r#"{"success":false,"error":"not_found","message":"x"}"#), Ok(Found::Gone)),
+        (answer(404, r#"{"error":"not_found","message":"x","request_id":"a1"}"#), Ok(Found::Gone)),
+        (answer(404, r#"{"success":false,"error":"endpoint_not_found"}"#), Ok(Found::Missing)),
+        (answer(404, ""), Ok(Found::Missing)),
+        (answer(410, ""), Ok(Found::Missing)),
+        (answer(204, ""), Ok(Found::Missing)),
+        (answer(404, "404 page not found"), Err(FailureClass::Transient)),
+        (answer(404, "<html>Not Found</html>"), Err(FailureClass::Transient)),
+        (answer(404, r#"{"error":"Not Found","status":404,"path":"/api/v1/jobs"}"#), Err(FailureClass::Transient)),
+        (answer(404, "{}"), Err(FailureClass::Transient)),
+    ] {
+        account.vendor.fault(Fault::new(effect.clone())).unwrap();
+        let fetched = account.fetch("jobs", "1").await.map(|detail| detail.found).map_err(|failure| failure.class);
+        assert_eq!(fetched, found, "{effect:?}");
+        account.vendor.clear_faults();
     }
 }
 

@@ -34,17 +34,18 @@ async fn failures_have_their_classes() {
         (Effect::Redirect { status: 307, to: "http://127.0.0.1:1/".to_owned() }, Transient, Transient),
         (answer(500, r#"{"success":false,"error":"internal_error"}"#), Transient, Transient),
         (answer(502, "<html>Bad Gateway</html>"), Transient, Transient),
-        (answer(404, "<html>Not Found</html>"), Forbidden, Record),
+        (answer(404, "<html>Not Found</html>"), Transient, Transient),
+        (answer(404, "404 page not found"), Transient, Transient),
+        (answer(404, r#"{"message":"no Route matched with those values"}"#), Transient, Transient),
         (answer(503, "null"), Transient, Transient),
-        (answer(200, "[]"), Transient, Record),
         (answer(200, "null"), Transient, Record),
         (answer(200, "{}"), Transient, Record),
         (answer(200, r#"{"success":true}"#), Transient, Record),
         (answer(200, r#"{"success":true,"jobs":null}"#), Transient, Record),
-        (answer(200, r#"{"jobs":{"0":{"id":1}}}"#), Transient, Record),
+        (answer(200, r#"{"jobs":{"one":{"id":1}}}"#), Transient, Record),
         (answer(200, r#"{"jobs":[{"name":"x"}]}"#), Transient, Record),
     ] {
-        // `"jobs":null` is a record that is not there, and so never a page of none.
+        // `"jobs":null` shows no record, and where no total says so it is no page of none.
         let is_nothing = effect == answer(200, r#"{"success":true,"jobs":null}"#);
         let detail = Some(detail).filter(|_| !is_nothing);
         assert_eq!(account.classes(effect.clone()).await, (list, detail), "{effect:?}");
@@ -52,9 +53,10 @@ async fn failures_have_their_classes() {
 }
 
 #[tokio::test]
-async fn refused_requests_are_not_taken_for_an_outage() {
+async fn requests_that_the_vendor_refuses_are_not_taken_for_an_outage() {
     let account = account("{}").await;
     account.vendor.seed_count("jobs", 1).unwrap();
+    let own = r#"{"success":false,"error":"some_error","message":"jane@example.com +15551234567"}"#;
     for (status, list, detail) in [
         (400, Forbidden, Some(Record)),
         (401, Unauthorized, Some(Unauthorized)),
@@ -68,9 +70,16 @@ async fn refused_requests_are_not_taken_for_an_outage() {
         (422, Forbidden, Some(Record)),
         (429, NO_WAIT, Some(NO_WAIT)),
     ] {
-        for body in ["", r#"{"success":false,"error":"some_error","message":"jane@example.com +15551234567"}"#] {
-            assert_eq!(account.classes(answer(status, body)).await, (list, detail), "{status} {body}");
+        assert_eq!(account.classes(answer(status, own)).await, (list, detail), "{status}");
+        if matches!(status, 408 | 429) {
+            continue;
         }
+        for body in ["<html>No</html>", "no", "{}", r#"{"error":"Forbidden","statusCode":403,"message":"x"}"#] {
+            assert_eq!(account.classes(answer(status, body)).await, (Transient, Some(Transient)), "{status} {body}");
+        }
+        // A record that is not there, says nobody.
+        let detail = Some(Transient).filter(|_| !matches!(status, 404 | 410));
+        assert_eq!(account.classes(answer(status, "")).await, (Transient, detail), "{status}");
     }
 }
 
@@ -240,6 +249,6 @@ async fn a_failure_names_the_address_as_a_pattern_and_the_code() {
     let listed = account.list("jobs").await.unwrap_err();
     let fetched = account.fetch("jobs", "789").await.unwrap_err();
     let cause = "the vendor answered with status 409 Conflict and the error \"conflict\"";
-    assert_eq!(listed.cause, format!("GET /jobs: {cause}"));
+    assert_eq!(listed.cause, format!("GET /jobs?page=1: {cause}"));
     assert_eq!(fetched.cause, format!("GET /jobs?id=..: {cause}"));
 }

@@ -70,7 +70,7 @@ async fn without_calls_left_nobody_calls_until_the_reset() {
     account.list("jobs").await.unwrap();
     let refused = account.list("jobs").await.unwrap_err();
     assert!((59..=61).contains(&wait_of(&refused).as_secs()), "{refused:?}");
-    assert_eq!(refused.cause, "GET /jobs: the vendor allows no more calls for now, so it was not called");
+    assert_eq!(refused.cause, "GET /jobs?page=1: the vendor allows no more calls for now, so it was not called");
     assert!(account.fetch("jobs", "1").await.is_err());
     assert_eq!(account.vendor.request_counts().total, 1, "the refusals were made here");
     // A few seconds before the reset it is worth waiting.

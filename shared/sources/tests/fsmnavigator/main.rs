@@ -4,6 +4,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test program: what surprises it should end it")]
 
 mod account;
+mod answers;
+#[expect(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/copied.rs"]
+mod copied;
 mod copy;
 mod details;
 mod failures;
@@ -13,6 +17,9 @@ mod lists;
 mod log;
 #[path = "../support/ports.rs"]
 mod ports;
+#[expect(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/script.rs"]
+mod script;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;

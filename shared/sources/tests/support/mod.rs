@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials};
-use tidemark_engine::stamp::UtcMillis;
 use tidemark_testkit::fake::{Effect, Fake, FixedAnswer};
 
 /// The vendor's own clock, so that neither the test's machine nor its speed matters. Whoever sleeps moves it.
@@ -17,8 +17,8 @@ use tidemark_testkit::fake::{Effect, Fake, FixedAnswer};
 pub(crate) struct VendorTime(pub(crate) Fake);
 
 impl Clock for VendorTime {
-    fn now(&self) -> UtcMillis {
-        UtcMillis::new(self.0.now_ms())
+    fn now(&self) -> LocalMillis {
+        LocalMillis::new(self.0.now_ms())
     }
 
     async fn sleep(&self, span: Duration) {

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tidemark_engine::fetch::FetcherPorts;
-use tidemark_engine::poll::PollerPorts;
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::fetch::{FetchReport, Fetcher, FetcherPorts};
+use tidemark_engine::poll::{PollReport, PollSettings, Poller, PollerPorts};
 use tidemark_engine::ports::Clock;
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::stream::StreamName;
+use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_sources::registry::AnySource;
 use tidemark_testkit::fake::Fake;
 use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
@@ -14,16 +16,18 @@ use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
 use crate::support::{SharedKeys, VendorTime};
 
 /// How far apart calls are, as the engine reckons.
-pub(crate) const CALL_INTERVAL: Duration = Duration::from_millis(1);
+const CALL_INTERVAL: Duration = Duration::from_millis(1);
+/// How far apart polls are.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_mins(5);
 /// How long a message stays out of sight once it was received.
-pub(crate) const VISIBILITY: Duration = Duration::from_mins(12);
+const VISIBILITY: Duration = Duration::from_mins(12);
 
 /// The engine's clock: the vendor's, moved by whoever sleeps. A long sleep is a deadline, which no test reaches.
 #[derive(Clone)]
 pub(crate) struct EngineTime(VendorTime);
 
 impl Clock for EngineTime {
-    fn now(&self) -> UtcMillis {
+    fn now(&self) -> LocalMillis {
         self.0.now()
     }
 
@@ -56,6 +60,32 @@ impl Ports {
             random: Rc::new(SeededRandom::new(1)),
             clock,
         }
+    }
+
+    /// One tick of the poller.
+    pub(crate) async fn poll(&self, stream: &StreamName, owner: &str) -> PollReport {
+        let settings = PollSettings {
+            overlap: Duration::from_mins(2),
+            poison_policy: PoisonPolicy::Block,
+            call_interval: CALL_INTERVAL,
+            poll_interval: POLL_INTERVAL,
+            visibility_timeout: VISIBILITY,
+            streams: vec![stream.clone()],
+            chunk_ids: CHUNK_IDS,
+        };
+        Poller { ports: self.clone(), settings }.poll(stream, owner).await.unwrap()
+    }
+
+    /// Fetches all that was sent; what each fetch did.
+    pub(crate) async fn fetch_all(&self) -> Vec<FetchReport> {
+        let fetcher = Fetcher { ports: self.clone(), call_interval: CALL_INTERVAL };
+        let mut reports = Vec::new();
+        for delivery in self.queue.receive(usize::MAX) {
+            let stop_at = self.clock.now().plus(Duration::from_mins(10));
+            reports.push(fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await.unwrap());
+            self.queue.delete(&delivery);
+        }
+        reports
     }
 }
 
@@ -100,6 +130,7 @@ impl PollerPorts for Ports {
 impl FetcherPorts for Ports {
     type Source = AnySource<VendorTime, SharedKeys>;
     type Ledger = MemoryTables;
+    type Versions = MemoryTables;
     type Records = MemoryTables;
     type Clock = EngineTime;
     type Random = SeededRandom;
@@ -109,6 +140,10 @@ impl FetcherPorts for Ports {
     }
 
     fn ledger(&self) -> &MemoryTables {
+        &self.tables
+    }
+
+    fn versions(&self) -> &MemoryTables {
         &self.tables
     }
 

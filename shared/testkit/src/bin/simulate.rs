@@ -1,6 +1,7 @@
 //! Plays many seeds of the simulation on all cores, or one seed in words.
 //!
-//! `simulate [--seeds 100000] [--first 0]` plays seeds in a row; `simulate --seed 7 [--steps 400]` replays one.
+//! `simulate [--seeds 2000] [--first 0]` plays seeds in a row; `simulate --seed 7 [--steps 400]` replays one. With
+//! `--rule NAME` a wrong variant of the protocol is played, with `--mutants 2000` each of them until a seed kills it.
 
 use std::env;
 use std::io::{self, Write};
@@ -8,33 +9,65 @@ use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use tidemark_testkit::sim::{Many, replay, run_many};
+use tidemark_testkit::sim::{Many, Mutant, kills, replay, run_many};
 
 /// How many violating seeds are shown.
 const SHOWN_MAX: usize = 20;
 
 fn main() -> io::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let number = |name: &str| -> Option<u64> {
-        let mut after = arguments.iter().skip_while(|argument| *argument != name).skip(1);
-        after.next()?.parse().ok()
-    };
+    let after = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1);
+    let number = |name: &str| -> Option<u64> { after(name)?.parse().ok() };
+    let mutant = after("--rule").map(|name| (name, Mutant::parse(name)));
+    if let Some((name, None)) = mutant {
+        let names: Vec<String> = Mutant::all().map(|mutant| mutant.to_string()).collect();
+        writeln!(io::stderr(), "there is no rule {name}; there are {}", names.join(", "))?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let mutant = mutant.and_then(|(_, mutant)| mutant);
+    let first = number("--first").unwrap_or(0);
     if let Some(seed) = number("--seed") {
         let steps = usize::try_from(number("--steps").unwrap_or(400)).unwrap_or(usize::MAX);
-        let outcome = replay(seed, steps);
+        let outcome = replay(seed, steps, mutant);
         write!(io::stdout(), "{outcome}")?;
         return Ok(code(outcome.violation.is_none()));
     }
-    let first = number("--first").unwrap_or(0);
+    if let Some(seeds) = number("--mutants") {
+        return Ok(hunt(first, seeds));
+    }
     let end = first.saturating_add(number("--seeds").unwrap_or(2_000));
     let started = now();
-    let many = run_many(first..end, |played, bad| show(played, end - first, bad));
+    let many = run_many(first..end, mutant, |played, bad| show(played, end - first, bad));
     report(&many, started.elapsed())?;
     Ok(code(many.bad.is_empty()))
 }
 
 fn code(is_good: bool) -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Looks for a seed that kills each wrong variant, on all cores.
+fn hunt(first: u64, seeds: u64) -> ExitCode {
+    let mutants: Vec<Mutant> = Mutant::all().collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let found = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(mutant) = mutants.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    let killer = (first..first + seeds).find_map(|seed| Some((seed, kills(seed, *mutant)?)));
+                    let line = match killer {
+                        Some((seed, invariant)) => format!("{mutant}: seed {seed}, {invariant}"),
+                        None => format!("{mutant}: SURVIVES"),
+                    };
+                    drop(writeln!(io::stdout(), "{line}"));
+                    found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(killer.is_some());
+                }
+            });
+        }
+    });
+    let all = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    code(all.iter().all(|is_killed| *is_killed))
 }
 
 #[expect(clippy::disallowed_methods, reason = "how fast the simulation runs is measured on the wall clock")]

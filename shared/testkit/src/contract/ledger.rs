@@ -1,34 +1,48 @@
-//! Contract of the ledger's chunks: E3, E6, E7, and the notes that go with them.
+//! Contract of the ledger's chunks: L1 to L4.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidemark_engine::chunk::{Chunk, ChunkKey, Finish};
-use tidemark_engine::ports::{Ledger, Written};
-use tidemark_engine::record::RecordId;
-use tidemark_engine::stream::StreamKey;
+use futures_util::future::join_all;
+use tidemark_engine::clock::StampMillis;
+use tidemark_engine::ports::{Ledger, Owed, Written};
+use tidemark_engine::position::Position;
+use tidemark_engine::record::Body;
+use tidemark_engine::stream::{StreamKey, StreamName};
+use tidemark_engine::work::{Chunk, ChunkKey, Event, Finish, Lane, Told, Trying};
 
-use super::{AWKWARD, at, good, id, position, there};
+use super::{AWKWARD, at, good, id, ids, longest_id, position, there};
 
 /// Holds an implementation to the chunks of [`Ledger`]. The ledger of `stream` must be empty.
 pub async fn ledger(port: &impl Ledger, stream: &StreamKey) {
     chunks_are_put_and_read(port, stream).await;
+    lanes_are_in_key_order(port, stream).await;
+    every_attribute_survives(port, stream).await;
     sending_is_noted(port, stream).await;
     finishing_only_shrinks(port, stream).await;
-    finishing_commutes(port, stream).await;
-    poison_moves_one_id(port, stream).await;
+    finishing_at_once_loses_nothing(port, stream).await;
+    trying_is_noted(port, stream).await;
     absent_chunks_are_refused(port, stream).await;
 }
 
-fn key(stream: &StreamKey, run: &str, seq: u32, epoch: i64) -> ChunkKey {
-    ChunkKey { stream: stream.clone(), run: run.to_owned(), seq, epoch }
+fn key(stream: &StreamKey, lane: Lane, holds: Option<&Position>, version: i64, seq: u32) -> ChunkKey {
+    ChunkKey::new(stream.clone(), lane, holds, version, seq)
 }
 
-fn ids(texts: &[&str]) -> BTreeSet<RecordId> {
-    texts.iter().map(|text| id(text)).collect()
+fn chunk(stream: &StreamKey, lane: Lane, version: i64, seq: u32, texts: &[&str]) -> Chunk {
+    let holds = position(-500);
+    Chunk {
+        key: key(stream, lane, Some(&holds), version, seq),
+        holds: Some(holds),
+        ids: ids(texts),
+        listed_at: at(5),
+        next_at: at(0),
+        told: Told::Ids,
+        trying: None,
+    }
 }
 
-fn chunk(key: ChunkKey, pending: &[&str]) -> Chunk {
-    Chunk::new(key, at(5), at(1), position(-500), ids(pending))
+fn at_once() -> Finish {
+    Finish { gone: BTreeSet::new(), next_at: at(0) }
 }
 
 async fn put(port: &impl Ledger, chunk: &Chunk) {
@@ -39,123 +53,213 @@ async fn stored(port: &impl Ledger, key: &ChunkKey) -> Chunk {
     there(good(port.chunk(key).await), "the chunk")
 }
 
+async fn head(port: &impl Ledger, stream: &StreamKey, lane: Lane, limit: usize) -> Vec<Chunk> {
+    good(port.head(stream, lane, limit).await)
+}
+
+/// Deletes what is in both lanes.
+async fn clear(port: &impl Ledger, stream: &StreamKey) {
+    for lane in [Lane::Fresh, Lane::Bulk] {
+        for chunk in head(port, stream, lane, 1_000).await {
+            good(port.delete_chunk(&chunk.key).await);
+        }
+    }
+}
+
 async fn chunks_are_put_and_read(port: &impl Ledger, stream: &StreamKey) {
-    assert_eq!(good(port.chunks(stream, "r1", 0, 100).await), [], "the suite needs a stream without chunks");
+    for lane in [Lane::Fresh, Lane::Bulk] {
+        assert_eq!(head(port, stream, lane, 100).await, [], "the suite needs a stream without chunks");
+    }
+    assert_eq!(good(port.owed(stream).await), Owed::default());
     good(port.put_chunks(&[]).await);
 
-    // More than one batch of writes takes, and two epochs for one number.
-    let mut all: Vec<Chunk> = (0..60).map(|seq| chunk(key(stream, "r1", seq, 5), &AWKWARD)).collect();
-    all.push(chunk(key(stream, "r1", 7, 6), &["x"]));
-    all.push(Chunk { has_rows: true, ..chunk(key(stream, "r2", 0, 5), &["y"]) });
+    // More than one batch of writes takes, and two pollers' chunks of one number.
+    let mut all: Vec<Chunk> = (0..60).map(|seq| chunk(stream, Lane::Fresh, 5, seq, &AWKWARD)).collect();
+    all.push(chunk(stream, Lane::Fresh, 6, 7, &["x"]));
     good(port.put_chunks(&all).await);
     good(port.put_chunks(&all).await);
+    assert_eq!(head(port, stream, Lane::Fresh, 1_000).await, all, "all are there once, put twice or not");
+    assert_eq!(good(port.chunk(&key(stream, Lane::Fresh, Some(&position(-500)), 6, 8)).await), None);
+    assert_eq!(head(port, stream, Lane::Bulk, 1_000).await, [], "the other lane is another one");
 
-    let read = good(port.chunks(stream, "r1", 0, 1_000).await);
-    assert_eq!(read.len(), 61, "every epoch's chunks of the run are read, and no other run's");
-    assert!(read.iter().map(|chunk| chunk.key.seq).is_sorted(), "chunks come by number");
-    assert!(all.iter().take(61).all(|chunk| read.contains(chunk)), "every attribute of a chunk survives");
-    let few: Vec<u32> = good(port.chunks(stream, "r1", 7, 9).await).iter().map(|chunk| chunk.key.seq).collect();
-    assert_eq!(few, [7, 7, 8], "the first is included, the end is not");
-    assert_eq!(good(port.chunks(stream, "r1", 9, 9).await), []);
-    assert_eq!(good(port.chunk(&key(stream, "r1", 7, 6)).await).map(|chunk| chunk.pending), Some(ids(&["x"])));
-    assert_eq!(good(port.chunk(&key(stream, "r1", 8, 6)).await), None, "another epoch's chunk is another chunk");
-    assert!(stored(port, &key(stream, "r2", 0, 5)).await.has_rows);
+    let bulk = chunk(stream, Lane::Bulk, 5, 0, &["1", "2", "3"]);
+    put(port, &bulk).await;
+    let fresh_count = u64::try_from(AWKWARD.len()).unwrap_or(0).saturating_mul(60).saturating_add(1);
+    assert_eq!(good(port.owed(stream).await), Owed { fresh_count, bulk_count: 3 }, "ids are counted, not chunks");
+    let other = StreamKey { name: good(StreamName::parse("never_owed")), ..stream.clone() };
+    assert_eq!(head(port, &other, Lane::Bulk, 10).await, [], "a stream sees its own chunks alone");
+    assert_eq!(good(port.owed(&other).await), Owed::default());
 
-    let longest = "x".repeat(tidemark_engine::record::ID_BYTES_MAX);
-    let texts: Vec<String> = (0..50).map(|n| longest.replacen("xx", &format!("{n:02}"), 1)).collect();
-    let big = chunk(key(stream, "r3", 0, 5), &texts.iter().map(String::as_str).collect::<Vec<_>>());
-    put(port, &big).await;
-    assert_eq!(stored(port, &big.key).await, big, "fifty of the longest ids fit");
+    // What is finished and then put again by a late repeat is there again: extra work, no harm.
+    good(port.delete_chunk(&bulk.key).await);
+    assert_eq!(good(port.chunk(&bulk.key).await), None);
+    put(port, &bulk).await;
+    assert_eq!(stored(port, &bulk.key).await, bulk);
+    clear(port, stream).await;
+    assert_eq!(good(port.owed(stream).await), Owed::default(), "a chunk that is deleted is owed no longer");
+}
+
+async fn lanes_are_in_key_order(port: &impl Ledger, stream: &StreamKey) {
+    let holding = |holds: Option<i64>, version, seq| {
+        let holds = holds.map(|at| Position::At(StampMillis::new(at)));
+        let key = key(stream, Lane::Bulk, holds.as_ref(), version, seq);
+        Chunk { key, holds, ..chunk(stream, Lane::Bulk, 0, 0, &["1"]) }
+    };
+    let ordered = [
+        holding(Some(i64::MIN), 12, 0),
+        holding(Some(-20), 9, 0),
+        holding(Some(-3), 9, 0),
+        holding(Some(0), 9, 0),
+        holding(Some(7), 2, 3),
+        holding(Some(7), 2, 10),
+        holding(Some(7), 10, 0),
+        holding(Some(1_767_225_600_000), 1, 0),
+        holding(None, 1, 0),
+    ];
+    let mut mixed = ordered.to_vec();
+    mixed.reverse();
+    mixed.swap(1, 5);
+    good(port.put_chunks(&mixed).await);
+    assert_eq!(head(port, stream, Lane::Bulk, 100).await, ordered, "a lane is sorted by what its chunks hold");
+    for limit in [1, 4, 9] {
+        let few: Vec<Chunk> = ordered.iter().take(limit).cloned().collect();
+        assert_eq!(head(port, stream, Lane::Bulk, limit).await, few, "the first {limit} of it");
+    }
+    assert_eq!(head(port, stream, Lane::Fresh, 100).await, []);
+    clear(port, stream).await;
+
+    let token = |sequence| Position::Token { text: format!("t#{sequence} 🦆"), sequence };
+    let told = |sequence| {
+        let holds = Some(token(sequence));
+        Chunk { key: key(stream, Lane::Fresh, holds.as_ref(), 3, 0), holds, ..chunk(stream, Lane::Fresh, 0, 0, &["1"]) }
+    };
+    let ordered = [told(0), told(9), told(10)];
+    good(port.put_chunks(&[told(10), told(0), told(9)]).await);
+    assert_eq!(head(port, stream, Lane::Fresh, 100).await, ordered, "tokens are sorted by their number");
+    clear(port, stream).await;
+
+    // More than one page of a read holds.
+    let texts: Vec<String> = (0..50).map(longest_id).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let big: Vec<Chunk> = (0..45).map(|seq| chunk(stream, Lane::Bulk, 4, seq, &texts)).collect();
+    good(port.put_chunks(&big).await);
+    assert_eq!(head(port, stream, Lane::Bulk, 44).await.len(), 44, "a head may be as long as it is asked for");
+    assert_eq!(head(port, stream, Lane::Bulk, 1_000).await, big, "fifty of the longest ids fit into a chunk");
+    assert_eq!(good(port.owed(stream).await), Owed { fresh_count: 0, bulk_count: 45 * 50 });
+    clear(port, stream).await;
+}
+
+async fn every_attribute_survives(port: &impl Ledger, stream: &StreamKey) {
+    let event = |deleted, text: Option<&str>| Event { deleted, body: text.map(Body::new) };
+    let events = BTreeMap::from([
+        (id("a#b"), event(true, Some("{\"status\": \"DELETED\", \"exact\":1.10, \"ä\":\"🦆\"}"))),
+        (id("🦆"), event(false, Some("[]"))),
+        (id("-5"), event(true, None)),
+        (id("7"), event(false, None)),
+    ]);
+    let plain = chunk(stream, Lane::Fresh, 8, 0, &["a#b", "🦆", "-5", "7"]);
+    let variants = [
+        Chunk { told: Told::Events(events), ..plain.clone() },
+        Chunk { told: Told::Rows, next_at: at(810), ..plain.clone() },
+        Chunk { listed_at: at(-9), ..plain.clone() },
+        plain.clone(),
+    ];
+    for chunk in variants {
+        put(port, &chunk).await;
+        assert_eq!(stored(port, &plain.key).await, chunk, "a chunk that is put is the whole chunk");
+        assert_eq!(head(port, stream, Lane::Fresh, 10).await, [chunk], "and is listed as it is read");
+    }
+    let longest = longest_id(1);
+    let texts: Vec<&str> = AWKWARD.iter().copied().chain([longest.as_str()]).collect();
+    let awkward = chunk(stream, Lane::Fresh, 8, 1, &texts);
+    put(port, &awkward).await;
+    assert_eq!(stored(port, &awkward.key).await, awkward, "ids are kept as the vendor wrote them");
+    clear(port, stream).await;
 }
 
 async fn sending_is_noted(port: &impl Ledger, stream: &StreamKey) {
-    let parked = Chunk { parked: true, ..chunk(key(stream, "sent", 0, 5), &["1", "2"]) };
-    put(port, &parked).await;
-    assert_eq!(good(port.mark_sent(&parked.key, at(7)).await), Written::Applied);
-    let expected = Chunk { sent_at: Some(at(7)), send_count: 1, parked: false, ..parked.clone() };
-    assert_eq!(stored(port, &parked.key).await, expected, "a chunk that was sent is no longer parked");
-    assert_eq!(good(port.mark_sent(&parked.key, at(9)).await), Written::Applied);
-    let again = stored(port, &parked.key).await;
-    assert_eq!((again.sent_at, again.send_count), (Some(at(9)), 2));
-
-    assert_eq!(good(port.mark_trying(&parked.key, &id("2"), 2).await), Written::Applied);
-    assert_eq!(good(port.mark_trying(&parked.key, &id("2"), 3).await), Written::Applied);
-    let tried = stored(port, &parked.key).await;
-    assert_eq!((tried.trying, tried.receives), (Some(id("2")), 3));
-    assert_eq!(tried.pending, ids(&["1", "2"]));
+    let fresh = chunk(stream, Lane::Fresh, 9, 0, &["1", "2"]);
+    put(port, &fresh).await;
+    for next_at in [at(810), at(900), at(0)] {
+        assert_eq!(good(port.mark_sent(&fresh.key, next_at).await), Written::Applied, "L2 notes the next sending");
+        assert_eq!(stored(port, &fresh.key).await, Chunk { next_at, ..fresh.clone() }, "and nothing else");
+    }
+    clear(port, stream).await;
 }
 
 async fn finishing_only_shrinks(port: &impl Ledger, stream: &StreamKey) {
-    let fresh = chunk(key(stream, "done", 0, 5), &AWKWARD);
+    let longest = longest_id(1);
+    let texts: Vec<&str> = AWKWARD.iter().copied().chain([longest.as_str()]).collect();
+    let fresh = chunk(stream, Lane::Fresh, 9, 1, &texts);
     put(port, &fresh).await;
-    let finish = Finish { done: ids(&["a#b", "🦆", "not here"]), stamp: Some(at(3)), ..Finish::default() };
+    let gone = ids(&["a#b", "🦆", "-5", &longest, "not here"]);
+    let left: BTreeSet<_> = fresh.ids.difference(&gone).cloned().collect();
+    let finish = Finish { gone, next_at: at(60) };
     for _ in 0..2 {
         assert_eq!(good(port.finish(&fresh.key, &finish).await), Written::Applied);
-        let left = stored(port, &fresh.key).await;
-        assert_eq!(left.pending.len(), AWKWARD.len() - 2, "E6 takes out what is done, once and again");
-        assert!(!left.pending.contains(&id("🦆")) && left.pending.contains(&id("07")));
-        assert_eq!(left.stamps, BTreeSet::from([at(3)]), "E6 adds the stamp, once and again");
-        assert!(!left.parked && left.withheld_count == 0 && left.poisoned.is_empty());
+        let expected = Chunk { ids: left.clone(), next_at: at(60), ..fresh.clone() };
+        assert_eq!(stored(port, &fresh.key).await, expected, "L3 takes out what is finished, once and again");
     }
-    let nothing = Finish::default();
-    let before = stored(port, &fresh.key).await;
-    assert_eq!(good(port.finish(&fresh.key, &nothing).await), Written::Applied, "nothing done is no error");
-    assert_eq!(stored(port, &fresh.key).await, before);
+    let nothing = Finish { next_at: at(70), ..at_once() };
+    assert_eq!(good(port.finish(&fresh.key, &nothing).await), Written::Applied, "nothing finished is no error");
+    assert_eq!(stored(port, &fresh.key).await, Chunk { ids: left.clone(), next_at: at(70), ..fresh.clone() });
 
-    let rest = Finish { done: ids(&AWKWARD), stamp: Some(at(-4)), ..Finish::default() };
-    assert_eq!(good(port.finish(&fresh.key, &rest).await), Written::Applied);
-    let done = stored(port, &fresh.key).await;
-    assert!(done.is_done() && done.stamps == BTreeSet::from([at(-4), at(3)]));
-    assert_eq!(good(port.finish(&fresh.key, &rest).await), Written::Applied, "a chunk that is done stays there");
-    assert!(stored(port, &fresh.key).await.is_done());
+    // A chunk with one id left, then deleted.
+    let last = there(left.first().cloned(), "an id");
+    let most = Finish { gone: left.iter().filter(|id| **id != last).cloned().collect(), ..at_once() };
+    assert_eq!(good(port.finish(&fresh.key, &most).await), Written::Applied);
+    assert_eq!(stored(port, &fresh.key).await.ids, BTreeSet::from([last]));
+    good(port.delete_chunk(&fresh.key).await);
+    good(port.delete_chunk(&fresh.key).await);
+    assert_eq!(good(port.chunk(&fresh.key).await), None, "L4 deletes, once and again");
+    assert_eq!(good(port.finish(&fresh.key, &most).await), Written::Refused, "a late L3 does not bring it back");
+    assert_eq!(good(port.chunk(&fresh.key).await), None);
 }
 
-async fn finishing_commutes(port: &impl Ledger, stream: &StreamKey) {
-    let one = Finish { done: ids(&["1", "2"]), stamp: Some(at(1)), parked: true, withheld_count: 6 };
-    let other = Finish { done: ids(&["2", "3"]), stamp: Some(at(2)), withheld_count: 4, ..Finish::default() };
-    let fresh = |seq| chunk(key(stream, "order", seq, 5), &["1", "2", "3", "4"]);
-    let mut ends = Vec::new();
-    for (seq, order) in [(0, [&one, &other, &other]), (1, [&other, &one, &one]), (2, [&one, &other, &one])] {
-        let chunk = fresh(seq);
-        put(port, &chunk).await;
-        for finish in order {
-            assert_eq!(good(port.finish(&chunk.key, finish).await), Written::Applied);
-        }
-        let end = stored(port, &chunk.key).await;
-        ends.push((end.pending, end.stamps, end.parked, end.withheld_count));
-    }
-    let expected = (ids(&["4"]), BTreeSet::from([at(1), at(2)]), true, 6);
-    assert!(ends.iter().all(|end| *end == expected), "E6 is idempotent and commutative, got {ends:?}");
-}
-
-async fn poison_moves_one_id(port: &impl Ledger, stream: &StreamKey) {
-    let fresh = chunk(key(stream, "poison", 0, 5), &["1", "a#b", "3"]);
+async fn finishing_at_once_loses_nothing(port: &impl Ledger, stream: &StreamKey) {
+    let texts: Vec<String> = (0..12).map(|number| number.to_string()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let fresh = chunk(stream, Lane::Fresh, 9, 2, &texts);
     put(port, &fresh).await;
-    let reason = "the body is \"malformed\"";
-    assert_eq!(good(port.poison(&fresh.key, &id("a#b"), reason).await), Written::Applied, "E7 moves a pending id");
-    assert_eq!(good(port.poison(&fresh.key, &id("a#b"), "again").await), Written::Refused, "E7 moves it once");
-    assert_eq!(good(port.poison(&fresh.key, &id("9"), reason).await), Written::Refused, "E7 is about pending ids");
-    let moved = stored(port, &fresh.key).await;
-    assert_eq!(moved.pending, ids(&["1", "3"]));
-    assert_eq!(moved.poisoned, BTreeMap::from([(id("a#b"), reason.to_owned())]), "the first reason is kept");
+    let finishes: Vec<Finish> = texts.iter().take(8).map(|text| Finish { gone: ids(&[*text]), ..at_once() }).collect();
+    for answer in join_all(finishes.iter().map(|finish| port.finish(&fresh.key, finish))).await {
+        assert_eq!(good(answer), Written::Applied);
+    }
+    let left = stored(port, &fresh.key).await.ids;
+    assert_eq!(left, ids(&["8", "9", "10", "11"]), "each of several at once takes out its own");
+    clear(port, stream).await;
+}
 
-    assert_eq!(good(port.poison(&fresh.key, &id("1"), "other").await), Written::Applied);
-    assert_eq!(good(port.poison(&fresh.key, &id("3"), "other").await), Written::Applied);
-    let whole = stored(port, &fresh.key).await;
-    assert!(whole.is_done() && whole.poisoned.len() == 3, "a chunk with nothing but poison is done");
+async fn trying_is_noted(port: &impl Ledger, stream: &StreamKey) {
+    let fresh = chunk(stream, Lane::Fresh, 9, 3, &["1", "a#b", "🦆", "4"]);
+    put(port, &fresh).await;
+    let first = Trying { id: id("🦆"), times: 1 };
+    assert_eq!(good(port.mark_trying(&fresh.key, &BTreeSet::new(), &first).await), Written::Applied);
+    let expected = Chunk { trying: Some(first), ..fresh.clone() };
+    assert_eq!(stored(port, &fresh.key).await, expected, "an id that is tried stays, and so does the rest");
 
-    let healed = Finish { done: ids(&["a#b", "1", "3"]), ..Finish::default() };
-    assert_eq!(good(port.finish(&fresh.key, &healed).await), Written::Applied);
-    assert!(stored(port, &fresh.key).await.poisoned.is_empty(), "E6 takes ids out of the poisoned, too");
-    assert_eq!(good(port.poison(&fresh.key, &id("1"), "late").await), Written::Refused, "what is done is not poisoned");
+    let second = Trying { id: id("a#b"), times: 2 };
+    for _ in 0..2 {
+        assert_eq!(good(port.mark_trying(&fresh.key, &ids(&["🦆", "9"]), &second).await), Written::Applied);
+        let expected = Chunk { ids: ids(&["1", "a#b", "4"]), trying: Some(second.clone()), ..fresh.clone() };
+        assert_eq!(stored(port, &fresh.key).await, expected, "what is finished leaves in the same write");
+    }
+    let finish = Finish { gone: ids(&["a#b"]), next_at: at(60) };
+    assert_eq!(good(port.finish(&fresh.key, &finish).await), Written::Applied);
+    assert_eq!(stored(port, &fresh.key).await.ids, ids(&["1", "4"]));
+    clear(port, stream).await;
 }
 
 async fn absent_chunks_are_refused(port: &impl Ledger, stream: &StreamKey) {
-    let absent = key(stream, "absent", 0, 5);
-    let finish = Finish { done: ids(&["1"]), stamp: Some(at(1)), parked: true, withheld_count: 0 };
-    assert_eq!(good(port.finish(&absent, &finish).await), Written::Refused);
+    let absent = key(stream, Lane::Bulk, None, 99, 0);
+    let finish = Finish { gone: ids(&["1"]), next_at: at(1) };
+    let trying = Trying { id: id("1"), times: 1 };
     assert_eq!(good(port.mark_sent(&absent, at(1)).await), Written::Refused);
-    assert_eq!(good(port.poison(&absent, &id("1"), "x").await), Written::Refused);
-    assert_eq!(good(port.mark_trying(&absent, &id("1"), 2).await), Written::Refused);
+    assert_eq!(good(port.finish(&absent, &finish).await), Written::Refused);
+    assert_eq!(good(port.finish(&absent, &at_once()).await), Written::Refused);
+    assert_eq!(good(port.mark_trying(&absent, &ids(&["2"]), &trying).await), Written::Refused);
+    assert_eq!(good(port.mark_trying(&absent, &BTreeSet::new(), &trying).await), Written::Refused);
+    good(port.delete_chunk(&absent).await);
     assert_eq!(good(port.chunk(&absent).await), None, "no write creates a chunk");
+    assert_eq!(head(port, stream, Lane::Bulk, 10).await, []);
 }

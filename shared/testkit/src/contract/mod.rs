@@ -6,37 +6,50 @@
 
 mod checkpoints;
 mod ledger;
-mod quarantine;
 mod queue;
 mod records;
+mod retry_lane;
 mod source_state;
+mod stream_state;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use tidemark_engine::checkpoint::Position;
+use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
+use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
 
 pub use checkpoints::checkpoints;
 pub use ledger::ledger;
-pub use quarantine::quarantine;
 pub use queue::{Receiver, queue};
 pub use records::{records, stored_versions};
+pub use retry_lane::retry_lane;
 pub use source_state::{reservations, source_state};
+pub use stream_state::stream_state;
 
 /// An instant that any clock has passed: the suites count from here.
-const START: UtcMillis = UtcMillis::new(1_767_225_600_000);
+const START: i64 = 1_767_225_600_000;
 
 /// Ids that a careless key, set or expression would trip over.
-const AWKWARD: [&str; 9] = ["7", "07", "a#b", "a b", "ä", "🦆", "../x", "%23", "\"'\\"];
+const AWKWARD: [&str; 12] = ["7", "07", "a#b", "#", "-5", "-", "a b", "ä", "🦆", "../x", "%23", "\"'\\"];
 
-fn at(seconds: i64) -> UtcMillis {
-    START.shifted(seconds.saturating_mul(1_000))
+fn at(seconds: i64) -> LocalMillis {
+    LocalMillis::new(START).shifted(seconds.saturating_mul(1_000))
+}
+
+fn vendor_at(seconds: i64) -> VendorMillis {
+    VendorMillis::new(at(seconds).get())
 }
 
 fn position(seconds: i64) -> Position {
-    Position::At(at(seconds))
+    Position::At(StampMillis::new(at(seconds).get()))
+}
+
+/// A stamp whose zone is an hour ahead of UTC.
+fn stamp(seconds: i64) -> Stamp {
+    let utc = vendor_at(seconds);
+    Stamp { text: format!("stamp {seconds}"), at: StampMillis::new(utc.get()).shifted(3_600_000), utc }
 }
 
 fn seconds(count: u64) -> Duration {
@@ -63,4 +76,15 @@ fn there<T>(value: Option<T>, what: &str) -> T {
 
 fn id(text: &str) -> RecordId {
     good(RecordId::parse(text))
+}
+
+fn ids(texts: &[&str]) -> BTreeSet<RecordId> {
+    texts.iter().map(|text| id(text)).collect()
+}
+
+/// An id of the greatest length, told from others by its number.
+fn longest_id(number: usize) -> String {
+    let tail = format!("#{number:03}");
+    let filler = tidemark_engine::record::ID_BYTES_MAX.saturating_sub(tail.len());
+    format!("{}{tail}", "x".repeat(filler))
 }

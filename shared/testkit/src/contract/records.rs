@@ -1,23 +1,33 @@
-//! Contract of the records: the order of versions (E8), tombstones (E9), and what the poller may see of them.
+//! Contract of the records: R1, and what is known of stored versions.
 
-use tidemark_engine::failure::StoreFailure;
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tidemark_engine::clock::Stamp;
 use tidemark_engine::ports::{Records, Stored, StoredVersions};
-use tidemark_engine::record::{Body, DeletedBecause, Record, RecordKey, StoredVersion, Tombstone};
-use tidemark_engine::stamp::Stamp;
-use tidemark_engine::stream::StreamKey;
+use tidemark_engine::record::{Body, DeletedBecause, Look, RecordKey, Seen, StoredVersion};
+use tidemark_engine::stream::{StreamKey, StreamName};
 
-use super::{AWKWARD, at, good, id};
+use super::{AWKWARD, at, good, id, longest_id, stamp, vendor_at};
 
 use Stored::{Superseded, Written};
+
+/// How many looks a batch of the suite has: more than one batch of writes takes.
+const BATCH: usize = 60;
 
 /// Holds an implementation to [`Records`]. What is stored is looked at through `versions`, which must be strongly
 /// consistent here. No record of `stream` may exist.
 pub async fn records(port: &impl Records, versions: &impl StoredVersions, stream: &StreamKey) {
     let suite = Suite { port, versions, stream };
-    suite.newer_stamps_win().await;
-    suite.equal_stamps_go_by_fetch().await;
-    suite.missing_stamps_go_by_fetch().await;
-    suite.tombstones_go_by_fetch().await;
+    assert_eq!(good(port.store(&[]).await), [], "nothing is stored at once");
+    suite.later_looks_win().await;
+    suite.stamps_decide_nothing().await;
+    suite.tombstones_keep_what_was_seen().await;
+    suite.unseen_records_can_be_gone().await;
+    suite.hints_may_be_wrong().await;
+    suite.ids_are_kept_as_they_are().await;
+    suite.batches_are_mixed().await;
+    suite.the_latest_of_several_at_once_wins().await;
     suite.what_does_not_fit_is_said().await;
 }
 
@@ -33,117 +43,199 @@ struct Suite<'a, R, V> {
     stream: &'a StreamKey,
 }
 
-/// A version as a suite writes it: stamp and fetch start in seconds.
-struct Short {
-    stamp: Option<i64>,
-    fetched: i64,
-    body: &'static str,
-}
-
-fn short(stamp: impl Into<Option<i64>>, fetched: i64, body: &'static str) -> Short {
-    Short { stamp: stamp.into(), fetched, body }
-}
-
 impl<R: Records, V: StoredVersions> Suite<'_, R, V> {
     fn key(&self, text: &str) -> RecordKey {
         RecordKey { source: self.stream.source, stream: self.stream.name.clone(), id: id(text) }
     }
 
-    async fn put(&self, text: &str, version: Short) -> Stored {
-        let record = Record {
-            key: self.key(text),
-            body: Body::new(version.body),
-            stamp: version.stamp.map(|stamp| Stamp { text: format!("stamp {stamp}"), at: at(stamp) }),
-            fetched_at: at(version.fetched),
-            event: None,
+    /// A look begun `looked` seconds after the suite's start, at a record stamped `stamped`.
+    fn look(&self, text: &str, looked: i64, stamped: Option<i64>, body: &str) -> Look {
+        let seen_at = Some(vendor_at(looked.saturating_add(2)));
+        let seen = Seen::Record { body: Body::new(body), stamp: stamped.map(stamp), seen_at };
+        Look { key: self.key(text), looked_at: at(looked), seen, event: None, is_stored: false }
+    }
+
+    fn gone(&self, text: &str, looked: i64) -> Look {
+        let seen = Seen::Gone(DeletedBecause::Vanished);
+        Look { seen, ..self.look(text, looked, None, "") }
+    }
+
+    /// Stores one look, twice: with the hint that is right and with the wrong one.
+    async fn store(&self, look: &Look, expected: Stored, why: &str) {
+        let is_stored = self.seen(&look.key).await.is_some();
+        let look = Look { is_stored, ..look.clone() };
+        assert_eq!(good(self.port.store(std::slice::from_ref(&look)).await), [expected], "{why}");
+        let again = Look { is_stored: !is_stored, ..look };
+        let once_more = good(self.port.store(&[again]).await);
+        assert_eq!(once_more, [Superseded], "the same look once more is as good as stored: {why}");
+    }
+
+    async fn seen(&self, key: &RecordKey) -> Option<StoredVersion> {
+        good(self.versions.versions(std::slice::from_ref(key)).await).remove(key)
+    }
+
+    /// Asserts that what is stored is this look.
+    async fn assert_is(&self, look: &Look) {
+        assert_eq!(self.seen(&look.key).await, Some(version_of(look, None)), "record {}", look.key);
+    }
+
+    /// Asserts that what is stored is a tombstone begun so many seconds after the start, of what `before` showed.
+    async fn assert_gone(&self, gone: &Look, before: Option<&Look>) {
+        let before = before.map(|before| version_of(before, None));
+        assert_eq!(self.seen(&gone.key).await, Some(version_of(gone, before)), "tombstone {}", gone.key);
+    }
+
+    async fn later_looks_win(&self) {
+        let first = self.look("a", 100, Some(10), "{\"v\":1, \"exact\":1.10}");
+        assert_eq!(self.seen(&first.key).await, None, "the suite needs a stream without records");
+        self.store(&first, Written, "a first look is stored").await;
+        self.assert_is(&first).await;
+        self.store(&self.look("a", 99, Some(10), "{\"v\":0}"), Superseded, "an earlier look never replaces").await;
+        self.store(&self.look("a", 100, Some(10), "{\"v\":2}"), Superseded, "nor one begun at the same time").await;
+        self.assert_is(&first).await;
+        let later = self.look("a", 101, Some(11), "{\"v\":2}");
+        self.store(&later, Written, "a later look replaces").await;
+        self.store(&first, Superseded, "a late repeat of an earlier one does not").await;
+        self.assert_is(&later).await;
+        let rows = Look { seen: unseen_clock(&later.seen), looked_at: at(102), ..later };
+        self.store(&rows, Written, "also with the same body").await;
+        self.assert_is(&rows).await;
+    }
+
+    async fn stamps_decide_nothing(&self) {
+        self.store(&self.look("b", 100, Some(50), "[1]"), Written, "stamped").await;
+        self.store(&self.look("b", 99, Some(60), "[2]"), Superseded, "a newer stamp is no later look").await;
+        let older = self.look("b", 101, Some(40), "[3]");
+        self.store(&older, Written, "an older stamp does not hinder a later look").await;
+        self.assert_is(&older).await;
+        let none = self.look("b", 102, None, "[4]");
+        self.store(&none, Written, "nor does a missing one").await;
+        self.assert_is(&none).await;
+        let again = self.look("b", 103, Some(-40), "[5]");
+        self.store(&again, Written, "nor one where there was none").await;
+        self.assert_is(&again).await;
+    }
+
+    async fn tombstones_keep_what_was_seen(&self) {
+        let first = Look { event: Some(Body::new("{\"e\":1}")), ..self.look("d", 100, Some(10), "[1]") };
+        self.store(&first, Written, "with an event").await;
+        self.store(&self.gone("d", 99), Superseded, "what was looked at later is not gone").await;
+        self.store(&self.gone("d", 100), Superseded, "nor what was looked at then").await;
+        self.assert_is(&first).await;
+        let gone = self.gone("d", 101);
+        self.store(&gone, Written, "a later look that says gone is a tombstone").await;
+        self.assert_gone(&gone, Some(&first)).await;
+        let announced = Look {
+            seen: Seen::Gone(DeletedBecause::Announced),
+            event: Some(Body::new("{\"e\":2}")),
+            ..self.gone("d", 102)
         };
-        good(self.port.upsert(&record).await)
+        self.store(&announced, Written, "and so is a second one").await;
+        self.assert_gone(&announced, Some(&first)).await;
+        self.store(&self.look("d", 101, Some(12), "[2]"), Superseded, "an earlier look does not undo it").await;
+        let back = self.look("d", 103, Some(9), "[3]");
+        self.store(&back, Written, "a record that came back is there again").await;
+        self.assert_is(&back).await;
+        let gone = self.gone("d", 104);
+        self.store(&gone, Written, "and can go again").await;
+        self.assert_gone(&gone, Some(&back)).await;
     }
 
-    async fn bury(&self, text: &str, fetched: i64) -> Stored {
-        let because = DeletedBecause::Vanished;
-        let tombstone = Tombstone { key: self.key(text), fetched_at: at(fetched), because, event: None };
-        good(self.port.tombstone(&tombstone).await)
+    async fn unseen_records_can_be_gone(&self) {
+        let gone = self.gone("e", 100);
+        self.store(&gone, Written, "a record that was never stored can be gone").await;
+        self.assert_gone(&gone, None).await;
+        self.store(&self.look("e", 99, Some(10), "[0]"), Superseded, "an earlier look does not undo it").await;
+        let back = self.look("e", 101, None, "[1]");
+        self.store(&back, Written, "a later one does").await;
+        self.assert_is(&back).await;
     }
 
-    async fn seen(&self, text: &str) -> Option<StoredVersion> {
-        let key = self.key(text);
-        good(self.versions.versions(std::slice::from_ref(&key)).await).remove(&key)
-    }
-
-    /// Asserts what is stored: stamp, fetch start, body, and whether it is a tombstone.
-    async fn assert_stored(&self, text: &str, version: Short, deleted: bool) {
-        let expected = StoredVersion {
-            last_edited_at: version.stamp.map(at),
-            fetched_at: at(version.fetched),
-            fingerprint: (!version.body.is_empty()).then(|| Body::new(version.body).fingerprint()),
-            deleted,
-        };
-        assert_eq!(self.seen(text).await, Some(expected), "record {text}");
-    }
-
-    async fn newer_stamps_win(&self) {
-        assert_eq!(self.seen("a").await, None, "the suite needs a stream without records");
-        assert_eq!(self.put("a", short(10, 100, "{\"v\":1}")).await, Written, "a first version is stored");
-        assert_eq!(self.put("a", short(10, 100, "{\"v\":1}")).await, Superseded, "once");
-        self.assert_stored("a", short(10, 100, "{\"v\":1}"), false).await;
-        assert_eq!(self.put("a", short(9, 200, "{\"v\":0}")).await, Superseded, "an older stamp never overwrites");
-        self.assert_stored("a", short(10, 100, "{\"v\":1}"), false).await;
-        assert_eq!(self.put("a", short(11, 50, "{\"v\":2}")).await, Written, "a newer stamp wins, whenever fetched");
-        self.assert_stored("a", short(11, 50, "{\"v\":2}"), false).await;
-        for awkward in AWKWARD {
-            assert_eq!(self.put(awkward, short(1, 1, "{}")).await, Written, "each id is a record of its own");
+    async fn hints_may_be_wrong(&self) {
+        let hinted = |look: Look, is_stored| Look { is_stored, ..look };
+        for (number, (first_hint, second_hint)) in [(true, false), (true, true), (false, false)].into_iter().enumerate()
+        {
+            let text = format!("hint-{number}");
+            let first = hinted(self.look(&text, 100, Some(10), "[1]"), first_hint);
+            let second = hinted(self.look(&text, 101, Some(11), "[2]"), second_hint);
+            let gone = hinted(self.gone(&text, 102), first_hint);
+            for look in [&first, &second, &gone] {
+                assert_eq!(good(self.port.store(std::slice::from_ref(look)).await), [Written], "whatever the hint");
+                assert_eq!(good(self.port.store(std::slice::from_ref(look)).await), [Superseded]);
+            }
+            self.assert_gone(&gone, Some(&second)).await;
+            for late in [first, second] {
+                assert_eq!(good(self.port.store(&[late]).await), [Superseded], "a hint replaces no later look");
+            }
         }
     }
 
-    async fn equal_stamps_go_by_fetch(&self) {
-        assert_eq!(self.put("b", short(10, 100, "[1]")).await, Written);
-        assert_eq!(self.put("b", short(10, 99, "[0]")).await, Superseded, "an equal stamp fetched earlier loses");
-        assert_eq!(self.put("b", short(10, 101, "[2]")).await, Written, "an equal stamp fetched later wins");
-        assert_eq!(self.put("b", short(10, 100, "[1]")).await, Superseded, "and stays");
-        self.assert_stored("b", short(10, 101, "[2]"), false).await;
+    async fn ids_are_kept_as_they_are(&self) {
+        let longest = longest_id(0);
+        let looks: Vec<Look> = AWKWARD
+            .iter()
+            .copied()
+            .chain([longest.as_str()])
+            .enumerate()
+            .map(|(number, text)| self.look(text, 100, None, &format!("[{number}]")))
+            .collect();
+        assert!(good(self.port.store(&looks).await).iter().all(|stored| *stored == Written), "each id is a record");
+        for look in &looks {
+            self.assert_is(look).await;
+        }
+        let name = good(StreamName::parse("never_stored"));
+        let elsewhere = RecordKey { stream: name, ..self.key("7") };
+        assert_eq!(self.seen(&elsewhere).await, None, "of its own stream alone");
     }
 
-    async fn missing_stamps_go_by_fetch(&self) {
-        assert_eq!(self.put("c", short(None, 100, "[1]")).await, Written, "a version without a stamp is stored");
-        assert_eq!(self.put("c", short(None, 100, "[1]")).await, Superseded, "once");
-        assert_eq!(self.put("c", short(None, 99, "[0]")).await, Superseded);
-        assert_eq!(self.put("c", short(5, 100, "[0]")).await, Superseded, "a stamp alone is no later fetch");
-        assert_eq!(self.put("c", short(None, 101, "[2]")).await, Written);
-        self.assert_stored("c", short(None, 101, "[2]"), false).await;
-        assert_eq!(
-            self.put("c", short(5, 102, "[3]")).await,
-            Written,
-            "a record without a stamp gives way to a later fetch"
-        );
-        self.assert_stored("c", short(5, 102, "[3]"), false).await;
-        assert_eq!(self.put("c", short(None, 102, "[4]")).await, Superseded, "without a stamp it needs a later fetch");
-        assert_eq!(self.put("c", short(None, 103, "[4]")).await, Written);
-        self.assert_stored("c", short(5, 103, "[4]"), false).await;
-        assert_eq!(self.put("c", short(4, 200, "[5]")).await, Superseded, "the stamp that was kept still guards");
-        assert_eq!(self.put("c", short(5, 104, "[6]")).await, Written);
+    async fn batches_are_mixed(&self) {
+        let text = |number: usize| format!("batch-{number}");
+        let stored: Vec<Look> =
+            (0..BATCH).step_by(2).map(|number| self.look(&text(number), 100, Some(10), "[1]")).collect();
+        assert!(good(self.port.store(&stored).await).iter().all(|stored| *stored == Written));
+
+        // Every second one is stored; every third is looked at too early for that; every fourth is gone; every fifth
+        // comes with a wrong hint.
+        let looks: Vec<Look> = (0..BATCH)
+            .map(|number| {
+                let looked = if number % 3 == 0 { 90 } else { 110 };
+                let look = if number % 4 == 0 {
+                    self.gone(&text(number), looked)
+                } else {
+                    self.look(&text(number), looked, None, &format!("[{number}]"))
+                };
+                Look { is_stored: (number % 2 == 0) != (number % 5 == 0), ..look }
+            })
+            .collect();
+        let answers = good(self.port.store(&looks).await);
+        let expected: Vec<Stored> =
+            (0..BATCH).map(|number| if number % 6 == 0 { Superseded } else { Written }).collect();
+        assert_eq!(answers, expected, "what became of each, in their order");
+        for (number, look) in looks.iter().enumerate() {
+            let before = self.look(&text(number), 100, Some(10), "[1]");
+            match (number % 6 == 0, number % 4 == 0) {
+                (true, _) => self.assert_is(&before).await,
+                (false, true) => self.assert_gone(look, Some(&before)).await,
+                (false, false) => self.assert_is(look).await,
+            }
+        }
+        let again = good(self.port.store(&looks).await);
+        assert!(again.iter().all(|stored| *stored == Superseded), "once more changes nothing");
     }
 
-    async fn tombstones_go_by_fetch(&self) {
-        assert_eq!(self.put("d", short(10, 100, "[1]")).await, Written);
-        assert_eq!(self.bury("d", 99).await, Superseded, "what was fetched later is not gone");
-        assert_eq!(self.bury("d", 100).await, Superseded);
-        assert_eq!(self.bury("d", 101).await, Written, "a tombstone needs a later fetch");
-        assert_eq!(self.bury("d", 101).await, Superseded, "once");
-        self.assert_stored("d", short(10, 101, "[1]"), true).await;
-        assert_eq!(self.put("d", short(10, 100, "[1]")).await, Superseded, "an earlier fetch does not undo it");
-        assert_eq!(self.put("d", short(10, 102, "[1]")).await, Written, "a record that came back is there again");
-        self.assert_stored("d", short(10, 102, "[1]"), false).await;
-        assert_eq!(self.bury("d", 103).await, Written);
-        assert_eq!(self.put("d", short(12, 100, "[3]")).await, Superseded, "nor does one with a newer stamp");
-        assert_eq!(self.put("d", short(11, 104, "[2]")).await, Written);
-        self.assert_stored("d", short(11, 104, "[2]"), false).await;
-
-        assert_eq!(self.bury("e", 100).await, Written, "a record that was never stored can be gone");
-        self.assert_stored("e", short(None, 100, ""), true).await;
-        assert_eq!(self.put("e", short(10, 99, "[0]")).await, Superseded);
-        assert_eq!(self.put("e", short(10, 101, "[1]")).await, Written, "such a tombstone gives way to a later fetch");
-        self.assert_stored("e", short(10, 101, "[1]"), false).await;
+    async fn the_latest_of_several_at_once_wins(&self) {
+        for hint in [false, true] {
+            let text = format!("race-{hint}");
+            let looks: Vec<Look> = [103, 101, 104, 102]
+                .into_iter()
+                .map(|looked| self.look(&text, looked, None, &format!("[{looked}]")))
+                .map(|look| Look { is_stored: hint, ..look })
+                .collect();
+            for answer in join_all(looks.iter().map(|look| self.port.store(std::slice::from_ref(look)))).await {
+                good(answer);
+            }
+            self.assert_is(&self.look(&text, 104, None, "[104]")).await;
+        }
     }
 
     async fn what_does_not_fit_is_said(&self) {
@@ -155,36 +247,59 @@ impl<R: Records, V: StoredVersions> Suite<'_, R, V> {
         })
         .take(160_000)
         .collect();
-        let large = Record {
-            key: self.key("large"),
-            body: Body::new(format!("\"{noise}\"")),
-            stamp: None,
-            fetched_at: at(1),
-            event: None,
-        };
-        let answer = self.port.upsert(&large).await;
-        assert!(matches!(answer, Err(StoreFailure::Large { .. })), "what does not fit is Large, got {answer:?}");
-        assert_eq!(self.seen("large").await, None);
-
+        let large = self.look("large", 100, None, &format!("\"{noise}\""));
         let text = "z".repeat(350 * 1024);
-        let long = Record { key: self.key("long"), body: Body::new(format!("\"{text}\"")), ..large };
-        assert_eq!(good(self.port.upsert(&long).await), Written, "a body over 300 KB that compresses well fits");
-        assert_eq!(self.seen("long").await.and_then(|seen| seen.fingerprint), Some(long.body.fingerprint()));
+        let long = self.look("long", 100, None, &format!("\"{text}\""));
+        let small = self.look("small", 100, None, "[]");
+        let answers = good(self.port.store(&[small.clone(), large.clone(), long.clone()]).await);
+        assert!(
+            matches!(answers.as_slice(), [Written, Stored::TooLarge { bytes: 1_000_000.. }, Written]),
+            "what does not fit is said, and the rest is stored: {answers:?}"
+        );
+        assert_eq!(self.seen(&large.key).await, None);
+        for look in [&small, &long] {
+            self.assert_is(look).await;
+        }
+        let grown = Look { key: small.key.clone(), looked_at: at(101), is_stored: true, ..large };
+        let answer = good(self.port.store(&[grown]).await);
+        assert!(matches!(answer.as_slice(), [Stored::TooLarge { .. }]), "{answer:?}");
+        self.assert_is(&small).await;
     }
 
     async fn versions_are_found(&self) {
         // More than one batch of reads takes.
-        let texts: Vec<String> = (0..130).map(|number| format!("v{number}")).collect();
-        for text in &texts {
-            assert_eq!(self.put(text, short(10, 100, "[1]")).await, Written);
-        }
-        let mut keys: Vec<RecordKey> = texts.iter().map(|text| self.key(text)).collect();
+        let looks: Vec<Look> =
+            (0..130).map(|number| self.look(&format!("v{number}"), 100, Some(number), "[1]")).collect();
+        assert!(good(self.port.store(&looks).await).iter().all(|stored| *stored == Written));
+        let mut keys: Vec<RecordKey> = looks.iter().map(|look| look.key.clone()).collect();
         keys.push(self.key("missing"));
         let found = good(self.versions.versions(&keys).await);
-        assert_eq!(found.len(), 130, "all are found, missing ones are left out");
-        let fingerprint = Some(Body::new("[1]").fingerprint());
-        let expected = StoredVersion { last_edited_at: Some(at(10)), fetched_at: at(100), fingerprint, deleted: false };
-        assert!(found.values().all(|version| *version == expected));
+        let expected: BTreeMap<RecordKey, StoredVersion> =
+            looks.iter().map(|look| (look.key.clone(), version_of(look, None))).collect();
+        assert_eq!(found, expected, "all are found, missing ones are left out");
         assert!(good(self.versions.versions(&[]).await).is_empty());
+    }
+}
+
+/// The same without what the vendor's clock had reached, as a row has it.
+fn unseen_clock(seen: &Seen) -> Seen {
+    match seen.clone() {
+        Seen::Record { body, stamp, seen_at: _ } => Seen::Record { body, stamp, seen_at: None },
+        gone @ Seen::Gone(_) => gone,
+    }
+}
+
+/// What is known of a look that is stored in the place of `before`.
+fn version_of(look: &Look, before: Option<StoredVersion>) -> StoredVersion {
+    let (stamp, fingerprint) = before.map(|before| (before.stamp, before.fingerprint)).unwrap_or_default();
+    match &look.seen {
+        Seen::Record { body, stamp, seen_at } => StoredVersion {
+            stamp: stamp.as_ref().map(|Stamp { text, .. }| text.clone()),
+            looked_at: look.looked_at,
+            seen_at: *seen_at,
+            fingerprint: Some(body.fingerprint()),
+            deleted: false,
+        },
+        Seen::Gone(_) => StoredVersion { stamp, looked_at: look.looked_at, seen_at: None, fingerprint, deleted: true },
     }
 }

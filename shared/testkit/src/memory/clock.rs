@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::ports::Clock;
-use tidemark_engine::stamp::UtcMillis;
 
 /// A clock under a test's control. Clones show the same time.
 #[derive(Clone, Debug)]
@@ -16,24 +16,24 @@ pub struct ManualClock {
 
 #[derive(Debug)]
 struct State {
-    now: UtcMillis,
-    sleepers: Vec<(UtcMillis, Waker)>,
+    now: LocalMillis,
+    sleepers: Vec<(LocalMillis, Waker)>,
     moves_for_sleepers: bool,
     slept: Duration,
 }
 
 impl ManualClock {
     /// Stands at `now` until [`ManualClock::advance`]; whoever sleeps waits for that.
-    pub fn new(now: UtcMillis) -> Self {
+    pub fn new(now: LocalMillis) -> Self {
         Self::with(now, false)
     }
 
     /// Stands at `now`; whoever sleeps moves it and goes on at once.
-    pub fn hasty(now: UtcMillis) -> Self {
+    pub fn hasty(now: LocalMillis) -> Self {
         Self::with(now, true)
     }
 
-    fn with(now: UtcMillis, moves_for_sleepers: bool) -> Self {
+    fn with(now: LocalMillis, moves_for_sleepers: bool) -> Self {
         let state = State { now, sleepers: Vec::new(), moves_for_sleepers, slept: Duration::ZERO };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -49,7 +49,7 @@ impl ManualClock {
     }
 
     /// Sets the clock, also back.
-    pub fn set(&self, now: UtcMillis) {
+    pub fn set(&self, now: LocalMillis) {
         self.lock().now = now;
         self.advance(Duration::ZERO);
     }
@@ -65,7 +65,7 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> UtcMillis {
+    fn now(&self) -> LocalMillis {
         self.lock().now
     }
 
@@ -97,20 +97,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_sleeper_waits_until_the_clock_is_moved() {
-        let clock = ManualClock::new(UtcMillis::new(1_000));
+        let clock = ManualClock::new(LocalMillis::new(1_000));
         let sleeper = clock.clone();
         let sleeping = tokio::spawn(async move { sleeper.sleep(Duration::from_secs(1)).await });
         tokio::task::yield_now().await;
         assert!(!sleeping.is_finished());
         clock.advance(Duration::from_secs(1));
         sleeping.await.expect("it wakes");
-        assert_eq!(clock.now(), UtcMillis::new(2_000));
+        assert_eq!(clock.now(), LocalMillis::new(2_000));
     }
 
     #[tokio::test]
     async fn a_hasty_clock_moves_for_its_sleepers() {
-        let clock = ManualClock::hasty(UtcMillis::new(0));
+        let clock = ManualClock::hasty(LocalMillis::new(0));
         clock.sleep(Duration::from_secs(3)).await;
-        assert_eq!((clock.now(), clock.slept()), (UtcMillis::new(3_000), Duration::from_secs(3)));
+        assert_eq!((clock.now(), clock.slept()), (LocalMillis::new(3_000), Duration::from_secs(3)));
     }
 }

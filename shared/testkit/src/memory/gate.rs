@@ -1,11 +1,14 @@
 //! What may happen to a call on its way: the place of every scripted fault.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 use tidemark_engine::failure::StoreFailure;
 use tokio::sync::Semaphore;
+
+use super::tables::Tables;
 
 /// A port's method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,31 +16,36 @@ use tokio::sync::Semaphore;
 pub enum Operation {
     Load,
     Create,
-    Acquire,
     Store,
     PutChunks,
-    Chunks,
+    Head,
+    Owed,
     Chunk,
     MarkSent,
     Finish,
-    Poison,
     MarkTrying,
-    Quarantined,
-    Quarantine,
+    DeleteChunk,
+    RetryEntries,
+    RetryEntry,
+    SetAside,
     Reschedule,
     Resolve,
-    SourceState,
+    StreamState,
+    WriteMark,
+    NoteStored,
     AddFailures,
-    OpenBreaker,
-    CloseBreaker,
     PauseStream,
     ResumeStream,
-    NoteStampGap,
+    SourceState,
+    PauseSource,
+    ResumeSource,
+    NoteBulk,
     Reserve,
-    Upsert,
-    Tombstone,
+    /// `Records::store`; `Store` is that of the checkpoints.
+    StoreLooks,
     Versions,
     Send,
+    AccountMark,
     List,
     Fetch,
 }
@@ -80,6 +88,29 @@ pub trait Gate {
     fn reads_stale(&self) -> bool {
         false
     }
+
+    /// Offered the effect of each write, that it may land later: once more when it has `landed`, else for the first time.
+    fn offer(&self, _operation: Operation, _landed: bool, _effect: impl FnOnce() -> Effect) {}
+}
+
+/// What a write does to the tables: a request that a network may deliver minutes after its sender gave up on it.
+pub struct Effect(Box<dyn FnOnce(&mut Tables) + Send>);
+
+impl Effect {
+    pub(super) fn new(effect: impl FnOnce(&mut Tables) + Send + 'static) -> Self {
+        Self(Box::new(effect))
+    }
+
+    /// Lands.
+    pub fn land(self, tables: &mut Tables) {
+        (self.0)(tables);
+    }
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Effect")
+    }
 }
 
 /// What happens to one call.
@@ -99,6 +130,10 @@ pub enum Fault {
     Partly(usize),
     /// Its read shows what was there before the last write.
     Stale,
+    /// It takes effect, and its effect is kept to land once more.
+    LandTwice,
+    /// It fails, and its effect is kept to land later.
+    LandLate,
 }
 
 /// A call that was made to wait.
@@ -152,6 +187,7 @@ struct Script {
     queued: BTreeMap<Operation, VecDeque<Fault>>,
     underway: BTreeMap<Operation, Fault>,
     calls: BTreeMap<Operation, usize>,
+    kept: Vec<Effect>,
     stale: bool,
 }
 
@@ -185,6 +221,11 @@ impl ScriptedFaults {
     /// Forgets what is still queued.
     pub fn clear(&self) {
         self.lock().queued.clear();
+    }
+
+    /// The effects kept by [`Fault::LandTwice`] and [`Fault::LandLate`], in the order of their calls.
+    pub fn take_kept(&self) -> Vec<Effect> {
+        std::mem::take(&mut self.lock().kept)
     }
 
     /// Faults that no call has met yet.
@@ -226,7 +267,11 @@ impl Gate for ScriptedFaults {
                 hold.wait().await;
                 Ok(Extent::Whole)
             }
-            later @ (Fault::LoseAnswer | Fault::HoldAfter(_)) => {
+            Fault::LandLate => {
+                self.lock().underway.insert(operation, Fault::LandLate);
+                Err(unavailable(operation))
+            }
+            later @ (Fault::LoseAnswer | Fault::HoldAfter(_) | Fault::LandTwice) => {
                 self.lock().underway.insert(operation, later);
                 Ok(Extent::Whole)
             }
@@ -248,6 +293,14 @@ impl Gate for ScriptedFaults {
     fn reads_stale(&self) -> bool {
         std::mem::take(&mut self.lock().stale)
     }
+
+    fn offer(&self, operation: Operation, _landed: bool, effect: impl FnOnce() -> Effect) {
+        let mut script = self.lock();
+        if let Some(Fault::LandTwice | Fault::LandLate) = script.underway.get(&operation) {
+            script.underway.remove(&operation);
+            script.kept.push(effect());
+        }
+    }
 }
 
 /// A fault that was asked for.
@@ -266,31 +319,35 @@ impl Operation {
         match self {
             Self::Load => "load",
             Self::Create => "create",
-            Self::Acquire => "acquire",
             Self::Store => "store",
             Self::PutChunks => "put_chunks",
-            Self::Chunks => "chunks",
+            Self::Head => "head",
+            Self::Owed => "owed",
             Self::Chunk => "chunk",
             Self::MarkSent => "mark_sent",
             Self::Finish => "finish",
-            Self::Poison => "poison",
             Self::MarkTrying => "mark_trying",
-            Self::Quarantined => "quarantined",
-            Self::Quarantine => "quarantine",
+            Self::DeleteChunk => "delete_chunk",
+            Self::RetryEntries => "retry_entries",
+            Self::RetryEntry => "retry_entry",
+            Self::SetAside => "set_aside",
             Self::Reschedule => "reschedule",
             Self::Resolve => "resolve",
-            Self::SourceState => "source_state",
+            Self::StreamState => "stream_state",
+            Self::WriteMark => "write_mark",
+            Self::NoteStored => "note_stored",
             Self::AddFailures => "add_failures",
-            Self::OpenBreaker => "open_breaker",
-            Self::CloseBreaker => "close_breaker",
             Self::PauseStream => "pause_stream",
             Self::ResumeStream => "resume_stream",
-            Self::NoteStampGap => "note_stamp_gap",
+            Self::SourceState => "source_state",
+            Self::PauseSource => "pause_source",
+            Self::ResumeSource => "resume_source",
+            Self::NoteBulk => "note_bulk",
             Self::Reserve => "reserve",
-            Self::Upsert => "upsert",
-            Self::Tombstone => "tombstone",
+            Self::StoreLooks => "store_looks",
             Self::Versions => "versions",
             Self::Send => "send",
+            Self::AccountMark => "account_mark",
             Self::List => "list",
             Self::Fetch => "fetch",
         }

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::message::Message;
 use tidemark_engine::ports::{ChangeQueue, Clock, Outgoing};
-use tidemark_engine::stamp::UtcMillis;
 
 use super::clock::ManualClock;
 use super::gate::{Gate, Operation, ScriptedFaults};
@@ -34,7 +34,7 @@ pub struct Queued {
     /// What was sent.
     pub message: Arc<Message>,
     /// When it can be received.
-    pub visible_at: UtcMillis,
+    pub visible_at: LocalMillis,
     /// How often it was received.
     pub receive_count: u32,
 }
@@ -104,7 +104,7 @@ impl<C: Clock, G> MemoryQueue<C, G> {
     }
 
     /// Puts a message straight into the queue.
-    pub fn put(&self, message: &Arc<Message>, visible_at: UtcMillis) {
+    pub fn put(&self, message: &Arc<Message>, visible_at: LocalMillis) {
         self.lock().put(message, visible_at);
     }
 
@@ -147,7 +147,7 @@ impl<C: Clock, G> MemoryQueue<C, G> {
     }
 
     /// When the next message becomes visible.
-    pub fn next_visible_at(&self) -> Option<UtcMillis> {
+    pub fn next_visible_at(&self) -> Option<LocalMillis> {
         self.lock().queued.iter().map(|queued| queued.visible_at).min()
     }
 
@@ -177,13 +177,13 @@ impl<C: Clock, G> MemoryQueue<C, G> {
 }
 
 impl State {
-    fn put(&mut self, message: &Arc<Message>, visible_at: UtcMillis) {
+    fn put(&mut self, message: &Arc<Message>, visible_at: LocalMillis) {
         self.last_number += 1;
         let message = Arc::clone(message);
         self.queued.push(Queued { number: self.last_number, message, visible_at, receive_count: 0 });
     }
 
-    fn receive(&mut self, now: UtcMillis, count: usize) -> Vec<Delivery> {
+    fn receive(&mut self, now: LocalMillis, count: usize) -> Vec<Delivery> {
         let mut received = Vec::new();
         let mut index = 0;
         while let Some(queued) = self.queued.get_mut(index) {

@@ -1,34 +1,29 @@
-//! Records in memory: the order of versions, tombstones, and reads that lag behind.
+//! Records in memory: the order of looks, tombstones, and reads that lag behind.
 
 use std::collections::BTreeMap;
 
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{Records, Stored, StoredVersions};
-use tidemark_engine::record::{Record, RecordKey, StoredVersion, Tombstone};
+use tidemark_engine::record::{Body, Look, RecordKey, Seen, StoredVersion};
 
 use super::gate::{Gate, Operation};
 use super::tables::{Flaw, MemoryTables, StoredRecord, Tables};
 
-/// A longer body does not fit. An item may have 400 KB after compression; this stands for that.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Longer texts do not fit. An item may have 400 KB after compression; this stands for that.
+const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 impl<G: Gate> Records for MemoryTables<G> {
-    async fn upsert(&self, record: &Record) -> Result<Stored, StoreFailure> {
-        let bytes = record.body.text().len();
-        if bytes > BODY_BYTES_MAX {
-            return Err(StoreFailure::Large { operation: Operation::Upsert.name(), bytes });
-        }
-        self.call(Operation::Upsert, |tables| upsert(tables, record)).await
-    }
-
-    async fn tombstone(&self, tombstone: &Tombstone) -> Result<Stored, StoreFailure> {
-        self.call(Operation::Tombstone, |tables| bury(tables, tombstone)).await
+    async fn store(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure> {
+        self.write_all(Operation::StoreLooks, looks, |tables, looks| {
+            looks.iter().map(|look| store(tables, look)).collect()
+        })
+        .await
     }
 }
 
 impl<G: Gate> StoredVersions for MemoryTables<G> {
     async fn versions(&self, keys: &[RecordKey]) -> Result<BTreeMap<RecordKey, StoredVersion>, StoreFailure> {
-        self.call(Operation::Versions, |tables| {
+        self.read(Operation::Versions, |tables| {
             let lags = self.gate().reads_stale();
             let seen = |record: &StoredRecord| match &record.before {
                 _ if !lags => Some(record.version()),
@@ -41,56 +36,53 @@ impl<G: Gate> StoredVersions for MemoryTables<G> {
     }
 }
 
-fn upsert(tables: &mut Tables, record: &Record) -> Stored {
-    let stored = tables.records.get(&record.key);
-    if !stored.is_none_or(|stored| is_newer(record, stored, tables.flaw)) {
+fn store(tables: &mut Tables, look: &Look) -> Stored {
+    let bytes = texts_of(look).map(|text| text.text().len()).sum();
+    if bytes > TEXT_BYTES_MAX {
+        return Stored::TooLarge { bytes };
+    }
+    let stored = tables.records.get(&look.key);
+    if !stored.is_none_or(|stored| replaces(look, stored, tables.flaw)) {
         return Stored::Superseded;
     }
-    let next = StoredRecord {
-        body: Some(record.body.clone()),
-        stamp: record.stamp.clone().or_else(|| stored?.stamp.clone()),
-        fetched_at: record.fetched_at,
-        deleted: None,
-        event: record.event.clone().or_else(|| stored?.event.clone()),
-        before: stored.map(before).map(Box::new),
+    let (body, stamp, seen_at, deleted) = match &look.seen {
+        Seen::Record { body, stamp, seen_at } => (Some(body.clone()), stamp.clone(), *seen_at, None),
+        Seen::Gone(because) => {
+            let (body, stamp) = stored.map(|stored| (stored.body.clone(), stored.stamp.clone())).unwrap_or_default();
+            (body, stamp, None, Some(*because))
+        }
     };
-    tables.records.insert(record.key.clone(), next);
+    let next = StoredRecord {
+        body,
+        stamp,
+        looked_at: look.looked_at,
+        seen_at,
+        deleted,
+        event: look.event.clone().or_else(|| stored?.event.clone()),
+        before: stored.map(|stored| Box::new(StoredRecord { before: None, ..stored.clone() })),
+    };
+    tables.records.insert(look.key.clone(), next);
     Stored::Written
 }
 
-/// The condition of E8 on an item that exists.
-fn is_newer(record: &Record, stored: &StoredRecord, flaw: Option<Flaw>) -> bool {
-    let is_later = stored.fetched_at < record.fetched_at;
-    if flaw == Some(Flaw::RefusesMissingStamps) && stored.stamp.is_none() {
-        return record.stamp.is_none() && is_later;
-    }
-    if stored.deleted.is_some() {
-        return is_later;
-    }
-    match (&record.stamp, &stored.stamp) {
-        (Some(new), Some(old)) if flaw == Some(Flaw::RefusesEqualStamps) => old.at < new.at,
-        (Some(new), Some(old)) => old.at < new.at || (old.at == new.at && is_later),
-        (Some(_), None) | (None, _) => is_later,
-    }
-}
-
-fn before(stored: &StoredRecord) -> StoredRecord {
-    StoredRecord { before: None, ..stored.clone() }
-}
-
-fn bury(tables: &mut Tables, tombstone: &Tombstone) -> Stored {
-    let stored = tables.records.get(&tombstone.key);
-    if stored.is_some_and(|stored| stored.fetched_at >= tombstone.fetched_at) {
-        return Stored::Superseded;
-    }
-    let next = StoredRecord {
-        body: stored.and_then(|stored| stored.body.clone()),
-        stamp: stored.and_then(|stored| stored.stamp.clone()),
-        fetched_at: tombstone.fetched_at,
-        deleted: Some(tombstone.because),
-        event: tombstone.event.clone().or_else(|| stored?.event.clone()),
-        before: stored.map(before).map(Box::new),
+fn texts_of(look: &Look) -> impl Iterator<Item = &Body> {
+    let body = match &look.seen {
+        Seen::Record { body, .. } => Some(body),
+        Seen::Gone(_) => None,
     };
-    tables.records.insert(tombstone.key.clone(), next);
-    Stored::Written
+    body.into_iter().chain(look.event.as_ref())
+}
+
+/// The condition of R1 on an item that exists.
+fn replaces(look: &Look, stored: &StoredRecord, flaw: Option<Flaw>) -> bool {
+    let is_later = stored.looked_at < look.looked_at;
+    let stamp = match &look.seen {
+        Seen::Record { stamp, .. } => stamp.as_ref(),
+        Seen::Gone(_) => None,
+    };
+    match (flaw, stamp, &stored.stamp) {
+        (Some(Flaw::LastWriteWins), _, _) => true,
+        (Some(Flaw::StampsFirst), Some(new), Some(old)) if new.at != old.at => new.at > old.at,
+        _ => is_later,
+    }
 }

@@ -1,41 +1,68 @@
-//! The source port over a vendor in memory.
+//! The source port over vendors in memory.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidemark_engine::change::{Change, Detail, Found, ListRequest, Listed, Page, announces_deletion};
+use tidemark_engine::change::{Detail, ListRequest, Page};
+use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure, StoreFailure};
 use tidemark_engine::ports::{Clock, Source};
-use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stamp::{UtcMillis, millis_of};
-use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
+use tidemark_engine::record::RecordId;
+use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
 
+use super::answers::FEED_RECORDS;
 use super::clock::ManualClock;
 use super::gate::{Gate, Operation, ScriptedFaults};
-use super::vendor::{DateHeader, Order, Vendor, Version};
+use super::settings::Dated;
+use super::vendor::Vendor;
 
-/// The records of a feed belong to this stream.
-const FEED_RECORDS: StreamName = StreamName::known("widgets");
-
-/// A source that asks a [`Vendor`]. Clones ask the same one.
+/// A source that asks vendors, each for one stream. Clones ask the same ones.
 #[derive(Clone, Debug)]
 pub struct MemorySource<C = ManualClock, G = ScriptedFaults> {
-    vendor: Arc<Mutex<Vendor>>,
+    vendors: Arc<Mutex<BTreeMap<StreamName, Vendor>>>,
     streams: Arc<[StreamTraits]>,
     kind: SourceKind,
+    kept: Option<Configured>,
     clock: C,
     gate: G,
+}
+
+/// What a process reads of the vendor's settings when it starts.
+#[derive(Clone, Debug)]
+struct Configured {
+    account_mark: String,
+    zone_shift: i64,
+}
+
+/// One call: when it arrived, and what it was asked with.
+struct Asked {
+    arrived_at: LocalMillis,
+    now: LocalMillis,
+    zone_shift: i64,
 }
 
 impl<C: Clock> MemorySource<C> {
     /// A source over `vendor`, whose clock is `clock`.
     pub fn new(vendor: Vendor, clock: C) -> Self {
+        let (kind, streams) = (vendor.settings.kind, [vendor.settings.stream.clone()]);
+        let vendors = BTreeMap::from([(vendor.settings.stream.name.clone(), vendor)]);
         Self {
-            streams: Arc::from([vendor.settings.stream.clone()]),
-            kind: vendor.settings.kind,
-            vendor: Arc::new(Mutex::new(vendor)),
+            vendors: Arc::new(Mutex::new(vendors)),
+            streams: Arc::from(streams),
+            kind,
+            kept: None,
             clock,
             gate: ScriptedFaults::default(),
         }
+    }
+
+    /// The same source with one more stream, that of `vendor`. Account and time zone are those of the first vendor.
+    #[must_use]
+    pub fn and(self, vendor: Vendor) -> Self {
+        let traits = vendor.settings.stream.clone();
+        let streams = self.streams.iter().cloned().chain([traits.clone()]).collect();
+        self.lock().insert(traits.name, vendor);
+        Self { streams, ..self }
     }
 
     /// The script of faults: a rejected call or a lost answer is a transient failure.
@@ -45,47 +72,94 @@ impl<C: Clock> MemorySource<C> {
 }
 
 impl<C, G> MemorySource<C, G> {
-    /// The same vendor behind another gate.
+    /// The same vendors behind another gate.
     pub fn behind<H>(&self, gate: H) -> MemorySource<C, H>
     where
         C: Clone,
     {
         MemorySource {
-            vendor: Arc::clone(&self.vendor),
+            vendors: Arc::clone(&self.vendors),
             streams: Arc::clone(&self.streams),
             kind: self.kind,
+            kept: self.kept.clone(),
             clock: self.clock.clone(),
             gate,
         }
     }
 
-    /// Looks at the vendor, or changes it.
-    pub fn with<T>(&self, look: impl FnOnce(&mut Vendor) -> T) -> T {
-        look(&mut self.lock())
+    /// The same source as a process sees it that has read account and time zone now and keeps them.
+    #[must_use]
+    pub fn configured(self) -> Self {
+        let kept = Some(self.configuration());
+        Self { kept, ..self }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vendor> {
-        self.vendor.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks at the vendor of the first stream, or changes it.
+    ///
+    /// # Panics
+    /// When there is none, which cannot be.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Vendor) -> T) -> T {
+        let first = self.streams.first().map(|traits| traits.name.clone());
+        self.with_stream(&first.unwrap_or(StreamName::known("none")), look)
+    }
+
+    /// Looks at the vendor of a stream, or changes it.
+    ///
+    /// # Panics
+    /// When there is no such stream.
+    #[expect(clippy::panic, reason = "a test that asks for a stream it has not made is wrong")]
+    pub fn with_stream<T>(&self, stream: &StreamName, look: impl FnOnce(&mut Vendor) -> T) -> T {
+        match self.lock().get_mut(stream) {
+            Some(vendor) => look(vendor),
+            None => panic!("there is no stream {stream}"),
+        }
+    }
+
+    fn configuration(&self) -> Configured {
+        self.kept.clone().unwrap_or_else(|| {
+            self.with(|vendor| Configured {
+                account_mark: vendor.settings.account_mark.clone(),
+                zone_shift: vendor.settings.zone_shift,
+            })
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<StreamName, Vendor>> {
+        self.vendors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<C: Clock, G: Gate> MemorySource<C, G> {
+    /// One call and the `Date` of its answer.
     async fn call<T>(
         &self,
         operation: Operation,
-        answer: impl FnOnce(&Vendor, UtcMillis) -> Result<T, SourceFailure>,
-    ) -> Result<T, SourceFailure> {
+        stream: &StreamName,
+        answer: impl FnOnce(&mut Vendor, &Asked) -> Result<T, SourceFailure>,
+    ) -> Result<(T, Option<VendorMillis>), SourceFailure> {
+        let arrived_at = self.clock.now();
         self.gate.before(operation).await.map_err(cut)?;
-        let answered = {
-            let mut vendor = self.lock();
-            match vendor.next_failure() {
+        let asked = Asked { arrived_at, now: self.clock.now(), zone_shift: self.configuration().zone_shift };
+        let answered = match self.lock().get_mut(stream) {
+            None => Err(SourceFailure::new(FailureClass::Forbidden, "there is no such stream")),
+            Some(vendor) => match vendor.next_failure() {
                 Some(class) => Err(SourceFailure::new(class, "a scripted failure")),
-                None => answer(&vendor, self.clock.now()),
-            }
+                None => answer(vendor, &asked),
+            },
         };
         self.gate.after(operation).await.map_err(cut)?;
-        answered
+        let answer = answered?;
+        Ok((answer, self.with_stream(stream, |vendor| date(vendor, &asked, self.clock.now()))))
     }
+}
+
+fn date(vendor: &mut Vendor, asked: &Asked, now: LocalMillis) -> Option<VendorMillis> {
+    let at = match (vendor.settings.dated, vendor.draw(3)) {
+        (Dated::AtStart, _) | (Dated::Anywhen, 0) => asked.arrived_at,
+        (Dated::AtAnswer, _) | (Dated::Anywhen, 1) => asked.now,
+        (Dated::AtEnd | Dated::Anywhen, _) => now,
+    };
+    vendor.date(at)
 }
 
 fn cut(fault: StoreFailure) -> SourceFailure {
@@ -101,146 +175,44 @@ impl<C: Clock, G: Gate> Source for MemorySource<C, G> {
         &self.streams
     }
 
-    async fn list(&self, _stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
-        self.call(Operation::List, |vendor, now| {
-            let page = match request {
-                ListRequest::Changed { from } => vendor.changed(from, now),
-                ListRequest::Page { from, page } => vendor.page(from, page, now),
-                ListRequest::Events { token } => vendor.told(token, now)?,
-                ListRequest::NewestToken => Page { next: Some(token(vendor.told_count(now))), ..Page::default() },
-                ListRequest::Snapshot { cursor } => vendor.snapshot(cursor, now),
-            };
-            let mut page = Page { date: vendor.date(now), unusable_count: vendor.unusable_count, ..page };
-            if vendor.repeats {
-                page.changes.extend(page.changes.clone());
-            }
-            Ok(page)
-        })
-        .await
+    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
+        let answer = |vendor: &mut Vendor, asked: &Asked| vendor.list(request, asked.now, asked.zone_shift);
+        let (page, date) = self.call(Operation::List, stream, answer).await?;
+        Ok(Page { date, ..page })
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
         let (_, id) = self.record_of(stream, id)?;
-        self.call(Operation::Fetch, |vendor, now| {
-            let id = vendor.answers_with.get(&id).unwrap_or(&id);
-            let found = vendor.detail(id, now)?;
-            Ok(Detail { found, date: vendor.date(now) })
-        })
-        .await
+        let answer = |vendor: &mut Vendor, asked: &Asked| vendor.detail(&id, asked.now, asked.zone_shift);
+        let (found, date) = self.call(Operation::Fetch, stream, answer).await?;
+        Ok(Detail { found, date })
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        self.gate.before(Operation::AccountMark).await.map_err(cut)?;
+        let mark = self.configuration().account_mark;
+        self.gate.after(Operation::AccountMark).await.map_err(cut)?;
+        Ok(mark)
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        let zone_shift = self.configuration().zone_shift;
+        self.with(|vendor| vendor.settings.reading(at, zone_shift))
+    }
+
+    fn stamp(&self, _stream: &StreamName, text: &str) -> Option<Stamp> {
+        let at = StampMillis::new(text.parse().ok()?);
+        let zone_shift = self.configuration().zone_shift;
+        Some(self.with(|vendor| vendor.settings.read(at, zone_shift)))
     }
 
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
-        if !self.streams.iter().any(|traits| matches!(traits.shape, tidemark_engine::stream::ListShape::Feed)) {
+        let is_feed = |traits: &StreamTraits| traits.name == *stream && matches!(traits.shape, ListShape::Feed);
+        if !self.streams.iter().any(is_feed) {
             return Ok((stream.clone(), id.clone()));
         }
         let not_ours = || SourceFailure::new(FailureClass::Record, "the locator is not one of ours");
-        let text = id.as_str();
-        let path = if announces_deletion(id) { text.strip_prefix('-').unwrap_or(text) } else { text };
-        let (_, id) = path.split_once('/').ok_or_else(not_ours)?;
+        let (_, id) = id.as_str().split_once('/').ok_or_else(not_ours)?;
         Ok((FEED_RECORDS, RecordId::parse(id).map_err(|_| not_ours())?))
-    }
-}
-
-fn token(sequence: usize) -> String {
-    format!("t{sequence}")
-}
-
-/// The locator under which a feed tells of a record.
-fn locator(id: &RecordId, deletes: bool) -> Option<RecordId> {
-    let mark = if deletes { "-" } else { "" };
-    RecordId::parse(format!("{mark}{FEED_RECORDS}/{}", id.as_str())).ok()
-}
-
-impl Vendor {
-    fn date(&self, now: UtcMillis) -> Option<UtcMillis> {
-        let whole = |at: UtcMillis| UtcMillis::new(at.get().div_euclid(1_000).saturating_mul(1_000));
-        match self.settings.date {
-            DateHeader::True => Some(whole(now)),
-            DateHeader::Skewed(by) => Some(whole(now.shifted(by))),
-            DateHeader::Absent => None,
-        }
-    }
-
-    fn changed(&self, from: UtcMillis, now: UtcMillis) -> Page {
-        let mut changes: Vec<Change> = self
-            .present(now)
-            .filter(|(_, version)| self.lists(version, from))
-            .map(|(id, _)| Change::of(id.clone()))
-            .collect();
-        // No order is promised, so none is kept.
-        if !changes.is_empty() {
-            let by = usize::try_from(now.get().div_euclid(7).rem_euclid(1 << 20)).unwrap_or(0) % changes.len();
-            changes.rotate_left(by);
-        }
-        Page { changes, ..Page::default() }
-    }
-
-    fn page(&self, from: UtcMillis, page: u32, now: UtcMillis) -> Page {
-        let mut rows: Vec<_> = self.present(now).filter(|(_, version)| self.lists(version, from)).collect();
-        match self.settings.order {
-            Order::Oldest => rows.sort_by_key(|(_, version)| (version.stamp, version.number)),
-            Order::Newest => rows.sort_by_key(|(_, version)| std::cmp::Reverse((version.stamp, version.number))),
-            Order::Id => {}
-        }
-        let size = self.settings.page_rows;
-        let pages_total = u32::try_from(rows.len().div_ceil(size)).ok().filter(|_| self.settings.tells_total);
-        let page = if self.settings.repeats_page { 1 } else { page };
-        let skipped = usize::try_from(page.saturating_sub(1)).unwrap_or(usize::MAX).saturating_mul(size);
-        let changes = rows.into_iter().skip(skipped).take(size).map(|(id, version)| Change {
-            id: id.clone(),
-            listed: Some(Box::new(Listed { stamp: self.stamp(version), row: version.body.clone(), event: None })),
-        });
-        Page { changes: changes.collect(), pages_total, ..Page::default() }
-    }
-
-    fn told(&self, after: &str, now: UtcMillis) -> Result<Page, SourceFailure> {
-        let rejected = || SourceFailure::new(FailureClass::TokenRejected, "the token is unknown or expired");
-        let sequence: usize = after.strip_prefix('t').and_then(|text| text.parse().ok()).ok_or_else(rejected)?;
-        let told = self.events().get(..self.told_count(now)).unwrap_or_default();
-        let expires = now.shifted(-millis_of(self.settings.token_life));
-        if self.rejects_tokens
-            || sequence > told.len()
-            || told.get(sequence).is_some_and(|event| event.visible_at < expires)
-        {
-            return Err(rejected());
-        }
-        let end = sequence.saturating_add(self.settings.page_rows).min(told.len());
-        // Some feeds tell the last event before the token once more.
-        let first = if self.settings.inclusive { sequence.saturating_sub(1) } else { sequence };
-        let events = told.get(first..end).unwrap_or_default();
-        let changes = events.iter().filter_map(|event| {
-            let status = if event.deletes { "DELETED" } else { "UPDATED" };
-            let text = format!("{{\"version\":{},\"status\":\"{status}\"}}", event.number);
-            let listed = Listed { stamp: Some(self.read(event.stamp)), row: None, event: Some(Body::new(text)) };
-            Some(Change { id: locator(&event.id, event.deletes)?, listed: Some(Box::new(listed)) })
-        });
-        let changes: Vec<Change> = changes.collect();
-        let is_end = changes.is_empty() || end == sequence;
-        Ok(Page { changes, next: Some(token(end)), is_end, ..Page::default() })
-    }
-
-    fn snapshot(&self, cursor: Option<&str>, now: UtcMillis) -> Page {
-        let size = self.settings.page_rows;
-        let behind = |(id, _): &(&RecordId, &Version)| cursor.is_none_or(|cursor| id.as_str() > cursor);
-        let page: Vec<_> = self.present(now).filter(behind).take(size).collect();
-        let next = page.last().filter(|_| page.len() == size).map(|(id, _)| id.as_str().to_owned());
-        let changes = page.iter().filter_map(|(id, _)| Some(Change::of(locator(id, false)?)));
-        Page { changes: changes.collect(), next, ..Page::default() }
-    }
-
-    fn detail(&self, id: &RecordId, now: UtcMillis) -> Result<Found, SourceFailure> {
-        if self.poison.get(id).is_some_and(|heals_at| *heals_at > now) {
-            return Err(SourceFailure::new(FailureClass::Record, "the detail is malformed"));
-        }
-        if let Some(class) = self.broken.get(id) {
-            return Err(SourceFailure::new(*class, "the vendor fails for this record"));
-        }
-        let Some(version) = self.seen(id, now).filter(|_| !self.hidden.contains(id)) else {
-            return Ok(Found::Gone);
-        };
-        let Some(body) = &version.body else {
-            return Ok(Found::Gone);
-        };
-        Ok(Found::Record { id: id.clone(), body: body.clone(), stamp: self.stamp(version) })
     }
 }

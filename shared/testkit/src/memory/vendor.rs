@@ -1,83 +1,18 @@
 //! A vendor whose truth is its own history: every version of every record, and when each could be seen.
+//!
+//! A [`Vendor`] has one stream; a source may ask several. Its history is kept in the time of the clock that the source is
+//! given. The vendor's own clock may be off that, and its stamps are shown in its own time zone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use tidemark_engine::checkpoint::Position;
+use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis, millis_of};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stamp::{Stamp, UtcMillis};
-use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_engine::stream::ListShape;
 
-/// What the vendor says of the time with each answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DateHeader {
-    /// Its clock, in whole seconds.
-    True,
-    /// Its clock, so many milliseconds off.
-    Skewed(i64),
-    /// Nothing.
-    Absent,
-}
-
-/// The order of rows on pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Oldest edit first: an edited row moves to the end.
-    Oldest,
-    /// Newest edit first: an edited row moves to the front.
-    Newest,
-    /// By id.
-    Id,
-}
-
-/// How a vendor behaves.
-#[derive(Clone, Debug)]
-pub struct VendorSettings {
-    /// Which source it is.
-    pub kind: SourceKind,
-    /// Its one stream.
-    pub stream: StreamTraits,
-    /// Whether a list includes what was stamped exactly at its lower bound.
-    pub inclusive: bool,
-    /// Rows on a page, and events on a page of a feed.
-    pub page_rows: usize,
-    /// The order of rows.
-    pub order: Order,
-    /// Whether every page is the first one over again.
-    pub repeats_page: bool,
-    /// Whether a page says how many there are.
-    pub tells_total: bool,
-    /// How far, in milliseconds, stamps are misread because their zone is not the one configured. A list's lower bound
-    /// is misread alike; the `Date` is not.
-    pub zone_shift: i64,
-    /// What it says of the time.
-    pub date: DateHeader,
-    /// How long a feed's token lives.
-    pub token_life: Duration,
-}
-
-impl VendorSettings {
-    /// A well-behaved vendor with one stream of this shape.
-    pub fn new(shape: ListShape) -> Self {
-        let first = match shape {
-            ListShape::Whole | ListShape::Pages => Position::At(UtcMillis::new(0)),
-            ListShape::Feed => Position::Token { text: String::new(), sequence: 0 },
-        };
-        Self {
-            kind: SourceKind::FieldMotion,
-            stream: StreamTraits { name: StreamName::known("things"), shape, stamped: true, filtered: true, first },
-            inclusive: false,
-            page_rows: 50,
-            order: Order::Oldest,
-            repeats_page: false,
-            tells_total: true,
-            zone_shift: 0,
-            date: DateHeader::True,
-            token_life: Duration::from_hours(7 * 24),
-        }
-    }
-}
+use super::settings::{VendorSettings, whole_seconds};
+use crate::split_mix::{STEP, mixed};
 
 /// One version of a record.
 #[derive(Clone, Debug)]
@@ -85,9 +20,9 @@ pub struct Version {
     /// Grows with every version of the vendor.
     pub number: u64,
     /// From when on lists and details show it.
-    pub visible_at: UtcMillis,
-    /// Its last-edited value on the vendor's clock, in whole seconds.
-    pub stamp: UtcMillis,
+    pub visible_at: LocalMillis,
+    /// Its last-edited value as the vendor shows it, in whole seconds.
+    pub stamp: StampMillis,
     /// Its JSON; none when it is a deletion.
     pub body: Option<Body>,
 }
@@ -96,15 +31,24 @@ pub struct Version {
 #[derive(Clone, Debug)]
 pub struct Event {
     /// From when on the feed shows it.
-    pub visible_at: UtcMillis,
+    pub visible_at: LocalMillis,
     /// Which record.
     pub id: RecordId,
-    /// When it says that it happened, on the vendor's clock, in whole seconds.
-    pub stamp: UtcMillis,
+    /// When it says that it happened, in whole seconds.
+    pub stamp: StampMillis,
     /// The version that it tells of.
     pub number: u64,
     /// Whether it announces a deletion.
     pub deletes: bool,
+}
+
+/// A record whose details fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Failing {
+    /// How.
+    pub class: FailureClass,
+    /// Until when.
+    pub until: LocalMillis,
 }
 
 /// A vendor: its records' histories and its moods.
@@ -116,12 +60,14 @@ pub struct Vendor {
     pub unwell: Option<FailureClass>,
     /// What the next calls fail with, one each.
     pub failures: VecDeque<FailureClass>,
-    /// Records whose details are broken, and until when.
-    pub poison: BTreeMap<RecordId, UtcMillis>,
-    /// Records for which the vendor itself fails, and how.
-    pub broken: BTreeMap<RecordId, FailureClass>,
+    /// Records whose details fail.
+    pub failing: BTreeMap<RecordId, Failing>,
+    /// Records at which whoever stores them dies, and until when. The vendor only remembers them.
+    pub killers: BTreeMap<RecordId, LocalMillis>,
     /// Records that are listed, and not there when they are asked for.
     pub hidden: BTreeSet<RecordId>,
+    /// Records that bear no stamp.
+    pub unstamped: BTreeSet<RecordId>,
     /// Records whose details are answered with another record's.
     pub answers_with: BTreeMap<RecordId, RecordId>,
     /// Whether lists tell of every record twice.
@@ -133,18 +79,21 @@ pub struct Vendor {
     records: BTreeMap<RecordId, Vec<Version>>,
     events: Vec<Event>,
     last_number: u64,
+    chance: u64,
 }
 
 impl Vendor {
     /// A vendor without records.
     pub fn new(settings: VendorSettings) -> Self {
         Self {
+            chance: mixed(settings.seed.wrapping_add(STEP)),
             settings,
             unwell: None,
             failures: VecDeque::new(),
-            poison: BTreeMap::new(),
-            broken: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            killers: BTreeMap::new(),
             hidden: BTreeSet::new(),
+            unstamped: BTreeSet::new(),
             answers_with: BTreeMap::new(),
             repeats: false,
             unusable_count: 0,
@@ -155,27 +104,62 @@ impl Vendor {
         }
     }
 
-    /// Edits a record at `at`, or creates it; the change becomes visible `lag` later. Returns the version's number.
-    pub fn edit(&mut self, id: &RecordId, at: UtcMillis, lag: Duration) -> u64 {
+    /// Edits a record at `at`, or creates it, also anew; the change becomes visible `lag` later. Returns the version's
+    /// number.
+    pub fn edit(&mut self, id: &RecordId, at: LocalMillis, lag: Duration) -> u64 {
         self.change(id, at, lag, false)
     }
 
     /// Edits a record at `at` to this JSON, or creates it; the change is visible at once.
-    pub fn edit_to(&mut self, id: &RecordId, at: UtcMillis, body: Body) {
+    pub fn edit_to(&mut self, id: &RecordId, at: LocalMillis, body: Body) {
         self.change(id, at, Duration::ZERO, false);
-        if let Some(version) = self.records.get_mut(id).and_then(|history| history.last_mut()) {
+        if let Some(version) = self.newest(id) {
             version.body = Some(body);
         }
     }
 
+    /// Edits a record at `at` under this stamp, however wrong; the change is visible at once.
+    pub fn edit_stamped(&mut self, id: &RecordId, at: LocalMillis, stamp: StampMillis) -> u64 {
+        let number = self.change(id, at, Duration::ZERO, false);
+        if let Some(version) = self.newest(id) {
+            version.stamp = stamp;
+        }
+        number
+    }
+
+    /// Edits a record at `at` back to the body it had before its newest one; like [`Vendor::edit`] where it had none.
+    pub fn revert(&mut self, id: &RecordId, at: LocalMillis, lag: Duration) -> u64 {
+        let before = self.history(id).iter().rev().nth(1).and_then(|version| version.body.clone());
+        let number = self.change(id, at, lag, false);
+        if let (Some(body), Some(version)) = (before, self.newest(id)) {
+            version.body = Some(body);
+        }
+        number
+    }
+
     /// Deletes a record at `at`; that becomes visible `lag` later. Returns the version's number.
-    pub fn delete(&mut self, id: &RecordId, at: UtcMillis, lag: Duration) -> u64 {
+    pub fn delete(&mut self, id: &RecordId, at: LocalMillis, lag: Duration) -> u64 {
         self.change(id, at, lag, true)
     }
 
     /// Makes a record's detail unreadable until `heals_at`.
-    pub fn poison(&mut self, id: &RecordId, heals_at: UtcMillis) {
-        self.poison.insert(id.clone(), heals_at);
+    pub fn poison(&mut self, id: &RecordId, heals_at: LocalMillis) {
+        self.fail(id, FailureClass::Record, heals_at);
+    }
+
+    /// Makes a record's detail fail until `until`.
+    pub fn fail(&mut self, id: &RecordId, class: FailureClass, until: LocalMillis) {
+        self.failing.insert(id.clone(), Failing { class, until });
+    }
+
+    /// How a record's detail fails at `now`, if it does.
+    pub fn failure_of(&self, id: &RecordId, now: LocalMillis) -> Option<FailureClass> {
+        self.failing.get(id).filter(|failing| failing.until > now).map(|failing| failing.class)
+    }
+
+    /// Whether whoever stores this record at `now` dies.
+    pub fn kills(&self, id: &RecordId, now: LocalMillis) -> bool {
+        self.killers.get(id).is_some_and(|until| *until > now)
     }
 
     /// The ids that ever existed.
@@ -189,7 +173,7 @@ impl Vendor {
     }
 
     /// What everyone sees of a record at `now`.
-    pub fn seen(&self, id: &RecordId, now: UtcMillis) -> Option<&Version> {
+    pub fn seen(&self, id: &RecordId, now: LocalMillis) -> Option<&Version> {
         seen(self.history(id), now)
     }
 
@@ -199,32 +183,39 @@ impl Vendor {
     }
 
     /// How many events the feed has told by `now`: the sequence of its newest token.
-    pub fn told_count(&self, now: UtcMillis) -> usize {
+    pub fn told_count(&self, now: LocalMillis) -> usize {
         self.events.partition_point(|event| event.visible_at <= now)
     }
 
-    /// A stamp as the source reads it, a wrong zone included.
-    pub fn stamp(&self, version: &Version) -> Option<Stamp> {
-        self.settings.stream.stamped.then(|| self.read(version.stamp))
+    /// What the vendor's clock shows at `now`.
+    pub fn clock(&self, now: LocalMillis) -> VendorMillis {
+        self.settings.clock(now)
     }
 
-    /// What the source makes of an instant that the vendor wrote.
-    pub fn read(&self, stamp: UtcMillis) -> Stamp {
-        Stamp { text: stamp.get().to_string(), at: stamp.shifted(self.settings.zone_shift) }
+    /// What the vendor's stamps show at `now`.
+    pub fn stamp_clock(&self, now: LocalMillis) -> StampMillis {
+        let clock = self.clock(now);
+        StampMillis::new(clock.get().saturating_add(self.settings.zone_at(clock)))
+    }
+
+    /// A version's stamp as the source reads it, when it bears one.
+    pub fn stamp(&self, id: &RecordId, version: &Version, zone_shift: i64) -> Option<Stamp> {
+        let bears_one = self.settings.stream.stamped && !self.unstamped.contains(id);
+        bears_one.then(|| self.settings.read(version.stamp, zone_shift))
     }
 
     /// Whether a list from `from` shows this version. A lower bound has whole seconds, as stamps have.
-    pub fn lists(&self, version: &Version, from: UtcMillis) -> bool {
+    pub fn lists(&self, version: &Version, from: StampMillis) -> bool {
         if !self.settings.stream.filtered {
             return true;
         }
         let from = from.get().div_euclid(1_000);
-        let stamp = version.stamp.shifted(self.settings.zone_shift).get().div_euclid(1_000);
+        let stamp = version.stamp.get().div_euclid(1_000);
         stamp > from || (self.settings.inclusive && stamp == from)
     }
 
     /// All records that are there at `now`, by id, each with its version.
-    pub fn present(&self, now: UtcMillis) -> impl Iterator<Item = (&RecordId, &Version)> {
+    pub fn present(&self, now: LocalMillis) -> impl Iterator<Item = (&RecordId, &Version)> {
         self.records
             .iter()
             .filter_map(move |(id, history)| Some((id, seen(history, now)?)))
@@ -236,17 +227,34 @@ impl Vendor {
         self.failures.pop_front().or(self.unwell)
     }
 
-    fn change(&mut self, id: &RecordId, at: UtcMillis, lag: Duration, deletes: bool) -> u64 {
+    /// An instant at which a call that looks at `now` may find its replica.
+    pub(super) fn replica_at(&mut self, now: LocalMillis) -> LocalMillis {
+        let lag = u64::try_from(millis_of(self.settings.replica_lag)).unwrap_or(0);
+        if lag == 0 {
+            return now;
+        }
+        let late = self.draw(lag.saturating_add(1));
+        now.shifted(-i64::try_from(late).unwrap_or(0))
+    }
+
+    /// A number below `bound`.
+    pub(super) fn draw(&mut self, bound: u64) -> u64 {
+        self.chance = self.chance.wrapping_add(STEP);
+        mixed(self.chance).checked_rem(bound).unwrap_or(0)
+    }
+
+    fn newest(&mut self, id: &RecordId) -> Option<&mut Version> {
+        self.records.get_mut(id).and_then(|history| history.last_mut())
+    }
+
+    fn change(&mut self, id: &RecordId, at: LocalMillis, lag: Duration, deletes: bool) -> u64 {
         self.last_number += 1;
         let number = self.last_number;
+        let stamp = StampMillis::new(whole_seconds(self.stamp_clock(at).get()));
         let history = self.records.entry(id.clone()).or_default();
-        let mut stamp = UtcMillis::new(at.get().div_euclid(1_000).saturating_mul(1_000));
-        let mut visible_at = at.plus(lag);
-        if let Some(last) = history.last() {
-            // A row is locked while it is changed: its versions become visible in their order.
-            visible_at = visible_at.max(last.visible_at.shifted(1));
-            stamp = stamp.max(last.stamp);
-        }
+        // A row is locked while it is changed: its versions become visible in their order.
+        let earliest = history.last().map(|last| last.visible_at.shifted(1));
+        let visible_at = at.plus(lag).max(earliest.unwrap_or(LocalMillis::new(i64::MIN)));
         let body = (!deletes).then(|| body(id, number));
         history.push(Version { number, visible_at, stamp, body });
         if matches!(self.settings.stream.shape, ListShape::Feed) {
@@ -257,7 +265,7 @@ impl Vendor {
     }
 }
 
-fn seen(history: &[Version], now: UtcMillis) -> Option<&Version> {
+fn seen(history: &[Version], now: LocalMillis) -> Option<&Version> {
     history.iter().rev().find(|version| version.visible_at <= now)
 }
 

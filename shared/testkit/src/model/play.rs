@@ -1,20 +1,16 @@
-//! Plays lists of steps on an implementation and on the model, side by side.
+//! Plays lists of calls on an implementation and holds it to the model.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt::Debug;
 
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
-use proptest_state_machine::ReferenceStateMachine;
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::ports::{Checkpoints, Ledger};
+use tidemark_engine::ports::{Checkpoints, Ledger, Owed, Records, StoredVersions};
+use tidemark_engine::stream::SourceKind;
+use tidemark_engine::work::Lane;
 
-use super::arm::{ARMS, Arm, SEVERAL_CAUSES};
-use super::call::{Call, Part};
-use super::invariants;
-use super::machine::Model;
-use super::step::Step;
+use super::call::{Call, any_call, chunk_key};
+use super::history::History;
+use super::{id, key, stream};
 
 /// How many lists are played, and how long each is at most.
 ///
@@ -24,99 +20,114 @@ use super::step::Step;
 pub struct Effort {
     /// Lists for 256 cases asked for.
     pub lists: u32,
-    /// The most steps of one list.
-    pub steps: usize,
+    /// The most calls of one list.
+    pub calls: usize,
 }
 
-/// One list of steps, for empty tables.
-#[derive(Debug)]
+/// One list of calls, for empty tables.
+#[derive(Clone, Debug)]
 pub struct Case {
-    model: Model,
-    steps: Vec<Step>,
-    /// How many steps were begun: what lies behind a failure is not worth shrinking.
-    begun: Option<Arc<AtomicUsize>>,
+    calls: Vec<Call>,
 }
 
 impl Case {
-    /// Plays the list; afterwards, tells which ways out were taken.
+    /// Plays the list.
     ///
     /// # Errors
-    /// The first difference between the tables and the model, or an invariant that the model itself breaks.
+    /// The first difference between the tables and the model.
     pub async fn play(
         self,
         checkpoints: &impl Checkpoints,
         ledger: &impl Ledger,
-    ) -> Result<BTreeSet<Arm>, TestCaseError> {
-        let mut model = self.model;
-        let mut taken = BTreeSet::new();
-        for step in &self.steps {
-            if let Some(begun) = &self.begun {
-                begun.fetch_add(1, Ordering::SeqCst);
-            }
-            let after = Model::apply(model.clone(), step);
-            if let Some(sentence) = invariants::broken(&model, &after) {
-                return Err(TestCaseError::fail(format!("the protocol itself is at fault. {sentence}")));
-            }
-            model = after;
-            let Some(last) = &model.last else { continue };
-            taken.extend(last.arm);
-            let call = &last.call;
-            let answer = call.make(&model.items.stream, checkpoints, ledger).await;
-            let answer = answer.map_err(|failure| failed(call, &failure))?;
-            if answer != last.answer {
-                let difference = format!("the answer is {answer:#?}\nin the model {:#?}", last.answer);
-                return Err(differs(call, last.arm, &difference));
-            }
-            let difference = model.items.difference(call.part(), checkpoints, ledger).await;
-            if let Some(difference) = difference.map_err(|failure| failed(call, &failure))? {
-                return Err(differs(call, last.arm, &difference));
-            }
+        records: &impl Records,
+        versions: &impl StoredVersions,
+    ) -> Result<(), TestCaseError> {
+        let mut made: Vec<Call> = Vec::new();
+        for call in self.calls {
+            let call = match call {
+                Call::Again(back) => match made.len().checked_sub(back).and_then(|place| made.get(place)) {
+                    Some(earlier) => earlier.clone(),
+                    None => continue,
+                },
+                call => call,
+            };
+            let expected = History(&made).answer(&call);
+            let answer = call.make(checkpoints, ledger, records).await.map_err(|failure| failed(&failure))?;
+            made.push(call);
+            same("the answer", &made, &answer, &expected)?;
+            let history = History(&made);
+            compare(history, checkpoints, ledger, versions).await.map_err(|failure| failed(&failure))??;
         }
-        let Some(last) = &model.last else { return Ok(taken) };
-        for part in Part::ALL {
-            // What no call of its own changed has to be as it was.
-            let difference = model.items.difference(part, checkpoints, ledger).await;
-            if let Some(difference) = difference.map_err(|failure| failed(&last.call, &failure))? {
-                return Err(differs(&last.call, last.arm, &difference));
-            }
-        }
-        Ok(taken)
+        Ok(())
     }
 }
 
-fn failed(call: &Call, failure: &StoreFailure) -> TestCaseError {
-    TestCaseError::fail(format!("{failure:?}\nat {call:#?}"))
+/// Compares all that is stored with the model.
+async fn compare(
+    history: History<'_>,
+    checkpoints: &impl Checkpoints,
+    ledger: &impl Ledger,
+    versions: &impl StoredVersions,
+) -> Result<Result<(), TestCaseError>, StoreFailure> {
+    let (stream, made) = (stream(), history.0);
+    let mut differences = vec![same("the checkpoint", made, &checkpoints.load(&stream).await?, &history.checkpoint())];
+    let mut owed = Owed::default();
+    for (lane, numbers, count) in
+        [(Lane::Fresh, [2, 0], &mut owed.fresh_count), (Lane::Bulk, [3, 1], &mut owed.bulk_count)]
+    {
+        let expected: Vec<_> = numbers.into_iter().filter_map(|number| history.chunk(number)).collect();
+        *count = expected.iter().map(|chunk| chunk.ids.len()).sum::<usize>().try_into().unwrap_or(u64::MAX);
+        differences.push(same("the lane", made, &ledger.head(&stream, lane, 10).await?, &expected));
+        for number in numbers {
+            let found = ledger.chunk(&chunk_key(number)).await?;
+            differences.push(same("the chunk", made, &found, &history.chunk(number)));
+        }
+    }
+    differences.push(same("what is owed", made, &ledger.owed(&stream).await?, &owed));
+    let entries: Vec<_> = (0..3).filter_map(|number| history.entry(number)).collect();
+    differences.push(same("the retry lane", made, &ledger.retry_entries(&stream).await?, &entries));
+    for number in 0..3 {
+        let found = ledger.retry_entry(&stream, &id(number)).await?;
+        differences.push(same("the retry entry", made, &found, &history.entry(number)));
+    }
+    differences.push(same("the stream's state", made, &ledger.stream_state(&stream).await?, &history.stream()));
+    let source = ledger.source_state(SourceKind::FieldMotion).await?;
+    differences.push(same("the source's state", made, &source, &history.source()));
+    let keys: Vec<_> = (0..3).map(key).collect();
+    let expected = (0..3).filter_map(|number| Some((key(number), history.version(number)?))).collect();
+    differences.push(same("the records", made, &versions.versions(&keys).await?, &expected));
+    Ok(differences.into_iter().collect())
 }
 
-fn differs(call: &Call, arm: Option<Arm>, difference: &str) -> TestCaseError {
-    let arm = arm.unwrap_or("no condition");
-    TestCaseError::fail(format!("{difference}\n\nThe model took the way \"{arm}\" at\n{call:#?}"))
+fn same<T: PartialEq + Debug>(what: &str, made: &[Call], found: &T, expected: &T) -> Result<(), TestCaseError> {
+    if found == expected {
+        return Ok(());
+    }
+    let last = made.last();
+    Err(TestCaseError::fail(format!("{what} is {found:#?}\nin the model {expected:#?}\nafter {last:?}")))
 }
 
-/// Plays as many lists as `effort` says, each on tables that `play` makes anew, and panics with the shortest one that
-/// ends in a difference. Returns the ways out of conditions that no list took.
+fn failed(failure: &StoreFailure) -> TestCaseError {
+    TestCaseError::fail(format!("the port failed: {failure:?}"))
+}
+
+/// Plays as many lists as `effort` says, each on tables that `play` makes anew.
+///
+/// # Panics
+/// With the shortest list that ends in a difference.
 #[expect(clippy::panic, reason = "a breach is reported by panicking, as a test does")]
-pub fn check(effort: Effort, play: impl AsyncFn(Case) -> Result<BTreeSet<Arm>, TestCaseError>) -> Vec<Arm> {
+pub fn check(effort: Effort, play: impl AsyncFn(Case) -> Result<(), TestCaseError>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(failure) => panic!("no runtime: {failure}"),
     };
-    let taken = RefCell::new(BTreeSet::new());
-    let mut runner = TestRunner::new(config(effort));
-    let outcome =
-        runner.run(&Model::sequential_strategy(effort.steps.div_ceil(2)..=effort.steps), |(model, steps, begun)| {
-            taken.borrow_mut().extend(runtime.block_on(play(Case { model, steps, begun }))?);
-            Ok(())
-        });
+    let lists = proptest::collection::vec(any_call(), 1..=effort.calls);
+    let outcome = TestRunner::new(config(effort)).run(&lists, |calls| runtime.block_on(play(Case { calls })));
     match outcome {
         Ok(()) => {}
-        Err(TestError::Fail(reason, (model, steps, _))) => panic!("{}", story(&model, &steps, reason.message())),
+        Err(TestError::Fail(reason, calls)) => panic!("{}", story(&calls, reason.message())),
         Err(TestError::Abort(reason)) => panic!("the model could not be played: {reason}"),
     }
-    let taken = taken.into_inner();
-    let unknown: Vec<&Arm> = taken.iter().filter(|arm| !ARMS.contains(arm) && **arm != SEVERAL_CAUSES).collect();
-    assert!(unknown.is_empty(), "not in the list of ways out: {unknown:?}");
-    ARMS.into_iter().filter(|arm| !taken.contains(arm)).collect()
 }
 
 /// No files of past failures: the list that is told is the way to repeat one.
@@ -127,8 +138,7 @@ fn config(effort: Effort) -> Config {
     Config { cases, rng_seed, failure_persistence: None, max_shrink_iters: 5_000, ..asked }
 }
 
-fn story(model: &Model, steps: &[Step], reason: &str) -> String {
-    let steps: Vec<String> = (1..).zip(steps).map(|(number, step)| format!("  {number}. {step:?}")).collect();
-    let steps = steps.join("\n");
-    format!("the tables and the model differ, starting at {}, after\n{steps}\n\n{reason}", model.start)
+fn story(calls: &[Call], reason: &str) -> String {
+    let calls: Vec<String> = (1..).zip(calls).map(|(number, call)| format!("  {number}. {call:?}")).collect();
+    format!("the tables and the model differ after\n{}\n\n{reason}", calls.join("\n"))
 }

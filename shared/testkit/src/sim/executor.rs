@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::clock::LocalMillis;
 
 /// A process as the executor sees it: it can be killed or frozen from within.
 #[derive(Debug, Default)]
 pub(super) struct Life {
     killed: Cell<bool>,
-    frozen_until: Cell<UtcMillis>,
+    frozen_until: Cell<LocalMillis>,
 }
 
 impl Life {
@@ -25,7 +25,7 @@ impl Life {
     }
 
     /// Stops the process until then, from its next await on.
-    pub(super) fn freeze(&self, until: UtcMillis) {
+    pub(super) fn freeze(&self, until: LocalMillis) {
         self.frozen_until.set(until);
     }
 }
@@ -60,13 +60,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 struct Timer {
-    at: UtcMillis,
+    at: LocalMillis,
     order: u64,
     waker: Waker,
 }
 
 impl Timer {
-    fn key(&self) -> Reverse<(UtcMillis, u64)> {
+    fn key(&self) -> Reverse<(LocalMillis, u64)> {
         Reverse((self.at, self.order))
     }
 }
@@ -93,7 +93,7 @@ impl Ord for Timer {
 
 /// The executor. Tasks, timers and time are its own; the same tasks in the same order give the same run.
 pub(super) struct Executor {
-    now: Cell<UtcMillis>,
+    now: Cell<LocalMillis>,
     order: Cell<u64>,
     polls: Cell<u64>,
     is_stopped: Cell<bool>,
@@ -104,7 +104,7 @@ pub(super) struct Executor {
 
 impl Executor {
     /// An executor without tasks.
-    pub(super) fn new(now: UtcMillis) -> Self {
+    pub(super) fn new(now: LocalMillis) -> Self {
         Self {
             now: Cell::new(now),
             order: Cell::new(0),
@@ -117,7 +117,7 @@ impl Executor {
     }
 
     /// The virtual time.
-    pub(super) fn now(&self) -> UtcMillis {
+    pub(super) fn now(&self) -> LocalMillis {
         self.now.get()
     }
 
@@ -141,7 +141,7 @@ impl Executor {
     }
 
     /// Runs until nothing happens before `end`; then it is `end`.
-    pub(super) fn run_until(&self, end: UtcMillis) {
+    pub(super) fn run_until(&self, end: LocalMillis) {
         loop {
             loop {
                 let next = lock(&self.ready).pop_front();
@@ -192,7 +192,7 @@ impl Executor {
     }
 
     /// Wakes somebody once it is `at`.
-    pub(super) fn wake_at(&self, at: UtcMillis, waker: Waker) {
+    pub(super) fn wake_at(&self, at: LocalMillis, waker: Waker) {
         let order = self.order.get();
         self.order.set(order + 1);
         self.timers.borrow_mut().push(Timer { at, order, waker });
@@ -202,7 +202,7 @@ impl Executor {
 /// Comes back once it is `until` or later.
 pub(super) struct Delay {
     executor: Rc<Executor>,
-    until: UtcMillis,
+    until: LocalMillis,
     is_set: bool,
 }
 
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     fn start() -> (Rc<Executor>, Rc<RefCell<Vec<i64>>>) {
-        (Rc::new(Executor::new(UtcMillis::new(0))), Rc::default())
+        (Rc::new(Executor::new(LocalMillis::new(0))), Rc::default())
     }
 
     fn sleeper(executor: &Rc<Executor>, seen: &Rc<RefCell<Vec<i64>>>, millis: i64) -> impl Future<Output = ()> + use<> {
@@ -248,10 +248,10 @@ mod tests {
         for millis in [3_600_000, 5, 20] {
             executor.spawn(&Rc::default(), sleeper(&executor, &seen, millis));
         }
-        executor.run_until(UtcMillis::new(1_000));
+        executor.run_until(LocalMillis::new(1_000));
         assert_eq!(*seen.borrow(), [5, 20]);
-        assert_eq!(executor.now(), UtcMillis::new(1_000));
-        executor.run_until(UtcMillis::new(4_000_000));
+        assert_eq!(executor.now(), LocalMillis::new(1_000));
+        executor.run_until(LocalMillis::new(4_000_000));
         assert_eq!(*seen.borrow(), [5, 20, 3_600_000]);
     }
 
@@ -261,11 +261,11 @@ mod tests {
         let (frozen, killed) = (Rc::<Life>::default(), Rc::<Life>::default());
         executor.spawn(&frozen, sleeper(&executor, &seen, 10));
         executor.spawn(&killed, sleeper(&executor, &seen, 11));
-        frozen.freeze(UtcMillis::new(500));
+        frozen.freeze(LocalMillis::new(500));
         killed.kill();
-        executor.run_until(UtcMillis::new(499));
+        executor.run_until(LocalMillis::new(499));
         assert!(seen.borrow().is_empty());
-        executor.run_until(UtcMillis::new(1_000));
+        executor.run_until(LocalMillis::new(1_000));
         assert_eq!(*seen.borrow(), [10]);
     }
 }

@@ -11,47 +11,54 @@ use crate::memory::Flaw;
 pub enum Mutant {
     /// The engine leaves a rule out.
     Without(Rule),
-    /// The tables, or what the engine asks of them, are wrong.
+    /// A write lacks its condition.
     Flawed(Flaw),
+    /// Writes come in a wrong order, or the queue is believed.
+    Slipped(Slip),
+}
+
+/// An order of steps that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slip {
+    /// Chunks are put after the checkpoint was written.
+    ChunksLast,
+    /// A retry entry is put after its id was taken out of the chunk.
+    EntryLast,
+    /// What was sent counts as paid for: the ledger forgets it.
+    QueueBelieved,
+}
+
+impl Slip {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::ChunksLast, Self::EntryLast, Self::QueueBelieved];
 }
 
 impl Mutant {
-    /// The variants that every run of the tests must kill: those of the protocol's sections 3 and 5, then those of the
-    /// design's section 4.2.
-    pub const ALL: [Self; 17] = [
-        Self::Without(Rule::Horizon),
-        Self::Without(Rule::FirstHorizon),
-        Self::Flawed(Flaw::CountsDown),
-        // "The queue looks empty" is what it shows only then; see the gate.
-        Self::Flawed(Flaw::ShowsAllDone),
-        Self::Flawed(Flaw::RefusesEqualStamps),
-        Self::Without(Rule::Resend),
-        Self::Flawed(Flaw::QuarantinesLate),
-        Self::Flawed(Flaw::NoFence),
-        Self::Without(Rule::CommitWhenStored),
-        Self::Without(Rule::RowDate),
-        Self::Without(Rule::SameBody),
-        Self::Without(Rule::ClockOffset),
-        Self::Flawed(Flaw::RefusesMissingStamps),
-        Self::Without(Rule::Window),
-        Self::Without(Rule::ZoneGuard),
-        Self::Without(Rule::Cursor),
-        Self::Without(Rule::Passes),
-    ];
+    /// Every one of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let rules = Rule::ALL.iter().copied().map(Self::Without);
+        let flaws = Flaw::ALL.into_iter().map(Self::Flawed);
+        rules.chain(flaws).chain(Slip::ALL.into_iter().map(Self::Slipped))
+    }
+
+    /// The one of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::all().find(|mutant| mutant.to_string() == text)
+    }
 
     /// The rule that the engine leaves out, if it is the engine.
     pub(super) fn rule(self) -> Option<Rule> {
         match self {
             Self::Without(rule) => Some(rule),
-            Self::Flawed(_) => None,
+            Self::Flawed(_) | Self::Slipped(_) => None,
         }
     }
 
-    /// What the tables get wrong all the time, if it is they.
+    /// The condition that the tables lack, if it is they.
     pub(super) fn flaw(self) -> Option<Flaw> {
         match self {
-            Self::Without(_) | Self::Flawed(Flaw::ShowsAllDone) => None,
             Self::Flawed(flaw) => Some(flaw),
+            Self::Without(_) | Self::Slipped(_) => None,
         }
     }
 }
@@ -59,8 +66,9 @@ impl Mutant {
 impl fmt::Display for Mutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Without(rule) => write!(f, "without {rule:?}"),
+            Self::Without(rule) => write!(f, "{rule:?}"),
             Self::Flawed(flaw) => write!(f, "{flaw:?}"),
+            Self::Slipped(slip) => write!(f, "{slip:?}"),
         }
     }
 }

@@ -44,18 +44,24 @@ counters! {
     fetches,
     /// List calls.
     lists,
-    /// Runs committed.
+    /// Listings committed.
     commits,
-    /// Runs given up.
-    aborts,
-    /// Ids put into quarantine.
-    quarantined,
+    /// Listings handed over.
+    handed_over,
+    /// Steps back of the vendor's clock that a poller noticed.
+    clock_steps,
+    /// Ids put into the retry lane.
+    set_aside,
     /// Leases refused.
     leases_refused,
     /// Pollers that were fenced off.
     fenced,
+    /// Ticks and fetches that stopped at another account.
+    other_accounts,
     /// Processes that died.
     crashes,
+    /// Processes that died at a record.
+    killed,
     /// Processes that froze.
     freezes,
     /// Calls that failed before their effect.
@@ -64,20 +70,28 @@ counters! {
     lost_answers,
     /// Calls done in part.
     partial_calls,
+    /// Writes that arrived once more, or late.
+    late_writes,
     /// Messages lost.
     lost_messages,
     /// Messages doubled.
     doubled_messages,
     /// Messages that came late.
     late_messages,
-    /// Messages redriven from the dead letters.
-    redriven_messages,
     /// Acknowledgements lost.
     lost_acknowledgements,
     /// Outages of the vendor.
     outages,
-    /// Times ledger and queue were lost.
+    /// Times that ledger and queue were lost.
     wipes,
+    /// Feeds begun again.
+    resyncs,
+    /// Acts of an operator.
+    acts,
     /// Ticks in the calm until all was stored.
     calm_ticks,
+    /// Changes whose freshness was measured.
+    fresh_changes,
+    /// The sum of their waits, in milliseconds.
+    fresh_millis,
 }

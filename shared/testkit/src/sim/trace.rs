@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::clock::LocalMillis;
 
 use crate::memory::Operation;
 
@@ -15,6 +15,8 @@ pub enum Who {
     Poller(u32),
     /// A fetcher.
     Fetcher(u32),
+    /// An operator.
+    Operator,
     /// The history itself.
     World,
 }
@@ -36,6 +38,10 @@ pub enum What {
     CrashedAfter(Operation),
     /// The process froze at a call.
     Froze(Operation),
+    /// A call's effect came late, or once more.
+    LandedLate(Operation),
+    /// The process died at a record.
+    KilledBy(String),
     /// Anything else, in words.
     Note(String),
 }
@@ -44,7 +50,7 @@ pub enum What {
 #[derive(Clone, Debug)]
 pub struct Step {
     /// When.
-    pub at: UtcMillis,
+    pub at: LocalMillis,
     /// Who.
     pub who: Who,
     /// What.
@@ -59,6 +65,7 @@ impl fmt::Display for Step {
         match self.who {
             Who::Poller(number) => write!(f, "{:<13}", format!("poller {number}"))?,
             Who::Fetcher(number) => write!(f, "{:<13}", format!("fetcher {number}"))?,
+            Who::Operator => write!(f, "{:<13}", "operator")?,
             Who::World => write!(f, "{:<13}", "")?,
         }
         match &self.what {
@@ -69,6 +76,8 @@ impl fmt::Display for Step {
             What::CrashedBefore(operation) => write!(f, "{}: crashes before it", operation.name()),
             What::CrashedAfter(operation) => write!(f, "{}: done, then crashes", operation.name()),
             What::Froze(operation) => write!(f, "{}: freezes", operation.name()),
+            What::LandedLate(operation) => write!(f, "{}: arrives late, or once more", operation.name()),
+            What::KilledBy(id) => write!(f, "dies at record {id}"),
             What::Note(text) => f.write_str(text),
         }
     }
@@ -90,7 +99,7 @@ impl Trace {
     }
 
     /// Adds a step.
-    pub(super) fn push(&self, at: UtcMillis, who: Who, what: What) {
+    pub(super) fn push(&self, at: LocalMillis, who: Who, what: What) {
         if self.kept == 0 {
             return;
         }
@@ -102,7 +111,7 @@ impl Trace {
     }
 
     /// Adds a note, worded only if notes are wanted.
-    pub(super) fn note(&self, at: UtcMillis, who: Who, words: impl FnOnce() -> String) {
+    pub(super) fn note(&self, at: LocalMillis, who: Who, words: impl FnOnce() -> String) {
         if self.is_wordy {
             self.push(at, who, What::Note(words()));
         }

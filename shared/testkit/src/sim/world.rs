@@ -1,57 +1,95 @@
 //! The world of one history: tables, queue, vendor, and the invocations that run in it.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tidemark_engine::fetch::{FetchReport, Fetcher};
-use tidemark_engine::message::Message;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::poll::{PollError, PollOutcome, PollReport, PollSettings, Poller};
-use tidemark_engine::stamp::UtcMillis;
+use tidemark_engine::record::{Look, RecordId, RecordKey};
+use tidemark_engine::stream::{ListShape, StreamKey, StreamName};
+use tidemark_engine::work::{Chunk, ChunkKey, RetryEntry};
 
+use super::clock::TrueClock;
 use super::executor::{Executor, Life};
 use super::gate::Process;
 use super::mutant::Mutant;
 use super::oracle::Oracle;
-use super::ports::{SimPorts, TrueClock};
+use super::ports::SimPorts;
+use super::pump::Pump;
 use super::stats::Stats;
 use super::trace::{Trace, Who};
-use super::weather::{CHUNK_IDS, FETCHER_MILLIS, OVERLAP, RECEIVES_MAX, VISIBILITY, Weather};
-use crate::memory::{Delivery, MemoryQueue, MemorySource, MemoryTables, Operation, SeededRandom, Vendor};
+use super::weather::{RECEIVES_MAX, Sky, StreamWeather, Weather};
+use crate::memory::{MemoryQueue, MemorySource, MemoryTables, Operation, SeededRandom, Vendor, VendorSettings};
 
-/// How many fetchers run at once.
-const CONCURRENCY_MAX: u32 = 6;
+/// The stream under which a feed's records are kept.
+pub(super) const FEED_RECORDS: StreamName = StreamName::known("widgets");
 
 /// The world.
 pub(super) struct World {
+    pub(super) seed: u64,
     pub(super) executor: Rc<Executor>,
     pub(super) random: SeededRandom,
     pub(super) weather: Weather,
     pub(super) tables: MemoryTables<()>,
     pub(super) queue: MemoryQueue<TrueClock>,
+    /// The account that is copied.
     pub(super) source: MemorySource<TrueClock>,
+    /// The account that processes ask while `is_swapped`.
+    pub(super) foreign: MemorySource<TrueClock>,
+    pub(super) is_swapped: Cell<bool>,
+    /// The overlap that is set now.
+    pub(super) overlap: Cell<Duration>,
+    /// Records that do not fit into the table, and until when.
+    pub(super) too_large: RefCell<BTreeMap<(StreamName, RecordId), LocalMillis>>,
+    /// Chunks that only fetchers know of, where the queue is believed.
+    pub(super) believed: RefCell<BTreeMap<ChunkKey, Chunk>>,
+    /// When the vendor failed as a whole.
+    pub(super) outage: Cell<Option<(LocalMillis, LocalMillis)>>,
+    /// The poller's step at which ledger and queue are lost.
+    pub(super) loses_at: Cell<Option<Operation>>,
+    pub(super) pump: Pump,
     pub(super) trace: Trace,
     pub(super) mutant: Option<Mutant>,
     oracle: RefCell<Oracle>,
     stats: Cell<Stats>,
     is_calm: Cell<bool>,
     invocations: Cell<u32>,
-    in_flight: Cell<u32>,
-    pump: RefCell<Option<Waker>>,
-    is_rung: Cell<bool>,
 }
 
 impl World {
-    pub(super) fn new(random: SeededRandom, weather: Weather, trace: Trace, mutant: Option<Mutant>) -> Rc<Self> {
+    pub(super) fn new(
+        seed: u64,
+        random: SeededRandom,
+        weather: Weather,
+        trace: Trace,
+        mutant: Option<Mutant>,
+    ) -> Rc<Self> {
         let executor = Rc::new(Executor::new(super::START));
         let clock = TrueClock(Rc::clone(&executor));
-        let vendor = Vendor::new(weather.vendor.clone());
+        let shift = weather.zone_shift();
+        let vendors = |mark: &str| {
+            let vendor = |stream: &StreamWeather| {
+                let account_mark = mark.to_owned();
+                Vendor::new(VendorSettings { zone_shift: shift, account_mark, ..stream.vendor.clone() })
+            };
+            let mut all = weather.streams.iter().map(vendor);
+            let first = all.next().unwrap_or_else(|| Vendor::new(VendorSettings::new(ListShape::Whole)));
+            all.fold(MemorySource::new(first, clock.clone()), MemorySource::and)
+        };
         Rc::new(Self {
-            queue: MemoryQueue::new(clock.clone(), VISIBILITY, RECEIVES_MAX),
-            source: MemorySource::new(vendor, clock),
+            seed,
+            queue: MemoryQueue::new(clock.clone(), weather.visibility, RECEIVES_MAX),
+            source: vendors("ours"),
+            foreign: vendors("another"),
+            is_swapped: Cell::new(false),
+            overlap: Cell::new(weather.overlap),
+            too_large: RefCell::default(),
+            believed: RefCell::default(),
+            outage: Cell::new(None),
+            loses_at: Cell::new(None),
+            pump: Pump::default(),
             tables: MemoryTables::default(),
             oracle: RefCell::new(Oracle::new(&weather)),
             executor,
@@ -62,18 +100,23 @@ impl World {
             stats: Cell::default(),
             is_calm: Cell::new(false),
             invocations: Cell::new(0),
-            in_flight: Cell::new(0),
-            pump: RefCell::default(),
-            is_rung: Cell::new(false),
         })
     }
 
-    pub(super) fn now(&self) -> UtcMillis {
+    pub(super) fn now(&self) -> LocalMillis {
         self.executor.now()
     }
 
     pub(super) fn is_storming(&self) -> bool {
-        !self.is_calm.get()
+        !self.is_calm_or_fair()
+    }
+
+    pub(super) fn is_calm_or_fair(&self) -> bool {
+        self.is_calm.get() || self.weather.sky == Sky::Fair
+    }
+
+    pub(super) fn is_calm(&self) -> bool {
+        self.is_calm.get()
     }
 
     pub(super) fn calm_down(&self) {
@@ -90,183 +133,125 @@ impl World {
         self.stats.get()
     }
 
-    /// Looks at the oracle.
+    /// A source of chance that depends on nothing but the seed and `purpose`.
+    pub(super) fn chance_for(&self, purpose: u64) -> SeededRandom {
+        SeededRandom::new(self.seed.wrapping_mul(1_000).wrapping_add(purpose))
+    }
+
+    /// Looks at the oracle; a history whose oracle has seen enough ends.
     pub(super) fn oracle<T>(&self, look: impl FnOnce(&mut Oracle, &Self) -> T) -> T {
-        look(&mut self.oracle.borrow_mut(), self)
+        let mut oracle = self.oracle.borrow_mut();
+        let seen = look(&mut oracle, self);
+        if oracle.is_broken() {
+            self.executor.stop();
+        }
+        seen
     }
 
     /// Lets the oracle look at what a call has just done.
-    pub(super) fn observe(&self, operation: Operation, who: Who) {
-        self.oracle(|oracle, world| oracle.observe(world, operation, who));
+    pub(super) fn observe(&self, operation: Operation, process: &Process) {
+        self.oracle(|oracle, world| oracle.observe(world, operation, process));
     }
 
-    fn process(&self, who: impl FnOnce(u32) -> Who) -> Rc<Process> {
+    /// The same for a write that came late.
+    pub(super) fn observe_late(&self, operation: Operation) {
+        self.oracle(|oracle, world| oracle.observe_late(world, operation));
+    }
+
+    pub(super) fn check_looks(&self, looks: &[Look]) {
+        self.oracle(|oracle, world| oracle.check_looks(world, looks));
+    }
+
+    pub(super) fn note_aside(&self, entry: &RetryEntry) {
+        self.count(|stats| stats.set_aside += 1);
+        self.oracle(|oracle, world| oracle.note_aside(world, entry));
+    }
+
+    /// The stream whose list tells of a record.
+    pub(super) fn stream_of(&self, key: &RecordKey) -> StreamName {
+        let is_its = |stream: &&StreamWeather| records_of(stream) == key.stream;
+        self.weather.streams.iter().find(is_its).map_or_else(|| key.stream.clone(), |stream| stream.name().clone())
+    }
+
+    /// Whether whoever stores this record dies.
+    pub(super) fn kills(&self, key: &RecordKey) -> bool {
+        let now = self.now();
+        self.source.with_stream(&self.stream_of(key), |vendor| vendor.kills(&key.id, now))
+    }
+
+    /// Whether this record does not fit into the table.
+    pub(super) fn is_too_large(&self, key: &RecordKey) -> bool {
+        let too_large = self.too_large.borrow();
+        !too_large.is_empty()
+            && too_large.get(&(self.stream_of(key), key.id.clone())).is_some_and(|until| *until > self.now())
+    }
+
+    pub(super) fn process(&self, who: impl FnOnce(u32) -> Who, stream: StreamKey) -> Rc<Process> {
         let number = self.invocations.get() + 1;
         self.invocations.set(number);
-        let skew_millis = self.weather.skew_millis.saturating_add(self.random.between(-500, 500));
-        Rc::new(Process { who: who(number), life: Rc::<Life>::default(), skew_millis })
+        Rc::new(Process {
+            who: who(number),
+            life: Rc::<Life>::default(),
+            stream,
+            skew_millis: self.random.between(-500, 500),
+            began_at: self.now(),
+            listed_at: Cell::new(None),
+            storing: RefCell::default(),
+        })
+    }
+
+    pub(super) fn key_of(&self, stream: &StreamName) -> StreamKey {
+        StreamKey { source: self.source.with(|vendor| vendor.settings.kind), name: stream.clone() }
     }
 
     /// Starts a tick.
-    pub(super) fn tick(self: &Rc<Self>) {
+    pub(super) fn tick(self: &Rc<Self>, stream: &StreamName) {
         self.count(|stats| stats.ticks += 1);
-        let process = self.process(Who::Poller);
-        let stream = self.weather.vendor.stream.name.clone();
+        let process = self.process(Who::Poller, self.key_of(stream));
+        let weather = &self.weather;
         let settings = PollSettings {
-            overlap: OVERLAP,
-            poison_policy: self.weather.policy,
-            call_interval: self.weather.call_interval,
-            visibility_timeout: VISIBILITY,
-            chunk_ids: CHUNK_IDS,
-            streams: vec![stream.clone()],
+            overlap: self.overlap.get(),
+            poison_policy: weather.policy,
+            call_interval: weather.call_interval,
+            poll_interval: weather.poll_interval,
+            visibility_timeout: weather.visibility,
+            chunk_ids: weather.chunk_ids,
+            streams: weather.streams.iter().map(|stream| stream.name().clone()).collect(),
         };
         let poller = Poller { ports: SimPorts::new(self, &process), settings };
-        let (world, who) = (Rc::clone(self), process.who);
+        let (world, who, stream) = (Rc::clone(self), process.who, stream.clone());
         self.executor.spawn(&process.life, async move {
             let owner = format!("{who:?}");
-            let ended = poller.poll(&stream, &owner).await;
-            world.note_tick(who, &ended);
+            let ended = Box::pin(poller.poll(&stream, &owner)).await;
+            world.note_tick(&stream, who, &ended);
         });
     }
 
-    fn note_tick(&self, who: Who, ended: &Result<PollReport, PollError>) {
+    fn note_tick(&self, stream: &StreamName, who: Who, ended: &Result<PollReport, PollError>) {
         self.trace.note(self.now(), who, || match ended {
-            Ok(report) => format!("tick ends: {report:?}"),
-            Err(error) => format!("tick fails: {error}"),
+            Ok(report) => format!("tick of {stream} ends: {report:?}"),
+            Err(error) => format!("tick of {stream} fails: {error}"),
         });
         let Ok(report) = ended else { return };
-        self.count(|stats| match report.outcome {
-            PollOutcome::LeaseBusy => stats.leases_refused += 1,
-            PollOutcome::Fenced => stats.fenced += 1,
-            PollOutcome::Aborted => stats.aborts += 1,
-            _ => {}
-        });
-    }
-
-    /// Puts a message into the queue, with whatever befalls it.
-    pub(super) fn post(&self, message: &Arc<Message>, delay: Duration) {
-        let visible_at = self.now().plus(delay);
-        if !self.is_storming() {
-            self.queue.put(message, visible_at);
-            return self.ring();
-        }
-        let chances = self.weather.chances;
-        if self.random.chance(chances.message_loss) {
-            return self.count(|stats| stats.lost_messages += 1);
-        }
-        let copies = if self.random.chance(chances.duplicate) { 2 } else { 1 };
-        self.count(|stats| stats.doubled_messages += copies - 1);
-        for _ in 0..copies {
-            let late = if self.random.chance(chances.late) {
-                self.count(|stats| stats.late_messages += 1);
-                self.random.one_of(&[5_000, 60_000, 400_000, 900_000])
-            } else {
-                100
-            };
-            self.queue.put(message, visible_at.shifted(late));
-        }
-        self.ring();
-    }
-
-    /// Moves dead letters back into the queue.
-    pub(super) fn redrive(&self) {
-        let count = self.queue.dead_count();
-        if count > 0 {
-            self.count(|stats| stats.redriven_messages += u64::try_from(count).unwrap_or(0));
-            self.queue.redrive();
-            self.ring();
-        }
-    }
-
-    fn ring(&self) {
-        self.is_rung.set(true);
-        if let Some(waker) = self.pump.take() {
-            waker.wake();
-        }
-    }
-
-    /// Starts what hands messages to fetchers.
-    pub(super) fn start_pump(self: &Rc<Self>) {
-        let world = Rc::clone(self);
-        self.executor.spawn(&Rc::default(), async move {
-            loop {
-                while world.in_flight.get() < CONCURRENCY_MAX {
-                    let received = world.queue.receive(1).pop();
-                    let Some(delivery) = received else { break };
-                    world.deliver(delivery);
+        self.count(|stats| {
+            match report.outcome {
+                PollOutcome::LeaseBusy => stats.leases_refused += 1,
+                PollOutcome::Fenced => stats.fenced += 1,
+                PollOutcome::AccountChanged => stats.other_accounts += 1,
+                _ => {}
+            }
+            for notice in &report.notices {
+                match notice {
+                    tidemark_engine::notice::Notice::ClockStep { .. } => stats.clock_steps += 1,
+                    tidemark_engine::notice::Notice::Resync => stats.resyncs += 1,
+                    _ => {}
                 }
-                world.wait_for_messages().await;
             }
         });
-    }
-
-    async fn wait_for_messages(&self) {
-        let is_full = self.in_flight.get() >= CONCURRENCY_MAX;
-        let until = self.queue.next_visible_at().filter(|_| !is_full).map(|at| at.max(self.now()));
-        let mut is_set = false;
-        poll_fn(|context| {
-            if self.is_rung.take() || until.is_some_and(|until| self.now() >= until) {
-                return Poll::Ready(());
-            }
-            *self.pump.borrow_mut() = Some(context.waker().clone());
-            if let (Some(until), false) = (until, is_set) {
-                is_set = true;
-                self.executor.wake_at(until, context.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
-    }
-
-    /// Starts a fetcher for one delivery.
-    fn deliver(self: &Rc<Self>, delivery: Delivery) {
-        self.count(|stats| stats.deliveries += 1);
-        let process = self.process(Who::Fetcher);
-        let fetcher = Fetcher { ports: SimPorts::new(self, &process), call_interval: self.weather.call_interval };
-        let stop_at = self.now().shifted(process.skew_millis).shifted(FETCHER_MILLIS);
-        let (world, who) = (Rc::clone(self), process.who);
-        let flight = Flight::start(self);
-        self.trace.note(self.now(), who, || {
-            let message = &delivery.message;
-            format!("receives {} for the {}. time: {:?}", message.chunk_key(), delivery.receive_count, message.ids)
-        });
-        self.executor.spawn(&process.life, async move {
-            let _flight = flight;
-            let ended = fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await;
-            world.trace.note(world.now(), who, || match &ended {
-                Ok(report) => format!("fetch ends: {report:?}"),
-                Err(error) => format!("fetch fails: {error}"),
-            });
-            let Ok(report) = ended else { return };
-            world.oracle(|oracle, world| oracle.check_fetch(world, &report));
-            world.acknowledge(&delivery, &report);
-        });
-    }
-
-    fn acknowledge(&self, delivery: &Delivery, report: &FetchReport) {
-        if !report.acknowledged {
-            return;
-        }
-        if self.is_storming() && self.random.chance(self.weather.chances.lose) {
-            return self.count(|stats| stats.lost_acknowledgements += 1);
-        }
-        self.queue.delete(delivery);
     }
 }
 
-/// A fetcher under way; it counts until it is dropped, however it ends.
-struct Flight(Rc<World>);
-
-impl Flight {
-    fn start(world: &Rc<World>) -> Self {
-        world.in_flight.set(world.in_flight.get() + 1);
-        Self(Rc::clone(world))
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
-        self.0.ring();
-    }
+/// The stream under which a stream's records are kept.
+pub(super) fn records_of(stream: &StreamWeather) -> StreamName {
+    if stream.shape() == ListShape::Feed { FEED_RECORDS } else { stream.name().clone() }
 }

@@ -1,112 +1,119 @@
-//! Thousands of changed records, fetched by id or listed as rows, until a tick finds nothing new.
+//! Thousands of changed records: an import, a poll that finds a thousand, and an ordinary day.
 
 use std::error::Error;
+use std::time::Duration;
 
-use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::ListShape;
-use tidemark_testkit::memory::VendorSettings;
 
-use super::{Calls, edit_over, figure, settled};
-use crate::cost::PerRecord;
+use super::BODY_BYTES;
+use crate::play::bill::Bill;
+use crate::play::{INTERVAL, Play, ids, per, vendor};
 use crate::row::{Row, at_most, printed};
 
-const CHANGED: usize = 5_000;
-/// Rows on a page, as the vendors have them by default.
-const PAGE_ROWS: usize = 50;
-/// What a million records may cost, in dollars.
-const MILLION_BUDGET: f64 = 1.0;
+const IMPORTED: usize = 5_000;
+const EDITED: usize = 1_000;
+const A_DAY: usize = 2_000;
+/// How many write units a record may take besides its own.
+const BEYOND_OWN: f64 = 0.25;
 
-pub(super) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
-    let mut rows = by_id().await?;
-    rows.extend(as_rows().await?);
+pub(super) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for (shape, import, poll, apart) in [
+        (
+            ListShape::Whole,
+            "write units per record beyond its own: import, fetched by id",
+            "write units per record beyond its own: poll of 1,000, fetched by id",
+            "the same without the overlap, fetched by id",
+        ),
+        (
+            ListShape::Pages,
+            "write units per record beyond its own: import, rows",
+            "write units per record beyond its own: poll of 1,000, rows",
+            "the same without the overlap, rows",
+        ),
+        (
+            ListShape::Feed,
+            "write units per record beyond its own: import, feed",
+            "write units per record beyond its own: poll of 1,000, feed",
+            "the same without the overlap, feed",
+        ),
+    ] {
+        let imported = self::import(shape, BODY_BYTES)?;
+        let how = "5,000 records of 1 KB, edited over a year";
+        rows.push(at_most(import, per(imported.beyond_own(), IMPORTED), BEYOND_OWN, "", how));
+        if shape == ListShape::Whole {
+            rows.extend(calls(&imported));
+        }
+        let spread = self::poll(shape, INTERVAL)?;
+        let how = "1,000 records of 1 KB, edited evenly between two polls";
+        rows.push(at_most(poll, per(spread.beyond_own(), EDITED), BEYOND_OWN, "", how));
+        let early = self::poll(shape, Duration::from_mins(1))?;
+        let how = "1,000 records of 1 KB, edited within the first of the five minutes between two polls";
+        rows.push(printed(apart, format!("{:.3}", per(early.beyond_own(), EDITED)), how));
+    }
+    let day = day()?;
+    rows.push(printed(
+        "an ordinary day, fetched by id: detail calls a change",
+        format!("{:.2}", per(day.details, A_DAY)),
+        "2,000 records edited evenly over a day: one call each, and one more for what lies in the overlap of two lists",
+    ));
     Ok(rows)
 }
 
-async fn by_id() -> Result<Vec<Row>, Box<dyn Error>> {
-    let changed = Changed::copied(ListShape::Whole).await?;
-    let units = changed.calls.units(changed.chunks);
-    let records = figure(CHANGED);
-    let cost = PerRecord::of(records, units, figure(changed.messages));
-    let how = "5,000 records changed over a day, listed, fetched and committed";
-    Ok(vec![
+fn calls(imported: &Bill) -> Vec<Row> {
+    let how = "the same import";
+    vec![
         at_most(
-            "n changed records fetched by id: detail calls beyond one each",
-            figure(changed.calls.details().saturating_sub(CHANGED)),
-            figure(changed.overlapped),
+            "n changed records, fetched by id: detail calls beyond one for each time that a list told of the record",
+            (imported.details - imported.listed).max(0.0),
+            0.0,
             "",
-            "5,000 records changed over a day; the budget is those within the overlap, looked at once more on purpose",
-        ),
-        at_most("n changed records fetched by id: list calls", figure(changed.calls.lists()), 6.0, "", how),
-        at_most("DynamoDB writes per new 1 KB record, fetched by id", units.writes / records, 1.10, "", how),
-        at_most(
-            "AWS cost per million new 1 KB records at 5 requests a second",
-            cost.a_million(5.0),
-            MILLION_BUDGET,
-            " $",
-            "computed from these counts, list prices, one fetcher busy",
+            how,
         ),
         printed(
-            "rate from which on a million new 1 KB records cost $1.00 at most",
-            format!("{:.1} requests a second", cost.rate_for(MILLION_BUDGET)),
-            "the same",
+            "n changed records, fetched by id: detail calls for 5,000",
+            format!("{:.0}", imported.details),
+            "the same import; until it is known that the zone is right, each list goes back 26 hours",
         ),
-    ])
-}
-
-async fn as_rows() -> Result<Vec<Row>, Box<dyn Error>> {
-    let changed = Changed::copied(ListShape::Pages).await?;
-    let units = changed.calls.units(changed.chunks);
-    let walks = 2 * CHANGED / PAGE_ROWS;
-    let how = "5,000 rows changed over a day, listed, stored and committed";
-    Ok(vec![
-        at_most("n changed records listed as rows: detail calls", figure(changed.calls.details()), 0.0, "", how),
         at_most(
-            "n changed records listed as rows: list calls",
-            figure(changed.calls.lists()),
-            figure(walks + changed.later_ticks),
+            "n changed records, fetched by id: list calls beyond one a tick",
+            imported.lists - imported.ticks,
+            0.0,
             "",
-            "the budget is 100 pages, walked forward and back, and one page at each later tick",
+            how,
         ),
-        at_most("DynamoDB writes per new 1 KB record, listed as a row", units.writes / figure(CHANGED), 1.10, "", how),
-    ])
+    ]
 }
 
-/// What it took to copy the changed records.
-struct Changed {
-    calls: Calls,
-    chunks: usize,
-    messages: usize,
-    overlapped: usize,
-    later_ticks: usize,
+/// A first import, to the tick that finds nothing left to do.
+pub(super) fn import(shape: ListShape, body_bytes: usize) -> Result<Bill, Box<dyn Error>> {
+    let play = Play::new(vendor(shape), IMPORTED, body_bytes);
+    play.until_quiet(play.next_tick())?;
+    Ok(play.take_bill())
 }
 
-impl Changed {
-    /// Has every record of a stage in use edited, and copied.
-    async fn copied(shape: ListShape) -> Result<Self, Box<dyn Error>> {
-        let vendor = VendorSettings { page_rows: PAGE_ROWS, ..VendorSettings::new(shape) };
-        let stage = settled(vendor, CHANGED).await;
-        stage.wait(24 * 3_600);
-        let overlapped = edit_over(1, &stage, CHANGED);
-        stage.world.tables.with(|tables| tables.chunks.clear());
-        let (mut messages, mut ticks) = (0, 0);
-        loop {
-            let report = stage.tick().await;
-            messages += report.sent_count;
-            if report.outcome == PollOutcome::Quiet {
-                break;
-            }
-            ticks += 1;
-            if ticks == 50 {
-                return Err(format!("it does not come to an end: {report:?}").into());
-            }
-            stage.drain().await;
-            stage.wait(300);
-        }
-        let differences = stage.differences().len();
-        if differences > 0 {
-            return Err(format!("{differences} records differ").into());
-        }
-        let chunks = stage.world.tables.with(|tables| tables.chunks.len());
-        Ok(Self { calls: Calls::take(&stage), chunks, messages, overlapped, later_ticks: ticks })
-    }
+/// How many records [`import`] imports.
+pub(super) const fn imported() -> usize {
+    IMPORTED
+}
+
+/// A thousand records edited within the first part of an interval between two polls, copied.
+fn poll(shape: ListShape, within: Duration) -> Result<Bill, Box<dyn Error>> {
+    let play = Play::in_use(vendor(shape), IMPORTED, BODY_BYTES)?;
+    play.one_tick()?;
+    let polled_at = play.next_tick().minus(INTERVAL);
+    play.take_bill();
+    let ids = ids(shape, EDITED);
+    play.edit_evenly(&ids, polled_at, polled_at.plus(within));
+    play.until_quiet(play.next_tick())?;
+    Ok(play.take_bill())
+}
+
+fn day() -> Result<Bill, Box<dyn Error>> {
+    let play = Play::in_use(vendor(ListShape::Whole), IMPORTED, BODY_BYTES)?;
+    let begun_at = play.next_tick();
+    let ends_at = begun_at.plus(Duration::from_hours(24));
+    play.edit_evenly(&ids(ListShape::Whole, A_DAY), begun_at, ends_at);
+    play.until_quiet(ends_at)?;
+    Ok(play.take_bill())
 }

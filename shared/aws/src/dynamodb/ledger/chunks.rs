@@ -2,276 +2,280 @@
 //!
 //! | attribute | type | |
 //! |---|---|---|
-//! | `partition`, `item` | S, key | `run#source#stream#run_id`, `chunk#{seq:08}#{epoch}` |
-//! | `horizon`, `listed_at` | N ms | the vendor's clock, the poller's |
-//! | `held_checkpoint` | M | a position |
-//! | `pending`, `poisoned` | SS | ids; absent when empty |
-//! | `reasons` | M | why each poisoned id is; may outlive the id in `poisoned` |
-//! | `stamps` | NS ms | absent when empty |
-//! | `has_rows`, `parked` | BOOL | |
-//! | `sent_at`, `send_count` | N ms, N | `sent_at` absent before the first sending |
-//! | `withheld` | NS | how many tombstones were withheld, by each attempt that withheld any |
-//! | `trying`, `receives` | S, N | absent, 0 |
-//! | `expires_at` | N **s** | for the table's TTL |
+//! | `partition`, `item` | S, key | `work#source#stream`, `lane#holds#version#seq` |
+//! | `ids` | SS | the ids still owed; absent when there are none |
+//! | `holds` | M | a position; absent when the chunk holds nothing |
+//! | `listed_at`, `next_at` | N ms | |
+//! | `told` | S | `ids`, `rows` or `events` |
+//! | `events_zstd` | B | for `events`: JSON `{id: {deleted, body}}`, the body a string, compressed with zstd |
+//! | `trying`, `tries` | S, N | absent unless an id is tried by itself |
 //!
-//! Sets make E6 idempotent and commutative: taking ids out, adding a stamp or a count twice, or in another order, leads
-//! to the same item. `poisoned` is a set beside the map of reasons for the same cause: E6 can take ids out of a set that
-//! is not there, while removing from a map needs a path for each.
+//! The ids are a set so that taking them out twice, or in another order, leads to the same item. What was told of an id
+//! stays when the id goes, and is not read any more then. A chunk does not expire: what is owed is owed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use tidemark_engine::chunk::{CHUNK_KEPT, Chunk, ChunkKey, Finish};
-use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::UtcMillis;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::StreamKey;
+use tidemark_engine::work::{Chunk, ChunkKey, Event, Finish, Lane, Told, Trying};
 
-use super::super::item::{BadShape, Item, Reader, instant, item, number, numbers, text, texts};
-use super::{ITEM, key, position};
+use super::super::item::{BadShape, Item, Reader, bytes, instant, item, number, size_of_item, text, texts};
+use super::super::position;
+use super::{ITEM, key, work_of};
 
-/// One more than the largest number that eight digits hold: beyond it the order of the keys would not be that of the
-/// numbers. It stands for five billion ids in one run.
-const SEQ_END: u32 = 100_000_000;
+/// Compression: zstd's own default.
+const ZSTD_LEVEL: i32 = 3;
 
-pub(super) const BETWEEN: &str = "#partition = :partition AND #item BETWEEN :lowest AND :highest";
-pub(super) const MARK_SENT: &str =
-    "SET #sent_at = :sent_at, #parked = :no, #expires_at = :expires_at ADD #send_count :one";
-pub(super) const MARK_TRYING: &str = "SET #trying = :id, #receives = :receives";
+/// L2.
+pub(super) const MARK_SENT: &str = "SET #next_at = :next_at";
+/// What an owed-work report reads of a chunk.
+pub(super) const IDS: &str = "#ids";
 
-/// E7.
-pub(super) const POISON: &str = "DELETE #pending :ids ADD #poisoned :ids SET #reasons.#id = :reason";
-pub(super) const IS_PENDING: &str = "contains(#pending, :id)";
+/// Events that cannot be written as JSON or compressed.
+#[derive(Debug, Error)]
+#[error("the events cannot be packed: {0}")]
+pub(super) struct Unpackable(String);
 
-pub(super) fn partition_of(stream: &StreamKey, run: &str) -> String {
-    format!("run#{stream}#{run}")
+/// An event as it is kept.
+#[derive(Deserialize, Serialize)]
+struct KeptEvent<T> {
+    deleted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<T>,
 }
 
 pub(super) fn key_of(chunk: &ChunkKey) -> Item {
-    let sort = format!("chunk#{:08}#{}", chunk.seq, chunk.epoch);
-    key(partition_of(&chunk.stream, &chunk.run), sort)
+    key(work_of(&chunk.stream), chunk.sort_key())
 }
 
-/// The lowest and the highest sort key of the chunks `first` to `end`, the latter excluded. A key without an epoch is
-/// below all keys of its number; `:` is above all digits.
-pub(super) fn sort_range(first: u32, end: u32) -> (String, String) {
-    let highest = if end < SEQ_END { format!("chunk#{end:08}") } else { "chunk#:".to_owned() };
-    (format!("chunk#{first:08}"), highest)
+/// What the sort keys of a lane begin with.
+pub(super) fn prefix_of(lane: Lane) -> String {
+    format!("{}#", lane.as_str())
 }
 
-/// When a chunk that was made or sent at `at` may go, in whole seconds as DynamoDB's TTL wants it.
-pub(super) fn expires_at(at: UtcMillis) -> i64 {
-    at.plus(CHUNK_KEPT).since(UtcMillis::default()).as_secs().try_into().unwrap_or(i64::MAX)
-}
-
-/// E3.
-pub(super) fn item_of(chunk: &Chunk, expires_at: i64) -> Item {
-    let ids = |ids: &mut dyn Iterator<Item = &RecordId>| texts(ids.map(RecordId::as_str));
-    let reasons = chunk.poisoned.iter().map(|(id, reason)| (id.as_str().to_owned(), text(reason))).collect();
-    let withheld = (chunk.withheld_count > 0).then_some(chunk.withheld_count);
+/// L1.
+pub(super) fn item_of(chunk: &Chunk) -> Result<Item, Unpackable> {
+    let (told, events) = match &chunk.told {
+        Told::Ids => ("ids", None),
+        Told::Rows => ("rows", None),
+        Told::Events(events) => ("events", Some(bytes(pack(events)?))),
+    };
     let sometimes = [
-        ("pending", ids(&mut chunk.pending.iter())),
-        ("poisoned", ids(&mut chunk.poisoned.keys())),
-        ("stamps", numbers(chunk.stamps.iter().map(|stamp| stamp.get()))),
-        ("withheld", numbers(withheld)),
-        ("sent_at", chunk.sent_at.map(instant)),
-        ("trying", chunk.trying.as_ref().map(|id| text(id.as_str()))),
+        ("ids", texts(chunk.ids.iter().map(RecordId::as_str))),
+        ("holds", chunk.holds.as_ref().map(position::to_value)),
+        ("events_zstd", events),
+        ("trying", chunk.trying.as_ref().map(|trying| text(trying.id.as_str()))),
+        ("tries", chunk.trying.as_ref().map(|trying| number(trying.times))),
     ];
     let mut found = key_of(&chunk.key);
     found.extend(item([
-        ("horizon", instant(chunk.horizon)),
         ("listed_at", instant(chunk.listed_at)),
-        ("held_checkpoint", position::to_value(&chunk.held_checkpoint)),
-        ("reasons", AttributeValue::M(reasons)),
-        ("has_rows", AttributeValue::Bool(chunk.has_rows)),
-        ("parked", AttributeValue::Bool(chunk.parked)),
-        ("send_count", number(chunk.send_count)),
-        ("receives", number(chunk.receives)),
-        ("expires_at", number(expires_at)),
+        ("next_at", instant(chunk.next_at)),
+        ("told", text(told)),
     ]));
     found.extend(sometimes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    found
+    Ok(found)
 }
 
-/// E6: the update expression and its values. The empty sets that DynamoDB refuses are left out, and when nothing else is
-/// left the update changes nothing, so that its condition still tells whether the chunk is there.
+/// How large DynamoDB reckons the item of a chunk to be; nothing for one whose events cannot be packed.
+pub fn size_of(chunk: &Chunk) -> usize {
+    item_of(chunk).map_or(0, |item| size_of_item(&item))
+}
+
+/// L3: the update expression and its values.
 pub(super) fn finish(finish: &Finish) -> (String, Item) {
-    let (mut clauses, mut values) = (Vec::new(), Item::new());
-    let mut value = |placeholder: &str, value| values.insert(placeholder.to_owned(), value);
-    if let Some(done) = texts(finish.done.iter().map(RecordId::as_str)) {
-        clauses.push("DELETE #pending :done, #poisoned :done");
-        value(":done", done);
-    }
-    let stamp = numbers(finish.stamp.map(UtcMillis::get));
-    let withheld = numbers((finish.withheld_count > 0).then_some(finish.withheld_count));
-    match (&stamp, &withheld) {
-        (Some(_), Some(_)) => clauses.push("ADD #stamps :stamp, #withheld :withheld"),
-        (Some(_), None) => clauses.push("ADD #stamps :stamp"),
-        (None, Some(_)) => clauses.push("ADD #withheld :withheld"),
-        (None, None) => {}
-    }
-    for (placeholder, number) in [(":stamp", stamp), (":withheld", withheld)] {
-        if let Some(number) = number {
-            value(placeholder, number);
-        }
-    }
-    if finish.parked {
-        clauses.push("SET #parked = :yes");
-        value(":yes", AttributeValue::Bool(true));
-    }
-    if clauses.is_empty() {
-        clauses.push("SET #parked = #parked");
-    }
-    (clauses.join(" "), values)
+    without(&finish.gone, "SET #next_at = :next_at", item([(":next_at", instant(finish.next_at))]))
 }
 
-pub(super) fn chunk_of(stream: &StreamKey, run: &str, item: &Item) -> Result<Chunk, BadShape> {
+/// L3 after a crash: the update expression and its values.
+pub(super) fn mark_trying(gone: &BTreeSet<RecordId>, trying: &Trying) -> (String, Item) {
+    let values = item([(":trying", text(trying.id.as_str())), (":tries", number(trying.times))]);
+    without(gone, "SET #trying = :trying, #tries = :tries", values)
+}
+
+/// Takes ids out of the set besides what `update` does. DynamoDB refuses to take out none.
+fn without(gone: &BTreeSet<RecordId>, update: &str, mut values: Item) -> (String, Item) {
+    match texts(gone.iter().map(RecordId::as_str)) {
+        Some(gone) => {
+            values.insert(":gone".to_owned(), gone);
+            (format!("{update} DELETE #ids :gone"), values)
+        }
+        None => (update.to_owned(), values),
+    }
+}
+
+pub(super) fn chunk_of(stream: &StreamKey, item: &Item) -> Result<Chunk, BadShape> {
     let chunk = Reader::of(item);
-    let (seq, epoch) = chunk.parsed(ITEM, |sort| {
-        let (seq, epoch) = sort.strip_prefix("chunk#")?.split_once('#')?;
-        Some((seq.parse().ok()?, epoch.parse().ok()?))
-    })?;
-    let reasons = chunk.map("reasons")?;
-    let poisoned = chunk.texts("poisoned")?.iter().map(|id| {
-        let reason = Reader::within(reasons, "reasons").text_if_any(id)?.unwrap_or_default();
-        Ok((id_of("poisoned", id)?, reason.to_owned()))
-    });
+    let ids = chunk.ids("ids")?;
+    let told = match chunk.text("told")? {
+        "ids" => Told::Ids,
+        "rows" => Told::Rows,
+        "events" => Told::Events(events_of(chunk, &ids)?),
+        _ => return Err(chunk.unknown("told")),
+    };
+    let trying = match chunk.text_if_any("trying")? {
+        Some(_) => Some(Trying { id: chunk.id("trying")?, times: chunk.number("tries")? }),
+        None => None,
+    };
     Ok(Chunk {
-        key: ChunkKey { stream: stream.clone(), run: run.to_owned(), seq, epoch },
-        horizon: chunk.instant("horizon")?,
+        key: chunk.parsed(ITEM, |sort| ChunkKey::parse(stream.clone(), sort))?,
+        holds: position::read_if_any(chunk, "holds")?,
+        ids,
         listed_at: chunk.instant("listed_at")?,
-        held_checkpoint: position::read(chunk, "held_checkpoint")?,
-        pending: chunk.texts("pending")?.iter().map(|id| id_of("pending", id)).collect::<Result<_, _>>()?,
-        poisoned: poisoned.collect::<Result<BTreeMap<_, _>, BadShape>>()?,
-        stamps: chunk.numbers("stamps")?.into_iter().map(UtcMillis::new).collect(),
-        has_rows: chunk.flag("has_rows")?,
-        sent_at: chunk.instant_if_any("sent_at")?,
-        send_count: chunk.number("send_count")?,
-        parked: chunk.flag("parked")?,
-        withheld_count: chunk.numbers("withheld")?.into_iter().max().unwrap_or_default(),
-        trying: chunk.text_if_any("trying")?.map(|id| id_of("trying", id)).transpose()?,
-        receives: chunk.number("receives")?,
+        next_at: chunk.instant("next_at")?,
+        told,
+        trying,
     })
 }
 
-fn id_of(attribute: &str, id: &str) -> Result<RecordId, BadShape> {
-    RecordId::parse(id).map_err(|fault| BadShape(format!("{attribute} holds an unusable id ({fault})")))
+fn pack(events: &BTreeMap<RecordId, Event>) -> Result<Vec<u8>, Unpackable> {
+    let mut kept = BTreeMap::new();
+    for (id, event) in events {
+        kept.insert(id.as_str(), KeptEvent { deleted: event.deleted, body: event.body.as_ref().map(Body::text) });
+    }
+    let json = serde_json::to_vec(&kept).map_err(|fault| Unpackable(fault.to_string()))?;
+    zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|fault| Unpackable(fault.to_string()))
+}
+
+/// The events of the ids that are still owed.
+fn events_of(chunk: Reader<'_>, ids: &BTreeSet<RecordId>) -> Result<BTreeMap<RecordId, Event>, BadShape> {
+    let Some(packed) = chunk.bytes_if_any("events_zstd")? else {
+        return Err(BadShape("events_zstd is missing".to_owned()));
+    };
+    let bad = |_| BadShape("events_zstd holds no events".to_owned());
+    let json = zstd::decode_all(packed).map_err(|_| BadShape("events_zstd is not zstd".to_owned()))?;
+    let kept: BTreeMap<RecordId, KeptEvent<String>> = serde_json::from_slice(&json).map_err(bad)?;
+    let event = |kept: KeptEvent<String>| Event { deleted: kept.deleted, body: kept.body.map(Body::new) };
+    Ok(kept.into_iter().filter(|(id, _)| ids.contains(id)).map(|(id, kept)| (id, event(kept))).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
-    use tidemark_engine::stream::{SourceKind, StreamName};
+    use tidemark_engine::position::Position;
 
-    use super::super::super::samples;
+    use super::super::super::samples::{self, stream};
     use super::*;
 
-    fn stream() -> StreamKey {
-        StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") }
+    fn events() -> impl Strategy<Value = Event> {
+        let body = proptest::option::of(".{0,40}".prop_map(Body::new));
+        (any::<bool>(), body).prop_map(|(deleted, body)| Event { deleted, body })
+    }
+
+    fn told(ids: BTreeSet<RecordId>) -> impl Strategy<Value = Told> {
+        let count = ids.len();
+        let events = proptest::collection::vec(events(), count)
+            .prop_map(move |events| Told::Events(ids.iter().cloned().zip(events).collect()));
+        prop_oneof![Just(Told::Ids), Just(Told::Rows), events]
     }
 
     prop_compose! {
-        fn chunks()(
-            seq in 0..SEQ_END,
-            epoch in any::<i64>(),
-            horizon in samples::instants(),
+        fn chunks()(ids in proptest::collection::btree_set(samples::ids(), 0..6))(
+            told in told(ids.clone()),
+            ids in Just(ids),
+            is_bulk in any::<bool>(),
+            holds in proptest::option::of(samples::positions()),
+            version in 0..1_000_000_000_i64,
+            seq in 0..1_000_000_u32,
             listed_at in samples::instants(),
-            held_checkpoint in samples::positions(),
-            pending in proptest::collection::btree_set(samples::ids(), 0..6),
-            poisoned in proptest::collection::btree_map(samples::ids(), ".{0,20}", 0..6),
-            stamps in proptest::collection::btree_set(samples::instants(), 0..4),
-            flags in any::<(bool, bool)>(),
-            sent_at in proptest::option::of(samples::instants()),
-            trying in proptest::option::of(samples::ids()),
-            counts in any::<(u32, u32, u32)>(),
+            next_at in samples::instants(),
+            trying in proptest::option::of((samples::ids(), any::<u32>())),
         ) -> Chunk {
+            let lane = if is_bulk { Lane::Bulk } else { Lane::Fresh };
             Chunk {
-                key: ChunkKey { stream: stream(), run: "1-2".to_owned(), seq, epoch },
-                horizon,
+                key: ChunkKey::new(stream(), lane, holds.as_ref(), version, seq),
+                holds,
+                ids,
                 listed_at,
-                held_checkpoint,
-                pending,
-                poisoned,
-                stamps,
-                has_rows: flags.0,
-                sent_at,
-                send_count: counts.0,
-                parked: flags.1,
-                withheld_count: counts.1,
-                trying,
-                receives: counts.2,
+                next_at,
+                told,
+                trying: trying.map(|(id, times)| Trying { id, times }),
             }
-        }
-    }
-
-    prop_compose! {
-        fn finishes()(
-            done in proptest::collection::btree_set(samples::ids(), 0..4),
-            stamp in proptest::option::of(samples::instants()),
-            parked in any::<bool>(),
-            withheld_count in 0_u32..3,
-        ) -> Finish {
-            Finish { done, stamp, parked, withheld_count }
         }
     }
 
     proptest! {
         #[test]
         fn a_chunk_survives_its_item(chunk in chunks()) {
-            prop_assert_eq!(chunk_of(&stream(), "1-2", &item_of(&chunk, 7)), Ok(chunk));
+            let item = item_of(&chunk).expect("it can be packed");
+            prop_assert_eq!(chunk_of(&stream(), &item), Ok(chunk));
         }
 
         #[test]
-        fn no_finish_sends_an_empty_set(finish in finishes()) {
-            let (update, values) = super::finish(&finish);
-            samples::assert_consistent(&[&update], &values);
-            for value in values.values() {
-                let size = value.as_ss().map(Vec::len).or_else(|_| value.as_ns().map(Vec::len)).unwrap_or(1);
-                prop_assert!(size > 0);
+        fn no_update_sends_an_empty_set(
+            gone in proptest::collection::btree_set(samples::ids(), 0..4),
+            next_at in samples::instants(),
+            id in samples::ids(),
+        ) {
+            let trying = Trying { id, times: 2 };
+            for (update, values) in [mark_trying(&gone, &trying), finish(&Finish { gone: gone.clone(), next_at })] {
+                samples::assert_consistent(&[&update], &values);
+                prop_assert!(values.values().all(|value| value.as_ss().is_ok_and(|set| !set.is_empty()) || !value.is_ss()));
+                prop_assert_eq!(update.contains("DELETE"), !gone.is_empty());
             }
         }
+    }
 
-        #[test]
-        fn a_range_holds_its_numbers_and_no_others(seq in 0..SEQ_END, first in 0..SEQ_END, end: u32, epoch: i64) {
-            let key = ChunkKey { stream: stream(), run: "1-2".to_owned(), seq, epoch };
-            let sort = key_of(&key)[ITEM].as_s().cloned().unwrap_or_default();
-            let (lowest, highest) = sort_range(first, end);
-            prop_assert_eq!((first..end.max(first)).contains(&seq), lowest <= sort && sort <= highest);
+    fn id(text: &str) -> RecordId {
+        RecordId::parse(text).expect("it is an id")
+    }
+
+    fn chunk(told: Told) -> Chunk {
+        let holds = Some(Position::Token { text: "t".to_owned(), sequence: 4 });
+        Chunk {
+            key: ChunkKey::new(stream(), Lane::Fresh, holds.as_ref(), 3, 0),
+            holds,
+            ids: BTreeSet::from(["1", "2"].map(id)),
+            listed_at: tidemark_engine::clock::LocalMillis::new(5),
+            next_at: tidemark_engine::clock::LocalMillis::new(0),
+            told,
+            trying: None,
         }
     }
 
     #[test]
-    fn a_finish_writes_what_there_is_to_write() {
-        let done = BTreeSet::from([RecordId::parse("1").expect("it is an id")]);
-        let all = Finish { done, stamp: Some(UtcMillis::new(3)), parked: true, withheld_count: 6 };
-        let (update, _) = finish(&all);
-        assert_eq!(
-            update,
-            "DELETE #pending :done, #poisoned :done ADD #stamps :stamp, #withheld :withheld SET #parked = :yes"
-        );
-        assert_eq!(finish(&Finish::default()), ("SET #parked = #parked".to_owned(), Item::new()));
+    fn events_of_ids_that_left_are_not_read() {
+        let event = Event { deleted: true, body: Some(Body::new("{\"n\":1}")) };
+        let told = Told::Events(BTreeMap::from([(id("1"), event.clone()), (id("2"), event.clone())]));
+        let mut item = item_of(&chunk(told)).expect("it can be packed");
+        item.insert("ids".to_owned(), texts(["2"]).expect("there is one"));
+        let read = chunk_of(&stream(), &item).expect("it is a chunk");
+        assert_eq!(read.told, Told::Events(BTreeMap::from([(id("2"), event)])));
+
+        item.remove("ids");
+        let read = chunk_of(&stream(), &item).expect("it is a chunk");
+        assert_eq!((read.ids.len(), read.told), (0, Told::Events(BTreeMap::new())));
     }
 
     #[test]
     fn what_is_not_a_chunk_is_not_read_as_one() {
-        let chunk = Chunk::new(
-            ChunkKey { stream: stream(), run: "1-2".to_owned(), seq: 0, epoch: 1 },
-            UtcMillis::new(0),
-            UtcMillis::new(0),
-            tidemark_engine::checkpoint::Position::At(UtcMillis::new(0)),
-            BTreeSet::new(),
-        );
-        let good = item_of(&chunk, 7);
+        let good = item_of(&chunk(Told::Ids)).expect("it can be packed");
         let spoilt = [
-            (ITEM, text("chunk#x#1"), "item is not one that this program knows"),
-            ("reasons", text("none"), "reasons is not a map"),
-            ("pending", AttributeValue::Ss(vec![String::new()]), "pending holds an unusable id (the id is empty)"),
+            (ITEM, text("fresh#x#1"), "item is not one that this program knows"),
+            ("told", text("more"), "told is not one that this program knows"),
+            ("told", text("events"), "events_zstd is missing"),
+            ("holds", text("none"), "holds is not a map"),
+            ("trying", text("1"), "tries is missing"),
+            ("ids", texts([""]).expect("there is one"), "ids holds an unusable id (the id is empty)"),
         ];
         for (name, value, expected) in spoilt {
             let mut item = good.clone();
             item.insert(name.to_owned(), value);
-            assert_eq!(chunk_of(&stream(), "1-2", &item), Err(BadShape(expected.to_owned())));
+            assert_eq!(chunk_of(&stream(), &item), Err(BadShape(expected.to_owned())));
+        }
+    }
+
+    #[test]
+    fn events_that_cannot_be_unpacked_are_told_without_their_text() {
+        let mut item = item_of(&chunk(Told::Events(BTreeMap::new()))).expect("it can be packed");
+        for (packed, expected) in [
+            (b"canary".to_vec(), "events_zstd is not zstd"),
+            (zstd::bulk::compress(b"\"canary\"", 1).expect("it is compressed"), "events_zstd holds no events"),
+        ] {
+            item.insert("events_zstd".to_owned(), bytes(packed));
+            assert_eq!(chunk_of(&stream(), &item), Err(BadShape(expected.to_owned())));
         }
     }
 }

@@ -1,35 +1,34 @@
-//! The ledger table: chunks, quarantine, and what the functions of a source share.
+//! The ledger table: what is owed, and what the functions share.
 //!
 //! | item | `partition` | `item` | shape |
 //! |---|---|---|---|
-//! | chunk | `run#source#stream#run_id` | `chunk#{seq:08}#{epoch}` | [`chunks`] |
-//! | quarantined id | `quarantine#source#stream` | the id | [`quarantine`] |
-//! | breaker and schedule | `breaker#source` | `-` | [`shared`] |
-//! | pause | `breaker#source` | the stream | [`shared`] |
+//! | chunk | `work#source#stream` | `lane#holds#version#seq` | [`chunks`] |
+//! | id of the retry lane | `work#source#stream` | `retry#id` | [`retry`] |
+//! | state of the stream | `work#source#stream` | `state` | [`state`] |
+//! | state of the source | `source#source` | `-` | [`state`], [`schedule`] |
 
 pub mod chunks;
-pub mod quarantine;
-pub mod shared;
+pub mod retry;
+pub mod schedule;
+pub mod state;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, ReturnValue, WriteRequest};
-use tidemark_engine::breaker::{Pause, SourceState, StampGap};
-use tidemark_engine::chunk::{Chunk, ChunkKey, Finish};
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::ports::{Clock, Ledger, Written};
-use tidemark_engine::quarantine::Quarantined;
+use tidemark_engine::health::{SourceState, StreamState, Why};
+use tidemark_engine::ports::{Clock, Ledger, Owed, Written};
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stamp::{UtcMillis, millis_of};
 use tidemark_engine::stream::{SourceKind, StreamKey};
+use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Trying};
 
-use self::shared::Reservation;
-use super::item::{Item, Reader, instant, item, number, text};
-use super::position;
-use super::table::{Table, Update, Updated, malformed};
-use crate::backoff;
+use self::schedule::Reservation;
+use super::item::{BadShape, Item, Reader, instant, item, number, text};
+use super::table::{Query, Table, Update, Updated, malformed};
+use crate::backoff::{self, Leftovers};
 use crate::client::Sdk;
 use crate::errors::AwsError;
 
@@ -41,9 +40,13 @@ const ITEM: &str = "item";
 ///
 /// Source: Amazon DynamoDB API Reference, `BatchWriteItem` (read 2026-11-21).
 const BATCH_ITEMS: usize = 25;
+/// The most bytes of a sort key.
+///
+/// Source: Amazon DynamoDB Developer Guide, "Constraints in Amazon DynamoDB" (read 2026-11-21).
+const SORT_BYTES_MAX: usize = 1_024;
 
-const IN_PARTITION: &str = "#partition = :partition";
-const EXISTS: &str = "attribute_exists(#partition)";
+const BEGINS_WITH: &str = "#partition = :partition AND begins_with(#item, :prefix)";
+const EXISTS: &str = "attribute_exists(#item)";
 
 /// The ledger, in DynamoDB.
 #[derive(Debug)]
@@ -51,73 +54,80 @@ pub struct LedgerTable<C> {
     table: Table,
     clock: C,
     /// The end of the newest reservation of each source that was seen, to guess which write of the schedule will hold.
-    reserved_until: Mutex<BTreeMap<SourceKind, UtcMillis>>,
+    reserved_until: Mutex<BTreeMap<SourceKind, LocalMillis>>,
 }
 
 impl<C: Clock> LedgerTable<C> {
-    /// The table called `name`; `clock` dates what expires and times pauses between tries.
+    /// The table called `name`; `clock` times pauses between tries.
     pub fn new(sdk: &Sdk, name: impl Into<String>, clock: C) -> Self {
         Self { table: Table::new(sdk, name), clock, reserved_until: Mutex::default() }
     }
 
     /// Puts up to [`BATCH_ITEMS`] items, and what was left over again until nothing is.
-    async fn put_batch(&self, operation: &'static str, items: Vec<Item>) -> Result<(), StoreFailure> {
-        let mut left = items
-            .into_iter()
-            .map(put_request)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| StoreFailure::Unavailable { operation, source: Box::new(error) })?;
+    async fn put_batch(&self, operation: &'static str, mut left: Vec<WriteRequest>) -> Result<(), StoreFailure> {
         let mut try_count = 0;
         loop {
             let before = left.len();
             let requests = HashMap::from([(self.table.name.clone(), left)]);
             let sent = self.table.client.batch_write_item().set_request_items(Some(requests)).send().await;
-            let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation, 0))?;
+            let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation))?;
             left = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
             if left.is_empty() {
                 return Ok(());
             }
             try_count = if left.len() < before { 1 } else { try_count + 1 };
             if try_count > backoff::TRIES {
-                let source = Box::new(Leftovers { count: left.len() });
-                return Err(StoreFailure::Unavailable { operation, source });
+                return Err(unavailable(operation, Leftovers { count: left.len() }));
             }
             self.clock.sleep(backoff::pause(try_count)).await;
         }
     }
 
-    async fn update_shared(
+    /// Updates an item that is there.
+    async fn update_existing(
         &self,
         operation: &'static str,
-        source: SourceKind,
-        expression: &str,
-        condition: &str,
-        values: Item,
+        key: Item,
+        (expression, values): (&str, Item),
     ) -> Result<Written, StoreFailure> {
-        let key = shared::key_of(source);
-        self.table.update(Update { operation, key, expression, condition, values, ..Update::default() }).await
+        self.table.update(Update { operation, key, expression, condition: EXISTS, values }).await
     }
 
-    fn believed_reserved_until(&self, source: SourceKind) -> UtcMillis {
+    fn believed_reserved_until(&self, source: SourceKind) -> LocalMillis {
         let known = self.reserved_until.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&source).copied().unwrap_or_default()
     }
 
-    fn note_reserved_until(&self, source: SourceKind, until: UtcMillis) {
+    fn note_reserved_until(&self, source: SourceKind, until: LocalMillis) {
         self.reserved_until.lock().unwrap_or_else(PoisonError::into_inner).insert(source, until);
+    }
+
+    /// When the next call of the source's schedule may be made, and whether the reservation was what moved it there.
+    async fn try_reserve(
+        &self,
+        source: SourceKind,
+        way: Reservation,
+        values: Item,
+    ) -> Result<(LocalMillis, bool), StoreFailure> {
+        let operation = "reserve calls";
+        let key = state::source_key_of(source);
+        let update = Update { operation, key, expression: way.update(), condition: way.condition(), values };
+        let (item, was_reserved) = match self.table.update_and_look(update).await? {
+            Updated::Applied(item) => (item, true),
+            Updated::Refused(Some(item)) => (item, false),
+            // There is none, or the table does not show what it holds.
+            Updated::Refused(None) => {
+                (self.table.get(operation, state::source_key_of(source)).await?.unwrap_or_default(), false)
+            }
+        };
+        let found = Reader::of(&item).instant_if_any("next_call_at");
+        let next_call_at = found.map_err(|fault| malformed(operation, &source, &fault))?.unwrap_or_default();
+        Ok((next_call_at, was_reserved))
     }
 }
 
-/// What a batch call refused time and again.
-#[derive(Debug, thiserror::Error)]
-#[error("{count} items of a batch were left over time and again: the table is throttled")]
-pub(super) struct Leftovers {
-    pub(super) count: usize,
-}
-
-fn put_request(item: Item) -> Result<WriteRequest, aws_sdk_dynamodb::error::BuildError> {
-    let put = PutRequest::builder().set_item(Some(item)).build()?;
-    Ok(WriteRequest::builder().put_request(put).build())
+fn unavailable(operation: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> StoreFailure {
+    StoreFailure::Unavailable { operation, source: Box::new(source) }
 }
 
 /// The key of an item.
@@ -125,32 +135,64 @@ fn key(partition: String, sort: impl Into<String>) -> Item {
     item([(PARTITION, text(partition)), (ITEM, text(sort))])
 }
 
+/// The partition of all that a stream owes.
+fn work_of(stream: &StreamKey) -> String {
+    format!("work#{stream}")
+}
+
+/// The values of [`BEGINS_WITH`].
+fn work_from(stream: &StreamKey, prefix: impl Into<String>) -> Item {
+    item([(":partition", text(work_of(stream))), (":prefix", text(prefix))])
+}
+
+/// Reads items, all of them or none.
+fn all_of<T>(
+    operation: &'static str,
+    stream: &StreamKey,
+    items: &[Item],
+    read: impl Fn(&StreamKey, &Item) -> Result<T, BadShape>,
+) -> Result<Vec<T>, StoreFailure> {
+    let found = items.iter().map(|item| {
+        let sort = Reader::of(item).text(ITEM).unwrap_or_default();
+        read(stream, item).map_err(|fault| malformed(operation, &format!("{} / {sort}", work_of(stream)), &fault))
+    });
+    found.collect()
+}
+
 impl<C: Clock> Ledger for LedgerTable<C> {
     async fn put_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreFailure> {
-        let expires_at = chunks::expires_at(self.clock.now());
+        let operation = "put chunks";
         for batch in chunks.chunks(BATCH_ITEMS) {
-            let items = batch.iter().map(|chunk| chunks::item_of(chunk, expires_at)).collect();
-            self.put_batch("put chunks", items).await?;
+            let mut requests = Vec::with_capacity(batch.len());
+            for chunk in batch {
+                let item = chunks::item_of(chunk).map_err(|fault| unavailable(operation, fault))?;
+                let put = PutRequest::builder().set_item(Some(item)).build();
+                let put = put.map_err(|fault| unavailable(operation, fault))?;
+                requests.push(WriteRequest::builder().put_request(put).build());
+            }
+            self.put_batch(operation, requests).await?;
         }
         Ok(())
     }
 
-    async fn chunks(&self, stream: &StreamKey, run: &str, first: u32, end: u32) -> Result<Vec<Chunk>, StoreFailure> {
+    async fn head(&self, stream: &StreamKey, lane: Lane, limit: usize) -> Result<Vec<Chunk>, StoreFailure> {
         let operation = "read chunks";
-        if first >= end {
-            return Ok(Vec::new());
-        }
-        let partition = chunks::partition_of(stream, run);
-        let (lowest, highest) = chunks::sort_range(first, end);
-        let values = item([(":partition", text(&partition)), (":lowest", text(lowest)), (":highest", text(highest))]);
-        let items = self.table.query(operation, chunks::BETWEEN, values).await?;
-        let mut found = Vec::with_capacity(items.len());
-        for item in &items {
-            let chunk = chunks::chunk_of(stream, run, item);
-            found.push(chunk.map_err(|fault| malformed(operation, &partition, &fault))?);
-        }
-        found.sort_by(|left: &Chunk, right| left.key.cmp(&right.key));
-        Ok(found)
+        let values = work_from(stream, chunks::prefix_of(lane));
+        let query = Query { operation, condition: BEGINS_WITH, values, projection: "", limit, is_consistent: true };
+        all_of(operation, stream, &self.table.query(query).await?, chunks::chunk_of)
+    }
+
+    async fn owed(&self, stream: &StreamKey) -> Result<Owed, StoreFailure> {
+        let operation = "count what is owed";
+        let count = async |lane| {
+            let values = work_from(stream, chunks::prefix_of(lane));
+            let (projection, limit) = (chunks::IDS, usize::MAX);
+            let query = Query { operation, condition: BEGINS_WITH, values, projection, limit, is_consistent: false };
+            let items = self.table.query(query).await?;
+            let counts = items.iter().map(|item| Reader::of(item).texts("ids").map_or(0, <[String]>::len));
+            Ok(u64::try_from(counts.sum::<usize>()).unwrap_or(u64::MAX))
+        };
+        Ok(Owed { fresh_count: count(Lane::Fresh).await?, bulk_count: count(Lane::Bulk).await? })
     }
 
     async fn chunk(&self, key: &ChunkKey) -> Result<Option<Chunk>, StoreFailure> {
@@ -158,79 +200,63 @@ impl<C: Clock> Ledger for LedgerTable<C> {
         let Some(item) = self.table.get(operation, chunks::key_of(key)).await? else {
             return Ok(None);
         };
-        let chunk = chunks::chunk_of(&key.stream, &key.run, &item);
-        chunk.map(Some).map_err(|fault| malformed(operation, key, &fault))
+        chunks::chunk_of(&key.stream, &item).map(Some).map_err(|fault| malformed(operation, key, &fault))
     }
 
-    async fn mark_sent(&self, key: &ChunkKey, sent_at: UtcMillis) -> Result<Written, StoreFailure> {
-        let update = Update {
-            operation: "mark a chunk as sent",
-            key: chunks::key_of(key),
-            expression: chunks::MARK_SENT,
-            condition: EXISTS,
-            values: item([
-                (":sent_at", instant(sent_at)),
-                (":expires_at", number(chunks::expires_at(sent_at))),
-                (":no", AttributeValue::Bool(false)),
-                (":one", number(1)),
-            ]),
-            ..Update::default()
-        };
-        self.table.update(update).await
+    async fn mark_sent(&self, key: &ChunkKey, next_at: LocalMillis) -> Result<Written, StoreFailure> {
+        let update = (chunks::MARK_SENT, item([(":next_at", instant(next_at))]));
+        self.update_existing("mark a chunk as sent", chunks::key_of(key), update).await
     }
 
     async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure> {
         let (expression, values) = chunks::finish(finish);
-        let update = Update {
-            operation: "finish a chunk",
-            key: chunks::key_of(key),
-            expression: &expression,
-            condition: EXISTS,
-            values,
-            ..Update::default()
+        self.update_existing("finish ids of a chunk", chunks::key_of(key), (&expression, values)).await
+    }
+
+    async fn mark_trying(
+        &self,
+        key: &ChunkKey,
+        gone: &BTreeSet<RecordId>,
+        trying: &Trying,
+    ) -> Result<Written, StoreFailure> {
+        let (expression, values) = chunks::mark_trying(gone, trying);
+        self.update_existing("mark the id being tried", chunks::key_of(key), (&expression, values)).await
+    }
+
+    async fn delete_chunk(&self, key: &ChunkKey) -> Result<(), StoreFailure> {
+        self.table.delete("delete a chunk", chunks::key_of(key), "", Item::new()).await.map(|_| ())
+    }
+
+    async fn retry_entries(&self, stream: &StreamKey) -> Result<Vec<RetryEntry>, StoreFailure> {
+        let operation = "read the retry lane";
+        let (values, limit) = (work_from(stream, retry::PREFIX), usize::MAX);
+        let query = Query { operation, condition: BEGINS_WITH, values, projection: "", limit, is_consistent: true };
+        let mut entries = all_of(operation, stream, &self.table.query(query).await?, retry::entry_of)?;
+        entries.sort_by(|left, right| left.id.cmp(&right.id));
+        Ok(entries)
+    }
+
+    async fn retry_entry(&self, stream: &StreamKey, id: &RecordId) -> Result<Option<RetryEntry>, StoreFailure> {
+        let operation = "read an entry of the retry lane";
+        let Some(item) = self.table.get(operation, retry::key_of(stream, id)).await? else {
+            return Ok(None);
         };
-        self.table.update(update).await
+        let entry = retry::entry_of(stream, &item);
+        entry.map(Some).map_err(|fault| malformed(operation, &format!("{stream} {id}"), &fault))
     }
 
-    async fn poison(&self, key: &ChunkKey, id: &RecordId, reason: &str) -> Result<Written, StoreFailure> {
-        let update = Update {
-            operation: "poison an id",
-            key: chunks::key_of(key),
-            expression: chunks::POISON,
-            condition: chunks::IS_PENDING,
-            values: item([
-                (":id", text(id.as_str())),
-                (":ids", AttributeValue::Ss(vec![id.as_str().to_owned()])),
-                (":reason", text(reason)),
-            ]),
-            more_names: HashMap::from([("#id".to_owned(), id.as_str().to_owned())]),
-        };
-        self.table.update(update).await
-    }
-
-    async fn mark_trying(&self, key: &ChunkKey, id: &RecordId, receives: u32) -> Result<Written, StoreFailure> {
-        let update = Update {
-            operation: "mark the id being tried",
-            key: chunks::key_of(key),
-            expression: chunks::MARK_TRYING,
-            condition: EXISTS,
-            values: item([(":id", text(id.as_str())), (":receives", number(receives))]),
-            ..Update::default()
-        };
-        self.table.update(update).await
-    }
-
-    async fn quarantined(&self, stream: &StreamKey) -> Result<Vec<Quarantined>, StoreFailure> {
-        let operation = "read the quarantine";
-        let partition = quarantine::partition_of(stream);
-        let values = item([(":partition", text(&partition))]);
-        let items = self.table.query(operation, IN_PARTITION, values).await?;
-        let entries = items.iter().map(|item| quarantine::entry_of(stream, item));
-        entries.collect::<Result<_, _>>().map_err(|fault| malformed(operation, &partition, &fault))
-    }
-
-    async fn quarantine(&self, entry: &Quarantined) -> Result<Written, StoreFailure> {
-        self.table.put_new("quarantine an id", PARTITION, quarantine::item_of(entry)).await
+    async fn set_aside(&self, entry: &RetryEntry) -> Result<(), StoreFailure> {
+        let operation = "put an id into the retry lane";
+        let (expression, values) = retry::raise(entry);
+        let key = retry::key_of(&entry.stream, &entry.id);
+        let (expression, condition) = (expression.as_str(), retry::FAILED_BEFORE);
+        self.table.update(Update { operation, key, expression, condition, values }).await?;
+        if let Some(holds) = &entry.holds {
+            let key = retry::key_of(&entry.stream, &entry.id);
+            let (expression, condition, values) = (retry::LOWER, retry::HOLDS_LESS, retry::lower(holds));
+            self.table.update(Update { operation, key, expression, condition, values }).await?;
+        }
+        Ok(())
     }
 
     async fn reschedule(
@@ -238,89 +264,137 @@ impl<C: Clock> Ledger for LedgerTable<C> {
         stream: &StreamKey,
         id: &RecordId,
         attempts: u32,
-        next_at: UtcMillis,
+        next_at: LocalMillis,
     ) -> Result<Written, StoreFailure> {
+        let values = item([(":attempts", number(attempts)), (":next_at", instant(next_at))]);
+        let key = retry::key_of(stream, id);
+        self.update_existing("reschedule an id of the retry lane", key, (retry::RESCHEDULE, values)).await
+    }
+
+    async fn resolve(
+        &self,
+        stream: &StreamKey,
+        id: &RecordId,
+        looked_at: LocalMillis,
+    ) -> Result<Written, StoreFailure> {
+        let values = item([(":looked_at", instant(looked_at))]);
+        let operation = "take an id out of the retry lane";
+        self.table.delete(operation, retry::key_of(stream, id), retry::FAILED_BEFORE_LOOK, values).await
+    }
+
+    async fn stream_state(&self, stream: &StreamKey) -> Result<StreamState, StoreFailure> {
+        let operation = "read the state of the stream";
+        let found = self.table.get(operation, state::stream_key_of(stream)).await?.unwrap_or_default();
+        state::stream_state_of(&found).map_err(|fault| malformed(operation, stream, &fault))
+    }
+
+    async fn write_mark(&self, stream: &StreamKey, mark: &str) -> Result<(), StoreFailure> {
         let update = Update {
-            operation: "reschedule a quarantined id",
-            key: quarantine::key_of(stream, id),
-            expression: quarantine::RESCHEDULE,
-            condition: EXISTS,
-            values: item([(":attempts", number(attempts)), (":next_at", instant(next_at))]),
-            ..Update::default()
+            operation: "mark the ledger",
+            key: state::stream_key_of(stream),
+            expression: state::WRITE_MARK,
+            condition: "",
+            values: item([(":mark", text(mark))]),
+        };
+        self.table.update(update).await.map(|_| ())
+    }
+
+    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure> {
+        let update = Update {
+            operation: "note that something was stored",
+            key: state::stream_key_of(stream),
+            expression: state::NOTE_STORED,
+            condition: state::STORED_BEFORE,
+            values: item([(":at", instant(at))]),
+        };
+        self.table.update(update).await.map(|_| ())
+    }
+
+    async fn add_failures(&self, stream: &StreamKey, count: u32) -> Result<u32, StoreFailure> {
+        let operation = "count failures of the stream";
+        let update = Update {
+            operation,
+            key: state::stream_key_of(stream),
+            expression: state::ADD_FAILURES,
+            condition: "",
+            values: item([(":count", number(count))]),
+        };
+        let item = match self.table.update_and_look(update).await? {
+            Updated::Applied(item) => item,
+            Updated::Refused(item) => item.unwrap_or_default(),
+        };
+        Reader::of(&item).number("failure_count").map_err(|fault| malformed(operation, stream, &fault))
+    }
+
+    async fn pause_stream(&self, stream: &StreamKey, until: LocalMillis, why: &Why) -> Result<Written, StoreFailure> {
+        let update = Update {
+            operation: "pause the stream",
+            key: state::stream_key_of(stream),
+            expression: state::PAUSE_STREAM,
+            condition: state::NOT_OPEN_FOR_LONGER,
+            values: state::pause(until, why),
         };
         self.table.update(update).await
     }
 
-    async fn resolve(&self, stream: &StreamKey, id: &RecordId, fetched_at: UtcMillis) -> Result<Written, StoreFailure> {
-        let values = item([(":fetched_at", instant(fetched_at))]);
-        let operation = "resolve a quarantined id";
-        self.table.delete(operation, quarantine::key_of(stream, id), quarantine::WENT_IN_BEFORE, values).await
+    async fn resume_stream(&self, stream: &StreamKey) -> Result<(), StoreFailure> {
+        let update = (state::RESUME, Item::new());
+        self.update_existing("resume the stream", state::stream_key_of(stream), update).await.map(|_| ())
     }
 
     async fn source_state(&self, source: SourceKind) -> Result<SourceState, StoreFailure> {
         let operation = "read the state of the source";
-        let partition = shared::partition_of(source);
-        let items = self.table.query(operation, IN_PARTITION, item([(":partition", text(&partition))])).await?;
-        shared::state_of(&items).map_err(|fault| malformed(operation, &partition, &fault))
+        let found = self.table.get(operation, state::source_key_of(source)).await?.unwrap_or_default();
+        state::source_state_of(&found).map_err(|fault| malformed(operation, &source, &fault))
     }
 
-    async fn add_failures(&self, source: SourceKind, count: u32) -> Result<u32, StoreFailure> {
-        let operation = "count failures of the source";
-        let update = Update {
-            operation,
-            key: shared::key_of(source),
-            expression: shared::ADD_FAILURES,
-            values: item([(":count", number(count))]),
-            ..Update::default()
-        };
-        let item = self.table.update_and_look(update, ReturnValue::UpdatedNew).await?.into_item();
-        let total = Reader::of(&item).number("failure_count");
-        total.map_err(|fault| malformed(operation, &shared::partition_of(source), &fault))
-    }
-
-    async fn open_breaker(
+    async fn pause_source(
         &self,
         source: SourceKind,
-        until: UtcMillis,
+        until: LocalMillis,
         open_for: Duration,
-        why: &str,
+        why: &Why,
     ) -> Result<Written, StoreFailure> {
-        let values =
-            item([(":until", instant(until)), (":open_for_ms", number(millis_of(open_for))), (":why", text(why))]);
-        let condition = shared::NOT_OPEN_FOR_LONGER;
-        self.update_shared("open the breaker", source, shared::OPEN_BREAKER, condition, values).await
-    }
-
-    async fn close_breaker(&self, source: SourceKind) -> Result<(), StoreFailure> {
-        let update = shared::CLOSE_BREAKER;
-        self.update_shared("close the breaker", source, update, "", Item::new()).await.map(|_| ())
-    }
-
-    async fn pause_stream(&self, stream: &StreamKey, pause: &Pause) -> Result<(), StoreFailure> {
         let update = Update {
-            operation: "pause the stream",
-            key: shared::pause_key_of(stream),
-            expression: shared::PAUSE,
-            values: item([(":paused_until", instant(pause.until)), (":why", text(&pause.why))]),
-            ..Update::default()
+            operation: "pause the source",
+            key: state::source_key_of(source),
+            expression: state::PAUSE_SOURCE,
+            condition: state::NOT_OPEN_FOR_LONGER,
+            values: state::pause_of(until, open_for, why),
         };
-        self.table.update(update).await.map(|_| ())
+        self.table.update(update).await
     }
 
-    async fn resume_stream(&self, stream: &StreamKey) -> Result<(), StoreFailure> {
-        let update = Update {
-            operation: "resume the stream",
-            key: shared::pause_key_of(stream),
-            expression: shared::RESUME,
-            condition: EXISTS,
-            ..Update::default()
-        };
-        self.table.update(update).await.map(|_| ())
+    async fn resume_source(&self, source: SourceKind) -> Result<(), StoreFailure> {
+        let update = (state::RESUME, Item::new());
+        self.update_existing("resume the source", state::source_key_of(source), update).await.map(|_| ())
     }
 
-    async fn note_stamp_gap(&self, source: SourceKind, gap: StampGap) -> Result<(), StoreFailure> {
-        let values = item([(":stamp_gap_ms", number(gap.millis)), (":stamp_gap_seen_at", instant(gap.seen_at))]);
-        self.update_shared("note the stamp gap", source, shared::NOTE_GAP, "", values).await.map(|_| ())
+    async fn note_bulk(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure> {
+        let operation = "note bulk work of the stream";
+        let key = || state::source_key_of(stream.source);
+        let another = state::note_bulk(&stream.name);
+        let another = || Update {
+            operation,
+            key: key(),
+            expression: &another,
+            condition: state::SOME_BULK,
+            values: item([(":at", instant(at))]),
+        };
+        let first = || Update {
+            operation,
+            key: key(),
+            expression: state::FIRST_BULK,
+            condition: state::NO_BULK,
+            values: state::first_bulk(&stream.name, at),
+        };
+        // The last time for a map that another function made in between.
+        for update in [another(), first(), another()] {
+            if self.table.update(update).await? == Written::Applied {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn reserve(
@@ -328,41 +402,28 @@ impl<C: Clock> Ledger for LedgerTable<C> {
         source: SourceKind,
         calls: u32,
         interval: Duration,
-        now: UtcMillis,
-        latest: UtcMillis,
-    ) -> Result<Option<UtcMillis>, StoreFailure> {
-        let operation = "reserve calls";
-        if now > latest {
+        earliest: LocalMillis,
+        latest: LocalMillis,
+    ) -> Result<Option<LocalMillis>, StoreFailure> {
+        if earliest > latest {
             return Ok(None);
         }
-        let span_ms = shared::span_ms(calls, interval);
-        let mut next_free_at = self.believed_reserved_until(source);
-        for _ in 0..shared::RESERVE_TRIES {
+        let span_ms = schedule::span_ms(calls, interval);
+        let mut next_call_at = self.believed_reserved_until(source);
+        for _ in 0..schedule::RESERVE_TRIES {
             // What is believed may be out of date, so only the table's own word turns a reservation down.
-            let way = Reservation::of(next_free_at, now, latest).unwrap_or(Reservation::Behind);
-            let update = Update {
-                operation,
-                key: shared::key_of(source),
-                expression: way.update(),
-                condition: way.condition(),
-                values: way.values(span_ms, now, latest),
-                ..Update::default()
-            };
-            let updated = self.table.update_and_look(update, ReturnValue::UpdatedNew).await?;
-            let was_reserved = matches!(updated, Updated::Applied(_));
-            let item = updated.into_item();
-            let found = Reader::of(&item).instant_if_any("next_free_at");
-            let found = found.map_err(|fault| malformed(operation, &shared::partition_of(source), &fault))?;
-            next_free_at = found.unwrap_or_default();
-            self.note_reserved_until(source, next_free_at);
+            let way = Reservation::of(next_call_at, earliest, latest).unwrap_or(Reservation::Behind);
+            let values = way.values(span_ms, earliest, latest);
+            let was_reserved;
+            (next_call_at, was_reserved) = self.try_reserve(source, way, values).await?;
+            self.note_reserved_until(source, next_call_at);
             if was_reserved {
-                return Ok(Some(next_free_at.shifted(span_ms.saturating_neg())));
+                return Ok(Some(next_call_at.shifted(span_ms.saturating_neg())));
             }
-            if Reservation::of(next_free_at, now, latest).is_none() {
+            if Reservation::of(next_call_at, earliest, latest).is_none() {
                 return Ok(None);
             }
         }
-        let source = Box::new(shared::Contended);
-        Err(StoreFailure::Unavailable { operation, source })
+        Err(unavailable("reserve calls", schedule::Contended))
     }
 }

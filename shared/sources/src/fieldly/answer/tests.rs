@@ -10,7 +10,7 @@ fn resource(settings: &str) -> Resource {
 
 fn page_of(json: &str, page: u32, settings: &str) -> Result<Rows, Malformed> {
     let resource = resource(settings);
-    rows(json, Asked { resource: &resource, page, per_page: 2, metadata_key: None })
+    rows(&Sent::of(json.as_bytes().to_vec())?, Asked { resource: &resource, page, metadata_key: None })
 }
 
 fn page(json: &str) -> Result<Rows, Malformed> {
@@ -64,8 +64,6 @@ fn rows_are_found_under_the_resource_or_as_the_only_array() {
 fn what_is_no_page_is_never_an_empty_one() {
     for json in [
         "{}",
-        "[]",
-        r#"[{"id":1}]"#,
         "null",
         "7",
         r#"{"work_items":null}"#,
@@ -76,11 +74,65 @@ fn what_is_no_page_is_never_an_empty_one() {
         r#"{"error":"maintenance","work_items":[]}"#,
         r#"{"ok":1,"unexpected":[[1],[2,null]]}"#,
         r#"{"work_items":[{"serial_number":"1"}]}"#,
-        r#"{"work_items":[{"id":1}],"metadata":{"total_pages":0}}"#,
-        r#"{"work_items":[{"id":1}],"metadata":{"total_pages":99999999999}}"#,
     ] {
         assert!(matches!(page(json), Err(Malformed::Shape(_))), "{json}: {:?}", page(json));
     }
+}
+
+/// Case S2, and other forms in which frameworks write a list.
+#[test]
+fn other_forms_of_a_list_are_read() {
+    for (json, expected, pages_total) in [
+        (r#"{"work_items":null,"metadata":{"total":0,"total_count":0,"total_pages":0}}"#, vec![], Some(0)),
+        (r#"{"work_items":null,"metadata":{"total":0}}"#, vec![], None),
+        (r#"{"work_items":{},"meta":{"total_count":0}}"#, vec![], Some(0)),
+        (r#"{"work_items":{"0":{"id":1},"2":{"id":2}}}"#, vec!["1", "2"], None),
+        (r#"{"data":{"0":{"id":1}},"pagination":{"total_pages":3}}"#, vec!["1"], Some(3)),
+        (r#"[{"id":1}]"#, vec!["1"], None),
+        ("[]", vec![], None),
+    ] {
+        let rows = page(json).unwrap_or_else(|malformed| panic!("{json}: {malformed}"));
+        assert_eq!((ids(&rows), rows.pages_total), (expected, pages_total), "{json}");
+    }
+    let settings = r#"{"rows_keys":{"work_items":"work_items"}}"#;
+    assert!(page_of("[]", 1, settings).is_err(), "whoever names the key means it");
+}
+
+#[test]
+fn one_row_that_is_no_json_hides_no_other() {
+    let rows = page(r#"{"work_items":[{"id":1,"price":NaN},{"id":2}],"metadata":{"total_pages":1}}"#).unwrap();
+    assert_eq!((ids(&rows), rows.odd_count), (vec!["1", "2"], 1));
+    assert!(rows.changes[0].row().is_none() && rows.changes[1].row().is_some());
+}
+
+#[test]
+fn only_the_vendors_own_shape_is_its_own_error() {
+    for json in [
+        r#"{"errors":{"title":["is missing"]}}"#,
+        r#"{"errors":["Record not found"]}"#,
+        r#"{"error":"Not found"}"#,
+        r#"{"error":"invalid_token","error_description":"The access token expired","state":"unauthorized"}"#,
+        r#"{"status":404,"error":"Not Found"}"#,
+    ] {
+        assert!(is_own_error(json), "{json}");
+    }
+    for json in [
+        "{}",
+        "null",
+        r#"{"errors":{}}"#,
+        r#"{"error":""}"#,
+        r#"{"error":{"code":403,"message":"denied"}}"#,
+        r#"{"message":"Forbidden"}"#,
+        r#"{"success":false,"errors":[{"code":1015}],"result":null}"#,
+        r#"{"timestamp":"2026","status":404,"error":"Not Found","path":"/api"}"#,
+        r#"{"statusCode":403,"error":"Forbidden","message":"Forbidden"}"#,
+        r#"{"clients":[]}"#,
+        r#"{"id":7,"error":"a member of a row"}"#,
+    ] {
+        assert!(!is_own_error(json), "{json}");
+    }
+    assert!(is_the_frameworks(br#"{"status":404,"error":"Not Found"}"#));
+    assert!(!is_the_frameworks(br#"{"error":"Not found"}"#));
 }
 
 #[test]
@@ -104,30 +156,46 @@ fn the_metadata_tell_how_many_pages_there_are() {
     );
     let resource = resource("{}");
     let json = format!(r#"{{{full},"info":{{"total_pages":"4"}},"meta":{{"total_pages":9}}}}"#);
-    let asked = Asked { resource: &resource, page: 1, per_page: 2, metadata_key: Some("info") };
-    assert_eq!(rows(&json, asked).unwrap().pages_total, Some(4));
+    let asked = Asked { resource: &resource, page: 1, metadata_key: Some("info") };
+    assert_eq!(rows(&Sent::whole(json), asked).unwrap().pages_total, Some(4));
 }
 
 #[test]
 fn total_is_not_the_grand_total() {
     let json = r#"{"work_items":[{"id":1},{"id":2}],"metadata":{"total":2}}"#;
-    assert_eq!(total(json, 1), None, "a full page may have another behind it");
+    assert_eq!(total(json, 1), None, "it may have another page behind it");
 }
 
 #[test]
-fn without_metadata_a_page_that_is_not_full_is_the_last() {
-    for (json, page, expected) in [
-        (r#"{"work_items":[{"id":1},{"id":2}]}"#, 1, None),
-        (r#"{"work_items":[{"id":1},{"id":2}]}"#, 7, None),
-        (r#"{"work_items":[{"id":1}]}"#, 1, Some(1)),
-        (r#"{"work_items":[{"id":1}]}"#, 7, Some(7)),
-        (r#"{"work_items":[]}"#, 7, Some(6)),
-        (r#"{"work_items":[]}"#, 1, Some(1)),
-        (r#"{"work_items":[{"id":1},7]}"#, 7, None),
-        (r#"{"work_items":[{"id":1}],"metadata":{"per_page":1}}"#, 7, None),
-        (r#"{"work_items":[{"id":1}],"metadata":{"total_pages":null}}"#, 7, Some(7)),
+fn total_count_is() {
+    let full = r#""work_items":[{"id":1},{"id":2}]"#;
+    for (metadata, page, expected) in [
+        (r#"{"total":2,"total_count":5,"per_page":2}"#, 1, Some(3)),
+        (r#"{"total":2,"total_count":2}"#, 1, Some(1)),
+        (r#"{"total_count":5,"per_page":2,"total_pages":1}"#, 1, Some(3)),
+        (r#"{"total_pages":0}"#, 1, None),
+        (r#"{"total_pages":99999999999}"#, 1, None),
+        (r#"{"total_pages":2,"next_page":3}"#, 2, None),
     ] {
-        assert_eq!(total(json, page), expected, "{json} {page}");
+        assert_eq!(total(&format!(r#"{{{full},"metadata":{metadata}}}"#), page), expected, "{metadata}");
+    }
+}
+
+/// Case P2.
+#[test]
+fn without_metadata_no_page_is_the_last() {
+    for (json, page) in [
+        (r#"{"work_items":[{"id":1},{"id":2}]}"#, 1),
+        (r#"{"work_items":[{"id":1}]}"#, 1),
+        (r#"{"work_items":[{"id":1}]}"#, 7),
+        (r#"{"work_items":[]}"#, 7),
+        (r#"{"work_items":[]}"#, 1),
+        (r#"{"work_items":[{"id":1},7]}"#, 7),
+        (r#"{"work_items":[{"id":1}],"metadata":{"per_page":50}}"#, 7),
+        (r#"{"work_items":[{"id":1}],"metadata":{"total_pages":null}}"#, 7),
+        (r#"{"work_items":[{"id":1}],"info":{"total_pages":1}}"#, 1),
+    ] {
+        assert_eq!(total(json, page), None, "{json} {page}");
     }
 }
 
@@ -135,9 +203,9 @@ fn without_metadata_a_page_that_is_not_full_is_the_last() {
 #[test]
 fn the_members_of_the_envelope_are_never_counted() {
     let two_members = r#"{"work_items":[{"id":1}],"metadata":{}}"#;
-    assert_eq!(total(two_members, 1), Some(1), "as many members as rows in a page, and yet the last page");
+    assert_eq!(total(two_members, 1), None, "as many members as rows in a page, which says nothing");
     let one_member = r#"{"work_items":[{"id":1},{"id":2}]}"#;
-    assert_eq!(total(one_member, 1), None, "fewer members than rows in a page, and yet not the last page");
+    assert_eq!(total(one_member, 1), None, "fewer members than rows in a page, which says nothing either");
 }
 
 #[test]
@@ -149,7 +217,7 @@ fn an_answer_about_another_page_is_refused_while_the_page_exists() {
 
 #[test]
 fn stamps_are_iso_8601_and_in_utc_where_they_do_not_say() {
-    let at = |text: &str| stamp(text.to_owned()).map(|stamp| stamp.at.to_string());
+    let at = |text: &str| stamp(text).map(|stamp| stamp.at.to_string());
     for (text, expected) in [
         ("2020-11-08T23:00:00.000Z", Some("2020-11-08T23:00:00Z")),
         ("2020-11-08T23:00:00.123Z", Some("2020-11-08T23:00:00.123Z")),
@@ -172,9 +240,12 @@ fn a_record_comes_by_itself_or_in_an_envelope() {
     for json in
         [row.to_owned(), format!(" {row}\n"), format!(r#"{{"work_item":{row}}}"#), format!(r#"{{"data":{row},"x":1}}"#)]
     {
-        let found = detail(&json, &resource).unwrap();
-        assert_eq!((found.id.as_str(), found.body.text()), ("7", row), "{json}");
-        assert_eq!(found.stamp.unwrap().at.get(), 1_604_876_400_000);
+        let Ok(Found::Record { id, body, stamp }) = detail(&json, &resource) else { panic!("{json}") };
+        assert_eq!((id.as_str(), body.text()), ("7", row), "{json}");
+        assert_eq!(stamp.unwrap().at.get(), 1_604_876_400_000);
+    }
+    for json in [r#"{"work_item":null}"#, r#"{"data":null}"#] {
+        assert_eq!(detail(json, &resource), Ok(Found::Missing), "{json}");
     }
     for json in
         ["null", "[]", "{}", r#"{"client":{"id":9}}"#, r#"{"work_item":{"title":"x"}}"#, r#"{"data":[{"id":1}]}"#]
@@ -201,7 +272,7 @@ proptest! {
             let _page = page(&json);
             let _record = detail(&json, &resource("{}"));
         }
-        let _stamp = stamp(text.clone());
+        let _stamp = stamp(&text);
         let _names = refused_parameters(text.as_bytes(), &[("page", "1")]);
     }
 

@@ -1,7 +1,8 @@
-//! FieldMotion: signed form posts, lists of changed ids, one detail call per id.
+//! FieldMotion: signed form posts, lists of changed ids, one detail call per id; some lists hold the rows themselves.
 //!
 //! `POST /a/<Function>` with the functions `Customers`, `Jobs`, `Assets`, `AssetTypes`, `Tasks` and `StockContainers`
-//! `_listByLastEdited`, and `_getById` of all but the last. Answers are what PHP's `json_encode` makes of them, so
+//! `_listByLastEdited`, and `_getById` of all but the last; and with `Users`, `Vehicles` and `Departments` `_list`, whose
+//! bound `last_edited` may be left out. Answers are what PHP's `json_encode` makes of them, so
 //! slashes and letters beyond ASCII arrive escaped. What the vendor's documentation leaves open is in [`Settings`].
 //!
 //! The signature is checked by an implementation of its own, from the received form: sharing the client's would let
@@ -9,8 +10,8 @@
 //!
 //! # Control API
 //!
-//! The streams are `customers`, `jobs`, `assets`, `asset_types`, `tasks` and `stock_containers`. `POST /credentials`
-//! takes `{"api_id","api_key","keep_old"?}`, `POST /settings` any of [`Settings`].
+//! The streams are `customers`, `jobs`, `assets`, `asset_types`, `tasks`, `stock_containers`, `users`, `vehicles` and
+//! `departments`. `POST /credentials` takes `{"api_id","api_key","keep_old"?}`, `POST /settings` any of [`Settings`].
 
 mod functions;
 mod php;
@@ -38,16 +39,19 @@ use super::{
 };
 
 /// The streams and the numbers of their first ids.
-const STREAMS: [(&str, u64); 6] = [
+const STREAMS: [(&str, u64); 9] = [
     ("customers", 683_136),
     ("jobs", 622_081),
     ("assets", 556_200),
     ("asset_types", 4_100),
     ("tasks", 910_000),
     ("stock_containers", 71_000),
+    ("users", 58_300),
+    ("vehicles", 33_700),
+    ("departments", 427_100),
 ];
 
-/// What `Customers_list` answers when no fields are asked for; this fake's details do the same.
+/// What `Customers_list` answers when no fields are asked for; this fake's lists of rows and details do the same.
 const FIELDS_UNASKED: [&str; 3] = ["id", "name", "is_active"];
 
 /// A fake FieldMotion that listens.
@@ -118,14 +122,45 @@ pub struct FieldMotion {
 
 impl FieldMotion {
     fn list(&self, stream: &'static str, form: &Form, store: &Store, now_ms: i64) -> Reply {
+        let written = if functions::lists_rows(stream) {
+            self.listed_rows(stream, form, store, now_ms)
+        } else {
+            self.listed_ids(stream, form, store, now_ms)
+        };
+        match written {
+            Ok(json) => Reply::json(200, json),
+            Err(error) => self.error(error),
+        }
+    }
+
+    fn listed_ids(
+        &self,
+        stream: &'static str,
+        form: &Form,
+        store: &Store,
+        now_ms: i64,
+    ) -> Result<String, &'static str> {
         let settings = self.state.settings();
         let form_id = |record: &Record, version: &Version| {
             self.row(store, stream, record, version).text("form_id").map(str::to_owned)
         };
-        match functions::changed_ids(form, stream, store, &settings, now_ms, form_id) {
-            Ok(ids) => Reply::json(200, functions::list_written(&ids, settings.list_shape)),
-            Err(error) => self.error(error),
-        }
+        let ids = functions::changed_ids(form, stream, store, &settings, now_ms, form_id)?;
+        Ok(functions::ids_written(&ids, settings.list_shape))
+    }
+
+    fn listed_rows(
+        &self,
+        stream: &'static str,
+        form: &Form,
+        store: &Store,
+        now_ms: i64,
+    ) -> Result<String, &'static str> {
+        let settings = self.state.settings();
+        let fields = functions::asked_fields(form)?.unwrap_or_else(|| FIELDS_UNASKED.map(str::to_owned).to_vec());
+        let listed = functions::changed_rows(form, stream, store, &settings, now_ms)?;
+        let row = |(record, version): (&Record, &Version)| self.row(store, stream, record, version).only(&fields);
+        let rows: Vec<Row> = listed.into_iter().map(row).collect();
+        Ok(functions::rows_written(&rows, settings.list_shape))
     }
 
     fn detail(&self, stream: &'static str, call: &Call, form: &Form, store: &Store, now_ms: i64) -> Reply {
@@ -185,7 +220,7 @@ impl Vendor for FieldMotion {
             kind,
             stream,
             id: form.text("id").map(str::to_owned),
-            from: form.text("from").map(str::to_owned),
+            from: stream.and_then(|stream| form.text(functions::bound_parameter(stream))).map(str::to_owned),
             parameters: form.names(),
             shown_id: None,
         }

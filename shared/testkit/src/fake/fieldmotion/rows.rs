@@ -1,4 +1,5 @@
-//! Generated rows in the shapes of the vendor's samples: everything is text, and nested values are JSON within text.
+//! Generated rows in the shapes of the vendor's samples: everything is text, and nested values are JSON within text. Only a
+//! department without users has `null` there.
 
 use serde_json::{Value, json};
 
@@ -40,6 +41,20 @@ pub(super) fn first_row(seed: u64, stream: &str, number: u64, id: &str, zone_off
         "customers" => customer(&mut dice, id, &name, &created),
         "jobs" => job(&mut dice, id, number, zone_offset_seconds),
         "stock_containers" => text_row(&[("id", id), ("name", &name), ("last_edited", "")]),
+        "users" => text_row(&[
+            ("id", id),
+            ("name", &format!("{} {number}", dice.one_of(&CONTACTS))),
+            ("email", &format!("user+{id}@example.com")),
+            ("is_active", "1"),
+            ("last_edited", ""),
+        ]),
+        "vehicles" => text_row(&[
+            ("id", id),
+            ("name", &format!("Van {number} / {}", dice.one_of(&TOWNS))),
+            ("is_active", "1"),
+            ("last_edited", ""),
+        ]),
+        "departments" => department(&mut dice, id, &name),
         _ => text_row(&[
             ("id", id),
             ("name", &name),
@@ -100,6 +115,18 @@ fn customer(dice: &mut Dice, id: &str, name: &str, created: &str) -> Vec<(&'stat
     ])
 }
 
+/// The row of the vendor's `Departments_list` sample.
+fn department(dice: &mut Dice, id: &str, name: &str) -> Vec<(&'static str, Value)> {
+    let users = if dice.below(2) == 0 { Value::Null } else { dice.number(58_300, 50).to_string().into() };
+    vec![
+        ("id", id.into()),
+        ("name", name.into()),
+        ("users", users),
+        ("assets", dice.number(556_200, 100).to_string().into()),
+        ("last_edited", "".into()),
+    ]
+}
+
 /// The job row of the vendor's `Appointments_getSome` sample.
 fn job(dice: &mut Dice, id: &str, number: u64, zone_offset_seconds: i64) -> Vec<(&'static str, Value)> {
     let days = i64::try_from(dice.below(3000)).unwrap_or(0);
@@ -146,9 +173,16 @@ mod tests {
 
     #[test]
     fn every_value_is_text() {
-        for stream in ["customers", "jobs", "assets", "asset_types", "tasks", "stock_containers"] {
+        for stream in ["customers", "jobs", "assets", "asset_types", "tasks", "stock_containers", "users", "vehicles"] {
             assert!(first_row(1, stream, 6, "6", 0).fields().all(|(_, value)| value.is_string()), "{stream}");
         }
+    }
+
+    #[test]
+    fn a_department_has_users_or_null() {
+        let users = |number| first_row(1, "departments", number, "1", 0).get("users").unwrap().clone();
+        let (without, with): (Vec<_>, Vec<_>) = (0..20).map(users).partition(Value::is_null);
+        assert!(!without.is_empty() && !with.is_empty() && with.iter().all(Value::is_string));
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct Settings {
     pub list_shape: ListShape,
     /// The order of a list answer.
     pub list_order: ListOrder,
-    /// Whether `from` itself is listed.
+    /// Whether a list's lower bound itself is listed.
     pub inclusive: bool,
     /// The shape of a detail answer.
     pub detail_shape: DetailShape,
@@ -45,7 +45,14 @@ impl Default for Settings {
     }
 }
 
-/// The shape of a list answer.
+impl Settings {
+    /// Whether a list that starts at `from` shows what was edited at `stamp`.
+    pub(super) fn is_after(&self, stamp: i64, from: i64) -> bool {
+        stamp > from || (self.inclusive && stamp == from)
+    }
+}
+
+/// The shape of a list answer. A list of rows is an array of them, or the last of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListShape {

@@ -1,5 +1,6 @@
 //! The memory ports' own behaviour, beyond the contracts of the ports.
 
+mod clocks;
 mod faults;
 mod queue;
 mod source;

@@ -1,33 +1,33 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tidemark_engine::message::{MESSAGE_VERSION, Message};
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::message::{Message, Work};
 use tidemark_engine::ports::{ChangeQueue, Outgoing};
-use tidemark_engine::stamp::UtcMillis;
-use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::work::{ChunkKey, Lane};
 
-use crate::memory::{Fault, ManualClock, MemoryQueue, Operation, Redelivery};
+use crate::memory::{Delivery, Fault, ManualClock, MemoryQueue, Operation, Redelivery};
 
 const VISIBILITY: Duration = Duration::from_mins(1);
 
 fn messages(count: u32) -> Vec<Outgoing> {
-    let message = |seq| Message {
-        version: MESSAGE_VERSION,
-        source: SourceKind::FieldMotion,
-        stream: StreamName::known("things"),
-        run: "r".to_owned(),
-        seq,
-        epoch: 1,
-        ids: Vec::new(),
-        listed_at: UtcMillis::new(0),
-        rows: BTreeMap::new(),
-        events: BTreeMap::new(),
-    };
+    let stream = StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("things") };
+    let key = |seq| ChunkKey::new(stream.clone(), Lane::Fresh, None, 1, seq);
+    let message = |seq| Message::of_chunk(&key(seq), Vec::new(), BTreeMap::new(), "account");
     (0..count).map(|seq| Outgoing { message: message(seq), delay: Duration::ZERO }).collect()
 }
 
+fn seqs(queue: &MemoryQueue) -> Vec<u32> {
+    let seq = |delivery: &Delivery| match delivery.message.work() {
+        Some(Work::Chunk(key)) => Some(key.seq),
+        Some(Work::Retry) | None => None,
+    };
+    queue.receive(10).iter().filter_map(seq).collect()
+}
+
 fn queue() -> (MemoryQueue, ManualClock) {
-    let clock = ManualClock::new(UtcMillis::new(0));
+    let clock = ManualClock::new(LocalMillis::new(0));
     (MemoryQueue::new(clock.clone(), VISIBILITY, 3), clock)
 }
 
@@ -73,7 +73,6 @@ async fn fates_befall_messages_in_the_order_they_are_sent() {
     queue.fate(Redelivery::Twice);
     queue.fate(Redelivery::Late(Duration::from_secs(5)));
     assert_eq!(queue.send(&messages(4)).await.expect("accepted"), 4);
-    let seqs = |queue: &MemoryQueue| queue.receive(10).iter().map(|d| d.message.seq).collect::<Vec<_>>();
     assert_eq!(seqs(&queue), [1, 1, 3]);
     clock.advance(Duration::from_secs(5));
     assert_eq!(seqs(&queue), [2]);

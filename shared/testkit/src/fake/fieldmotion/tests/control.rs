@@ -63,6 +63,32 @@ async fn records_are_made_changed_and_shown() {
 }
 
 #[tokio::test]
+async fn records_that_are_listed_as_rows_are_made_changed_and_shown_alike() {
+    let control = Control::start().await;
+    for (stream, function, first) in [
+        ("users", "Users_list", 58_300),
+        ("vehicles", "Vehicles_list", 33_700),
+        ("departments", "Departments_list", 427_100),
+    ] {
+        let ids: Vec<String> = (first..first + 3).map(|id: u32| id.to_string()).collect();
+        let seeded = control.told("/seed", &json!({"stream": stream, "count": 2}).to_string()).await;
+        assert_eq!(seeded, json!({"ok": true, "count": 2, "first_id": ids[0], "last_id": ids[1]}));
+        let added = control.told("/add", &json!({"stream": stream, "set": {"name": "three"}}).to_string()).await;
+        assert_eq!(added["ids"], json!(ids[2..]));
+        let edit = json!({"stream": stream, "id": ids[1], "set": {"name": "two"}});
+        control.told("/edit", &edit.to_string()).await;
+        control.told("/delete", &json!({"stream": stream, "id": ids[0]}).to_string()).await;
+        let rows = text(&control.fake, function, &[("fields", r#"["id","name"]"#)]).await;
+        let (_, truth) = control.ask(&format!("/truth?stream={stream}&fields=id,name")).await;
+        let records = &truth["records"];
+        let [two, three] = [&ids[1], &ids[2]].map(|id| records[id]["body"].as_str().unwrap());
+        assert_eq!(rows, format!("[{two},{three}]"));
+        assert_eq!((&records[&ids[0]]["deleted"], &records[&ids[1]]["row"]["name"]), (&json!(true), &json!("two")));
+    }
+    assert_eq!(control.ask("/status").await.1["records"]["departments"], 3);
+}
+
+#[tokio::test]
 async fn every_documented_body_is_understood() {
     let control = Control::start().await;
     control

@@ -7,6 +7,7 @@ mod edits;
 mod faults;
 mod holds;
 mod lists;
+mod rows;
 
 use std::time::Duration;
 

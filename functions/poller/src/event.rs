@@ -1,0 +1,154 @@
+//! What an event asks the poller to do.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tidemark_engine::clock::VendorMillis;
+use tidemark_engine::stream::StreamName;
+
+/// One event: `{"stream":"customers"}` from a schedule; with one more key it is an operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// The stream.
+    pub(crate) stream: StreamName,
+    /// What to do with it.
+    pub(crate) asked: Asked,
+}
+
+/// What to do with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// One tick.
+    Poll,
+    /// `"account":"keep"`: accept the account and the settings as they are now, and keep the copy.
+    KeepCopy,
+    /// `"account":"start_again"`: accept them, and import everything.
+    StartAgain,
+    /// `"rewind_to":"2026-02-24T10:00:00Z"`: list everything since this instant again.
+    Rewind(VendorMillis),
+}
+
+/// Why an event is refused. It repeats nothing of the event but the name of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum BadEvent {
+    /// It is no object.
+    Shape(&'static str),
+    /// It names no stream.
+    NoStream,
+    /// What it names cannot be a stream's name.
+    StreamName,
+    /// It has a key that means nothing.
+    UnknownKey(String),
+    /// `account` is neither of its two values.
+    Account,
+    /// `rewind_to` is not an instant.
+    RewindTo,
+    /// `account` and `rewind_to` together.
+    Both,
+}
+
+impl fmt::Display for BadEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(shape) => f.write_str(shape),
+            Self::NoStream => f.write_str("an object without \"stream\""),
+            Self::StreamName => f.write_str("an object whose \"stream\" is no stream name"),
+            Self::UnknownKey(key) => write!(f, "an object with the unknown key {key:?}"),
+            Self::Account => f.write_str("an object whose \"account\" is neither \"keep\" nor \"start_again\""),
+            Self::RewindTo => {
+                f.write_str("an object whose \"rewind_to\" is no instant such as \"2026-02-24T10:00:00Z\"")
+            }
+            Self::Both => f.write_str("an object with both \"account\" and \"rewind_to\"; ask for one after the other"),
+        }
+    }
+}
+
+impl Event {
+    /// Reads an event; also one that is the text of a JSON string, as a schedule with an escaped input sends it.
+    pub(crate) fn read(payload: &Value) -> Result<Self, BadEvent> {
+        let unwrapped: Option<Value> = payload.as_str().and_then(|text| serde_json::from_str(text).ok());
+        let members = match unwrapped.as_ref().unwrap_or(payload) {
+            Value::Object(members) => members,
+            Value::Null => return Err(BadEvent::Shape("empty")),
+            Value::Bool(_) | Value::Number(_) => return Err(BadEvent::Shape("a bare value")),
+            Value::String(_) => return Err(BadEvent::Shape("a text that is no JSON object")),
+            Value::Array(_) => return Err(BadEvent::Shape("a list")),
+        };
+        let stream = members.get("stream").ok_or(BadEvent::NoStream)?;
+        let stream = stream.as_str().and_then(|name| StreamName::parse(name).ok()).ok_or(BadEvent::StreamName)?;
+        Ok(Self { stream, asked: asked(members)? })
+    }
+}
+
+fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
+    let known = ["stream", "account", "rewind_to"];
+    if let Some(unknown) = members.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(BadEvent::UnknownKey(unknown.chars().take(40).collect()));
+    }
+    match (members.get("account"), members.get("rewind_to")) {
+        (None, None) => Ok(Asked::Poll),
+        (Some(account), None) => match account.as_str() {
+            Some("keep") => Ok(Asked::KeepCopy),
+            Some("start_again") => Ok(Asked::StartAgain),
+            _ => Err(BadEvent::Account),
+        },
+        (None, Some(instant)) => {
+            let instant: Option<Timestamp> = instant.as_str().and_then(|text| text.parse().ok());
+            let instant = instant.ok_or(BadEvent::RewindTo)?;
+            Ok(Asked::Rewind(VendorMillis::new(instant.as_millisecond())))
+        }
+        (Some(_), Some(_)) => Err(BadEvent::Both),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_schedule_polls_and_an_operator_acts() {
+        for (payload, asked) in [
+            (json!({"stream": "customers"}), Asked::Poll),
+            (json!("{\"stream\":\"customers\"}"), Asked::Poll),
+            (json!({"stream": "customers", "account": "keep"}), Asked::KeepCopy),
+            (json!({"stream": "customers", "account": "start_again"}), Asked::StartAgain),
+            (
+                json!({"stream": "customers", "rewind_to": "2026-02-24T10:00:00Z"}),
+                Asked::Rewind(VendorMillis::new(1_771_927_200_000)),
+            ),
+            (
+                json!({"stream": "customers", "rewind_to": "2026-02-24T11:00:00.5+01:00"}),
+                Asked::Rewind(VendorMillis::new(1_771_927_200_500)),
+            ),
+        ] {
+            let event = Event { stream: StreamName::known("customers"), asked };
+            assert_eq!(Event::read(&payload), Ok(event), "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_an_event_should_not_be_is_named() {
+        for (payload, bad) in [
+            (json!(null), "empty"),
+            (json!(7), "a bare value"),
+            (json!("customers"), "a text that is no JSON object"),
+            (json!([]), "a list"),
+            (json!({}), "an object without \"stream\""),
+            (json!({"stream": 3}), "an object whose \"stream\" is no stream name"),
+            (json!({"stream": "Cust omers"}), "an object whose \"stream\" is no stream name"),
+            (json!({"stream": "customers", "sweeps\n": true}), "an object with the unknown key \"sweeps\\n\""),
+            (json!({"stream": "customers", "account": "new"}), "neither \"keep\" nor \"start_again\""),
+            (json!({"stream": "customers", "account": null}), "neither \"keep\" nor \"start_again\""),
+            (json!({"stream": "customers", "rewind_to": "2026-02-24"}), "no instant such as"),
+            (json!({"stream": "customers", "rewind_to": "2026-02-24T10:00:00"}), "no instant such as"),
+            (json!({"stream": "customers", "rewind_to": 5}), "no instant such as"),
+            (json!({"stream": "a", "account": "keep", "rewind_to": "2026-02-24T10:00:00Z"}), "one after the other"),
+        ] {
+            let error = Event::read(&payload).unwrap_err().to_string();
+            assert!(error.contains(bad), "{payload}: {error}");
+        }
+    }
+}

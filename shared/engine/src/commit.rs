@@ -1,0 +1,23 @@
+//! The one way in which a checkpoint is written.
+
+use crate::checkpoint::Checkpoint;
+use crate::failure::StoreFailure;
+use crate::ports::{Checkpoints, Written};
+
+/// Writes a checkpoint (C1, C2); whether it is the stored one now. After a refusal or a lost answer the state is read back
+/// before anything is concluded: a write that did arrive has succeeded, even if its second arrival was refused.
+///
+/// # Errors
+/// Those of the checkpoints, when nothing is known of the write.
+pub(crate) async fn write<C: Checkpoints>(checkpoints: &C, next: &Checkpoint) -> Result<bool, StoreFailure> {
+    let answer = checkpoints.store(next).await;
+    if matches!(answer, Ok(Written::Applied)) {
+        return Ok(true);
+    }
+    let found = checkpoints.load(&next.stream).await?;
+    match answer {
+        _ if found.as_ref() == Some(next) => Ok(true),
+        Ok(_) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,42 @@
+//! Ids at which a fetcher dies: after a crash each id is tried by itself, and written down before.
+
+use crate::failure::StoreFailure;
+use crate::ports::{Clock, Ledger};
+use crate::record::RecordId;
+use crate::work::{Reason, Trying};
+
+use super::ports::FetcherPorts;
+use super::report::FetchReport;
+use super::state::Work;
+use super::task::Origin;
+
+/// How often in a row a fetcher may die at an id before the id is set aside.
+const CRASHES_MAX: u32 = 3;
+
+impl<P: FetcherPorts> Work<'_, P> {
+    /// Looks at one id after the other. Before each, one write takes out what is finished and notes which id is next: a
+    /// fetcher that dies again dies at a known one.
+    pub(super) async fn one_by_one(&mut self, owed: &[RecordId], report: &mut FetchReport) -> Result<(), StoreFailure> {
+        let Origin::Chunk(chunk) = &self.task.origin else { return Ok(()) };
+        let (key, mut trying) = (chunk.key.clone(), chunk.trying.clone());
+        // The suspect goes first, or what comes before it would have its count forgotten at every delivery.
+        let suspect = trying.as_ref().map(|trying| trying.id.clone());
+        let (first, others): (Vec<&RecordId>, Vec<&RecordId>) =
+            owed.iter().partition(|id| Some(*id) == suspect.as_ref());
+        for id in first.into_iter().chain(others) {
+            let times = trying.filter(|trying| trying.id == *id).map_or(0, |trying| trying.times) + 1;
+            if times > CRASHES_MAX {
+                let cause = format!("the fetcher died {CRASHES_MAX} times in a row at this record");
+                let now = self.fetcher.ports.clock().now();
+                self.set_aside(id.clone(), Reason::Crash, cause, now, report).await?;
+                trying = None;
+                continue;
+            }
+            let next = Trying { id: id.clone(), times };
+            self.fetcher.ports.ledger().mark_trying(&key, &self.finished, &next).await?;
+            trying = Some(next);
+            self.one(id, report).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,29 @@
+//! Figures that are published.
+
+use crate::stream::SourceKind;
+
+/// What is measured. Dimensions are per source only, so that the cost stays the same whatever the number of streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MeasurementName {
+    /// The stalest stream's staleness, in seconds; of a stream that is scanned, the time since its scan was due.
+    Staleness,
+    /// The largest lag, in seconds.
+    Lag,
+    /// Ids owed a fetch, of all streams.
+    Backlog,
+    /// Ids in quarantine that a person should hear of, of all streams.
+    Quarantine,
+    /// 1 for every time the watcher ran; its absence is an alarm.
+    Heartbeat,
+}
+
+/// One figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// What it is.
+    pub name: MeasurementName,
+    /// Of which source; none for the heartbeat.
+    pub source: Option<SourceKind>,
+    /// The figure.
+    pub value: f64,
+}

@@ -1,0 +1,250 @@
+//! Going on with a listing that was too big for one tick, beside the fresh ones.
+//!
+//! Chunks are put into the bulk lane, then the cursor is written: a poller that dies in between puts them once more. Ids
+//! are put as fast as the ledger takes them; rows, which must be sent with their chunk, only up to an interval's worth in
+//! flight, a call each chunk; a snapshot, whose pages cost calls, only some intervals ahead of what is fetched.
+
+use std::collections::HashSet;
+use std::iter::Peekable;
+use std::time::Duration;
+
+use crate::change::{Change, ListRequest};
+use crate::checkpoint::{Cursor, Listing, PageWalk, Scope};
+use crate::clock::{LocalMillis, StampMillis};
+use crate::notice::Notice;
+use crate::record::RecordId;
+use crate::rule::Rule;
+use crate::stream::ListShape;
+use crate::work::{Chunk, Lane};
+
+use super::ids::in_id_order;
+use super::owe::{CHUNKS_A_WRITE, Debt};
+use super::owed::{INTERVALS_AHEAD, OwedWork};
+use super::ports::PollerPorts;
+use super::state::{Halt, InHand, Tick};
+use super::walk::{Route, Walk, Walked};
+
+/// How far clocks of the hosts that list and fetch may be apart.
+const HOST_CLOCKS_MAX: Duration = Duration::from_mins(5);
+/// Of the overlap what a snapshot need not wait: how far details lag behind lists, resolution, and tolerance of clocks.
+const WAITS_LESS: Duration = Duration::from_secs(33);
+
+/// How a listing stands.
+enum Went {
+    /// It is read whole.
+    Whole,
+    /// It goes on here.
+    On(Cursor),
+    /// Nothing more of it can be put now.
+    Waits(Cursor),
+}
+
+/// How much bulk work may be put by this tick.
+struct Room {
+    /// Ids that may be sent.
+    sends: usize,
+    /// Ids that may be put ahead of what is fetched.
+    ahead: usize,
+}
+
+impl<P: PollerPorts> Tick<'_, P> {
+    /// Goes on with the oldest listing of the backlog while there are time and room; `sends` ids may be sent.
+    pub(super) async fn go_on(&mut self, owed: &OwedWork, mut in_hand: InHand, sends: usize) -> Result<(), Halt> {
+        let settings = &self.poller.settings;
+        let ids = |chunks: &[Chunk]| chunks.iter().map(|chunk| chunk.ids.len()).sum::<usize>();
+        let ahead = settings.calls_in(settings.poll_interval.saturating_mul(INTERVALS_AHEAD));
+        let ahead = if owed.bulk_is_whole { ahead.saturating_sub(ids(&owed.bulk)) } else { 0 };
+        let mut room = Room { sends, ahead };
+        let mut met: HashSet<RecordId> = HashSet::new();
+        while let Some(listing) = self.checkpoint.backlog.first().cloned() {
+            if self.now() >= self.stop_at() {
+                break;
+            }
+            let went = match (&listing.scope, self.traits.shape) {
+                (Scope::Changes { from }, ListShape::Pages) => {
+                    let walk = match std::mem::replace(&mut in_hand, InHand::Nothing) {
+                        InHand::Walk(walk) => *walk,
+                        InHand::Nothing | InHand::Ids { .. } => Walk::at(place_of(&listing.cursor)),
+                    };
+                    let (went, walk) = self.go_on_rows(*from, &listing, walk, owed, &mut room).await?;
+                    in_hand = InHand::Walk(walk);
+                    went
+                }
+                (Scope::Changes { from }, ListShape::Whole | ListShape::Feed) => {
+                    let hand = std::mem::replace(&mut in_hand, InHand::Nothing);
+                    self.go_on_ids(*from, &listing, hand, &mut room).await?
+                }
+                (Scope::Snapshot, _) => self.go_on_snapshot(&listing, &mut met, &mut room).await?,
+            };
+            if !self.keep_place(went).await? {
+                break;
+            }
+            if self.checkpoint.backlog.first().map(|next| &next.begun_at) != Some(&listing.begun_at) {
+                in_hand = InHand::Nothing;
+                met.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes where the listing stands; whether there is more to do now.
+    async fn keep_place(&mut self, went: Went) -> Result<bool, Halt> {
+        let mut next = self.checkpoint.clone();
+        let goes_on = !matches!(went, Went::Waits(_));
+        match went {
+            Went::Whole => {
+                next.backlog.remove(0);
+            }
+            Went::On(cursor) | Went::Waits(cursor) => {
+                let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
+                if listing.cursor == cursor {
+                    return Ok(goes_on);
+                }
+                listing.cursor = cursor;
+            }
+        }
+        next.last_progress_at = Some(self.now());
+        if !self.traits.filtered {
+            // The scan that goes on is the only listing there is.
+            next.last_success_at = next.last_progress_at;
+        }
+        self.store(next).await?;
+        Ok(goes_on)
+    }
+
+    async fn go_on_ids(
+        &mut self,
+        from: StampMillis,
+        listing: &Listing,
+        hand: InHand,
+        room: &mut Room,
+    ) -> Result<Went, Halt> {
+        let (rest, listed_at) = match hand {
+            InHand::Ids { rest, listed_at } => (rest, listed_at),
+            InHand::Nothing | InHand::Walk(_) => {
+                let (page, reading) = self.call(ListRequest::Changed { from }, 1).await?;
+                let mut changes =
+                    if Rule::CursorOrder.is_left_out() { page.changes } else { in_id_order(page.changes) };
+                if let Cursor::Id(last) = &listing.cursor {
+                    changes.retain(|change| change.id > *last);
+                }
+                (changes, reading.start)
+            }
+        };
+        let mut rest = rest.into_iter().peekable();
+        while rest.peek().is_some() {
+            let last = self.owe_bulk(listing, listed_at, &mut rest, room).await?;
+            let Some(last) = last.filter(|_| rest.peek().is_some()) else { break };
+            if self.now() >= self.stop_at() {
+                return Ok(Went::On(Cursor::Id(last)));
+            }
+            // The whole list is in hand: it need not be called again for each write.
+            self.keep_place(Went::On(Cursor::Id(last))).await?;
+        }
+        Ok(Went::Whole)
+    }
+
+    async fn go_on_rows(
+        &mut self,
+        from: StampMillis,
+        listing: &Listing,
+        mut walk: Walk,
+        owed: &OwedWork,
+        room: &mut Room,
+    ) -> Result<(Went, Box<Walk>), Halt> {
+        // A chunk of rows takes one call, that of its page. Of a lane too long to be read nothing more can be put.
+        let chunk_max = if owed.bulk_is_whole { room.sends.min(CHUNKS_A_WRITE) } else { 0 };
+        if chunk_max == 0 {
+            return Ok((Went::Waits(listing.cursor.clone()), Box::new(walk)));
+        }
+        let begun_at = Some(listing.begun_at);
+        let (holds, set_aside) = (listing.holds.clone(), owed.set_aside());
+        let route = Route { from, lane: Lane::Bulk, holds, begun_at, set_aside, chunk_max };
+        let (owed_before, put_before) = (self.report.owed_count, self.put_count);
+        let walked = self.walk(&route, &mut walk).await;
+        if self.traits.stamped {
+            self.checkpoint.clocks.learn(&walk.evidence);
+        }
+        let chunks = usize::try_from(self.put_count - put_before).unwrap_or(usize::MAX);
+        room.sends = room.sends.saturating_sub(chunks);
+        self.count_import(self.report.owed_count - owed_before);
+        let went = match walked {
+            Ok(Walked::Whole) => Went::Whole,
+            Ok(Walked::Cut) => Went::On(Cursor::Pages(walk.place)),
+            Ok(Walked::Moving) => {
+                self.report.notice(Notice::ListMoving);
+                Went::Waits(Cursor::Start)
+            }
+            Err(halt) => {
+                // The place is kept, or a list of which one page often fails would never be read to its end.
+                self.keep_place(Went::Waits(Cursor::Pages(walk.place))).await?;
+                return Err(halt);
+            }
+        };
+        Ok((went, Box::new(walk)))
+    }
+
+    /// One page of everything there is. A list that moves is shown more than once by its source: what this tick has `met`,
+    /// and what was fetched well after the listing began, is left out. What changed meanwhile comes through the feed.
+    async fn go_on_snapshot(
+        &mut self,
+        listing: &Listing,
+        met: &mut HashSet<RecordId>,
+        room: &mut Room,
+    ) -> Result<Went, Halt> {
+        let cursor = match &listing.cursor {
+            Cursor::Source(text) => Some(text.as_str()),
+            Cursor::Start | Cursor::Id(_) | Cursor::Pages(_) => None,
+        };
+        // What happened just before the token was taken shows a little later, and no event tells of it again.
+        let shows_at = listing.begun_at.plus(self.poller.settings.overlap.saturating_sub(WAITS_LESS));
+        if room.ahead == 0 || self.now() < shows_at {
+            return Ok(Went::Waits(listing.cursor.clone()));
+        }
+        let (page, reading) = self.call(ListRequest::Snapshot { cursor }, 1).await?;
+        let mut changes = page.changes;
+        changes.retain(|change| met.insert(change.id.clone()));
+        let margin = if Rule::SnapshotMargin.is_left_out() { Duration::ZERO } else { HOST_CLOCKS_MAX };
+        let fetched_from = listing.begun_at.plus(margin);
+        let versions = self.versions_of(changes.iter()).await?;
+        changes.retain(|change| {
+            !versions.get(&change.id).is_some_and(|stored| !stored.deleted && stored.looked_at >= fetched_from)
+        });
+        let mut rest = changes.into_iter().peekable();
+        while rest.peek().is_some() {
+            self.owe_bulk(listing, reading.start, &mut rest, room).await?;
+        }
+        Ok(page.next.map_or(Went::Whole, |next| Went::On(Cursor::Source(next))))
+    }
+
+    /// Puts up to one write's chunks into the bulk lane; returns the last id put.
+    async fn owe_bulk(
+        &mut self,
+        listing: &Listing,
+        listed_at: LocalMillis,
+        rest: &mut Peekable<impl Iterator<Item = Change>>,
+        room: &mut Room,
+    ) -> Result<Option<RecordId>, Halt> {
+        let owed_before = self.report.owed_count;
+        let mut debt = Debt { lane: Lane::Bulk, holds: listing.holds.clone(), listed_at, room: room.sends, last: None };
+        self.owe(&mut debt, rest, CHUNKS_A_WRITE).await?;
+        let put = self.report.owed_count - owed_before;
+        room.sends = debt.room;
+        room.ahead = room.ahead.saturating_sub(put);
+        self.count_import(put);
+        Ok(debt.last)
+    }
+
+    /// Counts ids of an import; written with the next place that is kept.
+    fn count_import(&mut self, put: usize) {
+        let put = u64::try_from(put).unwrap_or(u64::MAX);
+        self.checkpoint.import_count = self.checkpoint.import_count.saturating_add(put);
+    }
+}
+
+fn place_of(cursor: &Cursor) -> PageWalk {
+    match cursor {
+        Cursor::Pages(place) => *place,
+        Cursor::Start | Cursor::Id(_) | Cursor::Source(_) => PageWalk::START,
+    }
+}

@@ -1,0 +1,68 @@
+//! Listing a stream whose list gives all changed ids at once, without stamps and without a cursor.
+//!
+//! The ids are taken in the order of their text: where a big listing goes on, the list is called again and the ids above
+//! the last one that was put go on. An edit made since may have an id below it; the next fresh listing tells of that.
+
+use crate::change::{Change, ListRequest};
+use crate::checkpoint::{Cursor, Listing, Scope};
+use crate::position::Position;
+use crate::rule::Rule;
+use crate::work::Lane;
+
+use super::owe::Debt;
+use super::owed::{OwedWork, in_flight};
+use super::ports::PollerPorts;
+use super::state::{Halt, InHand, Listed, Tick};
+
+impl<P: PollerPorts> Tick<'_, P> {
+    pub(super) async fn list_ids(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
+        let from = self.list_from();
+        let (page, reading) = self.call(ListRequest::Changed { from }, 1).await?;
+        let mut changes = in_id_order(page.changes);
+        if Rule::ListRetried.is_left_out() {
+            changes.retain(|change| !owed.retries.iter().any(|entry| entry.id == change.id));
+        }
+        let evidence = self.evidence_of(&changes).await?;
+        let moved = self.moved(&reading, &evidence);
+        let begun_at = reading.start;
+        let found = !changes.is_empty();
+        let holds = Some(self.checkpoint.scanned.clone());
+        let mut rest = changes.into_iter().peekable();
+        let last = {
+            let mut debt = self.fresh_debt(owed, holds.clone(), begun_at, sends);
+            self.owe(&mut debt, &mut rest, self.poller.settings.fresh_chunks()).await?;
+            debt.last
+        };
+        let mut in_hand = InHand::Nothing;
+        if let (Some(last), Some(_)) = (last, rest.peek()) {
+            let cursor = Cursor::Id(last);
+            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
+            if self.checkpoint.backlog.len() == 1 {
+                in_hand = InHand::Ids { rest: rest.collect(), listed_at: begun_at };
+            }
+        }
+        self.checkpoint.clocks = moved.clocks;
+        moved.notices.into_iter().for_each(|notice| self.report.notice(notice));
+        let scanned = Some(Position::At(moved.scanned));
+        Ok(Listed { scanned, found, in_hand, ..Listed::nothing(begun_at) })
+    }
+
+    /// Where fresh changes go: as many as a visibility timeout has calls for are sent at once.
+    pub(super) fn fresh_debt(
+        &self,
+        owed: &OwedWork,
+        holds: Option<Position>,
+        listed_at: crate::clock::LocalMillis,
+        sends: bool,
+    ) -> Debt {
+        let room = self.fresh_cap().saturating_sub(in_flight(&owed.fresh, self.now()));
+        Debt { lane: Lane::Fresh, holds, listed_at, room: if sends { room } else { 0 }, last: None }
+    }
+}
+
+/// The changes by id, each id once.
+pub(super) fn in_id_order(mut changes: Vec<Change>) -> Vec<Change> {
+    changes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    changes.dedup_by(|a, b| a.id == b.id);
+    changes
+}

@@ -1,0 +1,55 @@
+//! Taking the stream: the checkpoint as it is, or why it may not be touched (C1).
+
+use crate::checkpoint::{Checkpoint, LEASE};
+use crate::commit;
+use crate::failure::{StoreFailure, describe};
+use crate::notice::Notice;
+use crate::ports::{Checkpoints, Clock, Source, Written};
+use crate::rule::Rule;
+use crate::stream::{StreamKey, StreamTraits};
+
+use super::ports::{Poller, PollerPorts};
+use super::report::{PollOutcome, PollReport};
+
+impl<P: PollerPorts> Poller<P> {
+    /// Takes the lease, creating the stream's state if there is none. The outcome, when the stream is not to be touched.
+    pub(super) async fn lease(
+        &self,
+        key: &StreamKey,
+        traits: &StreamTraits,
+        owner: &str,
+        report: &mut PollReport,
+    ) -> Result<Result<Checkpoint, PollOutcome>, StoreFailure> {
+        let account_mark = match self.ports.source().account_mark().await {
+            Ok(mark) => mark,
+            Err(failure) => {
+                let cause = describe(&failure, key);
+                return Ok(Err(PollOutcome::SourceFailed { class: failure.class, cause }));
+            }
+        };
+        let checkpoints = self.ports.checkpoints();
+        let found = if let Some(found) = checkpoints.load(key).await? {
+            found
+        } else {
+            // Versions are never used again, even if the item was deleted: they are part of chunks' keys.
+            let version = self.ports.clock().now().get();
+            let first = Checkpoint { version, ..Checkpoint::first(key.clone(), traits, account_mark.clone()) };
+            if checkpoints.create(&first).await? == Written::Refused {
+                return Ok(Err(PollOutcome::LeaseBusy));
+            }
+            report.notice(Notice::FirstImport);
+            first
+        };
+        let now = self.ports.clock().now();
+        if found.lease_until > now {
+            return Ok(Err(PollOutcome::LeaseBusy));
+        }
+        if found.account_mark != account_mark && !Rule::AccountPoller.is_left_out() {
+            report.notice(Notice::AccountChanged);
+            return Ok(Err(PollOutcome::AccountChanged));
+        }
+        let version = found.version + 1;
+        let next = Checkpoint { version, lease_until: now.plus(LEASE), lease_owner: owner.to_owned(), ..found };
+        if commit::write(checkpoints, &next).await? { Ok(Ok(next)) } else { Ok(Err(PollOutcome::LeaseBusy)) }
+    }
+}

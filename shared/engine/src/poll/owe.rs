@@ -1,0 +1,217 @@
+//! Owing: turning listed changes into chunks of the ledger, and sending those that there is room for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+use std::time::Duration;
+
+use crate::change::Change;
+use crate::clock::LocalMillis;
+use crate::message::Row;
+use crate::ports::{Ledger, Outgoing};
+use crate::position::Position;
+use crate::record::RecordId;
+use crate::rule::Rule;
+use crate::work::{CHUNK_BYTES, Chunk, ChunkKey, DETAILS_LAG, Event, Lane, ROW_BYTES_MAX, Told};
+
+use super::ports::PollerPorts;
+use super::state::{Halt, Tick};
+
+/// How many chunks are put, and then sent, at once: as many as one batch write holds.
+pub(super) const CHUNKS_A_WRITE: usize = 25;
+
+/// How far the clocks of pollers and fetchers are apart as a rule: a message that comes too early is put off by a poll.
+const HOST_CLOCKS_APART: Duration = Duration::from_secs(2);
+
+/// Where the changes of a listing go.
+pub(super) struct Debt {
+    pub(super) lane: Lane,
+    /// What the chunks hold.
+    pub(super) holds: Option<Position>,
+    /// Local start of the call that listed them.
+    pub(super) listed_at: LocalMillis,
+    /// How many more ids may be sent at once. Rows always are: nothing but their message holds them.
+    pub(super) room: usize,
+    /// The last id put so far.
+    pub(super) last: Option<RecordId>,
+}
+
+impl<P: PollerPorts> Tick<'_, P> {
+    /// Puts changes into the ledger, at most `chunk_max` chunks of them, and sends what there is room for. The rest of the
+    /// changes stays in `changes`. Returns how many chunks were put.
+    pub(super) async fn owe(
+        &mut self,
+        debt: &mut Debt,
+        changes: &mut Peekable<impl Iterator<Item = Change>>,
+        chunk_max: usize,
+    ) -> Result<usize, Halt> {
+        let mut put = 0;
+        while put < chunk_max && changes.peek().is_some() {
+            let mut chunks = Vec::new();
+            let mut outgoing = Vec::new();
+            while chunks.len() < CHUNKS_A_WRITE.min(chunk_max - put) && changes.peek().is_some() {
+                let draft = take_chunk(changes, self.poller.settings.chunk_ids());
+                let (chunk, message) = self.chunk_of(draft, debt);
+                self.report.owed_count += chunk.ids.len();
+                chunks.push(chunk);
+                outgoing.extend(message);
+            }
+            put += chunks.len();
+            self.poller.ports.ledger().put_chunks(&chunks).await?;
+            self.send_paced(outgoing).await?;
+        }
+        Ok(put)
+    }
+
+    fn chunk_of(&mut self, draft: Draft, debt: &mut Debt) -> (Chunk, Option<Outgoing>) {
+        let lane = if Rule::TwoLanes.is_left_out() { Lane::Fresh } else { debt.lane };
+        let version = if Rule::KeyVersion.is_left_out() { 0 } else { self.lease_version };
+        let key = ChunkKey::new(self.checkpoint.stream.clone(), lane, debt.holds.as_ref(), version, self.put_count);
+        self.put_count += 1;
+        let sends = draft.told == Told::Rows || debt.room > 0;
+        debt.room = debt.room.saturating_sub(draft.ids.len());
+        debt.last = draft.ids.last().cloned();
+        // As if sent already: one write fewer, and a poller that dies before it sends is made up for later.
+        let patience = self.now().plus(self.poller.settings.patience());
+        let chunk = Chunk {
+            key,
+            holds: debt.holds.clone(),
+            ids: draft.ids,
+            listed_at: debt.listed_at,
+            next_at: if sends { patience } else { LocalMillis::default() },
+            told: draft.told,
+            trying: None,
+        };
+        let delay = match chunk.told {
+            Told::Events(_) => DETAILS_LAG + HOST_CLOCKS_APART,
+            Told::Ids | Told::Rows => Duration::ZERO,
+        };
+        let message = sends.then(|| self.message_of(&chunk, draft.rows, delay));
+        (chunk, message)
+    }
+}
+
+/// The changes of one chunk.
+struct Draft {
+    ids: BTreeSet<RecordId>,
+    told: Told,
+    rows: BTreeMap<RecordId, Row>,
+}
+
+/// What a change brings along: changes of different kinds never share a chunk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Id,
+    /// With the bytes of the row.
+    Row,
+    Event,
+}
+
+/// Takes the next chunk off the changes: up to `chunk_ids` ids, and rows or events up to [`CHUNK_BYTES`]. A row that is
+/// too long for a message travels as its id.
+fn take_chunk(changes: &mut Peekable<impl Iterator<Item = Change>>, chunk_ids: usize) -> Draft {
+    let mut ids = BTreeSet::new();
+    let mut rows = BTreeMap::new();
+    let mut events = BTreeMap::new();
+    let mut of_chunk = None;
+    let mut bytes_sum = 0;
+    while let Some(change) = changes.peek() {
+        let (kind, bytes) = kind_of(change);
+        let is_other_kind = of_chunk.is_some_and(|of_chunk| of_chunk != kind);
+        bytes_sum += bytes + change.id.as_str().len();
+        if ids.len() == chunk_ids || is_other_kind || (!ids.is_empty() && bytes_sum > CHUNK_BYTES) {
+            break;
+        }
+        of_chunk = Some(kind);
+        let Some(change) = changes.next() else { break };
+        let listed = change.listed.map(|listed| *listed).unwrap_or_default();
+        match (kind, listed.row) {
+            (Kind::Row, Some(body)) => {
+                rows.insert(change.id.clone(), Row { body, stamp: listed.stamp });
+            }
+            (Kind::Event, _) => {
+                events.insert(change.id.clone(), Event { deleted: change.deleted, body: listed.event });
+            }
+            (Kind::Id | Kind::Row, _) => {}
+        }
+        ids.insert(change.id);
+    }
+    let told = match of_chunk {
+        Some(Kind::Row) => Told::Rows,
+        Some(Kind::Event) => Told::Events(events),
+        Some(Kind::Id) | None => Told::Ids,
+    };
+    Draft { ids, told, rows }
+}
+
+fn kind_of(change: &Change) -> (Kind, usize) {
+    if let Some(row) = change.row() {
+        let bytes = row.text().len();
+        return if bytes <= ROW_BYTES_MAX { (Kind::Row, bytes) } else { (Kind::Id, 0) };
+    }
+    match change.event() {
+        Some(event) => (Kind::Event, event.text().len()),
+        None if change.deleted => (Kind::Event, 0),
+        None => (Kind::Id, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Listed;
+    use crate::record::Body;
+
+    fn id(n: usize) -> RecordId {
+        RecordId::parse(format!("{n}")).unwrap()
+    }
+
+    fn body(bytes: usize) -> Body {
+        Body::new(format!("\"{}\"", "x".repeat(bytes - 2)))
+    }
+
+    fn row(n: usize, bytes: usize) -> Change {
+        let listed = Listed { row: Some(body(bytes)), ..Listed::default() };
+        Change { listed: Some(Box::new(listed)), ..Change::of(id(n)) }
+    }
+
+    fn event(n: usize, bytes: usize) -> Change {
+        let listed = Listed { event: Some(body(bytes)), ..Listed::default() };
+        Change { listed: Some(Box::new(listed)), ..Change::of(id(n)) }
+    }
+
+    fn cut(changes: Vec<Change>) -> Vec<Draft> {
+        let mut changes = changes.into_iter().peekable();
+        let mut drafts = Vec::new();
+        while changes.peek().is_some() {
+            drafts.push(take_chunk(&mut changes, 50));
+        }
+        drafts
+    }
+
+    fn sizes(drafts: &[Draft]) -> Vec<usize> {
+        drafts.iter().map(|draft| draft.ids.len()).collect()
+    }
+
+    #[test]
+    fn a_chunk_closes_at_fifty_ids() {
+        assert_eq!(sizes(&cut((0..120).map(|n| Change::of(id(n))).collect())), [50, 50, 20]);
+    }
+
+    #[test]
+    fn rows_close_a_chunk_before_they_outgrow_a_message() {
+        assert_eq!(sizes(&cut((0..4).map(|n| row(n, 100 * 1024)).collect())), [2, 2]);
+    }
+
+    #[test]
+    fn events_close_a_chunk_before_they_outgrow_an_item() {
+        assert_eq!(sizes(&cut((0..50).map(|n| event(n, 25 * 1024)).collect())), [8, 8, 8, 8, 8, 8, 2]);
+    }
+
+    #[test]
+    fn a_row_too_long_for_a_message_travels_as_its_id() {
+        let drafts = cut(vec![row(1, 10), row(2, ROW_BYTES_MAX + 1), row(3, 10)]);
+        let shape: Vec<_> = drafts.iter().map(|draft| (draft.ids.len(), draft.rows.len())).collect();
+        assert_eq!(shape, [(1, 1), (1, 0), (1, 1)]);
+        assert_eq!(drafts[1].told, Told::Ids);
+    }
+}

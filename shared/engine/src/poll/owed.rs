@@ -1,0 +1,138 @@
+//! What is owed, and what it keeps `committed` at.
+
+use std::collections::HashSet;
+
+use crate::checkpoint::{Checkpoint, Scope};
+use crate::clock::LocalMillis;
+use crate::failure::{Stops, disposition};
+use crate::health::StreamState;
+use crate::notice::Notice;
+use crate::ports::{Ledger, Random};
+use crate::position::Position;
+use crate::record::RecordId;
+use crate::rule::Rule;
+use crate::work::{Chunk, Lane, RETRY_MAX, RetryEntry};
+
+use super::ports::PollerPorts;
+use super::state::{Halt, Tick};
+
+/// How many intervals' worth of calls a snapshot may be ahead of what is fetched.
+pub(super) const INTERVALS_AHEAD: u32 = 4;
+
+/// The ledger's lanes as one tick found them.
+pub(super) struct OwedWork {
+    pub(super) fresh: Vec<Chunk>,
+    pub(super) bulk: Vec<Chunk>,
+    /// Whether `bulk` is the whole lane.
+    pub(super) bulk_is_whole: bool,
+    pub(super) retries: Vec<RetryEntry>,
+    pub(super) state: StreamState,
+    /// What `committed` may move to, unless the new `scanned` is lower.
+    pub(super) committable: Position,
+    /// Start of the listing of the oldest chunk.
+    pub(super) lanes_since: Option<LocalMillis>,
+    /// Since when the oldest retry entry that holds the checkpoint is one.
+    pub(super) retries_since: Option<LocalMillis>,
+}
+
+impl OwedWork {
+    /// Until when the vendor's refusal of this stream is respected, if it refuses it.
+    pub(super) fn refused_until(&self, now: LocalMillis) -> Option<LocalMillis> {
+        let breaker = &self.state.breaker;
+        let is_refused = breaker.why.as_ref().is_some_and(|why| disposition(why.class).stops == Stops::Stream);
+        breaker.open(now).filter(|_| is_refused)
+    }
+
+    /// The ids of the retry lane.
+    pub(super) fn set_aside(&self) -> HashSet<RecordId> {
+        self.retries.iter().map(|entry| entry.id.clone()).collect()
+    }
+
+    /// Whether so much waits in the retry lane that nothing new is listed.
+    pub(super) fn is_full(&self) -> bool {
+        self.retries.len() > RETRY_MAX
+    }
+}
+
+/// Ids of chunks that were sent and are not due again.
+pub(super) fn in_flight(chunks: &[Chunk], now: LocalMillis) -> usize {
+    chunks.iter().filter(|chunk| chunk.next_at > now).map(|chunk| chunk.ids.len()).sum()
+}
+
+impl<P: PollerPorts> Tick<'_, P> {
+    /// Reads the lanes, then the retry lane, then the mark: an id in motion goes from a chunk to the retry lane, and is
+    /// seen at least once; a mark that is still there proves that what was read before was read before any loss.
+    pub(super) async fn read_owed(&mut self) -> Result<OwedWork, Halt> {
+        let ledger = self.poller.ports.ledger();
+        let settings = &self.poller.settings;
+        let stream = self.checkpoint.stream.clone();
+        let early_state = if Rule::MarkLast.is_left_out() { Some(ledger.stream_state(&stream).await?) } else { None };
+        let early_retries =
+            if Rule::RetryLast.is_left_out() { Some(ledger.retry_entries(&stream).await?) } else { None };
+        // As many as may be sent in one tick, and one more.
+        let chunks_in = |span| settings.calls_in(span) / settings.chunk_ids() + 2;
+        let fresh = ledger.head(&stream, Lane::Fresh, chunks_in(settings.visibility_timeout)).await?;
+        let has_snapshot = self.checkpoint.backlog.iter().any(|listing| listing.scope == Scope::Snapshot);
+        let intervals = if has_snapshot { INTERVALS_AHEAD } else { 1 };
+        let bulk_limit = chunks_in(settings.poll_interval.saturating_mul(intervals));
+        let bulk = ledger.head(&stream, Lane::Bulk, bulk_limit).await?;
+        let bulk_is_whole = bulk.len() < bulk_limit;
+        let retries = match early_retries {
+            Some(retries) => retries,
+            None => ledger.retry_entries(&stream).await?,
+        };
+        let state = match early_state {
+            Some(state) => state,
+            None => ledger.stream_state(&stream).await?,
+        };
+        self.check_mark(&state).await?;
+        Ok(OwedWork { bulk_is_whole, ..self.weigh(fresh, bulk, retries, state) })
+    }
+
+    /// What is owed, and rule 6: `committed` never passes `scanned` as it was when this tick began, nor what any open
+    /// work holds.
+    fn weigh(&self, fresh: Vec<Chunk>, bulk: Vec<Chunk>, retries: Vec<RetryEntry>, state: StreamState) -> OwedWork {
+        let checkpoint = &self.checkpoint;
+        let policy = self.poller.settings.poison_policy;
+        let blocking: Vec<&RetryEntry> = retries.iter().filter(|entry| entry.blocks(policy)).collect();
+        let heads = [fresh.first(), bulk.first()];
+        let mut committable = checkpoint.scanned.clone();
+        let mut hold = |held: Option<&Position>| {
+            if let Some(held) = held {
+                committable = committable.clone().min(held.clone());
+            }
+        };
+        if !Rule::CommittedHeads.is_left_out() {
+            heads.iter().flatten().for_each(|chunk| hold(chunk.holds.as_ref()));
+        }
+        if !Rule::CommittedBacklog.is_left_out() {
+            checkpoint.backlog.iter().for_each(|listing| hold(listing.holds.as_ref()));
+        }
+        if !Rule::CommittedRetry.is_left_out() {
+            for entry in &blocking {
+                hold(entry.holds.as_ref());
+            }
+        }
+        // After a step back of the vendor's clock a newer chunk may come first.
+        let lanes_since = fresh.iter().chain(&bulk).map(|chunk| chunk.listed_at).min();
+        let retries_since = blocking.iter().map(|entry| entry.since).min();
+        OwedWork { fresh, bulk, bulk_is_whole: true, retries, state, committable, lanes_since, retries_since }
+    }
+
+    /// A ledger that does not bear the checkpoint's mark was lost, and with it what was owed: everything is listed again
+    /// from the last commit.
+    async fn check_mark(&mut self, state: &StreamState) -> Result<(), Halt> {
+        let known = &self.checkpoint.ledger_mark;
+        if (known.is_some() && *known == state.mark) || (known.is_some() && Rule::LedgerMark.is_left_out()) {
+            return Ok(());
+        }
+        if known.is_some() {
+            self.report.notice(Notice::LedgerLost);
+        }
+        let mark = format!("{:016x}", self.poller.ports.random().below(u64::MAX));
+        self.poller.ports.ledger().write_mark(&self.checkpoint.stream, &mark).await?;
+        let scanned = self.checkpoint.committed.clone();
+        let next = Checkpoint { scanned, backlog: Vec::new(), ledger_mark: Some(mark), ..self.checkpoint.clone() };
+        self.store(next).await
+    }
+}

@@ -1,0 +1,109 @@
+//! What a tick did.
+
+use thiserror::Error;
+
+use crate::clock::LocalMillis;
+use crate::failure::{FailureClass, StoreFailure};
+use crate::notice::Notice;
+use crate::position::Position;
+use crate::stream::{StreamKey, StreamName};
+
+/// How a tick ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PollOutcome {
+    /// The stream is turned off.
+    TurnedOff,
+    /// Another poller owns the stream; this one did nothing.
+    LeaseBusy,
+    /// Another poller took over while this one worked; nothing of it counts that was not written before.
+    Fenced,
+    /// The account or its settings are not those of the checkpoint; nothing is called until a person decides.
+    AccountChanged,
+    /// Nobody calls the source until then.
+    BreakerOpen(LocalMillis),
+    /// The vendor refuses this stream; it is asked again then.
+    Paused(LocalMillis),
+    /// Too many ids are in quarantine: nothing new is listed until they drain.
+    Frozen,
+    /// The list was read; nothing is owed.
+    Quiet,
+    /// The list was read; ids are owed a fetch.
+    Owing,
+    /// The list was read, and a big listing goes on at the next tick.
+    Importing,
+    /// The list could not be read whole; it is read again at the next tick.
+    Unlisted,
+    /// The vendor failed; the checkpoint stays, and the next tick tries again.
+    SourceFailed {
+        /// What the failure means.
+        class: FailureClass,
+        /// What happened, and what a person can do.
+        cause: String,
+    },
+}
+
+/// What a tick did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PollReport {
+    /// How it ended.
+    pub outcome: PollOutcome,
+    /// Vendor calls made.
+    pub calls_count: u32,
+    /// Changes listed.
+    pub listed_count: usize,
+    /// Listed changes that are not owed a fetch, because what is stored is as new.
+    pub unchanged_count: usize,
+    /// Ids put into the ledger.
+    pub owed_count: usize,
+    /// Messages sent, first or again.
+    pub sent_count: usize,
+    /// Where `committed` was moved to, if it was.
+    pub committed: Option<Position>,
+    /// What it noticed.
+    pub notices: Vec<Notice>,
+}
+
+impl PollReport {
+    pub(super) fn new(outcome: PollOutcome) -> Self {
+        Self {
+            outcome,
+            calls_count: 0,
+            listed_count: 0,
+            unchanged_count: 0,
+            owed_count: 0,
+            sent_count: 0,
+            committed: None,
+            notices: Vec::new(),
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+    }
+}
+
+/// A tick that could not do its work. Nothing is lost: checkpoint and ledger are as the last write left them.
+#[derive(Debug, Error)]
+pub enum PollError {
+    /// There is no such stream.
+    #[error("source {source_name} has no stream {stream}; it has {known}. Correct the schedule's input")]
+    UnknownStream {
+        /// The source.
+        source_name: &'static str,
+        /// What was asked for.
+        stream: StreamName,
+        /// What there is.
+        known: String,
+    },
+    /// A table or the queue failed.
+    #[error("stream {stream}: {failure}")]
+    Store {
+        /// The stream.
+        stream: StreamKey,
+        /// The failure.
+        #[source]
+        failure: StoreFailure,
+    },
+}

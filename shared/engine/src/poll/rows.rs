@@ -1,0 +1,146 @@
+//! Listing a stream whose list gives numbered pages of rows while it moves.
+//!
+//! An edit moves a row to another page, and every row behind it shifts: a single walk through the pages skips rows that
+//! nobody edited. So the pages are walked forward, then backward, until a pass meets no row that was stamped at or before
+//! the horizon and not met before, and either shows the same pages as the pass before, or follows another that met none: a
+//! row that slips past a forward pass by a deletion may slip past the next by an edit. Rows that move because they were
+//! edited are stamped later, and belong to the next listing. Passes are compared by ids and stamps, not by bodies, which
+//! may differ at every reading.
+
+use crate::change::{Change, ListRequest, Page};
+use crate::checkpoint::{Cursor, Listing, PageWalk, Scope};
+use crate::clock::StampMillis;
+use crate::notice::Notice;
+use crate::position::Position;
+use crate::record::RecordId;
+use crate::rule::Rule;
+use crate::work::Lane;
+
+use super::clocks::{Evidence, Reading};
+use super::owe::Debt;
+use super::owed::OwedWork;
+use super::ports::PollerPorts;
+use super::state::{Halt, InHand, Listed, Tick};
+use super::walk::{Route, Walk, Walked, version_of};
+
+/// How many pages a list may have: five million rows of fifty to a page.
+const PAGES_MAX: u32 = 100_000;
+/// How many passes are tried before the list counts as moving too much.
+const PASSES_MAX: u32 = 6;
+
+impl<P: PollerPorts> Tick<'_, P> {
+    pub(super) async fn list_rows(&mut self, owed: &OwedWork) -> Result<Listed, Halt> {
+        let from = self.list_from();
+        let holds = Some(self.checkpoint.scanned.clone());
+        let chunk_max = self.poller.settings.fresh_chunks();
+        let set_aside = owed.set_aside();
+        let route = Route { from, lane: Lane::Fresh, holds: holds.clone(), begun_at: None, set_aside, chunk_max };
+        let mut walk = Walk::at(PageWalk::START);
+        let put_before = self.put_count;
+        let walked = self.walk(&route, &mut walk).await?;
+        let found = self.put_count > put_before;
+        let begun_at = walk.first.map_or(self.started_at, |first| first.start);
+        let mut listed = Listed { found, ..Listed::nothing(begun_at) };
+        let Some(first) = walk.first.filter(|_| walked != Walked::Moving) else {
+            self.report.notice(Notice::ListMoving);
+            return Ok(listed);
+        };
+        let moved = self.moved(&first, &walk.evidence);
+        if walked == Walked::Cut {
+            let cursor = Cursor::Pages(walk.place);
+            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
+            if self.checkpoint.backlog.len() == 1 {
+                listed.in_hand = InHand::Walk(Box::new(walk));
+            }
+        }
+        self.checkpoint.clocks = moved.clocks;
+        moved.notices.into_iter().for_each(|notice| self.report.notice(notice));
+        listed.scanned = Some(Position::At(moved.scanned));
+        Ok(listed)
+    }
+
+    /// Walks on until the list is read whole, enough chunks are put, or this tick has to stop.
+    pub(super) async fn walk(&mut self, route: &Route, walk: &mut Walk) -> Result<Walked, Halt> {
+        let mut put = 0;
+        loop {
+            if put >= route.chunk_max || self.now() >= self.stop_at() {
+                return Ok(Walked::Cut);
+            }
+            let request = ListRequest::Page { from: route.from, page: walk.place.page() };
+            let (page, reading) = self.call(request, walk.place.pages.saturating_sub(walk.place.step)).await?;
+            if page.is_refused && walk.begin_again() {
+                continue;
+            }
+            if page.is_refused && walk.is_capped() {
+                return Ok(Walked::Moving);
+            }
+            let is_again = walk.note(&page);
+            let row_count = page.changes.len();
+            // A vendor may show its last, short page again behind the end. A full page that comes again is no end: the
+            // vendor does not turn pages.
+            let is_end = row_count == 0 || (is_again && row_count < walk.rows_max && page.pages_total.is_none());
+            if walk.place.step >= PAGES_MAX || (is_again && !is_end) {
+                return Ok(Walked::Moving);
+            }
+            walk.rows_max = walk.rows_max.max(row_count);
+            let told = page.pages_total;
+            put += self.take_page(route, walk, page, &reading).await?;
+            self.renew().await?;
+            let is_over = walk.place.step(told, is_end);
+            // One answer that says it is all there is cannot have moved.
+            let is_single =
+                walk.place.pass == 0 && walk.place.step == 1 && walk.place.pages == 1 && (told.is_some() || is_end);
+            if !is_over && !is_single {
+                continue;
+            }
+            let has_moved = !walk.end_pass();
+            let is_confirmed = !has_moved || walk.place.barren > 0 || Rule::BarrenTwice.is_left_out();
+            let is_stable = walk.place.pass > 0 && !walk.place.added && is_confirmed;
+            if is_single || is_stable || Rule::Passes.is_left_out() {
+                return Ok(Walked::Whole);
+            }
+            walk.place = walk.place.next_pass();
+            if walk.place.pass >= PASSES_MAX {
+                return Ok(Walked::Moving);
+            }
+        }
+    }
+
+    /// Owes the rows of a page that were not met before and are not settled; returns how many chunks they made.
+    async fn take_page(
+        &mut self,
+        route: &Route,
+        walk: &mut Walk,
+        page: Page,
+        reading: &Reading,
+    ) -> Result<usize, Halt> {
+        let first = *walk.first.get_or_insert(*reading);
+        let latest = reading.latest(&self.zone());
+        let looked_at = reading.start;
+        let of_stamp = |at: StampMillis| Evidence { looked_at, distance_ms: latest.millis_since(at) };
+        let shortest = page.changes.iter().filter_map(Change::stamp).map(|stamp| of_stamp(stamp.at));
+        // A page read after a step back shows stamps of the clock before it.
+        if !reading.is_after_step(&self.checkpoint.clocks, &self.zone()) {
+            walk.evidence.extend(nearest(shortest));
+        }
+        let new: Vec<Change> = page.changes.into_iter().filter(|change| walk.met.insert(version_of(change))).collect();
+        let begun_at = route.begun_at.unwrap_or(first.start);
+        let (unsettled, met) = self.without_settled(new, begun_at).await?;
+        let latest = first.latest(&self.zone());
+        let horizon = self.checkpoint.clocks.stamp_of(begun_at, &self.zone()).unwrap_or(latest);
+        let is_in_time = |change: &Change| change.stamp().is_none_or(|stamp| stamp.at <= horizon);
+        let is_known = |id: &RecordId| met.contains(id) || route.set_aside.contains(id);
+        walk.place.added |= unsettled.iter().any(|change| is_in_time(change) && !is_known(&change.id));
+        let listed_at = reading.start;
+        let mut debt = Debt { lane: route.lane, holds: route.holds.clone(), listed_at, room: 0, last: None };
+        self.owe(&mut debt, &mut unsettled.into_iter().peekable(), usize::MAX).await
+    }
+}
+
+/// Of one page's evidence what the rules need: the shortest distance, and the stamp furthest ahead.
+fn nearest(evidence: impl Iterator<Item = Evidence>) -> Vec<Evidence> {
+    let all: Vec<Evidence> = evidence.collect();
+    let past = all.iter().filter(|seen| seen.distance_ms >= 0).min_by_key(|seen| seen.distance_ms);
+    let ahead = all.iter().filter(|seen| seen.distance_ms < 0).min_by_key(|seen| seen.distance_ms);
+    past.into_iter().chain(ahead).copied().collect()
+}

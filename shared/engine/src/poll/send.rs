@@ -1,0 +1,153 @@
+//! Sending what is due: fresh work up to the calls of one visibility timeout, retries up to a tenth of that, bulk work up
+//! to this stream's share of one interval's calls. Each lane may always send one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::LocalMillis;
+use crate::health::SourceState;
+use crate::message::Message;
+use crate::ports::{ChangeQueue, Ledger, Outgoing};
+use crate::rule::Rule;
+use crate::work::{Chunk, RetryEntry, retry_after};
+
+use super::owed::{OwedWork, in_flight};
+use super::ports::PollerPorts;
+use super::state::{Halt, Tick};
+
+/// The longest a message can be kept invisible when it is sent (SQS).
+const DELAY_MAX: Duration = Duration::from_mins(15);
+
+impl<P: PollerPorts> Tick<'_, P> {
+    /// Sends retry entries whose time has come, the longest due first.
+    pub(super) async fn send_due_retries(&mut self, owed: &OwedWork) -> Result<(), Halt> {
+        let settings = &self.poller.settings;
+        let now = self.now();
+        let mut due: Vec<&RetryEntry> = owed.retries.iter().filter(|entry| entry.next_at <= now).collect();
+        due.sort_by_key(|entry| entry.next_at);
+        due.truncate((settings.calls_in(settings.visibility_timeout) / 10).max(1));
+        let stream = self.checkpoint.stream.clone();
+        for entry in &due {
+            // Before it is sent: an entry that resolves at once must not be written again.
+            let next_at = now.plus(retry_after(entry.attempts));
+            self.poller.ports.ledger().reschedule(&stream, &entry.id, entry.attempts + 1, next_at).await?;
+        }
+        let mark = &self.checkpoint.account_mark;
+        let message = |entry: &&RetryEntry| Outgoing {
+            message: Message::of_retry(&stream, entry.id.clone(), mark),
+            delay: Duration::ZERO,
+        };
+        let outgoing: Vec<Outgoing> = due.iter().map(message).collect();
+        self.send(&outgoing).await?;
+        self.ahead_count += outgoing.len();
+        Ok(())
+    }
+
+    pub(super) async fn send_due_fresh(&mut self, owed: &OwedWork) -> Result<(), Halt> {
+        let cap = self.fresh_cap();
+        self.send_due(&owed.fresh, cap).await.map(drop)
+    }
+
+    /// Returns how many ids were sent.
+    pub(super) async fn send_due_bulk(&mut self, source: &SourceState, owed: &OwedWork) -> Result<usize, Halt> {
+        let cap = self.bulk_cap(source, owed);
+        if !owed.bulk.is_empty() || !self.checkpoint.backlog.is_empty() {
+            self.poller.ports.ledger().note_bulk(&self.checkpoint.stream, self.now()).await?;
+        }
+        self.send_due(&owed.bulk, cap).await
+    }
+
+    /// Ids of fresh work that may be in flight.
+    pub(super) fn fresh_cap(&self) -> usize {
+        self.poller.settings.calls_in(self.poller.settings.visibility_timeout)
+    }
+
+    /// Ids of bulk work that may be in flight: an interval's calls, shared with the source's other streams that have bulk
+    /// work, less what is fresh.
+    fn bulk_cap(&self, source: &SourceState, owed: &OwedWork) -> usize {
+        if Rule::BulkCap.is_left_out() {
+            return usize::MAX;
+        }
+        let settings = &self.poller.settings;
+        let now = self.now();
+        let since = now.minus(settings.poll_interval.saturating_mul(2));
+        let others = source.bulk.iter().filter(|(name, at)| **name != self.traits.name && **at > since).count();
+        let share = if Rule::Share.is_left_out() { 1 } else { others + 1 };
+        (settings.calls_in(settings.poll_interval) / share).saturating_sub(in_flight(&owed.fresh, now))
+    }
+
+    /// Ids of bulk work that may still be sent after `sent` were.
+    pub(super) fn bulk_room(&self, source: &SourceState, owed: &OwedWork, sent: usize) -> usize {
+        let busy = in_flight(&owed.bulk, self.now()) + sent;
+        let at_least = if busy == 0 { self.poller.settings.chunk_ids() } else { 0 };
+        self.bulk_cap(source, owed).saturating_sub(busy).max(at_least)
+    }
+
+    /// Sends the chunks of a lane that are due, the first ones first, while fewer than `cap` ids are in flight.
+    /// Returns how many ids were sent.
+    async fn send_due(&mut self, chunks: &[Chunk], cap: usize) -> Result<usize, Halt> {
+        let now = self.now();
+        let mut busy = in_flight(chunks, now);
+        let busy_before = busy;
+        self.ahead_count += busy;
+        let mut due: Vec<&Chunk> = Vec::new();
+        for chunk in chunks.iter().filter(|chunk| chunk.next_at <= now && !is_never_again(chunk)) {
+            if due.is_empty() || busy < cap {
+                busy += chunk.ids.len();
+                due.push(chunk);
+            }
+        }
+        let next_at = now.plus(self.poller.settings.patience());
+        for chunk in &due {
+            self.poller.ports.ledger().mark_sent(&chunk.key, next_at).await?;
+        }
+        let outgoing = due.iter().map(|chunk| self.message_of(chunk, BTreeMap::new(), Duration::ZERO)).collect();
+        self.send_paced(outgoing).await?;
+        Ok(busy - busy_before)
+    }
+
+    /// The message of a chunk.
+    pub(super) fn message_of(
+        &self,
+        chunk: &Chunk,
+        rows: BTreeMap<crate::record::RecordId, crate::message::Row>,
+        delay: Duration,
+    ) -> Outgoing {
+        let ids = chunk.ids.iter().cloned().collect();
+        Outgoing { message: Message::of_chunk(&chunk.key, ids, rows, &self.checkpoint.account_mark), delay }
+    }
+
+    /// Sends messages, each invisible until the vendor's rate has room for it: so fetchers do not wait, and pay, for
+    /// their slots. Returns how many from the front were accepted.
+    pub(super) async fn send_paced(&mut self, mut outgoing: Vec<Outgoing>) -> Result<usize, Halt> {
+        for one in &mut outgoing {
+            if one.message.rows.is_empty() {
+                one.delay = self.delay().max(one.delay);
+                self.ahead_count += one.message.ids.len();
+            }
+        }
+        self.send(&outgoing).await
+    }
+
+    fn delay(&self) -> Duration {
+        let ahead = u32::try_from(self.ahead_count).unwrap_or(u32::MAX);
+        let delay = self.poller.settings.call_interval.saturating_mul(ahead);
+        Duration::from_secs(delay.min(DELAY_MAX).as_secs())
+    }
+
+    /// Sends messages and returns how many from the front were accepted. What is not accepted stays owed, and is sent
+    /// again when its patience is over.
+    async fn send(&mut self, outgoing: &[Outgoing]) -> Result<usize, Halt> {
+        if outgoing.is_empty() {
+            return Ok(0);
+        }
+        let sent = self.poller.ports.queue().send(outgoing).await?;
+        self.report.sent_count += sent;
+        Ok(sent)
+    }
+}
+
+/// Whether a chunk was sent before, where the rule that sends it again is left out.
+fn is_never_again(chunk: &Chunk) -> bool {
+    Rule::Resend.is_left_out() && chunk.next_at > LocalMillis::default()
+}

@@ -1,0 +1,159 @@
+//! A tick under way: the state in hand, and the one way in which it is written.
+
+use std::time::Duration;
+
+use crate::change::Change;
+use crate::checkpoint::{Checkpoint, LEASE};
+use crate::clock::LocalMillis;
+use crate::commit;
+use crate::failure::{SourceFailure, StoreFailure};
+use crate::ports::Clock;
+use crate::position::Position;
+use crate::slots::Slots;
+use crate::stream::StreamTraits;
+
+use super::ports::{Poller, PollerPorts};
+use super::report::PollReport;
+use super::settings::TICK_MAX;
+use super::walk::Walk;
+
+/// After how much of a lease a working poller renews it.
+const LEASE_RENEWAL: Duration = Duration::from_mins(1);
+
+/// Why a tick stops early.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// Another poller owns the stream.
+    Fenced,
+    /// The credential belongs to another account than the one that the tick began with.
+    AccountChanged,
+    /// The vendor failed.
+    Source(SourceFailure),
+    /// The tables or the queue failed.
+    Store(StoreFailure),
+}
+
+impl From<StoreFailure> for Halt {
+    fn from(failure: StoreFailure) -> Self {
+        Self::Store(failure)
+    }
+}
+
+/// A tick under way. `checkpoint` is the stored state; what is changed in it is written by the next [`Tick::store`].
+pub(super) struct Tick<'a, P: PollerPorts> {
+    pub(super) poller: &'a Poller<P>,
+    pub(super) traits: &'a StreamTraits,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) report: PollReport,
+    pub(super) started_at: LocalMillis,
+    /// The version that the lease wrote, and how many chunks were put: the keys of this tick's chunks.
+    pub(super) lease_version: i64,
+    pub(super) put_count: u32,
+    /// Ids that were sent and are not finished, as far as this tick knows: what a further message waits behind.
+    pub(super) ahead_count: usize,
+    /// Slots on the schedule of calls that are taken and not used yet.
+    pub(super) slots: Slots,
+    renewed_at: LocalMillis,
+}
+
+/// What a listing came to.
+pub(super) struct Listed {
+    /// Where `scanned` moves to; nothing when the list could not be read whole.
+    pub(super) scanned: Option<Position>,
+    /// Local start of its first call.
+    pub(super) begun_at: LocalMillis,
+    /// Whether ids were put into the fresh lane.
+    pub(super) found: bool,
+    /// Whether all that there is was listed, or handed over.
+    pub(super) is_whole: bool,
+    /// What was listed and not put yet.
+    pub(super) in_hand: InHand,
+}
+
+/// What this tick's own listing has listed and not put yet, so that it need not be listed again.
+pub(super) enum InHand {
+    /// Nothing.
+    Nothing,
+    /// Ids above the cursor, in order.
+    Ids { rest: Vec<Change>, listed_at: LocalMillis },
+    /// A walk over pages.
+    Walk(Box<Walk>),
+}
+
+impl Listed {
+    /// Nothing was listed.
+    pub(super) fn nothing(begun_at: LocalMillis) -> Self {
+        Self { scanned: None, begun_at, found: false, is_whole: true, in_hand: InHand::Nothing }
+    }
+}
+
+impl<'a, P: PollerPorts> Tick<'a, P> {
+    pub(super) fn new(
+        poller: &'a Poller<P>,
+        traits: &'a StreamTraits,
+        checkpoint: Checkpoint,
+        report: PollReport,
+        started_at: LocalMillis,
+    ) -> Self {
+        Self {
+            poller,
+            traits,
+            lease_version: checkpoint.version,
+            checkpoint,
+            report,
+            started_at,
+            put_count: 0,
+            ahead_count: 0,
+            slots: Slots::default(),
+            renewed_at: started_at,
+        }
+    }
+
+    pub(super) fn now(&self) -> LocalMillis {
+        self.poller.ports.clock().now()
+    }
+
+    /// When this tick leaves the rest to the next one, which must find the lease free.
+    pub(super) fn stop_at(&self) -> LocalMillis {
+        self.started_at.plus((self.poller.settings.poll_interval / 2).min(TICK_MAX))
+    }
+
+    /// Writes the next state; the lease runs on.
+    pub(super) async fn store(&mut self, next: Checkpoint) -> Result<(), Halt> {
+        let now = self.now();
+        self.write(next, now.plus(LEASE)).await?;
+        self.renewed_at = now;
+        Ok(())
+    }
+
+    /// Writes the last state of this tick, which frees the stream.
+    pub(super) async fn store_last(&mut self, next: Checkpoint) -> Result<(), Halt> {
+        self.write(next, LocalMillis::default()).await
+    }
+
+    async fn write(&mut self, mut next: Checkpoint, lease_until: LocalMillis) -> Result<(), Halt> {
+        next.version = self.checkpoint.version + 1;
+        next.lease_until = lease_until;
+        if !commit::write(self.poller.ports.checkpoints(), &next).await? {
+            return Err(Halt::Fenced);
+        }
+        self.checkpoint = next;
+        Ok(())
+    }
+
+    /// Renews the lease, after another answer of a long listing, when a good part of it is gone.
+    pub(super) async fn renew(&mut self) -> Result<(), Halt> {
+        if self.now().since(self.renewed_at) < LEASE_RENEWAL {
+            return Ok(());
+        }
+        self.store(self.checkpoint.clone()).await
+    }
+
+    /// Frees the stream; that another poller took over meanwhile is no failure.
+    pub(super) async fn release(&mut self) -> Result<(), StoreFailure> {
+        match self.store_last(self.checkpoint.clone()).await {
+            Err(Halt::Store(failure)) => Err(failure),
+            Ok(()) | Err(Halt::Fenced | Halt::AccountChanged | Halt::Source(_)) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Slots on the schedule of calls that all functions of a source share: an interval each, and nobody's twice.
+//!
+//! The schedule itself is kept by [`crate::ports::Ledger::reserve`]. A function takes several slots in a row in one
+//! write, and calls at each of them.
+
+use std::time::Duration;
+
+use crate::clock::LocalMillis;
+
+/// How late a slot may still be used, where the interval between two is shorter than that.
+const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// Slots in a row that are not used yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slots {
+    next_at: LocalMillis,
+    count: u32,
+}
+
+impl Slots {
+    /// So many slots, of which the first is at `first_at`.
+    pub(crate) fn new(first_at: LocalMillis, count: u32) -> Self {
+        Self { next_at: first_at, count }
+    }
+
+    /// Takes the next slot whose time is not over; none when there is no such slot any more.
+    ///
+    /// A slot that was missed is given up. Made up for, a vendor that answered slowly for a while would be called
+    /// faster afterwards, by every function at once.
+    pub(crate) fn take(&mut self, now: LocalMillis, interval: Duration) -> Option<LocalMillis> {
+        while self.count > 0 {
+            let at = self.next_at;
+            self.next_at = at.plus(interval);
+            self.count -= 1;
+            if at.plus(interval.max(LATE_MAX)) >= now {
+                return Some(at);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_millis(500);
+
+    fn at(millis: i64) -> LocalMillis {
+        LocalMillis::new(millis)
+    }
+
+    #[test]
+    fn slots_lie_an_interval_apart_and_come_to_an_end() {
+        let mut slots = Slots::new(at(10_000), 3);
+        let taken = [(); 4].map(|()| slots.take(at(9_000), INTERVAL));
+        assert_eq!(taken, [Some(at(10_000)), Some(at(10_500)), Some(at(11_000)), None]);
+    }
+
+    #[test]
+    fn a_missed_slot_is_given_up_and_a_later_one_kept() {
+        let mut slots = Slots::new(at(10_000), 5);
+        assert_eq!(slots.take(at(11_000), INTERVAL), Some(at(10_000)), "just in time");
+        assert_eq!(slots.take(at(12_200), INTERVAL), Some(at(11_500)), "two were missed");
+        assert_eq!(slots.take(at(20_000), INTERVAL), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! What belongs to a parent: the locations of a customer, the service records of an asset.
+//!
+//! No list of all of them is documented, only one for each parent. So a page of such a stream is a page of a few parents,
+//! and one call for each of them. Its records are kept under `<parent's id>/<own id>`: they cannot be fetched without
+//! their parent, and a row need not say whose it is.
+//!
+//! How one could get it wrong: take a page of parents that have nothing for the end of the list.
+
+use std::collections::BTreeSet;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use tidemark_engine::change::{Change, Detail, Found};
+use tidemark_engine::clock::VendorMillis;
+use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::ports::{Clock, Credentials};
+use tidemark_engine::record::RecordId;
+
+use super::call::{Call, Judged, Outcome};
+use super::object_types::{ObjectType, Parent};
+use super::settings::DetailStyle;
+use super::{FsmNavigator, known};
+use crate::http::{PAGE_BYTES_MAX, Purpose, Terms};
+use crate::rows::{Listed, Rows, tell_of_odd};
+
+/// How many parents make a page: so few that a page takes seconds, not minutes.
+const PARENTS_A_PAGE: &str = "10";
+/// Whoever lists so many of one parent, and says nothing of pages, may have more.
+const SHORT_LIST_MAX: usize = 50;
+/// How many pages of one parent are read.
+const PAGES_MAX: u32 = 200;
+/// What would hide where a parent's id ends.
+const SEPARATOR: &AsciiSet = &CONTROLS.add(b'/').add(b'%');
+
+/// What a parent has.
+enum Children {
+    Rows(Rows, Option<VendorMillis>),
+    /// The vendor has no such parent, as it says itself.
+    Gone(Option<VendorMillis>),
+    /// A "not found" that says no more than that.
+    Missing(Option<VendorMillis>),
+}
+
+impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
+    /// What the parents of one page have.
+    pub(super) async fn children_of_page(
+        &self,
+        object_type: &'static ObjectType,
+        parent: &'static Parent,
+        page: u32,
+    ) -> Result<Listed, SourceFailure> {
+        let (parents, date) = match self.parents(object_type, known(&parent.stream)?, page).await? {
+            Listed::Rows(parents, date) => (parents, date),
+            Listed::Refused(date) => return Ok(Listed::Refused(date)),
+        };
+        let mut all = Rows { unusable_count: parents.unusable_count, ..Rows::default() };
+        // Without a count there is another page behind every page of parents, whatever these have.
+        all.pages_total = parents.pages_total.or(Some(match parents.changes.len() {
+            0 => page.saturating_sub(1),
+            _ => page.saturating_add(1),
+        }));
+        for Change { id: parent_id, .. } in parents.changes {
+            // That one parent cannot be read is no word about another.
+            let children = self.children(object_type, parent, &parent_id).await.map_err(as_the_lists)?;
+            if let Children::Rows(rows, _) = children {
+                all.unusable_count += rows.unusable_count;
+                all.odd_count += rows.odd_count;
+                all.changes.extend(rows.changes);
+            }
+        }
+        tell_of_odd(&object_type.stream, page, &all);
+        Ok(Listed::Rows(all, date))
+    }
+
+    /// One of the records that belong to a parent.
+    pub(super) async fn child(
+        &self,
+        object_type: &'static ObjectType,
+        parent: &'static Parent,
+        id: &RecordId,
+    ) -> Result<Detail, SourceFailure> {
+        let Some(parent_id) = parent_of(id) else {
+            let cause = format!("{}: an id that names no parent", object_type.stream);
+            return Err(SourceFailure::new(FailureClass::Record, cause));
+        };
+        let (rows, date) = match self.children(object_type, parent, &parent_id).await? {
+            Children::Rows(rows, date) => (rows, date),
+            Children::Gone(date) => return Ok(Detail { found: Found::Gone, date }),
+            Children::Missing(date) => return Ok(Detail { found: Found::Missing, date }),
+        };
+        let Some(change) = rows.changes.into_iter().find(|change| change.id == *id) else {
+            // A list that leaves it out is less than the vendor's word that it is gone.
+            return Ok(Detail { found: Found::Missing, date });
+        };
+        let stamp = change.stamp().cloned();
+        let Some(body) = change.row().cloned() else {
+            let cause = format!("{}: the record holds what JSON does not have", object_type.stream);
+            return Err(SourceFailure::new(FailureClass::Record, cause));
+        };
+        Ok(Detail { found: Found::Record { id: change.id, body, stamp }, date })
+    }
+
+    /// A page of parents.
+    async fn parents(
+        &self,
+        object_type: &'static ObjectType,
+        parent_type: &'static ObjectType,
+        page: u32,
+    ) -> Result<Listed, SourceFailure> {
+        let page_text = page.to_string();
+        let mut query = vec![("page", page_text.as_str()), ("per_page", PARENTS_A_PAGE)];
+        query.extend(self.settings.query(object_type));
+        let call = Call {
+            object_type,
+            name: format!("GET /{}?page={page} for {}", parent_type.resource, object_type.stream),
+            segments: vec![parent_type.resource],
+            query,
+            terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
+            page: Some(page),
+        };
+        let Judged { outcome, date } = self.call(&call).await?;
+        match outcome {
+            Outcome::Json(sent) => {
+                let rows = self.reader(parent_type).page(&sent, page);
+                let rows = rows.map_err(|malformed| malformed.into_failure(&call.name, Purpose::List))?;
+                Ok(Listed::Rows(rows, date))
+            }
+            Outcome::PageRefused => Ok(Listed::Refused(date)),
+            Outcome::Nothing | Outcome::Gone | Outcome::Missing => Ok(Listed::Rows(Rows::default(), date)),
+        }
+    }
+
+    /// Everything that one parent has, under the ids that name it, too.
+    async fn children(
+        &self,
+        object_type: &'static ObjectType,
+        parent: &'static Parent,
+        parent_id: &RecordId,
+    ) -> Result<Children, SourceFailure> {
+        let mut all = Rows::default();
+        let mut met: BTreeSet<RecordId> = BTreeSet::new();
+        let mut first_date = None;
+        for page in 1..=PAGES_MAX {
+            let page_text = page.to_string();
+            let mut call = self.children_call(object_type, parent, parent_id.as_str())?;
+            if page > 1 {
+                call.query.push(("page", page_text.as_str()));
+            }
+            call.page = Some(page);
+            let Judged { outcome, date } = self.call(&call).await?;
+            first_date = first_date.or(date);
+            let rows = match outcome {
+                Outcome::Json(sent) => self
+                    .reader(object_type)
+                    .page(&sent, page)
+                    .map_err(|malformed| malformed.into_failure(&call.name, Purpose::Detail))?,
+                Outcome::Nothing | Outcome::PageRefused => Rows::default(),
+                Outcome::Gone => return Ok(Children::Gone(date)),
+                Outcome::Missing => return Ok(Children::Missing(date)),
+            };
+            let is_over = rows.pages_total.map_or(rows.changes.len() < SHORT_LIST_MAX, |total| page >= total);
+            let is_new = rows.changes.iter().any(|change| !met.contains(&change.id));
+            met.extend(rows.changes.iter().map(|change| change.id.clone()));
+            all.unusable_count += rows.unusable_count;
+            all.odd_count += rows.odd_count;
+            if is_new {
+                all.changes.extend(rows.changes);
+            }
+            if is_over || !is_new {
+                break;
+            }
+        }
+        let own = std::mem::take(&mut all.changes);
+        let own_count = own.len();
+        all.changes = own
+            .into_iter()
+            .filter_map(|change| Some(Change { id: joined(parent_id, &change.id)?, ..change }))
+            .collect();
+        all.unusable_count += own_count - all.changes.len();
+        Ok(Children::Rows(all, first_date))
+    }
+
+    fn children_call<'a>(
+        &self,
+        object_type: &'static ObjectType,
+        parent: &'static Parent,
+        parent_id: &'a str,
+    ) -> Result<Call<'a>, SourceFailure> {
+        let (of, resource) = (known(&parent.stream)?.resource, object_type.resource);
+        // The row is one record's, but so many rows may come as in a list.
+        let terms = Terms { purpose: Purpose::Detail, bytes_max: PAGE_BYTES_MAX };
+        let (name, segments, query) = match self.settings.detail_style {
+            DetailStyle::Query => {
+                let (key, value) = parent.query;
+                (format!("GET /{of}?id=..&{key}={value}"), vec![of], vec![("id", parent_id), (key, value)])
+            }
+            DetailStyle::Path => (format!("GET /{of}/{{id}}/{resource}"), vec![of, parent_id, resource], Vec::new()),
+        };
+        Ok(Call { object_type, name, segments, query, terms, page: None })
+    }
+}
+
+/// A list's failure is never a record's.
+fn as_the_lists(failure: SourceFailure) -> SourceFailure {
+    let class = match failure.class {
+        FailureClass::Record => FailureClass::Transient,
+        class => class,
+    };
+    SourceFailure { class, ..failure }
+}
+
+/// The id of a record below its parent's.
+fn joined(parent: &RecordId, own: &RecordId) -> Option<RecordId> {
+    let parent = utf8_percent_encode(parent.as_str(), SEPARATOR);
+    RecordId::parse(format!("{parent}/{own}", own = own.as_str())).ok()
+}
+
+/// The parent that such an id names.
+fn parent_of(id: &RecordId) -> Option<RecordId> {
+    let (parent, _) = id.as_str().split_once('/')?;
+    RecordId::parse(percent_decode_str(parent).decode_utf8().ok()?.into_owned()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_parent_whatever_both_look_like() {
+        let id = |text: &str| RecordId::parse(text).unwrap();
+        for (parent, own, expected) in
+            [("123", "456", "123/456"), ("a/b", "c/d", "a%2Fb/c/d"), ("50%", "é", "50%25/é"), ("%2F", "1", "%252F/1")]
+        {
+            let joined = joined(&id(parent), &id(own)).unwrap();
+            assert_eq!((joined.as_str(), parent_of(&joined)), (expected, Some(id(parent))));
+        }
+        assert_eq!(parent_of(&id("456")), None);
+        assert_eq!(joined(&id(&"x".repeat(1000)), &id(&"y".repeat(100))), None);
+    }
+}

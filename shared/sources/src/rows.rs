@@ -1,0 +1,215 @@
+//! Pages of whole rows, for every vendor that lists so: where the rows are, which of them can be used, and what the
+//! answer proves about the end of the list.
+//!
+//! The end is proved by the vendor's own count, or by the first page without rows; never by a page that is short. What
+//! counts say is believed as long as the rows do not contradict it. Where nothing is proved the answer is "unknown", and
+//! the engine reads on.
+//!
+//! A row that is no JSON (`NaN`, a text in another encoding, a raw control character) hides no other row: it is listed by
+//! its id alone, so that the record is asked for by itself, and waits in quarantine if that shows the same. Too many of
+//! them are the page's failure.
+
+mod odd;
+mod paging;
+mod probe;
+
+use std::collections::HashMap;
+
+use tidemark_engine::change::{Change, Listed as ListedRow, Page};
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
+use tidemark_engine::record::{Body, RecordId};
+use tidemark_engine::stream::StreamName;
+
+pub(crate) use self::odd::Sent;
+pub(crate) use self::paging::{Counts, is_beyond_the_end, names_next};
+pub(crate) use self::probe::Honoured;
+use crate::json::{Malformed, Object, entries};
+
+/// A page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// The rows in the vendor's order, each id once.
+    pub(crate) changes: Vec<Change>,
+    /// Rows without a usable id.
+    pub(crate) unusable_count: usize,
+    /// How many pages there are, when that is proved.
+    pub(crate) pages_total: Option<u32>,
+    /// Rows that are no JSON, listed by their id alone.
+    pub(crate) odd_count: usize,
+}
+
+impl Rows {
+    /// How many rows are stamped before an instant.
+    pub(crate) fn count_before(&self, bound: StampMillis) -> usize {
+        self.changes.iter().filter(|change| change.stamp().is_some_and(|stamp| stamp.at < bound)).count()
+    }
+}
+
+/// What came of asking for a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Its rows, and when the vendor answered.
+    Rows(Rows, Option<VendorMillis>),
+    /// The vendor has no such page, which is not the first.
+    Refused(Option<VendorMillis>),
+}
+
+impl Listed {
+    /// The page as the engine sees it.
+    pub(crate) fn into_page(self) -> Page {
+        match self {
+            Self::Refused(date) => Page { is_refused: true, date, ..Page::default() },
+            Self::Rows(rows, date) => {
+                let Rows { changes, unusable_count, pages_total, .. } = rows;
+                Page { changes, pages_total, date, unusable_count, ..Page::default() }
+            }
+        }
+    }
+
+    /// The rows alone; of a page that is not there none.
+    pub(crate) fn into_rows(self) -> Rows {
+        match self {
+            Self::Rows(rows, _) => rows,
+            Self::Refused(_) => Rows::default(),
+        }
+    }
+}
+
+/// Says which page of a stream has rows that are no JSON.
+pub(crate) fn tell_of_odd(stream: &StreamName, page: u32, rows: &Rows) {
+    if rows.odd_count > 0 {
+        tracing::warn!(
+            stream = %stream,
+            page,
+            row_count = rows.odd_count,
+            "rows of this page hold what JSON does not have (NaN, another encoding); these records are asked for one by one"
+        );
+    }
+}
+
+/// The rows that a member holds; none when it holds none. `null` and an empty object are no rows where the answer counts
+/// none beside them. Some writers make an object with digits for names of an array with gaps.
+pub(crate) fn held(value: &str, is_none_counted: bool) -> Option<Vec<&str>> {
+    if value.starts_with('[') {
+        return entries(value);
+    }
+    if value == "null" {
+        return is_none_counted.then(Vec::new);
+    }
+    let object = Object::of(value)?;
+    let is_index = |name: &str| (1..10).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_digit());
+    let mut members = object.members().peekable();
+    if members.peek().is_none() {
+        return is_none_counted.then(Vec::new);
+    }
+    members.map(|(name, row)| (is_index(name) && row.starts_with('{')).then_some(row)).collect()
+}
+
+/// Judges the rows of a page; `read` makes the id and the stamp of a row, none when it has no usable id.
+pub(crate) fn judged(
+    sent: &Sent,
+    rows: &[&str],
+    read: impl Fn(&str) -> Option<(RecordId, Option<Stamp>)>,
+) -> Result<Rows, Malformed> {
+    let odd = sent.odd(rows)?;
+    let mut page = Rows { changes: Vec::with_capacity(rows.len()), ..Rows::default() };
+    let mut places: HashMap<RecordId, usize> = HashMap::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate() {
+        let Some((id, stamp)) = read(row) else {
+            page.unusable_count += 1;
+            continue;
+        };
+        let place = *places.entry(id.clone()).or_insert(page.changes.len());
+        let change = if odd.contains(&at) {
+            page.odd_count += 1;
+            Change::of(id)
+        } else {
+            let listed = ListedRow { stamp, row: Some(Body::new(*row)), event: None };
+            Change { id, deleted: false, listed: Some(Box::new(listed)) }
+        };
+        match page.changes.get_mut(place) {
+            None => page.changes.push(change),
+            // A page is one answer: of a record that is in it twice, the newer row counts.
+            Some(known) if instant_of(known) <= instant_of(&change) => *known = change,
+            Some(_) => {}
+        }
+    }
+    if page.changes.is_empty() && page.unusable_count > 0 {
+        return Err(Malformed::Shape("a page in which no row has a usable id"));
+    }
+    Ok(page)
+}
+
+fn instant_of(change: &Change) -> Option<StampMillis> {
+    change.stamp().map(|stamp| stamp.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(row: &str) -> Option<(RecordId, Option<Stamp>)> {
+        let row = Object::of(row)?;
+        let instant = row.text("at").and_then(|text| text.parse().ok().map(|at| crate::time::stamp(&text, at)));
+        Some((row.id("id")?, instant))
+    }
+
+    fn page(json: &str) -> Result<Rows, Malformed> {
+        let sent = Sent::of(json.as_bytes().to_vec())?;
+        let rows = held(sent.json(), false).ok_or(Malformed::Shape("no rows"))?;
+        judged(&sent, &rows, read)
+    }
+
+    fn ids(rows: &Rows) -> Vec<&str> {
+        rows.changes.iter().map(|change| change.id.as_str()).collect()
+    }
+
+    #[test]
+    fn rows_are_read_in_every_wrapper_that_frameworks_make() {
+        for (value, is_none_counted, expected) in [
+            (r#"[{"id":1}]"#, false, Some(vec![r#"{"id":1}"#])),
+            (r#"{"0":{"id":1},"7":{"id":2}}"#, false, Some(vec![r#"{"id":1}"#, r#"{"id":2}"#])),
+            ("[]", false, Some(vec![])),
+            ("null", true, Some(vec![])),
+            ("null", false, None),
+            ("{}", true, Some(vec![])),
+            ("{}", false, None),
+            (r#"{"id":1}"#, true, None),
+            (r#"{"0":{"id":1},"total":2}"#, true, None),
+            (r#"{"0":1}"#, false, None),
+            ("7", true, None),
+            (r#""""#, true, None),
+        ] {
+            assert_eq!(held(value, is_none_counted), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn of_a_record_that_is_listed_twice_the_newer_row_counts() {
+        let row = |second: u32| format!(r#"{{"id":1,"at":"2026-01-01T00:00:0{second}Z"}}"#);
+        for (first, then) in [(1, 2), (2, 1)] {
+            let rows = page(&format!(r#"[{},{{"id":2}},{}]"#, row(first), row(then))).unwrap();
+            assert_eq!(ids(&rows), ["1", "2"]);
+            assert_eq!(rows.changes[0].row().unwrap().text(), row(2));
+        }
+    }
+
+    #[test]
+    fn rows_without_a_usable_id_are_counted_and_alone_a_failure() {
+        let rows = page(r#"[{"id":1},{"name":"x"},7,null,[],{"id":""},{"id":[2]}]"#).unwrap();
+        assert_eq!((ids(&rows), rows.unusable_count), (vec!["1"], 6));
+        assert!(page(r#"[{"name":"x"},7]"#).is_err());
+        assert_eq!(page("[]"), Ok(Rows::default()));
+    }
+
+    #[test]
+    fn a_row_that_is_no_json_is_listed_by_its_id_alone() {
+        for odd in [r#"{"id":2,"price":NaN}"#, "{\"id\":2,\"name\":\"a\nb\"}", r#"{"id":2,"n":-Infinity}"#] {
+            let rows = page(&format!(r#"[{{"id":1}}, {odd} ,{{"id":3}}]"#)).unwrap();
+            assert_eq!((ids(&rows), rows.odd_count, rows.unusable_count), (vec!["1", "2", "3"], 1, 0), "{odd}");
+            let with_rows: Vec<bool> = rows.changes.iter().map(|change| change.row().is_some()).collect();
+            assert_eq!(with_rows, [true, false, true], "{odd}");
+        }
+        assert_eq!(page(r#"[{"id":1},{"id":NaN}]"#).unwrap().unusable_count, 1);
+    }
+}

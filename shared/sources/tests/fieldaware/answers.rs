@@ -1,0 +1,136 @@
+//! Answers of gateways and odd feeds, and what they leave of the copied records.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tidemark_engine::notice::Notice;
+use tidemark_engine::stream::SourceKind;
+use tidemark_testkit::fake::{CallKind, Change, Fault};
+
+use crate::account::{TOKEN, account, secret};
+use crate::copied::Copied;
+use crate::engine::Stage;
+use crate::ports::POLL_INTERVAL;
+use crate::script::{Asked, Reply, reply};
+use crate::support::answer;
+
+const CUSTOMERS: &str = r#"{"record_streams":["customers"]}"#;
+const ITEM: &str = "07af3523740340fb8685ae2eece650c3";
+
+/// A feed of one class, answered by this from the token on; there is nothing to import.
+async fn fed(answer: impl Fn(&str) -> String + Send + 'static) -> Copied {
+    let clock = account("{}").await.vendor;
+    let answer = move |asked: &Asked| -> Reply {
+        match asked.path.trim_matches('/').strip_prefix("changes/") {
+            Some(token) => reply(200, answer(token)),
+            None if asked.path == format!("/item/{ITEM}") => reply(200, format!(r#"{{"uuid":"{ITEM}"}}"#)),
+            None => reply(200, r#"{"items":[],"count":0}"#),
+        }
+    };
+    Copied::of(SourceKind::FieldAware, &secret(TOKEN), r#"{"record_streams":["items"]}"#, &clock, answer).await
+}
+
+fn event(id: u32) -> String {
+    format!(r#"{{"entityClass":"Item","status":"UPDATED","entity":{{"uuid":"{ITEM}"}},"id":{id}}}"#)
+}
+
+#[tokio::test]
+async fn details_that_a_gateway_answers_with_404_delete_nothing() {
+    for (words, rounds) in [("404 page not found", 1), ("", 1), ("404 page not found", 3), ("", 3)] {
+        let stage = Stage::at(|_| {}, CUSTOMERS).await;
+        let vendor = &stage.account.vendor;
+        vendor.seed_count("customers", 8).unwrap();
+        stage.settle().await;
+        stage.repeat().await;
+        for number in 1..=3 {
+            vendor.edit(Change::of_first("customers", number)).unwrap();
+        }
+        vendor.fault(Fault::new(answer(404, words)).on_call(CallKind::Detail)).unwrap();
+        for _ in 0..rounds {
+            stage.tick().await;
+            vendor.advance(Duration::from_secs(50));
+            stage.world.fetch_all().await;
+        }
+        let deleted =
+            stage.world.tables.with(|tables| tables.records.values().filter(|record| record.deleted.is_some()).count());
+        assert_eq!(deleted, 0, "{words} {rounds}");
+        vendor.clear_faults();
+        stage.repeat().await;
+        stage.compare();
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_a_gateway_refuses_is_asked_again_and_what_lies_behind_it_arrives() {
+    for (status, words) in [(404, "404 page not found"), (400, "")] {
+        let stage = Stage::at(|_| {}, CUSTOMERS).await;
+        let vendor = &stage.account.vendor;
+        vendor.seed_count("customers", 5).unwrap();
+        stage.settle().await;
+        stage.repeat().await;
+        let deleted = vendor.truth("customers").unwrap().into_keys().next_back().unwrap();
+        vendor.delete(Change::of("customers", &deleted)).unwrap();
+        vendor.edit(Change::of_first("customers", 1)).unwrap();
+        vendor.fault(Fault::new(answer(status, words)).on_function("/changes/{token}/").times(1)).unwrap();
+        vendor.reset_requests();
+        for _ in 0..6 {
+            assert!(!stage.tick().await.notices.contains(&Notice::Resync), "{status} {words}");
+            vendor.advance(POLL_INTERVAL);
+            stage.drain().await;
+        }
+        stage.compare();
+        assert!(!stage.account.asked().contains(&"/customer/".to_owned()), "nothing is listed again");
+    }
+}
+
+#[tokio::test]
+async fn a_class_that_a_firewall_refuses_once_is_imported() {
+    let stage = Stage::at(|_| {}, CUSTOMERS).await;
+    let vendor = &stage.account.vendor;
+    vendor.seed_count("customers", 30).unwrap();
+    let page = "<html><h1>403 Forbidden</h1>nginx</html>";
+    vendor.fault(Fault::new(answer(403, page)).on_function("/customer/").times(1)).unwrap();
+    stage.repeat().await;
+    stage.compare();
+}
+
+#[tokio::test]
+async fn many_empty_pages_before_an_event_are_read_in_one_tick() {
+    let copied = fed(|token| match token {
+        "token" => r#"{"sinceToken":1}"#.to_owned(),
+        "200" => format!(r#"{{"items":[{}],"next":201}}"#, event(200)),
+        "201" => r#"{"items":[],"next":201}"#.to_owned(),
+        empty => format!(r#"{{"items":[],"next":{}}}"#, empty.parse::<u32>().unwrap() + 1),
+    })
+    .await;
+    let first = copied.sync("changes").await;
+    assert_eq!(first.owed_count, 0, "the token is taken, and everything there was is listed");
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.push(copied.sync("changes").await.owed_count);
+    }
+    assert_eq!(told, [1, 0, 0, 0]);
+    assert!(copied.stored("items").contains_key(ITEM));
+}
+
+#[tokio::test]
+async fn a_feed_whose_last_page_has_no_next_is_followed_and_told_once() {
+    let asked = AtomicU32::new(0);
+    let copied = fed(move |token| {
+        let call = asked.fetch_add(1, Ordering::Relaxed);
+        match token {
+            // An event happens behind the first tokens taken; the feed's own token follows it.
+            "token" if call < 2 => r#"{"sinceToken":1}"#.to_owned(),
+            "token" => r#"{"sinceToken":2}"#.to_owned(),
+            "1" if call >= 2 => format!(r#"{{"items":[null,{}]}}"#, event(1)),
+            _ => r#"{"items":[],"next":null}"#.to_owned(),
+        }
+    })
+    .await;
+    let mut told = Vec::new();
+    for _ in 0..8 {
+        told.push(copied.sync("changes").await.owed_count);
+    }
+    assert_eq!(told.iter().sum::<usize>(), 1, "{told:?}");
+    assert!(copied.stored("items").contains_key(ITEM));
+}

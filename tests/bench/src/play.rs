@@ -1,0 +1,298 @@
+//! The engine's real use cases in memory, at the default rate and schedule, with two fetchers at work beside the poller.
+
+pub(crate) mod bill;
+mod tables;
+mod time;
+mod vendor;
+mod world;
+
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::fetch::Fetcher;
+use tidemark_engine::poll::{PollOutcome, PollSettings, Poller};
+use tidemark_engine::ports::Clock;
+use tidemark_engine::record::RecordId;
+use tidemark_engine::stream::{ListShape, SourceKind, StreamName};
+use tidemark_engine::watch::{WatchedStream, Watcher};
+use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
+use tidemark_testkit::memory::{Hold, MemoryQueue, MemorySource, SeededRandom, Vendor, VendorSettings};
+
+use bill::{Bill, figure};
+use tables::{PlayTables, Role};
+use time::{PlayClock, Task, run};
+pub(crate) use vendor::ids;
+use vendor::{PlayQueue, PlaySource};
+use world::World;
+
+/// When every play begins.
+const START: LocalMillis = LocalMillis::new(1_800_000_000_000);
+/// The time between two polls.
+pub(crate) const INTERVAL: Duration = Duration::from_mins(5);
+/// The requests a second that a vendor gets.
+pub(crate) const RATE: f64 = 2.0;
+const CALL_INTERVAL: Duration = Duration::from_millis(500);
+/// What a fetcher's invocation has for its message.
+const FETCH_TIME: Duration = Duration::from_secs(110);
+/// How many fetchers are at work.
+const FETCHERS: usize = 2;
+/// Longer than anything that is played.
+const PLAY_MAX: Duration = Duration::from_hours(14 * 24);
+/// A year, over which the records of an account were edited.
+const YEAR: Duration = Duration::from_hours(365 * 24);
+
+/// A play: one vendor with one stream, and both functions.
+pub(crate) struct Play {
+    world: World,
+    settings: PollSettings,
+    next_tick: Cell<LocalMillis>,
+    /// When the last tick began.
+    last_tick: Cell<LocalMillis>,
+    owners: Cell<u32>,
+    /// How the last tick ended.
+    outcome: RefCell<Option<PollOutcome>>,
+    failure: RefCell<Option<String>>,
+}
+
+impl Play {
+    /// An account with these records, edited one after the other over a year, of which nothing is copied yet. Each body
+    /// has so many bytes.
+    pub(crate) fn new(vendor: VendorSettings, count: usize, body_bytes: usize) -> Self {
+        let clock = PlayClock::new(START);
+        let settings = PollSettings {
+            overlap: Duration::from_mins(2),
+            poison_policy: PoisonPolicy::Block,
+            call_interval: CALL_INTERVAL,
+            poll_interval: INTERVAL,
+            visibility_timeout: Duration::from_mins(12),
+            streams: vec![vendor.stream.name.clone()],
+            chunk_ids: CHUNK_IDS,
+        };
+        let (tables, shape) = (PlayTables::new(clock.clone()), vendor.stream.shape);
+        let queue = MemoryQueue::new(clock.clone(), settings.visibility_timeout, 8);
+        let source = MemorySource::new(Vendor::new(vendor), clock.clone());
+        let world = World {
+            queue: PlayQueue { queue, meter: Rc::clone(&tables.meter) },
+            source: PlaySource { vendor: source, body_bytes, meter: Rc::clone(&tables.meter) },
+            random: Rc::new(SeededRandom::new(1)),
+            tables,
+            clock,
+        };
+        let (next_tick, owners) = (Cell::new(START), Cell::new(0));
+        let (last_tick, outcome, failure) = (Cell::new(START), RefCell::default(), RefCell::default());
+        let play = Self { world, settings, next_tick, last_tick, owners, outcome, failure };
+        play.edit_evenly(&ids(shape, count), START.minus(YEAR), START);
+        play
+    }
+
+    /// The same account in use: imported, and edited now and then since, so that it is known how stamps and clock agree.
+    pub(crate) fn in_use(vendor: VendorSettings, count: usize, body_bytes: usize) -> Result<Self, Box<dyn Error>> {
+        let ids = ids(vendor.stream.shape, count);
+        let play = Self::new(vendor, count, body_bytes);
+        play.until_quiet(START)?;
+        let begun_at = play.next_tick.get();
+        // At every offset to a poll, and a while without.
+        for (nth, id) in (1..=12).zip(&ids) {
+            play.edit(id, begun_at.plus(Duration::from_secs(nth * 325)));
+        }
+        play.until_quiet(begun_at.plus(Duration::from_hours(3)))?;
+        play.take_bill();
+        Ok(play)
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> LocalMillis {
+        self.world.clock.now()
+    }
+
+    /// When the next tick is.
+    pub(crate) fn next_tick(&self) -> LocalMillis {
+        self.next_tick.get()
+    }
+
+    /// Edits a record at an instant, also one to come; the number of its version.
+    pub(crate) fn edit(&self, id: &RecordId, at: LocalMillis) -> u64 {
+        self.world.source.vendor.with(|vendor| vendor.edit(id, at, Duration::ZERO))
+    }
+
+    /// Edits records one after the other between two instants.
+    pub(crate) fn edit_evenly(&self, ids: &[RecordId], from: LocalMillis, until: LocalMillis) {
+        let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        for (nth, id) in (0..).zip(ids) {
+            self.edit(id, from.shifted(until.millis_since(from) * nth / count));
+        }
+    }
+
+    /// What was used since this was asked last.
+    pub(crate) fn take_bill(&self) -> Bill {
+        self.world.tables.take_bill()
+    }
+
+    /// When a version was first stored, less the time that its message's own calls took.
+    pub(crate) fn stored_at(&self, number: u64) -> Option<LocalMillis> {
+        self.world.tables.meter.borrow().stored_at.get(&number).copied()
+    }
+
+    /// Records that are not stored as the vendor shows them.
+    fn differences(&self) -> usize {
+        let now = self.world.clock.now();
+        let meter = self.world.tables.meter.borrow();
+        self.world.source.vendor.with(|vendor| {
+            let is_missing = |version: &u64| !meter.stored_at.contains_key(version);
+            vendor.present(now).map(|(_, version)| version.number).filter(is_missing).count()
+        })
+    }
+
+    /// Plays until a tick from `from` on finds nothing new and nothing owed.
+    pub(crate) fn until_quiet(&self, from: LocalMillis) -> Result<(), Box<dyn Error>> {
+        self.outcome.take();
+        let mut tasks: Vec<Task<'_>> = vec![Box::pin(self.poll())];
+        tasks.extend((0..FETCHERS).map(|_| -> Task<'_> { Box::pin(self.fetch()) }));
+        self.run(tasks, || {
+            let is_quiet = *self.outcome.borrow() == Some(PollOutcome::Quiet) && self.last_tick.get() >= from;
+            is_quiet && self.world.queue.queue.queued_count() == 0
+        })?;
+        match self.differences() {
+            0 => Ok(()),
+            count => Err(format!("{count} records differ").into()),
+        }
+    }
+
+    /// Plays one tick, without fetchers.
+    pub(crate) fn one_tick(&self) -> Result<(), Box<dyn Error>> {
+        self.outcome.take();
+        self.run(vec![Box::pin(self.poll())], || self.outcome.borrow().is_some())
+    }
+
+    /// One look of the watcher.
+    pub(crate) fn watch(&self) -> Result<(), Box<dyn Error>> {
+        let source = self.kind();
+        let streams =
+            self.settings.streams.iter().map(|name| WatchedStream { name: name.clone(), rests_for: Duration::ZERO });
+        let watcher =
+            Watcher { ports: self.world.clone(), watched: vec![(source, streams.collect())], stale_after: INTERVAL };
+        let is_done = Cell::new(false);
+        let task = async {
+            if let Err(failure) = watcher.watch().await {
+                self.fail(failure.to_string());
+            }
+            is_done.set(true);
+        };
+        run(&self.world.clock, vec![Box::pin(task)], || is_done.get());
+        self.failed()
+    }
+
+    fn run(&self, tasks: Vec<Task<'_>>, is_over: impl Fn() -> bool) -> Result<(), Box<dyn Error>> {
+        let stop_at = self.now().plus(PLAY_MAX);
+        run(&self.world.clock, tasks, || is_over() || self.failure.borrow().is_some() || self.now() >= stop_at);
+        self.failed()?;
+        if self.now() >= stop_at { Err("it does not come to an end".into()) } else { Ok(()) }
+    }
+
+    /// Plays with a poller alone, or a fetcher alone, until a call that was made to wait is reached: there it dies.
+    pub(crate) fn kill(&self, victim: Victim, hold: &Hold) -> Result<(), Box<dyn Error>> {
+        let is_reached = Cell::new(false);
+        let task: Task<'_> = match victim {
+            Victim::Poller => Box::pin(self.poll()),
+            Victim::Fetcher => Box::pin(self.fetch()),
+        };
+        let watch = async {
+            hold.reached().await;
+            is_reached.set(true);
+        };
+        self.run(vec![task, Box::pin(watch)], || is_reached.get())?;
+        // Its schedule goes on without it.
+        self.next_tick.set(self.next_tick.get().max(self.last_tick.get().plus(INTERVAL)));
+        Ok(())
+    }
+
+    async fn poll(&self) {
+        let poller = Poller { ports: self.world.of(Role::Poller), settings: self.settings.clone() };
+        loop {
+            self.world.clock.sleep(self.next_tick.get().since(self.world.clock.now())).await;
+            self.outcome.take();
+            self.last_tick.set(self.now());
+            self.owners.set(self.owners.get() + 1);
+            let ended = poller.poll(&self.stream(), &format!("poller-{}", self.owners.get())).await;
+            self.world.tables.meter.borrow_mut().bill.ticks += 1.0;
+            while self.next_tick.get() <= self.world.clock.now() {
+                self.next_tick.set(self.next_tick.get().plus(INTERVAL));
+            }
+            match ended {
+                Ok(report) => *self.outcome.borrow_mut() = Some(report.outcome),
+                Err(failure) => self.fail(failure.to_string()),
+            }
+        }
+    }
+
+    async fn fetch(&self) {
+        let fetcher = Fetcher { ports: self.world.of(Role::Fetcher), call_interval: CALL_INTERVAL };
+        let queue = &self.world.queue.queue;
+        loop {
+            let Some(delivery) = queue.receive(1).into_iter().next() else {
+                self.world.clock.sleep(Duration::from_secs(1)).await;
+                continue;
+            };
+            let calls = u32::try_from(delivery.message.ids.len()).unwrap_or(u32::MAX);
+            fetcher.ports.tables.own_calls.set(CALL_INTERVAL.saturating_mul(calls));
+            let stop_at = self.world.clock.now().plus(FETCH_TIME);
+            match fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await {
+                Ok(_) => queue.delete(&delivery),
+                Err(failure) => self.fail(failure.to_string()),
+            }
+        }
+    }
+
+    fn fail(&self, failure: String) {
+        self.failure.borrow_mut().get_or_insert(failure);
+    }
+
+    fn failed(&self) -> Result<(), Box<dyn Error>> {
+        self.failure.take().map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    fn kind(&self) -> SourceKind {
+        self.world.source.vendor.with(|vendor| vendor.settings.kind)
+    }
+
+    fn stream(&self) -> StreamName {
+        self.settings.streams.first().cloned().unwrap_or(StreamName::known("none"))
+    }
+
+    /// The faults of tables, queue and vendor.
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+}
+
+/// Who dies.
+#[derive(Clone, Copy)]
+pub(crate) enum Victim {
+    Poller,
+    Fetcher,
+}
+
+/// The vendor whose list has this shape: FieldMotion's customers, FSM Navigator's jobs, FieldAware's feed.
+pub(crate) fn vendor(shape: ListShape) -> VendorSettings {
+    let (kind, name) = match shape {
+        ListShape::Whole => (SourceKind::FieldMotion, "customers"),
+        ListShape::Pages => (SourceKind::FsmNavigator, "jobs"),
+        ListShape::Feed => (SourceKind::FieldAware, "changes"),
+    };
+    let mut vendor = VendorSettings { kind, ..VendorSettings::new(shape) };
+    vendor.stream.name = StreamName::known(name);
+    vendor
+}
+
+/// A duration in intervals between two polls.
+pub(crate) fn intervals(span: Duration) -> f64 {
+    span.as_secs_f64() / INTERVAL.as_secs_f64()
+}
+
+/// How often something was done for each of so many.
+pub(crate) fn per(done: f64, count: usize) -> f64 {
+    done / figure(count)
+}
