@@ -81,6 +81,9 @@ impl<C> fmt::Display for Instant<C> {
     }
 }
 
+/// How far the vendor's clock may be from the local one where no Date says so.
+pub(crate) const NO_DATE: Duration = Duration::from_secs(400);
+
 /// A duration in whole milliseconds, saturating.
 pub fn millis_of(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)

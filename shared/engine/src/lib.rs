@@ -32,6 +32,7 @@ pub mod rule;
 mod rule;
 mod slots;
 pub mod standing;
+mod stored;
 pub mod stream;
 pub mod watch;
 pub mod work;

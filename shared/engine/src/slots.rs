@@ -5,10 +5,15 @@
 
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
+use crate::clock::{LocalMillis, millis_of};
 
 /// How late a slot may still be used, where the interval between two is shorter than that.
 const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// How many calls, `interval` apart, have room in `span`; one at least.
+pub(crate) fn calls_in(span: Duration, interval: Duration) -> usize {
+    usize::try_from(millis_of(span) / millis_of(interval).max(1)).unwrap_or(usize::MAX).max(1)
+}
 
 /// Slots in a row that are not used yet.
 #[derive(Clone, Copy, Debug, Default)]

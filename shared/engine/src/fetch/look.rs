@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 
 use crate::backoff::{Again, again};
 use crate::change::{Detail, Found};
-use crate::clock::{LocalMillis, VendorMillis, millis_of};
+use crate::clock::{LocalMillis, NO_DATE, VendorMillis, millis_of};
 use crate::failure::{FailureClass, SourceFailure, Stops, disposition};
 use crate::message::Message;
 use crate::notice::Notice;
@@ -28,8 +28,6 @@ use super::trouble::Trouble;
 const GONE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How often a call is made for one id while the vendor asks for short pauses.
 const TRIES_QUIET: u32 = 30;
-/// How far the vendor's clock may be from the local one where no Date says so.
-const NO_DATE: Duration = Duration::from_secs(400);
 /// How far a record's new stamp may lie below the look before it until the time zone is doubted.
 const STAMP_AGE_MAX: Duration = Duration::from_mins(15);
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::millis_of;
 use crate::ports::{Clock, Ledger, Random, Records, Source, StoredVersions};
+use crate::slots::calls_in;
 
 /// The ports that a fetcher needs.
 pub trait FetcherPorts {
@@ -45,6 +45,6 @@ pub struct Fetcher<P> {
 impl<P: FetcherPorts> Fetcher<P> {
     /// How many calls have room in `span`, one at least.
     pub(super) fn calls_within(&self, span: Duration) -> usize {
-        usize::try_from(millis_of(span) / millis_of(self.call_interval).max(1)).unwrap_or(usize::MAX).max(1)
+        calls_in(span, self.call_interval)
     }
 }

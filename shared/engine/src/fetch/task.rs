@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::clock::LocalMillis;
 use crate::failure::StoreFailure;
 use crate::message::{Message, Work};
-use crate::ports::{Ledger, Source, StoredVersions};
+use crate::ports::{Ledger, Source};
 use crate::position::Position;
-use crate::record::{RecordId, RecordKey, StoredVersion};
+use crate::record::{RecordId, StoredVersion};
 use crate::rule::Rule;
+use crate::stored;
 use crate::stream::StreamKey;
 use crate::work::{Chunk, Event, RetryEntry, Told};
 
@@ -125,15 +126,7 @@ impl<P: FetcherPorts> Fetcher<P> {
 
     /// What is stored of the ids, by id.
     pub(super) async fn stored_versions(&self, task: &Task) -> Result<BTreeMap<RecordId, StoredVersion>, StoreFailure> {
-        let source = self.ports.source();
-        let mut ids = BTreeMap::new();
-        for id in &task.ids {
-            if let Ok((stream, record)) = source.record_of(&task.stream.name, id) {
-                ids.insert(RecordKey { source: source.kind(), stream, id: record }, id);
-            }
-        }
-        let keys: Vec<RecordKey> = ids.keys().cloned().collect();
-        let versions = self.ports.versions().versions(&keys).await?;
-        Ok(versions.into_iter().filter_map(|(key, version)| ids.get(&key).map(|id| ((*id).clone(), version))).collect())
+        let (source, versions) = (self.ports.source(), self.ports.versions());
+        stored::versions_of(source, versions, &task.stream.name, task.ids.iter()).await
     }
 }

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use crate::checkpoint::{Clocks, Raise};
-use crate::clock::{LocalMillis, StampMillis, VendorMillis, millis_of};
+use crate::clock::{LocalMillis, NO_DATE, StampMillis, VendorMillis, millis_of};
 use crate::notice::Notice;
 use crate::rule::Rule;
 
 /// How far the vendor's and the local clock may be apart before a person hears of it.
 const OFFSET_MAX: Duration = Duration::from_mins(5);
-/// How far the vendor's clock may be from the local one where no Date says so.
-pub(crate) const NO_DATE: Duration = Duration::from_secs(400);
 /// A smaller step back of the vendor's clock is within the tolerance of the overlap.
 const STEP_MIN_MS: i64 = 10_000;
 /// How far a stamp may lie ahead of the vendor's clock before a person hears of it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::millis_of;
+use crate::slots::calls_in;
 use crate::stream::StreamName;
 use crate::work::PoisonPolicy;
 
@@ -35,7 +35,7 @@ pub struct PollSettings {
 impl PollSettings {
     /// How many calls the vendor's rate has room for in `span`, one at least.
     pub(super) fn calls_in(&self, span: Duration) -> usize {
-        usize::try_from(millis_of(span) / millis_of(self.call_interval).max(1)).unwrap_or(usize::MAX).max(1)
+        calls_in(span, self.call_interval)
     }
 
     pub(super) fn chunk_ids(&self) -> usize {

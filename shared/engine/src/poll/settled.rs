@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use crate::change::Change;
 use crate::clock::LocalMillis;
 use crate::notice::Notice;
-use crate::ports::{Source, StoredVersions};
-use crate::record::{RecordId, RecordKey, StoredVersion};
+use crate::ports::Source;
+use crate::record::{RecordId, StoredVersion};
 use crate::rule::Rule;
+use crate::stored;
 
 use super::clocks::{Evidence, Zone};
 use super::ports::PollerPorts;
@@ -107,16 +108,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         &self,
         changes: impl Iterator<Item = &'c Change>,
     ) -> Result<BTreeMap<RecordId, StoredVersion>, Halt> {
-        let source = self.poller.ports.source();
-        let mut ids = BTreeMap::new();
-        for change in changes {
-            // A locator that names no record is left in: the fetcher says what is wrong with it.
-            if let Ok((stream, id)) = source.record_of(&self.traits.name, &change.id) {
-                ids.insert(RecordKey { source: source.kind(), stream, id }, &change.id);
-            }
-        }
-        let keys: Vec<RecordKey> = ids.keys().cloned().collect();
-        let versions = self.poller.ports.versions().versions(&keys).await?;
-        Ok(versions.into_iter().filter_map(|(key, version)| ids.get(&key).map(|id| ((*id).clone(), version))).collect())
+        let ports = &self.poller.ports;
+        let ids = changes.map(|change| &change.id);
+        Ok(stored::versions_of(ports.source(), ports.versions(), &self.traits.name, ids).await?)
     }
 }
