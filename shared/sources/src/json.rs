@@ -79,11 +79,11 @@ impl Malformed {
             (Self::NotJson, _) => "nothing if it passes; else look at the vendor's status page and at the base URL",
             (Self::Deep | Self::Shape(_), Purpose::List) => {
                 "the vendor lists in another shape than is known: compare the base URL and the source's settings with its \
-                 documentation (docs/sources.md)"
+                 documentation (docs/sources/)"
             }
             (Self::Deep | Self::Shape(_), Purpose::Detail) => {
                 "the vendor shows records in another shape than is known: if it is so for all, compare the source's settings \
-                 with its documentation (docs/sources.md), else look at this record in the vendor's application"
+                 with its documentation (docs/sources/), else look at this record in the vendor's application"
             }
             (Self::Crowded, Purpose::List) => "ask for smaller pages, if the source has a setting for it",
             (Self::Odd, Purpose::List) => {
