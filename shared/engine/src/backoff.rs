@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::millis_of;
-use crate::failure::{FailureClass, SourceFailure, disposition};
-use crate::health::WAIT_IN_PLACE_MAX;
-use crate::ports::Random;
+use crate::{FailureClass, Random, SourceFailure, WAIT_IN_PLACE_MAX, disposition, millis_of};
 
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;

@@ -1,7 +1,6 @@
 //! Changes: what a list call tells, and how one page of it is asked for.
 
-use crate::clock::{Stamp, StampMillis, VendorMillis};
-use crate::record::{Body, RecordId};
+use crate::{Body, RecordId, Stamp, StampMillis, VendorMillis};
 
 /// Notice that a record was created, updated or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::{LocalMillis, StampMillis};
-use crate::position::Position;
-use crate::record::RecordId;
-use crate::stream::{StreamKey, StreamTraits};
+use crate::{LocalMillis, Position, RecordId, StampMillis, StreamKey, StreamTraits};
 
 /// How long a poller owns its stream without writing the checkpoint again, on the local clock.
 pub const LEASE: Duration = Duration::from_mins(3);

@@ -1,8 +1,6 @@
 //! The one way in which a checkpoint is written.
 
-use crate::checkpoint::Checkpoint;
-use crate::failure::StoreFailure;
-use crate::ports::{Checkpoints, Written};
+use crate::{Checkpoint, Checkpoints, StoreFailure, Written};
 
 /// Writes a checkpoint (C1, C2); whether it is the stored one now. After a refusal or a lost answer the state is read back
 /// before anything is concluded: a write that did arrive has succeeded, even if its second arrival was refused.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::stream::StreamKey;
+use crate::StreamKey;
 
 /// What a vendor's failure means for the work at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

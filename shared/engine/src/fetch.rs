@@ -27,16 +27,12 @@ mod trouble;
 
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::message::Message;
-use crate::notice::Notice;
-use crate::ports::{Clock, Ledger, Source};
-use crate::record::RecordId;
-use crate::rule::Rule;
-use crate::work::Finish;
-use state::Work;
-use task::{Origin, Task};
+use crate::{Clock, Finish, Ledger, LocalMillis, Message, Notice, RecordId, Rule, Source, StoreFailure};
+#[cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "the steps of a fetch know each other by name alone")
+)]
+use {look::*, pace::*, state::*, task::*, trouble::*};
 
 pub use ports::{Fetcher, FetcherPorts};
 pub use report::FetchReport;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
-use crate::failure::FailureClass;
-use crate::stream::StreamName;
+use crate::{FailureClass, LocalMillis, StreamName};
 
 /// How many failures in a row open a breaker.
 pub const FAILURES_TO_OPEN: u32 = 5;

@@ -36,3 +36,12 @@ mod stored;
 pub mod stream;
 pub mod watch;
 pub mod work;
+
+#[cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "the modules of this crate know each other by name alone")
+)]
+use {
+    backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, measurement::*, message::*, notice::*,
+    ports::*, position::*, record::*, rule::*, slots::*, standing::*, stream::*, work::*,
+};

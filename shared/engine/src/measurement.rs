@@ -1,6 +1,6 @@
 //! Figures that are published.
 
-use crate::stream::SourceKind;
+use crate::SourceKind;
 
 /// What is measured. Dimensions are per source only, so that the cost stays the same whatever the number of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::clock::Stamp;
-use crate::record::{Body, RecordId};
-use crate::stream::{SourceKind, StreamKey, StreamName};
-use crate::work::ChunkKey;
+use crate::{Body, ChunkKey, RecordId, SourceKind, Stamp, StreamKey, StreamName};
 
 /// The version of the message's shape that this program writes and reads.
 pub const MESSAGE_VERSION: u32 = 2;

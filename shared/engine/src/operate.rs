@@ -1,13 +1,8 @@
 //! What an operator may do to a checkpoint: accept new settings, begin again, list again from an earlier position.
 
-use crate::checkpoint::{Checkpoint, Clocks};
-use crate::clock::LocalMillis;
-use crate::commit;
-use crate::failure::StoreFailure;
-use crate::ports::Checkpoints;
-use crate::position::Position;
-use crate::rule::Rule;
-use crate::stream::{StreamKey, StreamTraits};
+use crate::{
+    Checkpoint, Checkpoints, Clocks, LocalMillis, Position, Rule, StoreFailure, StreamKey, StreamTraits, commit,
+};
 
 /// How long after an acceptance looks say nothing about `behind`: they may have begun before it.
 const EVIDENCE_WAIT: std::time::Duration = std::time::Duration::from_secs(400);

@@ -33,11 +33,12 @@ mod state;
 mod tick;
 mod walk;
 
-use crate::failure::{StoreFailure, describe};
-use crate::notice::Notice;
-use crate::ports::{Clock, Ledger, Source};
-use crate::stream::{StreamKey, StreamName, StreamTraits};
-use state::{Halt, Tick};
+use crate::{Clock, Ledger, Notice, Source, StoreFailure, StreamKey, StreamName, StreamTraits, describe};
+#[cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "the steps of a tick know each other by name alone")
+)]
+use {clocks::*, ids::*, owe::*, owed::*, state::*, walk::*};
 
 pub use ports::{Poller, PollerPorts};
 pub use report::{PollError, PollOutcome, PollReport};

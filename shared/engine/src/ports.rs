@@ -6,16 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::change::{Detail, ListRequest, Page};
-use crate::checkpoint::Checkpoint;
-use crate::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
-use crate::failure::{SourceFailure, StoreFailure};
-use crate::health::{SourceState, StreamState, Why};
-use crate::measurement::Measurement;
-use crate::message::Message;
-use crate::record::{Look, RecordId, RecordKey, StoredVersion};
-use crate::stream::{SourceKind, StreamKey, StreamName, StreamTraits};
-use crate::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Trying};
+use crate::{
+    Checkpoint, Chunk, ChunkKey, Detail, Finish, Lane, ListRequest, LocalMillis, Look, Measurement, Message, Page,
+    RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
+    StoredVersion, StreamKey, StreamName, StreamState, StreamTraits, Trying, VendorMillis, Why,
+};
 
 /// A vendor. It never sees a checkpoint, a queue or a retry loop.
 pub trait Source {

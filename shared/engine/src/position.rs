@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::clock::StampMillis;
+use crate::StampMillis;
 
 /// A place in a stream: a stamp, or a feed's token.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::clock::{LocalMillis, Stamp, VendorMillis};
-use crate::stream::{SourceKind, StreamKey, StreamName};
+use crate::{LocalMillis, SourceKind, Stamp, StreamKey, StreamName, VendorMillis};
 
 /// The longest id that is kept, in bytes: a sort key of the records table has room for as many.
 pub const ID_BYTES_MAX: usize = 1024;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::clock::{LocalMillis, millis_of};
+use crate::{LocalMillis, millis_of};
 
 /// How late a slot may still be used, where the interval between two is shorter than that.
 const LATE_MAX: Duration = Duration::from_secs(1);

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::Checkpoint;
-use crate::clock::LocalMillis;
-use crate::health::StreamState;
+use crate::{Checkpoint, LocalMillis, StreamState};
 
 /// Since when a stream that was never listed counts as stale: for ever.
 const NEVER: LocalMillis = LocalMillis::new(0);
@@ -40,8 +38,7 @@ pub fn standing(checkpoint: Option<&Checkpoint>, state: &StreamState, now: Local
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::Position;
-    use crate::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
+    use crate::{ListShape, Position, SourceKind, StreamKey, StreamName, StreamTraits};
 
     const NOW: LocalMillis = LocalMillis::new(1_800_000_000_000);
 

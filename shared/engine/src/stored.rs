@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::failure::StoreFailure;
-use crate::ports::{Source, StoredVersions};
-use crate::record::{RecordId, RecordKey, StoredVersion};
-use crate::stream::StreamName;
+use crate::{RecordId, RecordKey, Source, StoreFailure, StoredVersion, StoredVersions, StreamName};
 
 /// The stored versions of a stream's listed ids, by id; missing ones are left out. So is a locator that names no record:
 /// the fetcher says what is wrong with it.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::position::Position;
+use crate::Position;
 
 /// A vendor that Tidemark knows how to read.
 ///

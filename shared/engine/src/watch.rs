@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::health::{Breaker, SourceState};
-use crate::measurement::{Measurement, MeasurementName};
-use crate::ports::{Checkpoints, Clock, Ledger, Measurements, Owed};
-use crate::standing::{Standing, standing};
-use crate::stream::{SourceKind, StreamKey, StreamName};
+use crate::{
+    Breaker, Checkpoints, Clock, Ledger, LocalMillis, Measurement, MeasurementName, Measurements, Owed, SourceKind,
+    SourceState, Standing, StoreFailure, StreamKey, StreamName, standing,
+};
 
 /// The world of a watcher.
 pub trait WatcherPorts {

@@ -4,11 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
-use crate::position::Position;
-use crate::record::{Body, RecordId};
-use crate::rule::Rule;
-use crate::stream::StreamKey;
+use crate::{Body, LocalMillis, Position, RecordId, Rule, StreamKey};
 
 /// The most ids that one chunk holds.
 pub const CHUNK_IDS: u32 = 50;
@@ -263,8 +259,7 @@ pub struct Finish {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::StampMillis;
-    use crate::stream::{SourceKind, StreamName};
+    use crate::{SourceKind, StampMillis, StreamName};
 
     fn stream() -> StreamKey {
         StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("customers") }

@@ -1,18 +1,10 @@
 //! Putting ids into the retry lane, and records that seem gone.
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::notice::Notice;
-use crate::ports::{Clock, Ledger};
-use crate::record::RecordId;
-use crate::rule::Rule;
-use crate::work::{GONE_BELIEVED_AFTER, Reason, RetryEntry, retry_after};
-
-use super::look::Gone;
-use super::ports::FetcherPorts;
-use super::report::FetchReport;
-use super::state::Work;
-use super::task::Origin;
+use super::{FetchReport, FetcherPorts, Gone, Origin, Work};
+use crate::{
+    Clock, GONE_BELIEVED_AFTER, Ledger, LocalMillis, Notice, Reason, RecordId, RetryEntry, Rule, StoreFailure,
+    retry_after,
+};
 
 const MANY: &str = "it seems gone, along with many others of its chunk";
 const UNCLEAR: &str = "it seems gone, but the vendor's answer does not say so in its own words";

@@ -1,16 +1,7 @@
 //! What becomes of a message: tombstones, its chunk or retry entry, and what others share.
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::notice::Notice;
-use crate::ports::{Clock, Ledger};
-use crate::rule::Rule;
-use crate::work::Finish;
-
-use super::ports::FetcherPorts;
-use super::report::FetchReport;
-use super::state::Work;
-use super::task::Origin;
+use super::{FetchReport, FetcherPorts, Origin, Work};
+use crate::{Clock, Finish, Ledger, LocalMillis, Notice, Rule, StoreFailure};
 
 impl<P: FetcherPorts> Work<'_, P> {
     /// Writes what became of the ids: tombstones, the chunk, and what others share.

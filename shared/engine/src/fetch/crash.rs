@@ -1,14 +1,7 @@
 //! Ids at which a fetcher dies: after a crash each id is tried by itself, and written down before.
 
-use crate::failure::StoreFailure;
-use crate::ports::{Clock, Ledger};
-use crate::record::RecordId;
-use crate::work::{Reason, Trying};
-
-use super::ports::FetcherPorts;
-use super::report::FetchReport;
-use super::state::Work;
-use super::task::Origin;
+use super::{FetchReport, FetcherPorts, Origin, Work};
+use crate::{Clock, Ledger, Reason, RecordId, StoreFailure, Trying};
 
 /// How often in a row a fetcher may die at an id before the id is set aside.
 const CRASHES_MAX: u32 = 3;

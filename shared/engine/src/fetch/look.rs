@@ -8,21 +8,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use crate::backoff::{Again, again};
-use crate::change::{Detail, Found};
-use crate::clock::{LocalMillis, NO_DATE, VendorMillis, millis_of};
-use crate::failure::{FailureClass, SourceFailure, Stops, disposition};
-use crate::message::Message;
-use crate::notice::Notice;
-use crate::ports::{Clock, Ledger, Source};
-use crate::record::{DeletedBecause, Look, RecordId, RecordKey, Seen, StoredVersion};
-use crate::rule::Rule;
-use crate::work::Reason;
-
-use super::pace::Pace;
-use super::ports::FetcherPorts;
-use super::task::Task;
-use super::trouble::Trouble;
+use super::{FetcherPorts, Pace, Task, Trouble};
+use crate::{
+    Again, Clock, DeletedBecause, Detail, FailureClass, Found, Ledger, LocalMillis, Look, Message, NO_DATE, Notice,
+    Reason, RecordId, RecordKey, Rule, Seen, Source, SourceFailure, Stops, StoredVersion, VendorMillis, again,
+    disposition, millis_of,
+};
 
 /// How long to wait before a record that seems gone is asked for once more.
 const GONE_AGAIN_AFTER: Duration = Duration::from_secs(2);

@@ -3,14 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::ports::{Clock, Ledger};
-use crate::slots::Slots;
-use crate::stream::SourceKind;
-
-use super::ports::{Fetcher, FetcherPorts};
-use super::trouble::Trouble;
+use super::{Fetcher, FetcherPorts, Trouble};
+use crate::{Clock, Ledger, LocalMillis, Slots, SourceKind, StoreFailure};
 
 /// How much of the shared schedule a message takes in one write: a chunk's calls at the default rate. At a slower one
 /// the calls behind them take their slots singly, or one message would keep all others waiting.

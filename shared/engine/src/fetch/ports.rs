@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ports::{Clock, Ledger, Random, Records, Source, StoredVersions};
-use crate::slots::calls_in;
+use crate::{Clock, Ledger, Random, Records, Source, StoredVersions, calls_in};
 
 /// The ports that a fetcher needs.
 pub trait FetcherPorts {

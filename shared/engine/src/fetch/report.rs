@@ -1,8 +1,6 @@
 //! What a fetch did.
 
-use crate::notice::Notice;
-use crate::record::RecordId;
-use crate::work::Reason;
+use crate::{Notice, Reason, RecordId};
 
 /// What a fetch did. The message is done with, whatever it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

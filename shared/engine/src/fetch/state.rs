@@ -2,17 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::message::Message;
-use crate::ports::{Clock, Ledger};
-use crate::record::{RecordId, StoredVersion};
-
-use super::look::{Gone, Looker};
-use super::pace::Pace;
-use super::ports::{Fetcher, FetcherPorts};
-use super::task::Task;
-use super::trouble::Trouble;
+use super::{Fetcher, FetcherPorts, Gone, Looker, Pace, Task, Trouble};
+use crate::{Clock, Ledger, LocalMillis, Message, RecordId, StoreFailure, StoredVersion};
 
 /// One message under way.
 pub(super) struct Work<'a, P> {

@@ -4,20 +4,8 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::message::Message;
-use crate::notice::Notice;
-use crate::ports::{Records, Source, Stored};
-use crate::record::{Look, RecordId, Seen};
-use crate::rule::Rule;
-use crate::work::Reason;
-
-use super::look::{Gone, Looked};
-use super::pace::SLOTS_SPAN;
-use super::ports::FetcherPorts;
-use super::report::FetchReport;
-use super::state::Work;
+use super::{FetchReport, FetcherPorts, Gone, Looked, SLOTS_SPAN, Work};
+use crate::{LocalMillis, Look, Message, Notice, Reason, RecordId, Records, Rule, Seen, Source, StoreFailure, Stored};
 
 /// How many ids are looked at at once.
 const IN_FLIGHT: usize = 10;

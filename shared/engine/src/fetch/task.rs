@@ -2,18 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::LocalMillis;
-use crate::failure::StoreFailure;
-use crate::message::{Message, Work};
-use crate::ports::{Ledger, Source};
-use crate::position::Position;
-use crate::record::{RecordId, StoredVersion};
-use crate::rule::Rule;
-use crate::stored;
-use crate::stream::StreamKey;
-use crate::work::{Chunk, Event, RetryEntry, Told};
-
-use super::ports::{Fetcher, FetcherPorts};
+use super::{Fetcher, FetcherPorts};
+use crate::{
+    Chunk, Event, Ledger, LocalMillis, Message, Position, RecordId, RetryEntry, Rule, Source, StoreFailure,
+    StoredVersion, StreamKey, Told, Work, stored,
+};
 
 /// Ids to look at.
 pub(super) struct Task {

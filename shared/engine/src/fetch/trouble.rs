@@ -3,16 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
-use crate::failure::{FailureClass, SourceFailure, Stops, StoreFailure, describe, disposition};
-use crate::health::{FAILURES_TO_OPEN, SourceState, StreamState, Why, pause_after};
-use crate::notice::Notice;
-use crate::ports::{Clock, Ledger};
-use crate::rule::Rule;
-use crate::stream::StreamKey;
-
-use super::ports::FetcherPorts;
-use super::report::FetchReport;
+use super::{FetchReport, FetcherPorts};
+use crate::{
+    Clock, FAILURES_TO_OPEN, FailureClass, Ledger, LocalMillis, Notice, Rule, SourceFailure, SourceState, Stops,
+    StoreFailure, StreamKey, StreamState, Why, describe, disposition, pause_after,
+};
 
 struct State {
     calls: u32,

@@ -8,21 +8,13 @@ use std::collections::HashSet;
 use std::iter::Peekable;
 use std::time::Duration;
 
-use crate::change::{Change, ListRequest};
-use crate::checkpoint::{Cursor, Listing, PageWalk, Scope};
-use crate::clock::{LocalMillis, StampMillis};
-use crate::notice::Notice;
-use crate::record::RecordId;
-use crate::rule::Rule;
-use crate::stream::ListShape;
-use crate::work::{Chunk, Lane};
-
-use super::ids::in_id_order;
-use super::owe::{CHUNKS_A_WRITE, Debt};
-use super::owed::{INTERVALS_AHEAD, OwedWork};
-use super::ports::PollerPorts;
-use super::state::{Halt, InHand, Tick};
-use super::walk::{Route, Walk, Walked};
+use super::{
+    CHUNKS_A_WRITE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Route, Tick, Walk, Walked, in_id_order,
+};
+use crate::{
+    Change, Chunk, Cursor, Lane, ListRequest, ListShape, Listing, LocalMillis, Notice, PageWalk, RecordId, Rule, Scope,
+    StampMillis,
+};
 
 /// How far clocks of the hosts that list and fetch may be apart.
 const HOST_CLOCKS_MAX: Duration = Duration::from_mins(5);

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::{Clocks, Raise};
-use crate::clock::{LocalMillis, NO_DATE, StampMillis, VendorMillis, millis_of};
-use crate::notice::Notice;
-use crate::rule::Rule;
+use crate::{Clocks, LocalMillis, NO_DATE, Notice, Raise, Rule, StampMillis, VendorMillis, millis_of};
 
 /// How far the vendor's and the local clock may be apart before a person hears of it.
 const OFFSET_MAX: Duration = Duration::from_mins(5);

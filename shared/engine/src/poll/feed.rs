@@ -9,17 +9,8 @@
 
 use std::collections::HashMap;
 
-use crate::change::{Change, ListRequest};
-use crate::checkpoint::{Cursor, Listing, Scope};
-use crate::failure::{FailureClass, SourceFailure};
-use crate::notice::Notice;
-use crate::position::Position;
-use crate::record::RecordId;
-
-use super::clocks::Reading;
-use super::owed::OwedWork;
-use super::ports::PollerPorts;
-use super::state::{Halt, Listed, Tick};
+use super::{Halt, Listed, OwedWork, PollerPorts, Reading, Tick};
+use crate::{Change, Cursor, FailureClass, ListRequest, Listing, Notice, Position, RecordId, Scope, SourceFailure};
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_feed(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {

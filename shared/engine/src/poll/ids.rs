@@ -3,16 +3,8 @@
 //! The ids are taken in the order of their text: where a big listing goes on, the list is called again and the ids above
 //! the last one that was put go on. An edit made since may have an id below it; the next fresh listing tells of that.
 
-use crate::change::{Change, ListRequest};
-use crate::checkpoint::{Cursor, Listing, Scope};
-use crate::position::Position;
-use crate::rule::Rule;
-use crate::work::Lane;
-
-use super::owe::Debt;
-use super::owed::{OwedWork, in_flight};
-use super::ports::PollerPorts;
-use super::state::{Halt, InHand, Listed, Tick};
+use super::{Debt, Halt, InHand, Listed, OwedWork, PollerPorts, Tick, in_flight};
+use crate::{Change, Cursor, Lane, ListRequest, Listing, Position, Rule, Scope};
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_ids(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {

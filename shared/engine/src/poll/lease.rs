@@ -1,15 +1,10 @@
 //! Taking the stream: the checkpoint as it is, or why it may not be touched (C1).
 
-use crate::checkpoint::{Checkpoint, LEASE};
-use crate::commit;
-use crate::failure::{StoreFailure, describe};
-use crate::notice::Notice;
-use crate::ports::{Checkpoints, Clock, Source, Written};
-use crate::rule::Rule;
-use crate::stream::{StreamKey, StreamTraits};
-
-use super::ports::{Poller, PollerPorts};
-use super::report::{PollOutcome, PollReport};
+use super::{PollOutcome, PollReport, Poller, PollerPorts};
+use crate::{
+    Checkpoint, Checkpoints, Clock, LEASE, Notice, Rule, Source, StoreFailure, StreamKey, StreamTraits, Written,
+    commit, describe,
+};
 
 impl<P: PollerPorts> Poller<P> {
     /// Takes the lease, creating the stream's state if there is none. The outcome, when the stream is not to be touched.

@@ -2,17 +2,10 @@
 
 use std::time::Duration;
 
-use crate::backoff::{Again, again};
-use crate::change::{ListRequest, Page};
-use crate::clock::{LocalMillis, StampMillis, VendorMillis};
-use crate::notice::Notice;
-use crate::ports::{Clock, Ledger, Source};
-use crate::rule::Rule;
-use crate::slots::Slots;
-
-use super::clocks::{Evidence, Moved, Reading, Zone, moved};
-use super::ports::PollerPorts;
-use super::state::{Halt, Tick};
+use super::{Evidence, Halt, Moved, PollerPorts, Reading, Tick, Zone, moved};
+use crate::{
+    Again, Clock, Ledger, ListRequest, LocalMillis, Notice, Page, Rule, Slots, Source, StampMillis, VendorMillis, again,
+};
 
 /// The longest that a list waits for its slot: longer than any fetcher takes slots ahead, so that a clock far off cannot
 /// hold a tick until its end.

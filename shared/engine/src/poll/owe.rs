@@ -4,17 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::time::Duration;
 
-use crate::change::Change;
-use crate::clock::LocalMillis;
-use crate::message::Row;
-use crate::ports::{Ledger, Outgoing};
-use crate::position::Position;
-use crate::record::RecordId;
-use crate::rule::Rule;
-use crate::work::{CHUNK_BYTES, Chunk, ChunkKey, DETAILS_LAG, Event, Lane, ROW_BYTES_MAX, Told};
-
-use super::ports::PollerPorts;
-use super::state::{Halt, Tick};
+use super::{Halt, PollerPorts, Tick};
+use crate::{
+    CHUNK_BYTES, Change, Chunk, ChunkKey, DETAILS_LAG, Event, Lane, Ledger, LocalMillis, Outgoing, Position,
+    ROW_BYTES_MAX, RecordId, Row, Rule, Told,
+};
 
 /// How many chunks are put, and then sent, at once: as many as one batch write holds.
 pub(super) const CHUNKS_A_WRITE: usize = 25;
@@ -158,8 +152,7 @@ fn kind_of(change: &Change) -> (Kind, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::Listed;
-    use crate::record::Body;
+    use crate::{Body, Listed};
 
     fn id(n: usize) -> RecordId {
         RecordId::parse(format!("{n}")).unwrap()

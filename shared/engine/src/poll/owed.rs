@@ -2,19 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::checkpoint::{Checkpoint, Scope};
-use crate::clock::LocalMillis;
-use crate::failure::{Stops, disposition};
-use crate::health::StreamState;
-use crate::notice::Notice;
-use crate::ports::{Ledger, Random};
-use crate::position::Position;
-use crate::record::RecordId;
-use crate::rule::Rule;
-use crate::work::{Chunk, Lane, RETRY_MAX, RetryEntry};
-
-use super::ports::PollerPorts;
-use super::state::{Halt, Tick};
+use super::{Halt, PollerPorts, Tick};
+use crate::{
+    Checkpoint, Chunk, Lane, Ledger, LocalMillis, Notice, Position, RETRY_MAX, Random, RecordId, RetryEntry, Rule,
+    Scope, Stops, StreamState, disposition,
+};
 
 /// How many intervals' worth of calls a snapshot may be ahead of what is fetched.
 pub(super) const INTERVALS_AHEAD: u32 = 4;

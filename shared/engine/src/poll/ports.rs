@@ -1,8 +1,7 @@
 //! A poller: its ports and its settings.
 
-use crate::ports::{ChangeQueue, Checkpoints, Clock, Ledger, Random, Source, StoredVersions};
-
-use super::settings::PollSettings;
+use super::PollSettings;
+use crate::{ChangeQueue, Checkpoints, Clock, Ledger, Random, Source, StoredVersions};
 
 /// The ports that a poller needs.
 pub trait PollerPorts {

@@ -2,11 +2,7 @@
 
 use thiserror::Error;
 
-use crate::clock::LocalMillis;
-use crate::failure::{FailureClass, StoreFailure};
-use crate::notice::Notice;
-use crate::position::Position;
-use crate::stream::{StreamKey, StreamName};
+use crate::{FailureClass, LocalMillis, Notice, Position, StoreFailure, StreamKey, StreamName};
 
 /// How a tick ended.
 #[derive(Debug, PartialEq, Eq)]

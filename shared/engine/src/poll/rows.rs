@@ -7,21 +7,12 @@
 //! edited are stamped later, and belong to the next listing. Passes are compared by ids and stamps, not by bodies, which
 //! may differ at every reading.
 
-use crate::change::{Change, ListRequest, Page};
-use crate::checkpoint::{Cursor, Listing, PageWalk, Scope};
-use crate::clock::StampMillis;
-use crate::notice::Notice;
-use crate::position::Position;
-use crate::record::RecordId;
-use crate::rule::Rule;
-use crate::work::Lane;
-
-use super::clocks::{Evidence, Reading};
-use super::owe::Debt;
-use super::owed::OwedWork;
-use super::ports::PollerPorts;
-use super::state::{Halt, InHand, Listed, Tick};
-use super::walk::{Route, Walk, Walked, version_of};
+use super::{
+    Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Route, Tick, Walk, Walked, version_of,
+};
+use crate::{
+    Change, Cursor, Lane, ListRequest, Listing, Notice, Page, PageWalk, Position, RecordId, Rule, Scope, StampMillis,
+};
 
 /// How many pages a list may have: five million rows of fifty to a page.
 const PAGES_MAX: u32 = 100_000;

@@ -4,16 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::clock::LocalMillis;
-use crate::health::SourceState;
-use crate::message::Message;
-use crate::ports::{ChangeQueue, Ledger, Outgoing};
-use crate::rule::Rule;
-use crate::work::{Chunk, RetryEntry, retry_after};
-
-use super::owed::{OwedWork, in_flight};
-use super::ports::PollerPorts;
-use super::state::{Halt, Tick};
+use super::{Halt, OwedWork, PollerPorts, Tick, in_flight};
+use crate::{ChangeQueue, Chunk, Ledger, LocalMillis, Message, Outgoing, RetryEntry, Rule, SourceState, retry_after};
 
 /// The longest a message can be kept invisible when it is sent (SQS).
 const DELAY_MAX: Duration = Duration::from_mins(15);

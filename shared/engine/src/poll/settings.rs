@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::slots::calls_in;
-use crate::stream::StreamName;
-use crate::work::PoisonPolicy;
+use crate::{PoisonPolicy, StreamName, calls_in};
 
 /// The longest that a tick works before it leaves the rest to the next one.
 pub const TICK_MAX: Duration = Duration::from_mins(13);

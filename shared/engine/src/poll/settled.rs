@@ -2,17 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::change::Change;
-use crate::clock::LocalMillis;
-use crate::notice::Notice;
-use crate::ports::Source;
-use crate::record::{RecordId, StoredVersion};
-use crate::rule::Rule;
-use crate::stored;
-
-use super::clocks::{Evidence, Zone};
-use super::ports::PollerPorts;
-use super::state::{Halt, Tick};
+use super::{Evidence, Halt, PollerPorts, Tick, Zone};
+use crate::{Change, LocalMillis, Notice, RecordId, Rule, Source, StoredVersion, stored};
 
 /// How a listed row compares with what is stored.
 enum Row {

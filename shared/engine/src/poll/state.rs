@@ -2,20 +2,10 @@
 
 use std::time::Duration;
 
-use crate::change::Change;
-use crate::checkpoint::{Checkpoint, LEASE};
-use crate::clock::LocalMillis;
-use crate::commit;
-use crate::failure::{SourceFailure, StoreFailure};
-use crate::ports::Clock;
-use crate::position::Position;
-use crate::slots::Slots;
-use crate::stream::StreamTraits;
-
-use super::ports::{Poller, PollerPorts};
-use super::report::PollReport;
-use super::settings::TICK_MAX;
-use super::walk::Walk;
+use super::{PollReport, Poller, PollerPorts, TICK_MAX, Walk};
+use crate::{
+    Change, Checkpoint, Clock, LEASE, LocalMillis, Position, Slots, SourceFailure, StoreFailure, StreamTraits, commit,
+};
 
 /// After how much of a lease a working poller renews it.
 const LEASE_RENEWAL: Duration = Duration::from_mins(1);

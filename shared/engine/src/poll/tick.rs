@@ -1,18 +1,10 @@
 //! One tick, in the order of the protocol.
 
-use crate::backoff::short_pause;
-use crate::clock::LocalMillis;
-use crate::failure::{FailureClass, SourceFailure, Stops, StoreFailure, disposition};
-use crate::health::{OPEN_MAX, SourceState, Why};
-use crate::notice::Notice;
-use crate::ports::Ledger;
-use crate::rule::Rule;
-use crate::stream::ListShape;
-
-use super::owed::OwedWork;
-use super::ports::PollerPorts;
-use super::report::PollOutcome;
-use super::state::{Halt, InHand, Listed, Tick};
+use super::{Halt, InHand, Listed, OwedWork, PollOutcome, PollerPorts, Tick};
+use crate::{
+    FailureClass, Ledger, ListShape, LocalMillis, Notice, OPEN_MAX, Rule, SourceFailure, SourceState, Stops,
+    StoreFailure, Why, disposition, short_pause,
+};
 
 impl<P: PollerPorts> Tick<'_, P> {
     /// The whole tick, after the lease was taken.

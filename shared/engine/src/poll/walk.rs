@@ -3,14 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::change::{Change, Page};
-use crate::checkpoint::PageWalk;
-use crate::clock::{LocalMillis, StampMillis};
-use crate::position::Position;
-use crate::record::RecordId;
-use crate::work::Lane;
-
-use super::clocks::{Evidence, Reading};
+use super::{Evidence, Reading};
+use crate::{Change, Lane, LocalMillis, Page, PageWalk, Position, RecordId, StampMillis};
 
 impl PageWalk {
     pub(super) const START: Self = Self { pass: 0, step: 0, added: false, pages: 1, barren: 0 };
