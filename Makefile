@@ -53,6 +53,7 @@ check: setup ## Lint everything
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	cargo deny --locked check --deny warnings bans licenses sources
+	$(PYTHON) -m pytest --quiet tests/prose
 	sam validate --lint
 	cfn-lint infra/template.yaml
 

@@ -24,7 +24,7 @@ class Kind:
     name: str
     # What its parameters, resources and outputs in the template start with.
     prefix: str
-    # For people.
+    # As texts show it.
     title: str
     # Streams that are polled, each with a checkpoint of its own, as far as its fake vendor has them.
     streams: tuple[str, ...]

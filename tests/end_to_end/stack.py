@@ -32,7 +32,7 @@ FIELDS = {
 }
 # Their lists say all that there is to say.
 WITHOUT_DETAILS = ("users", "vehicles", "departments", "stock_containers")
-# How often pollers are told that they are called. The schedules themselves never fire during the tests.
+# How often pollers expect to be called. The schedules themselves never fire during the tests.
 POLL_RATE = "rate(1 minute)"
 # A chunk holds so many ids.
 CHUNK = 50

@@ -47,7 +47,7 @@ def test_an_edited_row_arrives_without_a_detail_call(stack):
 def test_edits_during_a_listing_are_not_lost(stack):
     listed, unlisted = stack.ids("customers")[10:12]
     stack.edit("customers", listed, name="before the list")
-    # After the list was answered one record is edited that it told of and one that it did not, ...
+    # After the list was answered one record is edited that it named and one that it did not, ...
     for identity in (listed, unlisted):
         edit = {"edit": {"stream": "customers", "id": identity, "set": {"name": "after the list"}}}
         stack.vendor.post("hook", on="list", stream="customers", when="after", action=edit)

@@ -173,7 +173,7 @@ def test_a_missing_or_unreadable_stamp_is_stored_all_the_same(stack, shown):
         for each in (known, new):
             stack.vendor.post("stamp", stream="asset_types", id=each, shown="real")
     assert "last_edited_ms" not in stack.record("asset_types", new)
-    # Once it bears a stamp it is ordered by it.
+    # Once it has a stamp it is ordered by it.
     stack.edit("asset_types", known, new, name="with a stamp")
     stack.settle("asset_types")
     assert "last_edited_ms" in stack.record("asset_types", new)

@@ -10,7 +10,7 @@ STREAMS = KINDS["fieldmotion"].streams
 
 @pytest.fixture
 def told(stack):
-    """What people are told: a queue that hears the alarm topic, as a function that reads it."""
+    """The alarms that people get: a queue that hears the alarm topic, as a function that reads it."""
     sqs, sns = stack.cloud.client("sqs"), stack.cloud.client("sns")
     queue = sqs.create_queue(QueueName="people")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

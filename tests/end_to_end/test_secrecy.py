@@ -7,7 +7,7 @@ import json
 import re
 
 
-# The vendor's generated customers bear these in every e-mail address and mobile number; the rest are the tests' keys.
+# The vendor's generated customers have these in every e-mail address and mobile number; the rest are the tests' keys.
 SECRETS = re.compile(
     r"0123456789abcdef0123456789abcdef|fedcba9876543210fedcba9876543210|api_key|_api_md5|_api_id"
     r"|@example\.com|4477009\d{5}|canary",

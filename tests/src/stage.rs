@@ -283,7 +283,7 @@ impl Stage {
         reports
     }
 
-    /// A tick, then everything it sent, then a tick that commits and lists anew.
+    /// A tick, then everything it sent, then a tick that commits and lists again.
     pub async fn sync(&self) -> PollReport {
         self.tick().await;
         self.drain().await;

@@ -19,7 +19,7 @@ NAMES = {
     "FsmNavigator": "fsmnavigator",
     "Fieldly": "fieldly",
 }
-# The streams that are polled: those of the records, but for a feed, which tells of all of them.
+# The streams that are polled: those of the records, but for a feed, which covers all of them.
 POLLED = {"fieldaware": ("changes",)}
 # Those whose list has to be read whole, because it takes no lower bound.
 SCANNED = {

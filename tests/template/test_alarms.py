@@ -1,4 +1,4 @@
-"""A person is told: every alarm reaches the topic, says what it means, and rings for the right reason."""
+"""Every alarm reaches the topic, says what it means, and rings for the right reason."""
 
 import re
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-/// What each crate of ours ships with, by name of crate.
+/// What each of our crates ships with, by name of crate.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = MetadataCommand::new().no_deps().exec().expect("cargo describes the workspace");
     let shipped = |package: &cargo_metadata::Package| {

@@ -300,7 +300,7 @@ async fn at_a_slow_rate_all_streams_move_and_the_rate_is_used() {
     let play = Play { interval: Duration::from_secs(10), ticks_every: Duration::from_mins(5), ..play };
     let minutes = 50;
     let (_, all) = play.busiest_minute(minutes).await;
-    // THEN no message keeps the others waiting for long, and no place is taken in vain
+    // THEN no message keeps the others waiting for long, and no place is taken for nothing
     let now = START.shifted(minutes * MINUTE);
     for (name, _) in &play.vendors {
         let key = StreamKey { source: SourceKind::FieldMotion, name: name.clone() };
@@ -327,7 +327,7 @@ async fn a_short_retry_after_is_waited_out_by_all_functions_together() {
     });
 }
 
-/// The case Q3: the next poll is five minutes away, and nobody waits for it.
+/// The next poll is five minutes away, and nobody waits for it.
 #[tokio::test(start_paused = true)]
 async fn five_short_429s_cost_an_import_seconds() {
     let play = Play::new(ListShape::Whole, &["customers"], 400);

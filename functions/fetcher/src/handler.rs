@@ -53,7 +53,7 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     /// Works on the messages of an SQS event and names those that are to be delivered again.
     ///
     /// # Errors
-    /// [`InvocationError`] when the event is no SQS event, or when a message failed that bears no id: an answer can name
+    /// [`InvocationError`] when the event is no SQS event, or when a message failed that has no id: an answer can name
     /// it by nothing (an empty name would mean the whole batch, in silence), so the whole batch comes back. Likewise when
     /// every message met a failure of our own: what is merely given back counts as no error, and no alarm would ring.
     pub(crate) async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<SqsBatchResponse, InvocationError> {

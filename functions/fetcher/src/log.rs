@@ -17,7 +17,7 @@ const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
 /// The queue's side of a message.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
-    /// Its id in the queue, when it bears one.
+    /// Its id in the queue, when it has one.
     pub(crate) message_id: Option<String>,
     /// How often it was delivered, this time included.
     pub(crate) receive_count: u32,

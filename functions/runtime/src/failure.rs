@@ -29,7 +29,7 @@ pub enum ErrorKind {
     StoreDenied,
     /// An item has a shape that this program does not know.
     StoreMalformed,
-    /// A message failed that bears no id, so that it cannot be given back alone.
+    /// A message failed that has no id, so that it cannot be given back alone.
     MissingMessageId,
     /// The program has a fault; the log names the place.
     Panicked,

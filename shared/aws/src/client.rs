@@ -95,7 +95,7 @@ fn settled(loader: ConfigLoader, proxy: ProxyConfig) -> ConfigLoader {
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
 }
 
-/// The client that the SDK would otherwise build once per service, each time reading the trusted certificates anew.
+/// The client that the SDK would otherwise build once per service, reading the trusted certificates each time.
 fn http_client(proxy: ProxyConfig) -> SharedHttpClient {
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {

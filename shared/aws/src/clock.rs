@@ -22,7 +22,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Chance, seeded anew by each process. For jitter alone: it keeps no secret.
+/// Chance, with a seed of its own in each process. For jitter only: it protects no secret.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRandom;
 

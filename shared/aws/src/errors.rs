@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::RequestId;
 use thiserror::Error;
 use tidemark_engine::failure::StoreFailure;
 
-/// A call that failed, as far as a log may tell of it: never the raw response, in which a secret could stand.
+/// A call that failed, as far as a log may show it: never the raw response, in which a secret could stand.
 #[derive(Debug, Error)]
 pub(crate) enum AwsError {
     /// The service said no.

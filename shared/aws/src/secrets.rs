@@ -63,7 +63,7 @@ impl<C: Clock> SourceSecret<C> {
     }
 }
 
-/// A secret that is not there or not ours to read is a wrong credential. A key that cannot be used for the moment and
+/// A secret that is missing or may not be read is a wrong credential. A key that cannot be used for the moment and
 /// whatever else Secrets Manager has is passing.
 fn meaning_of(error: &AwsError) -> FailureClass {
     let message = error.message().to_ascii_lowercase();

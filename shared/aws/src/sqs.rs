@@ -133,7 +133,7 @@ impl Body {
 }
 
 /// The same JSON without the two characters that JSON takes as they are and SQS refuses, the whole message with them.
-/// They can stand only within its strings; a row that bears them is stored with them escaped.
+/// They can stand only within its strings; a row that contains them is stored with them escaped.
 ///
 /// Source: Amazon SQS API Reference, `SendMessageBatch` (read 2026-11-25).
 fn sendable(json: String) -> String {

@@ -1,4 +1,4 @@
-//! Odd cases, by the names under which they were found.
+//! Odd inputs that once lost a record, deleted one, or stopped a stream.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,6 @@ fn import(count: usize, calls_a_second: u32) -> Stage {
     stage
 }
 
-/// NEG.
 #[tokio::test]
 async fn ids_that_begin_with_a_minus_are_ids_like_any_other() {
     for shape in [ListShape::Whole, ListShape::Pages, ListShape::Feed] {
@@ -35,7 +34,6 @@ async fn ids_that_begin_with_a_minus_are_ids_like_any_other() {
     }
 }
 
-/// FRESH.
 #[tokio::test]
 async fn an_edit_and_a_new_record_are_stored_within_two_polls_of_an_import() {
     let stage = import(3_000, 2);
@@ -53,7 +51,6 @@ async fn an_edit_and_a_new_record_are_stored_within_two_polls_of_an_import() {
     assert_eq!(left(&stage), NOTHING);
 }
 
-/// ZONE.
 #[tokio::test]
 async fn a_healthy_vendor_that_lists_only_old_records_raises_no_doubt() {
     let stage = import(300, 20);
@@ -83,7 +80,6 @@ async fn an_edit_whose_stamp_is_older_than_the_look_before_it_raises_doubt_about
     assert!(doubt.is_some_and(Notice::needs_attention), "{reports:?}");
 }
 
-/// POISON.
 #[tokio::test]
 async fn one_detail_that_always_fails_among_many_stops_none_of_the_others() {
     let stage = import(1_500, 20);
@@ -92,7 +88,6 @@ async fn one_detail_that_always_fails_among_many_stops_none_of_the_others() {
     assert_eq!((left(&stage), stage.retried()), ((1, 1, 0), vec!["00700".to_owned()]));
 }
 
-/// POISON2.
 #[tokio::test]
 async fn five_others_that_fail_in_the_meantime_stop_nobody_either() {
     let stage = import(1_500, 20);
@@ -104,7 +99,6 @@ async fn five_others_that_fail_in_the_meantime_stop_nobody_either() {
     assert_eq!((left(&stage), stage.retried()), ((1, 1, 0), vec!["00700".to_owned()]));
 }
 
-/// FORGE.
 #[tokio::test]
 async fn invented_rows_of_a_pending_id_are_ignored_and_the_record_is_fetched() {
     let stage = Stage::new(ListShape::Whole).known().await;

@@ -36,7 +36,7 @@ async fn a_record_for_which_the_vendor_always_fails_is_set_aside_and_the_stream_
     stage.edit(["a"]);
     stage.play(1).await;
     assert_eq!(stage.differences(), ["broken"]);
-    // and so does that one, once the vendor is mended
+    // and so does that one, once the vendor shows it again
     stage.vendor(|vendor| vendor.failing.clear());
     stage.wait(24 * 3_600);
     stage.play(1).await;
@@ -62,14 +62,14 @@ async fn an_outage_of_details_alone_heals_by_itself() {
 async fn records_that_vanish_behind_a_feed_are_set_aside_and_the_feed_goes_on() {
     let vendor = VendorSettings { page_rows: 100, ..VendorSettings::new(ListShape::Feed) };
     let stage = Stage::with(vendor).known().await;
-    // GIVEN twelve records that were deleted after their events, which the feed tells of at the next tick
+    // GIVEN twelve records that were deleted after their events, which the feed announces at the next tick
     let all = ids(12);
     stage.edit(&all);
     stage.tick().await;
     stage.delete(&all);
     stage.drain().await;
     assert_eq!(stage.retries().len(), 12);
-    // THEN other records go on, and so do these, once the feed tells of their deletions
+    // THEN other records go on, and so do these, once the feed announces their deletions
     stage.edit(["old"]);
     stage.play(10).await;
     let deleted = stage.tables(|tables| tables.records.values().filter(|record| record.deleted.is_some()).count());

@@ -62,7 +62,7 @@ async fn records_that_lost_their_stamps_are_stored_and_ask_for_attention() {
     let notice = Notice::StampsMissing { count: 1 };
     assert_eq!((notice.needs_attention(), reports[0].notices.contains(&notice)), (true, true), "{reports:?}");
     assert_eq!((left(&stage), stage.record("b").and_then(|record| record.stamp)), (NOTHING, None));
-    // One among others that bear theirs is nothing to tell.
+    // One among others that have theirs is not worth a notice.
     stage.wait(600);
     stage.edit(["a", "b"]);
     stage.tick().await;
@@ -75,7 +75,7 @@ async fn a_record_whose_stamp_goes_back_is_stored_all_the_same() {
     let stage = Stage::new(ListShape::Whole).known().await;
     stage.edit(["a"]);
     stage.settle().await;
-    // WHEN the vendor restores an older copy, whose stamp is an hour older, and the list tells of it
+    // WHEN the vendor restores an older copy, whose stamp is an hour older, and the list shows it
     stage.wait(10);
     let stamp = stage.vendor(|vendor| vendor.stamp_clock(stage.now())).shifted(-100_000);
     let now = stage.now();
@@ -219,7 +219,7 @@ async fn a_feed_that_rejects_new_tokens_too_is_left_alone_and_not_listed_at_ever
     stage.vendor(|vendor| vendor.rejects_tokens = true);
     stage.edit(["b"]);
     let report = stage.tick().await;
-    // THEN it was asked with the old token, for a new one and with that, and a person is told
+    // THEN it was asked with the old token, for a new one and with that, and it asks for attention
     assert_eq!((report.calls_count, &report.notices[..]), (3, &[Notice::StreamPaused][..]));
     let PollOutcome::SourceFailed { class: FailureClass::Forbidden, cause } = report.outcome else {
         panic!("{:?}", report.outcome);
@@ -227,7 +227,7 @@ async fn a_feed_that_rejects_new_tokens_too_is_left_alone_and_not_listed_at_ever
     assert!(cause.contains("the feed rejects a new token, too") && cause.contains("settings"), "{cause}");
     stage.wait(300);
     assert_eq!(stage.tick().await.calls_count, 0);
-    // and once that is mended it goes on where it was
+    // and once that is corrected it goes on where it was
     stage.vendor(|vendor| vendor.rejects_tokens = false);
     stage.wait(900);
     assert!(!stage.settle().await.notices.contains(&Notice::Resync));

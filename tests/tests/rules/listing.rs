@@ -196,7 +196,7 @@ async fn a_list_whose_pages_repeat_is_given_up_and_asks_for_attention() {
     assert_eq!((&report.outcome, report.calls_count), (&PollOutcome::Unlisted, 2));
     assert!(report.notices.contains(&Notice::ListMoving) && Notice::ListMoving.needs_attention());
     assert_eq!(stage.checkpoint().scanned, before);
-    // When the vendor has mended its pages everything is stored.
+    // When the vendor has corrected its pages everything is stored.
     stage.vendor(|vendor| vendor.settings.repeats_page = false);
     stage.settle().await;
     assert_eq!(stage.differences(), Vec::<String>::new());

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `partition`, `id` | S, key | `source#stream`, the id as the vendor wrote it |
 //! | `body` or `body_zstd` | S, B | the vendor's JSON as received; over 300 KB compressed with zstd |
-//! | `last_edited`, `last_edited_ms` | S, N | the stamp as text and in UTC; absent when the record bears none |
+//! | `last_edited`, `last_edited_ms` | S, N | the stamp as text and in UTC; absent when the record has none |
 //! | `fetched_at_ms` | N | when the look that is stored was started |
 //! | `seen_at_ms` | N | what the vendor's clock had reached when it ended; absent when it does not say |
 //! | `hash` | B | the first 16 bytes of the body's SHA-256; absent for a tombstone of an unseen record |

@@ -334,7 +334,7 @@ impl Fake {
         self.shared.stop.send_replace(true);
     }
 
-    /// Completes when the vendor was told to end.
+    /// Completes when the vendor is to end.
     pub async fn stopped(&self) {
         wait(&self.shared.stop, |stop| *stop).await;
     }

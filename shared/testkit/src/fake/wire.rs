@@ -211,7 +211,7 @@ impl Connection {
 /// How late tokio's timer may be: it counts in whole milliseconds, and so does the system call that it waits with.
 const TIMER_GRAIN: Duration = Duration::from_millis(3);
 
-/// Lets time pass: only for answers that are told to be late. The end of it is waited for on a thread, so that a latency
+/// Lets time pass: only for answers that shall be late. The end of it is waited for on a thread, so that a latency
 /// is the one that was asked for.
 #[expect(clippy::disallowed_methods, reason = "a slow vendor is slow in real time")]
 pub(super) async fn pause(duration: Duration) {

@@ -17,7 +17,7 @@ fn token(sequence: usize) -> String {
     format!("t{sequence}")
 }
 
-/// The locator under which a feed tells of a record.
+/// The locator under which a feed lists a record.
 fn locator(id: &RecordId) -> Option<RecordId> {
     RecordId::parse(format!("{FEED_RECORDS}/{}", id.as_str())).ok()
 }

@@ -238,7 +238,7 @@ impl ScriptedFaults {
         self.lock().calls.get(&operation).copied().unwrap_or(0)
     }
 
-    /// How often each operation was called, and starts to count anew.
+    /// How often each operation was called since the last time this was asked.
     pub fn take_calls(&self) -> BTreeMap<Operation, usize> {
         std::mem::take(&mut self.lock().calls)
     }

@@ -36,7 +36,7 @@ pub struct Event {
     pub id: RecordId,
     /// When it says that it happened, in whole seconds.
     pub stamp: StampMillis,
-    /// The version that it tells of.
+    /// The version that it shows.
     pub number: u64,
     /// Whether it announces a deletion.
     pub deletes: bool,
@@ -66,11 +66,11 @@ pub struct Vendor {
     pub killers: BTreeMap<RecordId, LocalMillis>,
     /// Records that are listed, and not there when they are asked for.
     pub hidden: BTreeSet<RecordId>,
-    /// Records that bear no stamp.
+    /// Records without a stamp.
     pub unstamped: BTreeSet<RecordId>,
     /// Records whose details are answered with another record's.
     pub answers_with: BTreeMap<RecordId, RecordId>,
-    /// Whether lists tell of every record twice.
+    /// Whether lists name every record twice.
     pub repeats: bool,
     /// How many entries without a usable id each list has besides.
     pub unusable_count: usize,
@@ -104,7 +104,7 @@ impl Vendor {
         }
     }
 
-    /// Edits a record at `at`, or creates it, also anew; the change becomes visible `lag` later. Returns the version's
+    /// Edits a record at `at`, or creates it, also once more; the change becomes visible `lag` later. Returns the version's
     /// number.
     pub fn edit(&mut self, id: &RecordId, at: LocalMillis, lag: Duration) -> u64 {
         self.change(id, at, lag, false)
@@ -198,7 +198,7 @@ impl Vendor {
         StampMillis::new(clock.get().saturating_add(self.settings.zone_at(clock)))
     }
 
-    /// A version's stamp as the source reads it, when it bears one.
+    /// A version's stamp as the source reads it, when it has one.
     pub fn stamp(&self, id: &RecordId, version: &Version, zone_shift: i64) -> Option<Stamp> {
         let bears_one = self.settings.stream.stamped && !self.unstamped.contains(id);
         bears_one.then(|| self.settings.read(version.stamp, zone_shift))

@@ -111,7 +111,7 @@ fn failed(failure: &StoreFailure) -> TestCaseError {
     TestCaseError::fail(format!("the port failed: {failure:?}"))
 }
 
-/// Plays as many lists as `effort` says, each on tables that `play` makes anew.
+/// Plays as many lists as `effort` says, each on new tables that `play` makes.
 ///
 /// # Panics
 /// With the shortest list that ends in a difference.
@@ -130,7 +130,7 @@ pub fn check(effort: Effort, play: impl AsyncFn(Case) -> Result<(), TestCaseErro
     }
 }
 
-/// No files of past failures: the list that is told is the way to repeat one.
+/// No files of past failures: the list that is printed is the way to repeat one.
 fn config(effort: Effort) -> Config {
     let asked = Config::default();
     let cases = asked.cases.saturating_mul(effort.lists).div_ceil(256);

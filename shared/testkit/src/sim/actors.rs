@@ -190,7 +190,7 @@ impl World {
                     }
                 }
                 25..35 => world.change(&stream, |vendor| vendor.revert(&id, now, span(lag()))),
-                // A later edit of it creates it anew.
+                // A later edit of it creates it again.
                 35..42 => world.change(&stream, |vendor| vendor.delete(&id, now, span(lag()))),
                 42..44 => {
                     for _ in 0..random.between(3, 12) {

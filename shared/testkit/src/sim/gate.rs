@@ -185,7 +185,7 @@ impl Gate for SimGate {
         world.executor.spawn(&Rc::default(), async move {
             let world = &gate.world;
             delay(&world.executor, late).await;
-            // A lost table that bears its old mark again would be no lost table.
+            // A lost table that has its old mark again would be no lost table.
             if operation == Operation::WriteMark && world.stats().wipes != wipes {
                 return;
             }

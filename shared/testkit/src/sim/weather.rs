@@ -260,7 +260,7 @@ fn stream(
     vendor.page_rows = random.one_of(&[7, 12, 50]);
     vendor.order = *pick(random, &[Order::Oldest, Order::Newest, Order::Id]);
     vendor.tells_total = random.chance(500_000);
-    // Some vendors bear no stamps, some lists of rows take no lower bound.
+    // Some vendors send no stamps, some lists of rows take no lower bound.
     vendor.stream.stamped = sky == Sky::Clocky || random.chance(850_000);
     vendor.stream.filtered = shape != ListShape::Pages || random.chance(850_000);
     vendor.token_life = Duration::from_secs(random.one_of(&[1_200, 7 * 24 * 3_600, 7 * 24 * 3_600]));

@@ -167,7 +167,7 @@ impl World {
         self.oracle(|oracle, world| oracle.note_aside(world, entry));
     }
 
-    /// The stream whose list tells of a record.
+    /// The stream whose list shows a record.
     pub(super) fn stream_of(&self, key: &RecordKey) -> StreamName {
         let is_its = |stream: &&StreamWeather| records_of(stream) == key.stream;
         self.weather.streams.iter().find(is_its).map_or_else(|| key.stream.clone(), |stream| stream.name().clone())

@@ -21,7 +21,7 @@ pub(crate) struct Bill {
     /// Messages sent, and what SQS charges for: sends, receives and deletions, each by 64 KB.
     pub(crate) messages: f64,
     pub(crate) queue_requests: f64,
-    /// List calls, and what they told of.
+    /// List calls, and what they named.
     pub(crate) lists: f64,
     pub(crate) listed: f64,
     /// Detail calls.

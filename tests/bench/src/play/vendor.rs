@@ -64,7 +64,7 @@ impl PlaySource {
     }
 }
 
-/// The number of the version that an event in memory tells of.
+/// The number of the version that an event in memory shows.
 fn version_of_event(event: &Body) -> usize {
     version_of(event).and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
 }

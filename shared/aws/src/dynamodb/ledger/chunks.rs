@@ -10,7 +10,7 @@
 //! | `events_zstd` | B | for `events`: JSON `{id: {deleted, body}}`, the body a string, compressed with zstd |
 //! | `trying`, `tries` | S, N | absent unless an id is tried by itself |
 //!
-//! The ids are a set so that taking them out twice, or in another order, leads to the same item. What was told of an id
+//! The ids are a set so that taking them out twice, or in another order, leads to the same item. What the list gave with an id
 //! stays when the id goes, and is not read any more then. A chunk does not expire: what is owed is owed.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -40,7 +40,7 @@ pub(super) struct Page {
     next: Value,
 }
 
-/// One version of a record, as the feed tells of it.
+/// One version of a record, as the feed shows it.
 struct Event<'store> {
     class: &'static Class,
     record: &'store Record,
@@ -97,7 +97,7 @@ pub(super) fn newest(store: &Store, settings: &Settings, now_ms: i64) -> Value {
 pub(super) fn page(token: &str, filter: &Filter<'_>, store: &Store, settings: &Settings, now_ms: i64) -> Option<Page> {
     let events = events(store, settings, now_ms);
     let start = place_of(token, settings).filter(|start| *start <= events.len())?;
-    // Strictly smaller than the size; a page of one could not get past an event that is told again.
+    // Strictly smaller than the size; a page of one could not get past an event that is listed again.
     let room = filter.page_size.unwrap_or(settings.page_size).saturating_sub(1);
     let room = if settings.inclusive { room.max(2) } else { room };
     let told = events.iter().enumerate().skip(start).filter(|(_, event)| event.is_told && filter.takes(event));

@@ -4,7 +4,7 @@
 //! with `Authorization: Token <key>`. Unavailable times and working hours exceptions stand below the first three users.
 //! The endpoint of jobs serves quotes, too. Ids are uuids of 32 hex digits, made from the seed and a running number.
 //!
-//! The feed tells of every version that was made while the vendor ran, in the order in which readers could first see
+//! The feed shows every version that was made while the vendor ran, in the order in which readers could first see
 //! them; what was seeded is older than the feed. An edit of `customFields` alone makes no event. What the vendor's
 //! documentation leaves open is in [`Settings`].
 //!
@@ -27,14 +27,14 @@
 //! | `token_epoch` | 0 | another number makes all tokens given so far unknown |
 //! | `rejected_token_status` | 404 | the status that refuses a token |
 //! | `page_size` | 101 | the feed's page size when none is asked for; a page is always smaller than its size |
-//! | `repeat_events` | `false` | tells every event twice |
-//! | `event_urls` | `true` | whether events bear an address |
+//! | `repeat_events` | `false` | lists every event twice |
+//! | `event_urls` | `true` | whether events have an address |
 //! | `quotes_as_jobs` | `false` | addresses of quotes lead to the endpoint of jobs |
 //! | `silent_deletes` | `false` | deletions make no event, past ones included |
 //! | `features_off` | `[]` | streams without events, whose lists and details answer 403 |
 //! | `forbidden` | `[]` | streams whose lists and details answer 403 |
 //! | `list_page_size`, `list_page_size_max` | 20, 100 | the lists' page size when none is asked for, and the largest |
-//! | `list_count`, `list_links` | `true` | whether lists bear `count`, and a `Link` header |
+//! | `list_count`, `list_links` | `true` | whether lists have `count`, and a `Link` header |
 //! | `list_envelope` | `items` | `items`: an object; `bare`: an array |
 //! | `quotes_among_jobs` | `false` | the list of jobs holds quotes, too, each with its `entityClass` |
 //! | `windows_required` | `false` | lists that take `start` and `end` refuse to go without |

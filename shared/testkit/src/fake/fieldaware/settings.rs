@@ -13,7 +13,7 @@ pub struct Settings {
     pub next_form: NextForm,
     /// How tokens are written.
     pub token_form: TokenForm,
-    /// Whether the event that a token was given behind is told again.
+    /// Whether the event that a token was given behind is listed again.
     pub inclusive: bool,
     /// Tokens of another epoch are refused.
     pub token_epoch: u64,
@@ -21,9 +21,9 @@ pub struct Settings {
     pub rejected_token_status: u16,
     /// The feed's page size when none is asked for; a page is always smaller than its size.
     pub page_size: usize,
-    /// Whether each event is told twice.
+    /// Whether each event is listed twice.
     pub repeat_events: bool,
-    /// Whether events bear an address.
+    /// Whether events have an address.
     pub event_urls: bool,
     /// Whether the addresses of quotes lead to the endpoint of jobs, which serves them, too.
     pub quotes_as_jobs: bool,
@@ -37,9 +37,9 @@ pub struct Settings {
     pub list_page_size: usize,
     /// The largest page size of lists; larger ones are cut to it.
     pub list_page_size_max: usize,
-    /// Whether lists bear `count`.
+    /// Whether lists have `count`.
     pub list_count: bool,
-    /// Whether lists bear a `Link` header.
+    /// Whether lists have a `Link` header.
     pub list_links: bool,
     /// The shape of a list.
     pub list_envelope: ListEnvelope,

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The member of a list answer that tells of its pages.
+    /// The member of a list answer that describes its pages.
     pub metadata: Metadata,
     /// The member that holds the rows; the resource's name if there is none.
     pub rows_key: Option<String>,
     /// The parameter for the lower bound.
     pub filter_name: String,
-    /// What the lower bound may be, and whether it is heeded.
+    /// What the lower bound may be, and whether it is applied.
     pub filter: Filter,
     /// Whether the bound itself is listed.
     pub inclusive: bool,
@@ -22,7 +22,7 @@ pub struct Settings {
     pub order: Order,
     /// The most rows in a page; more are never given, whatever is asked for.
     pub per_page_max: usize,
-    /// The field that bears the stamp; none shows none.
+    /// The field that holds the stamp; none shows none.
     pub updated_field: Option<String>,
     /// The envelope of a detail answer.
     pub detail_shape: DetailShape,
@@ -54,7 +54,7 @@ impl Default for Settings {
     }
 }
 
-/// The member of a list answer that tells of its pages.
+/// The member of a list answer that describes its pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metadata {

@@ -2,7 +2,7 @@
 //!
 //! `GET /api/v1/<resource>?page=&per_page=[&updated_since=]` lists, `GET /api/v1/<resource>?id=` and
 //! `GET /api/v1/<resource>/<id>` answer one row; the resources are `jobs`, `customers`, `assets` and `technicians`.
-//! Stamps are written as `2026-02-23T00:00:00Z`. Every authorized answer bears the `X-RateLimit` headers; only an
+//! Stamps are written as `2026-02-23T00:00:00Z`. Every authorized answer has the `X-RateLimit` headers; only an
 //! answer that a fault puts in its place does not.
 //!
 //! The key is looked up by an implementation of its own: a missing or unknown one is answered with 401, one without the
@@ -22,7 +22,7 @@
 //! | `updated_since` | `jobs`, `all`, `ignored` | [`UpdatedSince`]: which lists take a lower bound |
 //! | `inclusive` | `true`, `false` | whether the bound itself is listed |
 //! | `list_order` | `oldest_first`, `newest_first`, `id` | [`ListOrder`]: of what the pages are cut; by stamp, rows move when they are edited |
-//! | `paging` | `totals`, `no_totals`, `nothing` | [`Paging`]: what a list tells of its pages |
+//! | `paging` | `totals`, `no_totals`, `nothing` | [`Paging`]: what a list says about its pages |
 //! | `empty_total_pages` | `0` | `total_pages` of a list without rows |
 //! | `per_page_max` | `100` | more rows a page are never answered |
 //! | `error_status` | `200` | the status of a fault `{"error":"code"}` |

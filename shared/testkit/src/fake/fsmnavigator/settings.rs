@@ -20,7 +20,7 @@ pub struct Settings {
     pub inclusive: bool,
     /// The order of the rows.
     pub list_order: ListOrder,
-    /// What a list answer tells of its pages.
+    /// What a list answer says about its pages.
     pub paging: Paging,
     /// The `total_pages` of a list without rows.
     pub empty_total_pages: u64,
@@ -32,7 +32,7 @@ pub struct Settings {
     pub limit_calls: u64,
     /// How long a call counts.
     pub limit_seconds: i64,
-    /// Where a refused call is told how long to wait.
+    /// Where a refused call finds how long to wait.
     pub retry_after: RetryAfterIn,
 }
 
@@ -127,7 +127,7 @@ pub enum ListOrder {
     Id,
 }
 
-/// What a list answer tells of its pages.
+/// What a list answer says about its pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Paging {
@@ -139,7 +139,7 @@ pub enum Paging {
     Nothing,
 }
 
-/// Where a refused call is told how long to wait.
+/// Where a refused call finds how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfterIn {

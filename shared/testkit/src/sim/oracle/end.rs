@@ -42,7 +42,7 @@ impl Oracle {
         self.judge(world, verdict);
     }
 
-    /// Records that were believed to be gone while the vendor hid them are edited once more: no list tells of them else.
+    /// Records that were believed to be gone while the vendor hid them are edited once more: otherwise no list shows them.
     pub(in crate::sim) fn hidden(&self) -> impl Iterator<Item = (&tidemark_engine::stream::StreamName, &RecordId)> {
         self.streams.iter().flat_map(|watched| watched.hidden.iter().map(|id| (&watched.key.name, id)))
     }
@@ -72,7 +72,7 @@ impl Watched {
         chunk.ids.iter().any(|id| self.is_doomed(world, vendor, &own_id(id)))
     }
 
-    /// P7: every record is as the vendor has it. Only a feed tells of deletions, and only those not passed over.
+    /// P7: every record is as the vendor has it. Only a feed announces deletions, and only those not passed over.
     fn check_converged(&self, world: &World, tables: &Tables, vendor: &Vendor) -> Verdict {
         let now = world.now();
         for id in vendor.ids() {

@@ -18,7 +18,7 @@ pub(super) fn locator(id: &RecordId) -> Option<RecordId> {
 }
 
 impl Watched {
-    /// What the events before a token tell of is stored, or owed, or behind the cursor of a snapshot.
+    /// What the events before a token name is stored, or owed, or behind the cursor of a snapshot.
     pub(super) fn check_tokens(
         &self,
         world: &World,
@@ -69,7 +69,7 @@ impl Watched {
         Ok(())
     }
 
-    /// The newest version of each record of which the first `told` events tell, unless a later event tells of a newer one.
+    /// The newest version of each record that the first `told` events name, unless a later event names a newer one.
     fn newest_before<'v>(
         &self,
         vendor: &'v Vendor,

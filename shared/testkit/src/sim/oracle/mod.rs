@@ -46,7 +46,7 @@ struct Watched {
     looked_at: BTreeMap<RecordId, LocalMillis>,
     /// Records that a restore will lose.
     to_lose: Vec<RecordKey>,
-    /// Of a feed: events before this one were passed over by listing everything instead, which tells of no deletion.
+    /// Of a feed: events before this one were passed over by listing everything instead, which shows no deletion.
     passed_over: usize,
     /// Records that were rightly believed to be gone while the vendor hid them, and not edited since.
     hidden: BTreeSet<RecordId>,

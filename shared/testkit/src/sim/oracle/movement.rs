@@ -43,7 +43,7 @@ impl Movement {
         self.listed_from = Some(from);
     }
 
-    /// A stream that is begun anew counts as never listed.
+    /// A stream that starts again counts as never listed.
     pub(super) fn never_listed(&mut self) {
         self.listed_at = None;
     }

@@ -13,7 +13,7 @@ use crate::memory::{StoredRecord, Tables, Vendor, Version};
 use crate::sim::world::World;
 
 impl Watched {
-    /// What no later list will tell of is stored, or owed. `listed_at` is the start of the listing that is concluded.
+    /// What no later list will show is stored, or owed. `listed_at` is the start of the listing that is concluded.
     pub(super) fn check_positions(
         &self,
         world: &World,
