@@ -60,10 +60,25 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not dead, dead
 
 
+PROTOCOL = (ROOT / "docs/protocol.md").read_text()
+RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 CODES = re.compile(r"\b(?:P\d{1,2}|C\d|L\d|R\d)\b")
 # The invariants and conditional writes are rows of tables, whose first cell is the code.
-DEFINED = set(re.findall(r"^\| (\w+) \|", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE))
-SECTIONS = set(re.findall(r"^## (\d+)\.", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE))
+DEFINED = set(re.findall(r"^\| (\w+) \|", PROTOCOL, re.MULTILINE))
+
+
+def sections() -> set[str]:
+    """The sections of the protocol (`4`) and the numbered rules and steps in them (`4.6`)."""
+    found, section = set(), ""
+    for line in PROTOCOL.splitlines():
+        if title := re.match(r"## (\d+)\.", line):
+            section = title[1]
+            found.add(section)
+        elif step := re.match(r"(\d+)\. ", line):
+            found.add(f"{section}.{step[1]}")
+    return found
+
+
 FAULTS = {int(number) for number in re.findall(r"^\| (\d+) \|", (ROOT / "docs/faults.md").read_text(), re.MULTILINE)}
 
 
@@ -88,14 +103,14 @@ def test_every_code_is_defined_in_the_protocol() -> None:
 
 
 def test_every_section_and_fault_that_code_names_exists() -> None:
-    missing = []
+    missing, known = [], sections()
     for path in CODE:
         for number, line in comments(path):
             if "RFC" in line:
                 continue
-            for section in re.findall(r"\b[Ss]ections? (\d+)", line):
-                if section not in SECTIONS:
-                    missing.append(f"{name(path)}:{number}: section {section}")
+            for section in re.findall(r"\b[Ss]ections? (\d+(?:\.\d+)?)|\b[Rr]ules? (\d+\.\d+)", line):
+                if not known.issuperset(filter(None, section)):
+                    missing.append(f"{name(path)}:{number}: {section}")
             for fault in re.findall(r"\b[Ff]aults? (\d+)\b", line):
                 if int(fault) not in FAULTS:
                     missing.append(f"{name(path)}:{number}: fault {fault}")
@@ -103,6 +118,49 @@ def test_every_section_and_fault_that_code_names_exists() -> None:
             if not name(path).startswith(NOT_YET):
                 cases = re.findall(r"\b[Cc]ases? ([A-Z]+\d\w*)", line)
                 missing.extend(f"{name(path)}:{number}: case {case}" for case in cases)
+    assert not missing, missing
+
+
+def names(path: str, pattern: str) -> set[str]:
+    """What a pattern finds in a file of the code."""
+    return set(re.findall(pattern, (ROOT / path).read_text()))
+
+
+def listed(path: str, begin: str) -> set[str]:
+    """The names in the braces, or brackets, behind `begin`, comments left out."""
+    _, _, rest = (ROOT / path).read_text().partition(begin)
+    block = re.sub(r"//.*", "", rest[: re.search(r"^[}\]]", rest, re.MULTILINE).start()])
+    return set(re.findall(r"\b[A-Z]\w+(?=,)", block))
+
+
+@pytest.mark.parametrize(
+    "path, begin",
+    [
+        ("shared/engine/src/rule.rs", "rules! {\n"),
+        ("shared/testkit/src/memory/tables.rs", "enum Flaw {\n"),
+        ("shared/testkit/src/sim/mutant.rs", "enum Slip {\n"),
+    ],
+)
+def test_every_rule_that_tests_leave_out_is_defined_in_the_protocol(path: str, begin: str) -> None:
+    rules = listed(path, begin)
+    assert len(rules) > 2, "the names are read"
+    missing = sorted(rule for rule in rules if f"\n| `{rule}` | " not in PROTOCOL)
+    assert not missing, missing
+
+
+@pytest.mark.parametrize(
+    "path, pattern",
+    [
+        ("functions/runtime/src/notice.rs", r'Notice::\w+(?: \{ \.\. \})? => "(\w+)"'),
+        ("functions/runtime/src/failure.rs", r'Self::\w+ => "(\w+)"'),
+        ("functions/poller/src/log.rs", r'(?:news|trouble)\(\s*"(\w+)"'),
+        ("shared/engine/src/work.rs", r'Self::(?!Fresh|Bulk)\w+ => "(\w+)"'),
+    ],
+)
+def test_every_name_in_the_log_is_in_the_runbook(path: str, pattern: str) -> None:
+    found = names(path, pattern)
+    assert len(found) > 4, "the names are read"
+    missing = sorted(name for name in found if f"`{name}`" not in RUNBOOK)
     assert not missing, missing
 
 
@@ -171,7 +229,7 @@ CRATE_README_LINES_MAX = 25
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_lines_of_prose_fit_a_screen(page: Path) -> None:
     def may_be_long(line: str) -> bool:
-        return line.startswith("|") or "](" in line or "<" in line
+        return line.lstrip().startswith("|") or "](" in line or "<" in line
 
     long = [number for number, line in prose(page) if len(line) > LINE_CHARS_MAX and not may_be_long(line)]
     assert not long, long
