@@ -51,6 +51,24 @@ async fn whatever_the_failure_the_id_leaves_its_chunk_for_the_retry_lane() {
 }
 
 #[tokio::test]
+async fn an_id_whose_tries_outlast_its_message_does_not_stay_in_its_chunk() {
+    // GIVEN records that always fail, of which none can be tried three times before the fetcher has to end
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(2);
+    let all = ids(10);
+    stage.edit(&all);
+    let heals_at = stage.now().plus(Duration::from_hours(1_000));
+    stage.vendor(|vendor| all.iter().for_each(|text| vendor.fail(&id(text), FailureClass::Transient, heals_at)));
+    stage.tick().await;
+    let delivery = stage.receive();
+    let stop_at = stage.now().plus(Duration::from_secs(30));
+    let report = stage.fetcher().fetch(&delivery.message, 1, stop_at).await.unwrap();
+    // THEN five of them leave it, which pauses the stream; the others are tried after that
+    assert_eq!((report.set_aside.len(), report.left_count, stage.retries().len()), (5, 5, 5), "{report:?}");
+    assert!(report.notices.contains(&Notice::BreakerOpened));
+}
+
+#[tokio::test]
 async fn the_entry_is_written_before_the_id_leaves_its_chunk() {
     let stage = Stage::new(ListShape::Whole).known().await;
     stage.edit(["a", "bad"]);

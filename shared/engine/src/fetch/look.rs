@@ -97,16 +97,23 @@ impl<P: FetcherPorts> Looker<'_, P> {
         let clock = self.ports.clock();
         let mut tried = 0;
         let mut was_gone = false;
+        let mut failed_before: Option<(SourceFailure, LocalMillis)> = None;
         let mut earliest = clock.now();
         loop {
-            if self.trouble.is_stopped() || !self.wait_for_slot(earliest).await || self.trouble.is_stopped() {
+            if self.trouble.is_stopped() {
+                return Looked::Left;
+            }
+            if !self.wait_for_slot(earliest).await {
+                return self.out_of_time(id, failed_before).await;
+            }
+            if self.trouble.is_stopped() {
                 return Looked::Left;
             }
             let looked_at = clock.now();
             tried += 1;
             self.trouble.call();
             let Some(answer) = self.in_time(self.ports.source().fetch(&self.task.stream.name, id)).await else {
-                return Looked::Left;
+                return self.out_of_time(id, failed_before).await;
             };
             match answer.and_then(|detail| about(&key, detail)) {
                 Ok(Detail { found: Found::Record { body, stamp, .. }, date }) => {
@@ -128,7 +135,10 @@ impl<P: FetcherPorts> Looker<'_, P> {
                     earliest = clock.now().plus(GONE_AGAIN_AFTER);
                 }
                 Err(failure) => match again(self.ports.random(), &failure, tried) {
-                    Some(Again::After(wait)) => earliest = clock.now().plus(wait),
+                    Some(Again::After(wait)) => {
+                        earliest = clock.now().plus(wait);
+                        failed_before = Some((failure, looked_at));
+                    }
                     // A record that always asks for a pause must not stay for ever.
                     Some(Again::AfterQuiet(_)) if tried >= TRIES_QUIET => {
                         return failed(id, Reason::Outage, failure.to_string(), looked_at);
@@ -140,6 +150,15 @@ impl<P: FetcherPorts> Looker<'_, P> {
                     None => return self.gave_up(id, &failure, looked_at).await,
                 },
             }
+        }
+    }
+
+    /// An id that failed before has failed: left in its chunk, it would stay there for ever where tries take longer than a
+    /// message may last.
+    async fn out_of_time(&self, id: &RecordId, failed_before: Option<(SourceFailure, LocalMillis)>) -> Looked {
+        match failed_before {
+            Some((failure, looked_at)) => self.gave_up(id, &failure, looked_at).await,
+            None => Looked::Left,
         }
     }
 
@@ -155,6 +174,10 @@ impl<P: FetcherPorts> Looker<'_, P> {
                     Ok(entry) => entry.is_some(),
                     Err(_) => false,
                 };
+                // Others have shown it meanwhile: of an outage a few ids are enough.
+                if self.trouble.is_stopped() {
+                    return Looked::Left;
+                }
                 self.trouble.failed(failure, is_known && !Rule::BreakerKnown.is_left_out());
                 Reason::Outage
             }
