@@ -27,7 +27,9 @@ mod trouble;
 
 use std::time::Duration;
 
-use crate::{Clock, Finish, Ledger, LocalMillis, Message, Notice, RecordId, Rule, Source, StoreFailure};
+use crate::{
+    Clock, Finish, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Notice, RecordId, Rule, Source, StoreFailure, Told,
+};
 #[cfg_attr(
     not(test),
     expect(clippy::wildcard_imports, reason = "the steps of a fetch know each other by name alone")
@@ -70,12 +72,16 @@ impl<P: FetcherPorts> Fetcher<P> {
                 return Ok(report);
             }
         }
-        let now = self.ports.clock().now();
         if let Origin::Chunk(chunk) = &task.origin
-            && chunk.pays_from() > now
+            && chunk.told != Told::Rows
         {
-            self.send_again(&task, chunk.pays_from().since(now)).await?;
-            return Ok(report);
+            // The clock of the host that listed may be ahead of this one.
+            let early = chunk.pays_from().since(self.ports.clock().now());
+            if early > HOST_CLOCKS_APART {
+                self.send_again(&task, early).await?;
+                return Ok(report);
+            }
+            self.ports.clock().sleep(early).await;
         }
         let stored = self.stored_versions(&task).await?;
         let (paid, owed): (Vec<RecordId>, Vec<RecordId>) =

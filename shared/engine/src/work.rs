@@ -21,6 +21,9 @@ pub const GONE_BELIEVED_AFTER: Duration = Duration::from_hours(31);
 pub const TRIES_TO_ADVANCE: u32 = 5;
 /// How far details may lag behind the event that tells of them, on the local clock.
 pub const DETAILS_LAG: Duration = Duration::from_secs(20);
+/// How far the clocks of pollers and fetchers are apart as a rule: so long a fetcher waits with a message that comes too
+/// early; one that comes earlier still is put off by a poll.
+pub(crate) const HOST_CLOCKS_APART: Duration = Duration::from_secs(2);
 /// The longest time between two tries of one id.
 pub const RETRY_MAX_AFTER: Duration = Duration::from_hours(24);
 

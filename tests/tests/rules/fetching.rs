@@ -64,6 +64,34 @@ async fn rows_cost_no_call_and_are_dated_by_their_list_call() {
 }
 
 #[tokio::test]
+async fn a_row_is_stored_though_the_clock_of_the_host_that_listed_it_is_ahead() {
+    let stage = Stage::new(ListShape::Pages);
+    stage.edit(["a"]);
+    stage.tick().await;
+    let ahead = stage.now().plus(Duration::from_mins(10));
+    stage.tables(|tables| tables.chunks.values_mut().for_each(|chunk| chunk.listed_at = ahead));
+    stage.drain().await;
+    assert_eq!((stage.record("a").map(|it| it.looked_at), stage.details()), (Some(ahead), 0));
+}
+
+#[tokio::test]
+async fn an_id_is_asked_for_when_this_hosts_clock_has_reached_the_time_of_its_list() {
+    for (ahead, is_stored) in [(2, true), (3, false)] {
+        let stage = Stage::new(ListShape::Whole);
+        stage.edit(["a"]);
+        stage.tick().await;
+        // GIVEN a host that listed with a clock ahead of this one's
+        let listed_at = stage.now().plus(Duration::from_secs(ahead));
+        stage.tables(|tables| tables.chunks.values_mut().for_each(|chunk| chunk.listed_at = listed_at));
+        stage.drain().await;
+        // THEN the fetcher waits a little, or puts the chunk off
+        let looked_at = stage.record("a").map(|it| it.looked_at);
+        assert_eq!(looked_at.is_some_and(|at| at >= listed_at), is_stored, "{ahead} s ahead");
+        assert!(is_stored || looked_at.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_waited_does_not_replace_a_later_look() {
     // GIVEN a row that was listed, and whose message comes after the next listing's
     let stage = Stage::new(ListShape::Pages).known().await;

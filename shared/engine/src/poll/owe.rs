@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use super::{Halt, PollerPorts, Tick};
 use crate::{
-    CHUNK_BYTES, Change, Chunk, ChunkKey, DETAILS_LAG, Event, Lane, Ledger, LocalMillis, Outgoing, Position,
-    ROW_BYTES_MAX, RecordId, Row, Rule, Told,
+    CHUNK_BYTES, Change, Chunk, ChunkKey, DETAILS_LAG, Event, HOST_CLOCKS_APART, Lane, Ledger, LocalMillis, Outgoing,
+    Position, ROW_BYTES_MAX, RecordId, Row, Rule, Told,
 };
 
 /// How many chunks are put, and then sent, at once: as many as one batch write holds.
 pub(super) const CHUNKS_A_WRITE: usize = 25;
-
-/// How far the clocks of pollers and fetchers are apart as a rule: a message that comes too early is put off by a poll.
-const HOST_CLOCKS_APART: Duration = Duration::from_secs(2);
 
 /// Where the changes of a listing go.
 pub(super) struct Debt {
