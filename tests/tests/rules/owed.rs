@@ -8,7 +8,7 @@ use tidemark_engine::message::{Message, Work};
 use tidemark_engine::ports::Ledger;
 use tidemark_engine::stream::{ListShape, StreamName};
 use tidemark_engine::work::{Finish, Lane};
-use tidemark_testkit::memory::{Fault, Operation, Redelivery, VendorSettings};
+use tidemark_testkit::memory::{Fault, Operation, Redelivery, Tables, VendorSettings};
 use tidemark_tests::stage::{Stage, id, ids};
 
 /// How long a chunk that was sent is waited for.
@@ -145,13 +145,34 @@ async fn a_chunk_that_two_fetchers_emptied_together_holds_nothing_for_ever() {
 async fn bulk_work_in_flight_is_at_most_an_intervals_calls() {
     let stage = at_one_a_second(2_000);
     stage.tick().await;
-    assert_eq!((sent(&stage, Some(Lane::Fresh)), sent(&stage, Some(Lane::Bulk))), (150, 300));
+    assert_eq!((sent(&stage, Some(Lane::Fresh)), sent(&stage, Some(Lane::Bulk))), (150, 150));
     for _ in 0..20 {
         stage.play(1).await;
         assert!(sent(&stage, Some(Lane::Bulk)) <= 300);
     }
     stage.settle().await;
     assert_eq!(stage.differences().len(), 0);
+}
+
+#[tokio::test]
+async fn of_two_streams_that_begin_an_import_at_once_one_leaves_room_for_the_other() {
+    let stage = at_one_a_second(2_000);
+    stage.settings.borrow_mut().chunk_ids = 10;
+    let source = stage.stream().source;
+    // GIVEN another stream that notes its bulk work while this one's tick is under way
+    let hold = stage.world.tables.faults().hold_before(Operation::PutChunks);
+    let noting = async {
+        hold.reached().await;
+        let now = stage.now();
+        let note = |tables: &mut Tables| {
+            tables.sources.entry(source).or_default().state.bulk.insert(StreamName::known("other"), now)
+        };
+        stage.tables(note);
+        hold.release();
+    };
+    tokio::join!(stage.tick(), noting);
+    // THEN this one takes half of the interval's calls, its fresh work included: one chunk goes always
+    assert_eq!((sent(&stage, Some(Lane::Fresh)), sent(&stage, Some(Lane::Bulk))), (150, 10));
 }
 
 #[tokio::test]
@@ -195,7 +216,8 @@ async fn streams_with_bulk_work_share_the_rate_for_it() {
         bulk.insert(StreamName::known("done"), now.minus(Duration::from_mins(11)));
     });
     stage.tick().await;
-    assert_eq!(sent(&stage, Some(Lane::Bulk)), 150);
+    // Its fresh chunks take all of its half; one chunk goes always.
+    assert_eq!((sent(&stage, Some(Lane::Fresh)), sent(&stage, Some(Lane::Bulk))), (150, 50));
 }
 
 #[tokio::test]

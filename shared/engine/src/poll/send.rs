@@ -40,13 +40,20 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.send_due(&owed.fresh, cap).await.map(drop)
     }
 
-    /// Returns how many ids were sent.
-    pub(super) async fn send_due_bulk(&mut self, source: &SourceState, owed: &OwedWork) -> Result<usize, Halt> {
-        let cap = self.bulk_cap(source, owed);
-        if !owed.bulk.is_empty() || !self.checkpoint.backlog.is_empty() {
-            self.poller.ports.ledger().note_bulk(&self.checkpoint.stream, self.now()).await?;
+    /// Sends bulk work that is due, after fresh work was sent. Returns how many more ids of it may be sent.
+    pub(super) async fn send_due_bulk(&mut self, owed: &OwedWork) -> Result<usize, Halt> {
+        if owed.bulk.is_empty() && self.checkpoint.backlog.is_empty() {
+            return Ok(0);
         }
-        self.send_due(&owed.bulk, cap).await
+        let stream = &self.checkpoint.stream;
+        let ledger = self.poller.ports.ledger();
+        // Read after it is noted: of two streams that begin an import at once, at least one sees the other.
+        ledger.note_bulk(stream, self.now()).await?;
+        let source = ledger.source_state(stream.source).await?;
+        let cap = self.bulk_cap(&source);
+        let busy = in_flight(&owed.bulk, self.now()) + self.send_due(&owed.bulk, cap).await?;
+        let at_least = if busy == 0 { self.poller.settings.chunk_ids() } else { 0 };
+        Ok(cap.saturating_sub(busy).max(at_least))
     }
 
     /// Ids of fresh work that may be in flight.
@@ -55,8 +62,8 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// Ids of bulk work that may be in flight: an interval's calls, shared with the source's other streams that have bulk
-    /// work, less what is fresh.
-    fn bulk_cap(&self, source: &SourceState, owed: &OwedWork) -> usize {
+    /// work, less what this stream has in flight besides, what this tick has sent included.
+    fn bulk_cap(&self, source: &SourceState) -> usize {
         if Rule::BulkCap.is_left_out() {
             return usize::MAX;
         }
@@ -65,14 +72,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let since = now.minus(settings.poll_interval.saturating_mul(2));
         let others = source.bulk.iter().filter(|(name, at)| **name != self.traits.name && **at > since).count();
         let share = if Rule::Share.is_left_out() { 1 } else { others + 1 };
-        (settings.calls_in(settings.poll_interval) / share).saturating_sub(in_flight(&owed.fresh, now))
-    }
-
-    /// Ids of bulk work that may still be sent after `sent` were.
-    pub(super) fn bulk_room(&self, source: &SourceState, owed: &OwedWork, sent: usize) -> usize {
-        let busy = in_flight(&owed.bulk, self.now()) + sent;
-        let at_least = if busy == 0 { self.poller.settings.chunk_ids() } else { 0 };
-        self.bulk_cap(source, owed).saturating_sub(busy).max(at_least)
+        (settings.calls_in(settings.poll_interval) / share).saturating_sub(self.ahead_count)
     }
 
     /// Sends the chunks of a lane that are due, the first ones first, while fewer than `cap` ids are in flight.

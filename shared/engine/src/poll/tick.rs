@@ -32,9 +32,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         let listed = if lists { self.list(source, &owed, !is_paused).await? } else { Listed::nothing(self.started_at) };
         let (is_read, is_whole) = (listed.scanned.is_some() || !lists, listed.is_whole);
         let in_hand = self.conclude(&owed, listed).await?;
-        let sent = if is_paused { 0 } else { self.send_due_bulk(source, &owed).await? };
+        let sends = if is_paused { 0 } else { self.send_due_bulk(&owed).await? };
         if !self.checkpoint.backlog.is_empty() {
-            let sends = if is_paused { 0 } else { self.bulk_room(source, &owed, sent) };
             self.go_on(&owed, in_hand, sends).await?;
             if self.checkpoint.backlog.is_empty() && self.put_count == 0 {
                 self.note_owed(&owed, None);
