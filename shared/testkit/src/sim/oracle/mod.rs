@@ -163,6 +163,11 @@ impl Oracle {
         if !is_outage || world.weather.chances.transient > 0 {
             return;
         }
+        // What went there before the outage fails on, and is not moved by it.
+        let key = (entry.stream.clone(), entry.id.clone());
+        if world.tables.with(|tables| tables.retries.contains_key(&key)) {
+            return;
+        }
         self.blamed.insert((entry.stream.name.clone(), entry.id.clone()));
         let count = self.blamed.len();
         if count > BLAMED_MAX {
