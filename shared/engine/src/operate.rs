@@ -69,8 +69,7 @@ fn forget_behind(clocks: &mut Clocks, traits: &StreamTraits, now: LocalMillis) {
     if !Rule::AcceptForgets.is_left_out() {
         clocks.behind = Clocks::unknown(traits.stamped).behind;
     }
-    if !Rule::AcceptEvidence.is_left_out() {
-        // Must not cut short a wait that is under way.
-        clocks.evidence_from = clocks.evidence_from.max(now.plus(EVIDENCE_WAIT));
-    }
+    // Must not cut short a wait that is under way.
+    let from = clocks.evidence_from.max(now.plus(EVIDENCE_WAIT));
+    clocks.evidence_from = if Rule::AcceptEvidence.is_left_out() { now } else { from };
 }

@@ -115,8 +115,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             InHand::Ids { rest, listed_at } => (rest, listed_at),
             InHand::Nothing | InHand::Walk(_) => {
                 let (page, reading) = self.call(ListRequest::Changed { from }, 1).await?;
-                let mut changes =
-                    if Rule::CursorOrder.is_left_out() { page.changes } else { in_id_order(page.changes) };
+                let mut changes = in_id_order(page.changes);
                 if let Cursor::Id(last) = &listing.cursor {
                     changes.retain(|change| change.id > *last);
                 }

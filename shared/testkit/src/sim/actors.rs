@@ -38,7 +38,7 @@ fn unreachable_id() -> RecordId {
     panic!("a number is a good id")
 }
 
-fn record(random: &SeededRandom, bound: u32) -> RecordId {
+pub(super) fn record(random: &SeededRandom, bound: u32) -> RecordId {
     id(u32::try_from(random.below(u64::from(bound))).unwrap_or(0))
 }
 
@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    fn edit(&self, stream: &StreamWeather, id: &RecordId, lag_millis: i64) {
+    pub(super) fn edit(&self, stream: &StreamWeather, id: &RecordId, lag_millis: i64) {
         let now = self.now();
         self.change(stream, |vendor| vendor.edit(id, now, span(lag_millis)));
         if self.weather.sky == Sky::Fair {

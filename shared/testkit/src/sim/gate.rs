@@ -88,6 +88,8 @@ impl SimGate {
             Operation::List => random.one_of(&[0, 300, 1_000, 3_000]),
             Operation::Fetch if is_slow => random.between(0, 20_000),
             Operation::Fetch => random.between(0, 700),
+            // A lane is read while others work on it.
+            Operation::Head if is_slow => random.one_of(&[200, 5_000, 30_000]),
             _ if is_slow => random.between(200, 5_000),
             // That every other call takes time is enough to have others come in between.
             _ if random.chance(500_000) => random.between(2, 40),

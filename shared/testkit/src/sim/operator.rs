@@ -11,6 +11,7 @@ use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordKey;
 use tidemark_engine::stream::{ListShape, StreamName};
 
+use super::actors::record;
 use super::gate::SimGate;
 use super::trace::Who;
 use super::weather::{StreamWeather, pick};
@@ -88,7 +89,13 @@ impl World {
                         Act::Rewind(Position::At(stamps.shifted(-3_000_000)))
                     }
                 };
+                if stream.shape() == ListShape::Feed {
+                    world.hurry(&stream, &random).await;
+                }
                 world.restore(&stream, &what, &random).await;
+                if stream.shape() == ListShape::Feed {
+                    world.tick(stream.name());
+                }
             }
             2 => {
                 // The first account that a stream is polled with is its account.
@@ -103,6 +110,20 @@ impl World {
                 world.trace.note(world.now(), Who::Operator, || "our credential again".to_owned());
             }
             _ => {}
+        }
+    }
+
+    /// Records are edited, and again when their details are asked for: an answer that lags shows the first edit, and no
+    /// event behind a token that is taken now tells of the second.
+    async fn hurry(self: &Rc<Self>, stream: &StreamWeather, random: &SeededRandom) {
+        let some: Vec<_> = (0..4).map(|_| record(random, stream.record_count)).collect();
+        for id in &some {
+            self.edit(stream, id, 0);
+        }
+        self.tick(stream.name());
+        self.wait(random.between(20_000, 30_000)).await;
+        for id in &some {
+            self.edit(stream, id, 0);
         }
     }
 
