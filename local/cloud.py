@@ -43,7 +43,7 @@ class FunctionFailed(RuntimeError):
 
 
 class Cloud:
-    """One emulator. Everything it writes lies in `directory`; two in two directories do not meet."""
+    """One emulator. Everything it writes is in `directory`; two emulators in two directories are independent."""
 
     def __init__(self, directory: Path = background.ROOT / ".local") -> None:
         self.directory = directory

@@ -87,7 +87,7 @@ def demo(directory: Path) -> None:
         if first:
             wait_for_schedule(local, show)
         fieldmotion, fieldaware, *others = vendors
-        # The one that has to wait goes on beside all the others.
+        # The one that has to wait runs beside all the others.
         beside = ThreadPoolExecutor()
         cleanup.callback(beside.shutdown, wait=False)
         feed = beside.submit(a_feed, local, fieldaware, show)
@@ -287,7 +287,7 @@ def what_is_stored(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
 
 
 def readable(checkpoint: dict[str, object] | None) -> str:
-    """Up to where a stream is committed, in words."""
+    """Up to where a stream is committed, as text."""
     return checkpoint["committed"]["text"] if checkpoint else "-"
 
 

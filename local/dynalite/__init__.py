@@ -22,7 +22,7 @@ NODE_MAJOR = 20
 def running(directory: Path) -> Iterator[str | None]:
     """Runs dynalite on a free loopback port and yields its address, or nothing where Node.js is missing or too old.
 
-    Its log lies in `directory`.
+    Its log is in `directory`.
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None or major_of(node) < NODE_MAJOR:

@@ -1,4 +1,4 @@
-"""First imports beside which the world goes on: news overtakes them, and one odd record or a busy vendor ends none."""
+"""First imports while the vendor is edited: fresh changes overtake them, and one odd record or a busy vendor stops none."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Events, messages, ids and stamps that nobody should send: each is answered clearly, and harms nothing beside it."""
+"""Malformed events, messages, ids and stamps: each gets a clear answer, and harms nothing else."""
 
 import json
 import time

@@ -29,7 +29,7 @@ def test_changed_settings_stop_a_stream_until_a_person_decides(stack):
         stack.settle(STREAM)
         assert set(stack.details(STREAM, mark)) < set(stack.ids(STREAM)), "everything was fetched again"
     is_stopped(stack)
-    # The copy is not believed: all of it is fetched again.
+    # The copy is not trusted: all of it is fetched again.
     mark = stack.now_asked()
     assert decide(stack, "start_again") == {"outcome": "done"}
     stack.settle(STREAM)
@@ -51,7 +51,7 @@ def is_stopped(stack):
 
 
 def test_work_that_was_listed_before_the_change_is_not_done_after_it(stack):
-    """A chunk of one account is never fetched from another: its message is put off, and nobody is asked."""
+    """A chunk of one account is never fetched from another: its message is put off without a call."""
     identity = stack.ids(STREAM)[1]
     stack.edit(STREAM, identity, name="listed before the change")
     with stack.deliveries_paused():

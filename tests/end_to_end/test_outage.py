@@ -1,4 +1,4 @@
-"""Times in which the vendor cannot be read: an alarm rings, nothing is lost, and all goes on by itself afterwards."""
+"""Outages of the vendor: an alarm rings, nothing is lost, and work continues by itself afterwards."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Each function can do its own work and nothing else: its role, in the hands of a test, is refused the rest.
+"""Each function can do its own work and nothing else: a test that takes its role is refused the rest.
 
 Limits on keys and attributes are not looked at here, since the emulator does not evaluate them; tests/template does.
 """

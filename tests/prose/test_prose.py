@@ -199,7 +199,8 @@ WORDS = {
     r"bears?|bore": "has",
     r"where news begin": "lower bound",
     r"mend(?:s|ed|ing)?": "fixes, fixed",
-    r"as we shall see|obviously|of course": "(delete)",
+    r"whoever": "the caller, the reader, the function that",
+    r"obviously|of course": "(delete)",
 }
 AVOIDED = re.compile(
     r"\b(?:" + "|".join(f"(?P<w{n}>{pattern})" for n, pattern in enumerate(WORDS)) + r")\b", re.IGNORECASE

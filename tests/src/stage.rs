@@ -31,7 +31,7 @@ pub const POLL_INTERVAL: Duration = Duration::from_mins(5);
 /// The world in memory. Clones share everything but chance.
 #[derive(Clone)]
 pub struct World<S = MemorySource> {
-    /// The clock; whoever sleeps moves it.
+    /// The clock; a sleeper moves it.
     pub clock: ManualClock,
     /// The tables.
     pub tables: MemoryTables,
@@ -185,12 +185,12 @@ impl Stage {
         self.world.source.with(look)
     }
 
-    /// Looks at the tables, or spoils them.
+    /// Reads or changes the tables.
     pub fn tables<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {
         self.world.tables.with(look)
     }
 
-    /// Edits records at the vendor, now and visible at once.
+    /// Edits records at the vendor, now and visible immediately.
     pub fn edit<I: AsRef<str>>(&self, ids: impl IntoIterator<Item = I>) {
         let now = self.now();
         for text in ids {

@@ -48,7 +48,7 @@ struct Slow {
     takes: Duration,
 }
 
-/// Whoever calls in this time is answered 429 and told to wait until its end.
+/// Calls in this time get a 429 that asks to wait until its end.
 #[derive(Clone, Copy)]
 struct Busy {
     from: LocalMillis,
@@ -327,7 +327,7 @@ async fn a_short_retry_after_is_waited_out_by_all_functions_together() {
     });
 }
 
-/// The next poll is five minutes away, and nobody waits for it.
+/// The next poll is five minutes away; the import does not wait for it.
 #[tokio::test(start_paused = true)]
 async fn five_short_429s_cost_an_import_seconds() {
     let play = Play::new(ListShape::Whole, &["customers"], 400);

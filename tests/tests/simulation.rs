@@ -122,7 +122,7 @@ const SURVIVORS: &[&str] = &[
     "CursorOrder",
     // The clocks of hosts are half a second apart here, the margin is for minutes.
     "SnapshotMargin",
-    // A chunk without ids is deleted by whoever meets it.
+    // A chunk without ids is deleted by the fetcher that reads it.
     "UpdateCreates",
     // It takes a failure that is written down long after a later one, of a record that a restore has lost.
     "HoldsWithTime",

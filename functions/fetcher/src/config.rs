@@ -37,7 +37,7 @@ impl Config {
 
     /// Builds the fetcher on AWS.
     ///
-    /// The streams that are turned on are read to be checked alone: what is in the queue when one is turned off is
+    /// The list of enabled streams is only validated here: what is in the queue when a stream is turned off is
     /// still fetched, because it was listed.
     pub(crate) fn build(self, sdk: &Sdk) -> Result<Fetcher<FetcherWorld>, StartError> {
         let ports = FetcherWorld {

@@ -1,8 +1,8 @@
 //! One invocation of the fetcher: a batch of queue messages in, the ids of those to be delivered again out.
 //!
 //! Each message is read, worked on and logged by itself, one after the other, so that a bad one fails alone. A message
-//! that is foreign or cannot be read fails until the queue moves it to its dead letters, where a person finds it. One of
-//! ours is acknowledged, whatever became of its ids: what is left of them is sent again by the poller.
+//! that is foreign or cannot be read fails until the queue moves it to the dead-letter queue, which raises an alarm. Our
+//! own messages are acknowledged whatever happened to their ids: the poller sends the remaining ones again.
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
@@ -22,27 +22,27 @@ use tidemark_runtime::failure::{ErrorKind, InvocationError, chain};
 
 use crate::log::{self, Delivery};
 
-/// The most time that is kept back from an invocation for writing down what became of its ids.
+/// The most time of an invocation that is reserved for writing the outcome of its ids.
 const MARGIN_MAX: Duration = Duration::from_secs(10);
-/// The part of the time left that is kept back, when that is less.
+/// The share of the remaining time that is reserved, if that is less.
 const MARGIN_PART: u32 = 5;
 
 /// Serves the fetcher's invocations.
 pub(crate) struct Handler<P, W> {
     pub(crate) fetcher: Fetcher<P>,
-    /// How long an invocation may take, where its deadline cannot be believed.
+    /// How long an invocation may take, used when its deadline is implausible.
     pub(crate) timeout: Duration,
     pub(crate) attention: Attention<W>,
 }
 
-/// An SQS event whose messages are not looked at yet: one that is odd must not spoil the others.
+/// An SQS event whose messages are not parsed yet: a malformed one must not fail the others.
 #[derive(Deserialize)]
 struct Batch {
     #[serde(rename = "Records")]
     messages: Vec<Box<RawValue>>,
 }
 
-/// What of a message is needed to give it back.
+/// The part of a message that is needed to return it to the queue.
 #[derive(Deserialize)]
 struct Named {
     #[serde(rename = "messageId")]
@@ -53,9 +53,9 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     /// Works on the messages of an SQS event and names those that are to be delivered again.
     ///
     /// # Errors
-    /// [`InvocationError`] when the event is no SQS event, or when a message failed that has no id: an answer can name
-    /// it by nothing (an empty name would mean the whole batch, in silence), so the whole batch comes back. Likewise when
-    /// every message met a failure of our own: what is merely given back counts as no error, and no alarm would ring.
+    /// [`InvocationError`] when the event is no SQS event, or when a message failed that has no id: the response cannot
+    /// name it (an empty name would silently mean the whole batch), so the whole batch is delivered again. Likewise when
+    /// every message failed in our own tables or program: returned messages alone count as no error and raise no alarm.
     pub(crate) async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<SqsBatchResponse, InvocationError> {
         let (payload, context) = event.into_parts();
         let answered = self.resolve(&payload, context.deadline).await;
@@ -100,7 +100,7 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
         Ok(response)
     }
 
-    /// Works on one message; whether it is done with. A failure is one of our own.
+    /// Works on one message; returns whether it is finished. An error means that our own tables or program failed.
     async fn is_done(&self, message: &RawValue, stop_at: LocalMillis) -> Result<bool, InvocationError> {
         let source = self.fetcher.ports.source().kind();
         let Ok(sqs) = serde_json::from_str::<SqsMessage>(message.get()) else {
@@ -146,7 +146,7 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
             log::no_time(message, delivery);
             return Ok(false);
         }
-        // One message's panic must not take its neighbours along.
+        // A panic in one message must not fail the others.
         let fetching = AssertUnwindSafe(self.fetcher.fetch(message, delivery.receive_count, stop_at)).catch_unwind();
         let fetched = fetching.await;
         let now = clock.now();
@@ -170,9 +170,9 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     }
 }
 
-/// When to stop, so that there is time to write down what became of the ids.
+/// When to stop, so that there is time to write the outcome of the ids.
 ///
-/// A deadline that is over before the work begins is none that Lambda set; the local emulator of `cargo lambda` says 1970.
+/// A deadline in the past does not come from Lambda; the local emulator of `cargo lambda` sends 1970.
 fn stop_at(now: LocalMillis, deadline: LocalMillis, timeout: Duration) -> LocalMillis {
     let deadline = if deadline > now { deadline } else { now.plus(timeout) };
     let margin = (deadline.since(now) / MARGIN_PART).min(MARGIN_MAX);

@@ -24,7 +24,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// Reads it off a message. A count that is missing is taken for the first: the mildest thing that it can mean.
+    /// Reads it off a message. A missing count is read as 1, the mildest meaning.
     pub(crate) fn of(message: &SqsMessage) -> Self {
         let count = message.attributes.get(RECEIVE_COUNT).and_then(|count| count.parse().ok());
         Self { message_id: message.message_id.clone(), receive_count: count.unwrap_or(1) }
@@ -54,7 +54,7 @@ pub(crate) fn no_time(message: &Message, delivery: &Delivery) {
     );
 }
 
-/// A message that could not be worked on, through a failure of our own.
+/// A message that failed because of our own tables or program.
 pub(crate) fn failed(message: &Message, delivery: &Delivery, kind: ErrorKind, why: &str, took: Duration) {
     tracing::error!(
         source = %message.source(),
@@ -69,7 +69,7 @@ pub(crate) fn failed(message: &Message, delivery: &Delivery, kind: ErrorKind, wh
     );
 }
 
-/// A message that was worked on, as far as that could be.
+/// A message that was worked on, completely or in part.
 pub(crate) fn fetched(message: &Message, delivery: &Delivery, report: &FetchReport, took: Duration) {
     let chunk = chunk(message);
     for (id, reason, cause) in &report.set_aside {
@@ -124,7 +124,7 @@ fn chunk(message: &Message) -> Option<String> {
     })
 }
 
-/// What became of a message: a name that filters can rely on, and words.
+/// The outcome of a message: a name that filters can rely on, and a text.
 fn outcome(report: &FetchReport) -> (&'static str, &'static str) {
     let stored_count = report.written_count + report.superseded_count + report.deleted_count;
     if report.notices.contains(&Notice::AccountChanged) {

@@ -12,10 +12,10 @@ use tidemark_engine::position::Position;
 use tidemark_engine::stream::{StreamKey, StreamTraits};
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
 
-/// What became of an act.
+/// The outcome of an act.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It is done; in words.
+    /// It is done; says what.
     Done(String),
     /// There was nothing to do; why.
     NothingToDo(String),

@@ -14,8 +14,8 @@ use tidemark_runtime::rate::Rate;
 use tidemark_runtime::vendor::VendorConfig;
 use tidemark_runtime::worlds::PollerWorld;
 
-/// What the time between two polls is taken for when a `cron(..)` sets it: short, because a tick takes on as much as is
-/// done until the next one, and too much would delay what changes meanwhile.
+/// The assumed time between two polls when a `cron(..)` sets it. It is short, because a tick owes as much as can be
+/// fetched until the next one, and too much would delay newer changes.
 const CRON_INTERVAL: Duration = Duration::from_mins(5);
 
 /// What a deployment says of its poller, checked.
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn nothing_set_is_one_error_that_names_them_all() {
         let error = read(&[]).unwrap_err();
-        // The streams and keys that may be named depend on the source, so they are asked for once it is known.
+        // Which streams and keys are valid depends on the source, so they are checked once it is known.
         for (name, _) in GOOD.iter().filter(|(name, _)| *name != "TIDEMARK_STREAMS") {
             assert!(error.contains(&format!("{name} is not set; set it to")), "{name}: {error}");
         }

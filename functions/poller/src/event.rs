@@ -32,13 +32,13 @@ pub(crate) enum Asked {
 /// Why an event is refused. It repeats nothing of the event but the name of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BadEvent {
-    /// It is no object.
+    /// It is not an object.
     Shape(&'static str),
     /// It names no stream.
     NoStream,
-    /// What it names cannot be a stream's name.
+    /// The stream's name is not a valid one.
     StreamName,
-    /// It has a key that means nothing.
+    /// It has an unknown key.
     UnknownKey(String),
     /// `account` is neither of its two values.
     Account,

@@ -9,7 +9,7 @@ use tidemark_engine::poll::{PollOutcome, PollReport};
 use tidemark_engine::stream::StreamKey;
 use tidemark_runtime::notice;
 
-/// Logs a tick, as a warning when somebody may want to know why the stream does not move, and names its outcome.
+/// Logs a tick, as a warning when the stream does not move, and returns the name of its outcome.
 pub(crate) fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &'static str {
     let shown = shown(&report.outcome);
     let notices = notice::list(&report.notices);
@@ -46,11 +46,11 @@ pub(crate) fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &
 struct Shown<'a> {
     /// A name that filters can rely on.
     name: &'static str,
-    /// What happened, and what a person can do where something can be done.
+    /// What happened, and the next step where there is one.
     message: &'a str,
     /// The class of the vendor's failure.
     class: Option<&'static str>,
-    /// Until when nothing is called.
+    /// Until when there are no calls.
     until: Option<String>,
     /// Whether the stream stands still for a reason that is not its own.
     warns: bool,

@@ -1,11 +1,11 @@
-//! The one metric of poller and fetcher: `AttentionCount`, for what only a person can settle.
+//! The one metric of poller and fetcher: `AttentionCount`, for what needs a decision of an operator.
 //!
 //! It travels in a log line, in CloudWatch's embedded metric format, so it costs no call and no permission. Its only
 //! dimension is the source, so that its price does not grow with streams; stream, notice and next step are properties of
 //! the same line, where the alarm's reader finds them.
 //!
-//! The figure is 1 when a cause appears, and once a day while it stands; else it is 0. So an alarm on it is over within
-//! minutes of each ring, and no standing cause keeps it from ringing for another one.
+//! The value is 1 when a cause appears, and once a day while it lasts; otherwise it is 0. So its alarm ends within
+//! minutes, and a lasting cause does not keep it from ringing for another one.
 //!
 //! Source: Amazon CloudWatch User Guide, "Embedded metric format specification" (read 2026-08-22).
 
@@ -74,7 +74,7 @@ fn line(stream: &StreamKey, notice: &Notice, rings: bool) -> Option<String> {
     Some(log::escape(&String::from_utf8(line).ok()?))
 }
 
-/// Made when it is first needed, because most processes never do.
+/// Created when it is first needed, because most processes never need it.
 fn collector() -> Option<&'static Mutex<&'static Collector>> {
     static COLLECTOR: OnceLock<Option<Mutex<&'static Collector>>> = OnceLock::new();
     let made = || Builder::new().cloudwatch_namespace(NAMESPACE).emit_zeros(true).init().ok().map(Mutex::new);

@@ -1,7 +1,7 @@
-//! Which causes for attention ring: a cause that appears, at once, and one that stands, once a day.
+//! Which causes of attention raise the alarm: a new cause at once, a lasting one once a day.
 //!
-//! What is known is kept in this process alone. A process that has just started takes every cause for one that appears,
-//! which rings once too often and hides nothing.
+//! Causes are remembered in this process only. A process that has just started treats every cause as new, which raises
+//! the alarm once too often and hides nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tidemark_engine::stream::{StreamKey, StreamName};
 
 use crate::notice::name;
 
-/// How long a cause may go unreported until it counts as gone. A standing one is reported at every tick of its stream,
+/// How long a cause may go unreported until it counts as gone. A lasting one is reported at every tick of its stream,
 /// after a pause of 15 minutes at the latest, or at every scan.
 const GONE_AFTER: Duration = Duration::from_mins(90);
-/// After how long a standing cause rings again.
+/// After how long a lasting cause rings again.
 const AGAIN_AFTER: Duration = Duration::from_hours(24);
 
 /// The causes that one process of a source has reported.

@@ -1,6 +1,6 @@
 //! Configuration from the environment: read once, every problem reported together.
 //!
-//! A setting is taken with the sentence that tells what it should be and what to do about it. Nothing falls back to a
+//! A setting is read together with the sentence that says what it should be and what to do. Nothing falls back to a
 //! default that could hide a mistake, and no value is repeated that could hold a credential.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// What the names of all our variables begin with.
+/// The prefix of all our variables.
 const PREFIX: &str = "TIDEMARK_";
 
 /// The variables of a function, and what is wrong with them so far.
@@ -118,7 +118,7 @@ impl Environment {
     /// The configuration, unless there was a problem.
     ///
     /// # Errors
-    /// [`BadConfig`] with all problems noted. A configuration that is missing without a reason is one, too.
+    /// [`BadConfig`] with all problems noted. A configuration that is missing without a reason is an error, too.
     pub fn finish<T>(mut self, config: Option<T>) -> Result<T, BadConfig> {
         match config {
             Some(config) if self.problems.is_empty() => Ok(config),

@@ -23,15 +23,15 @@ pub enum ErrorKind {
     MalformedEvent,
     /// The source has no such stream.
     UnknownStream,
-    /// A table, the queue or CloudWatch did not answer well; the next invocation tries again.
+    /// A table, the queue or CloudWatch failed; the next invocation tries again.
     StoreUnavailable,
     /// The function's role or a name of the stack is not as it should be.
     StoreDenied,
     /// An item has a shape that this program does not know.
     StoreMalformed,
-    /// A message failed that has no id, so that it cannot be given back alone.
+    /// A message without an id failed, so it cannot be returned alone.
     MissingMessageId,
-    /// The program has a fault; the log names the place.
+    /// The program has a bug; the log names the place.
     Panicked,
 }
 

@@ -1,6 +1,6 @@
 //! A function's life: read the configuration, build, serve one invocation after the other.
 //!
-//! A configuration that is not right ends the process before it serves anything, with one line that names every problem.
+//! A wrong configuration ends the process before it serves anything, with one line that names every problem.
 //! A panic ends one invocation, not the process, and the log names its place but never its text, in which a piece of a
 //! record could stand.
 
@@ -28,14 +28,14 @@ pub fn start<C>(
     let mut environment = Environment::of_process();
     let filter = log::filter(&mut environment);
     let subscriber = log::subscriber(filter, std::io::stdout);
-    // Refused only when there is one already, which would do as well.
+    // Fails only if there is one already, which serves as well.
     drop(tracing::subscriber::set_global_default(subscriber));
     log_panics();
     let config = read(&mut environment);
     match run(environment.finish(config), serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Past the filter: it may be what is wrong, and silence would hide why nothing runs.
+            // Written past the log filter: the filter itself may be wrong, and then the reason would be hidden.
             let everything = log::subscriber(Targets::new().with_default(LevelFilter::ERROR), std::io::stdout);
             tracing::subscriber::with_default(everything, || {
                 tracing::error!(error_type = "StartFailed", "the function did not start: {}", chain(&*error));
@@ -77,7 +77,7 @@ async fn guarded<A>(invocation: impl Future<Output = Result<A, InvocationError>>
     })
 }
 
-/// Logs where a panic happened. Its text stays unsaid: it can quote what the program was working on.
+/// Logs where a panic happened, never its text: it can quote the record that the program was working on.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The configuration of a source: what its poller and its fetcher read alike.
+//! The configuration of a source, which its poller and its fetcher share.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ fn kinds() -> String {
 mod tests {
     use super::*;
 
-    /// Variables of a source with which all is well.
+    /// Valid variables of a source.
     const GOOD: [(&str, &str); 6] = [
         ("TIDEMARK_SOURCE", "fieldmotion"),
         ("TIDEMARK_BASE_URL", "https://cp13.fieldmotion.com"),

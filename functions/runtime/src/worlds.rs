@@ -113,7 +113,7 @@ pub struct WatcherWorld {
     pub checkpoints: CheckpointTable,
     /// The ledger.
     pub ledger: LedgerTable<SystemClock>,
-    /// Where the figures go.
+    /// Where the metrics go.
     pub measurements: MetricSink,
 }
 

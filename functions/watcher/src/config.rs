@@ -13,7 +13,7 @@ use tidemark_runtime::rate::Rate;
 use tidemark_runtime::vendor::{self, streams_of};
 use tidemark_runtime::worlds::WatcherWorld;
 
-/// What the time between two scans is taken for when a `cron(..)` sets it: long, because its times may be any.
+/// The assumed time between two scans when a `cron(..)` sets it. It is long, because nothing is known about the times.
 const CRON_INTERVAL: Duration = Duration::from_hours(24);
 
 /// What a deployment says of its watcher, checked.
@@ -61,7 +61,7 @@ impl Config {
 
 /// A source and its streams: none when its variable is empty, because the source is off then.
 ///
-/// A variable that is missing is a problem: a source that nobody watches must not come about by a slip.
+/// A missing variable is an error: a typo must not leave a source unwatched.
 fn watched(
     environment: &mut Environment,
     kind: SourceKind,
@@ -73,7 +73,7 @@ fn watched(
     }
     let wanted = "all, names with commas between, or nothing when the source is off";
     let names = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, text))?;
-    // The template's schedules know nothing of a source's settings: by default a stream is scanned, or it is not.
+    // The template's schedules do not depend on a source's settings: whether a stream is scanned is its default.
     let streams = streams_of(kind, "{}").unwrap_or_default();
     let is_scanned = |name: &StreamName| streams.iter().any(|stream| stream.name == *name && !stream.filtered);
     let rests_for = |name: &StreamName| if is_scanned(name) { scan_interval } else { Duration::ZERO };

@@ -13,10 +13,10 @@ pub(crate) struct Handler<P> {
 }
 
 impl<P: WatcherPorts> Handler<P> {
-    /// Watches, whatever the event holds.
+    /// Reports on all streams, whatever the event holds.
     ///
     /// # Errors
-    /// [`InvocationError`] when a table cannot be read or the figures cannot be published: there is no heartbeat then.
+    /// [`InvocationError`] when a table cannot be read or the metrics cannot be published: then there is no heartbeat.
     pub(crate) async fn handle(&self, _event: LambdaEvent<IgnoredAny>) -> Result<(), InvocationError> {
         let clock = self.watcher.ports.clock();
         let started_at = clock.now();
@@ -38,8 +38,8 @@ impl<P: WatcherPorts> Handler<P> {
     }
 }
 
-/// Logs how a stream stands, as a warning when it is stale, held back, or has ids in quarantine that a person
-/// should hear of.
+/// Logs how a stream stands, as a warning when it is stale, held back, or has ids in quarantine that count
+/// for the alarm.
 fn log(report: &StreamReport) {
     let standing = &report.standing;
     let state = state(report);
@@ -72,7 +72,7 @@ fn log(report: &StreamReport) {
 fn state(report: &StreamReport) -> String {
     let standing = &report.standing;
     let stale = if report.is_stale { "stale, " } else { "" };
-    // What was listed so far; the list may go on.
+    // What was listed so far; there may be more.
     let listed_count = standing.import_count.max(report.owed.bulk_count);
     if listed_count > 0 {
         let stored_count = listed_count - report.owed.bulk_count;

@@ -1,7 +1,7 @@
 //! Pauses between tries of what a batch call left over.
 //!
 //! The SDK retries whole calls. What a batch call accepts only in part comes back as a success with leftovers, and those
-//! are ours to try again.
+//! have to be tried again here.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use tidemark_engine::ports::Random;
 
 use crate::clock::SystemRandom;
 
-/// How often leftovers are tried again while none of them gets through.
+/// How often leftovers are tried again while none is accepted.
 pub(crate) const TRIES: u32 = 8;
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What a batch call refused time and again.
+/// What a batch call refused at every try.
 #[derive(Debug, Error)]
 #[error("{count} items of a batch were left over time and again: the table is throttled")]
 pub(crate) struct Leftovers {

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::config::{Credentials, RuntimeComponents, SharedHttpClient}
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{ConnectorBuilder, tls};
 
-/// How long a connection may take to come about.
+/// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long one try of a call may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub struct Sdk {
 
 impl Sdk {
     /// Reads region, credentials and endpoint from where the AWS tools look for them: in a function its environment.
-    /// `AWS_ENDPOINT_URL` sends every call to an emulator; `HTTPS_PROXY` and its like are obeyed.
+    /// `AWS_ENDPOINT_URL` sends every call to an emulator; `HTTPS_PROXY` and the like are respected.
     pub async fn load() -> Self {
         Self::of(settled(aws_config::defaults(BehaviorVersion::latest()), ProxyConfig::from_env()).load().await)
     }
@@ -73,7 +73,7 @@ impl Sdk {
     }
 }
 
-/// Shows where calls go and nothing of the credentials.
+/// Shows the endpoint and nothing of the credentials.
 impl fmt::Debug for Sdk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sdk")

@@ -1,4 +1,4 @@
-//! The watcher's figures on CloudWatch.
+//! The watcher's metrics on CloudWatch.
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
@@ -12,10 +12,10 @@ use crate::errors::AwsError;
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Tidemark";
 
-/// The only dimension: one per stream would cost the more the more streams there are.
+/// The only dimension: with one per stream the cost would grow with the streams.
 const DIMENSION: &str = "Source";
 
-/// The most figures of one call.
+/// The most values in one call.
 ///
 /// Source: Amazon CloudWatch API Reference, `PutMetricData` (read 2026-11-21).
 const BATCH_FIGURES: usize = 1_000;
@@ -28,7 +28,7 @@ const BATCH_FIGURES: usize = 1_000;
 /// | `BacklogCount`, `QuarantineCount` | count | `Source` |
 /// | `Heartbeat` | count | none |
 ///
-/// A figure that arrives twice counts twice in sums; alarms look at maxima.
+/// A value that arrives twice counts twice in sums; alarms use maxima.
 #[derive(Clone, Debug)]
 pub struct MetricSink {
     client: Client,

@@ -10,14 +10,14 @@ use tidemark_engine::failure::StoreFailure;
 /// A call that failed, as far as a log may show it: never the raw response, in which a secret could stand.
 #[derive(Debug, Error)]
 pub(crate) enum AwsError {
-    /// The service said no.
+    /// The service refused the call.
     #[error("{code}: {message} (request {request_id})")]
     Answered {
         /// Its error code.
         code: String,
         /// What it says, cut short.
         message: String,
-        /// What AWS support asks for.
+        /// The request id, which AWS support asks for.
         request_id: String,
     },
     /// No answer, or none that can be read.
@@ -93,7 +93,7 @@ impl AwsError {
         self.code().is_some_and(|code| DENIALS.contains(&code))
     }
 
-    /// Whether DynamoDB found the item too large: a validation error that only its words tell from others.
+    /// Whether DynamoDB found the item too large: a validation error that only its message distinguishes from others.
     pub(crate) fn is_large(&self) -> bool {
         self.code() == Some("ValidationException") && self.message().to_ascii_lowercase().contains("item size")
     }

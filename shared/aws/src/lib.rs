@@ -14,14 +14,14 @@
 //! What holds for all of them:
 //!
 //! - **Every write may arrive twice.** The SDK retries a call whose answer was lost although it took effect, so each
-//!   write is idempotent, or errs on the gentle side where it cannot be, and says so.
+//!   write is idempotent; where it cannot be, its comment says what a second arrival does.
 //! - **Errors are mapped where the call is made**, by operation and code. An error keeps what AWS said and never the raw
 //!   response, in which a secret or a body could stand.
 //! - **Whatever needs fencing is decided by a condition**, never by a read that came before.
 //!
 //! How one could get it wrong: by writing an attribute name into an expression. Several are reserved words (`hash`,
-//! `order`, `partition`), and an expression with one fails only when it is run; therefore every attribute stands behind
-//! a `#`, and the names are read off the expression itself.
+//! `order`, `partition`), and an expression with one fails only when it is run; therefore every attribute has an alias
+//! with a `#`, and the names are taken from the expression itself.
 
 mod backoff;
 pub mod client;

@@ -63,8 +63,8 @@ impl<C: Clock> SourceSecret<C> {
     }
 }
 
-/// A secret that is missing or may not be read is a wrong credential. A key that cannot be used for the moment and
-/// whatever else Secrets Manager has is passing.
+/// A secret that is missing or may not be read is a wrong credential. A key that cannot be used at the moment, and
+/// every other failure of Secrets Manager, is temporary.
 fn meaning_of(error: &AwsError) -> FailureClass {
     let message = error.message().to_ascii_lowercase();
     let is_about_its_key = message.contains("access to kms") || message.contains("kms:decrypt");

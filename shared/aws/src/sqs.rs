@@ -27,7 +27,7 @@ const OPERATION: &str = "send changes to the queue";
 /// A source's change queue.
 ///
 /// Messages go out in batches, one after the other: a batch closes at 10 messages or 256 KiB. Messages that SQS refuses
-/// one by one are sent again with backoff, unless SQS says that the fault is in the message.
+/// one by one are sent again with backoff, unless SQS says that the message is at fault.
 #[derive(Clone, Debug)]
 pub struct SqsQueue<C> {
     client: Client,

@@ -49,7 +49,7 @@ pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
 
 /// The child, beside an empty emulator: prints the figure.
 pub(crate) async fn child() -> Result<(), Box<dyn Error>> {
-    #[expect(clippy::disallowed_methods, reason = "where the emulator is, is said by whoever started it")]
+    #[expect(clippy::disallowed_methods, reason = "the program that started the emulator sets its address")]
     let endpoint = std::env::var("TIDEMARK_LOCAL_ENDPOINT")?;
     let sdk = Sdk::local(&endpoint).await;
     let (queue_url, secret_arn) = create(&sdk).await?;

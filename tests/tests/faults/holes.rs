@@ -1,4 +1,4 @@
-//! Ways to lose a change, or to stand still unseen, that were found by attack: each has a test that shows it closed.
+//! Ways to lose a change, or to stop without an alarm, that reviews found: each has a test that shows it fixed.
 
 mod clocks;
 mod failing;

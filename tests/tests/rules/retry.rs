@@ -265,7 +265,7 @@ async fn a_killer_behind_a_record_that_is_gone_is_set_aside_too() {
             }
         }
         stage.world.tables.faults().clear();
-        // Whoever stores a tombstone lives.
+        // Storing a tombstone does not kill the fetcher.
         if stage.retried() == ["killer"] {
             break;
         }

@@ -1,4 +1,4 @@
-//! Attribute values: how an item is written, and how one is read that may have been written by another version.
+//! Attribute values: writing an item, and reading one that another version may have written.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         self.required(name, self.instant_if_any(name)?)
     }
 
-    /// A flag; one that is not there is not set.
+    /// A flag; absent means not set.
     pub(super) fn flag(&self, name: &str) -> Result<bool, BadShape> {
         match self.item.get(name) {
             None => Ok(false),
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
         parse(self.text(name)?).ok_or_else(|| self.unknown(name))
     }
 
-    /// A value that this program gives no meaning to.
+    /// A value that this program does not know.
     pub(super) fn unknown(&self, name: &str) -> BadShape {
         self.bad(name, "is not one that this program knows")
     }

@@ -1,6 +1,6 @@
 //! Positions as maps: `{kind: at|token, order, text}`.
 //!
-//! `order` is what conditions compare. `text` is the token, or the instant in words for whoever looks at the table.
+//! `order` is what conditions compare. `text` is the token, or the instant as text for a reader of the table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tidemark_engine::clock::StampMillis;

@@ -51,7 +51,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 
 const OPERATION: &str = "store records";
 
-/// The records, in DynamoDB, for the one who writes them.
+/// The records, in DynamoDB, for the fetcher, which writes them.
 #[derive(Clone, Debug)]
 pub struct RecordTable<C> {
     table: Table,
@@ -66,7 +66,7 @@ impl<C: Clock> RecordTable<C> {
         Self { table: Table::new(sdk, name), clock, knows_no_statements: Arc::default() }
     }
 
-    /// Writes looks in one call, and what was throttled or refused after it; what became of each, in their order.
+    /// Writes looks in one call, and what was throttled or refused after it; the outcome of each, in their order.
     async fn store_batch(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure> {
         let mut stored = vec![None; looks.len()];
         let mut left = Vec::with_capacity(looks.len());
@@ -111,7 +111,7 @@ impl<C: Clock> RecordTable<C> {
         Ok(stored.into_iter().map(|answer| answer.unwrap_or(Stored::Superseded)).collect())
     }
 
-    /// What became of each statement; none when the table knows no statements.
+    /// The outcome of each statement; none when the table knows no statements.
     async fn execute(
         &self,
         versions: impl ExactSizeIterator<Item = &Version>,
@@ -190,11 +190,11 @@ fn bytes_of(look: &Look) -> usize {
     body_bytes + look.event.as_ref().map_or(0, |event| event.text().len())
 }
 
-/// What became of a statement.
+/// The outcome of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Written,
-    /// The guess was wrong or a later look is stored, or the statement is not as the table wants it: an update tells.
+    /// The guess was wrong or a later look is stored, or the table refuses the statement: an update decides.
     Refused,
     /// The same statement may be accepted later.
     Throttled,

@@ -32,7 +32,7 @@ pub(super) struct Update<'a> {
     pub(super) values: Item,
 }
 
-/// What became of an update whose outcome is looked at.
+/// The outcome of an update.
 #[derive(Debug)]
 pub(super) enum Updated {
     /// It was made; the attributes asked for, as they are now.
@@ -50,7 +50,7 @@ pub(super) struct Query<'a> {
     pub(super) values: Item,
     /// Which attributes are wanted; all when empty.
     pub(super) projection: &'a str,
-    /// After how many items it is enough.
+    /// How many items to read at most.
     pub(super) limit: usize,
     /// Whether the read is strongly consistent, at twice the price.
     pub(super) is_consistent: bool,
@@ -172,7 +172,7 @@ impl Table {
         Ok(answer.item.filter(|item| !item.is_empty()))
     }
 
-    /// Reads items of a partition, answer after answer, until there are no more or they are enough.
+    /// Reads items of a partition, page after page, until there are no more or the limit is reached.
     pub(super) async fn query(&self, query: Query<'_>) -> Result<Vec<Item>, StoreFailure> {
         let mut items = Vec::new();
         let mut from = None;

@@ -17,7 +17,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The way to the emulator.
 pub(crate) async fn emulator() -> Sdk {
-    #[expect(clippy::disallowed_methods, reason = "where the emulator is, is said by whoever started it")]
+    #[expect(clippy::disallowed_methods, reason = "the program that started the emulator sets its address")]
     let endpoint = std::env::var("TIDEMARK_LOCAL_ENDPOINT");
     let endpoint = endpoint.unwrap_or_else(|_| {
         panic!("TIDEMARK_LOCAL_ENDPOINT is not set: this test needs the local AWS emulator; run it through `make test`")
@@ -27,7 +27,7 @@ pub(crate) async fn emulator() -> Sdk {
 
 /// The way to dynalite, where it runs.
 pub(crate) async fn dynalite() -> Option<Sdk> {
-    #[expect(clippy::disallowed_methods, reason = "where dynalite is, is said by whoever started it")]
+    #[expect(clippy::disallowed_methods, reason = "the program that started dynalite sets its address")]
     let endpoint = std::env::var("TIDEMARK_DYNALITE_URL");
     let Ok(endpoint) = endpoint else {
         println!("skipped: TIDEMARK_DYNALITE_URL is not set, which `make test` does where Node.js is there");

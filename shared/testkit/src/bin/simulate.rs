@@ -1,4 +1,4 @@
-//! Plays many seeds of the simulation on all cores, or one seed in words.
+//! Plays many seeds of the simulation on all cores, or one seed as text.
 //!
 //! `simulate [--seeds 2000] [--first 0]` plays seeds in a row; `simulate --seed 7 [--steps 400]` replays one. With
 //! `--rule NAME` a wrong variant of the protocol is played, with `--mutants 2000` each of them until a seed kills it.
@@ -78,7 +78,7 @@ fn now() -> Instant {
 fn show(played: u64, seeds: u64, bad: usize) {
     if played.is_multiple_of(500) || played == seeds {
         let end = if played == seeds { "\n" } else { "" };
-        // Nobody looks: then nobody misses it.
+        // If nobody reads the output, nobody misses it.
         drop(write!(io::stderr(), "\r{played} of {seeds} seeds, {bad} with a violation{end}"));
     }
 }

@@ -294,7 +294,7 @@ impl Fake {
         wait(&self.shared.holds_changed, |()| !self.world().holds.is_placed(key)).await;
     }
 
-    /// The records of a stream as they truly are, without those that nobody can see yet.
+    /// The records of a stream as they are, without those that are not visible yet.
     ///
     /// # Errors
     /// `UnknownStream`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vendor::{Call, CallKind};
 
-/// One request and what became of it.
+/// One request and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedRequest {
     /// Position since the start, from 1; a reset does not restart it.

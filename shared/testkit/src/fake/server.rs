@@ -110,7 +110,7 @@ async fn serve(listener: TcpListener, fake: Fake) {
 async fn connection(stream: TcpStream, fake: Fake) {
     tokio::select! {
         () = fake.down() => {}
-        // A client that goes away, or does not speak HTTP, is nothing to tell anyone about.
+        // A client that goes away, or does not speak HTTP, is not worth a report.
         _ended = converse(stream, &fake) => {}
     }
 }

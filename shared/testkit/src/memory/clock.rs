@@ -23,12 +23,12 @@ struct State {
 }
 
 impl ManualClock {
-    /// Stands at `now` until [`ManualClock::advance`]; whoever sleeps waits for that.
+    /// Stands at `now` until [`ManualClock::advance`]; a sleeper waits for that.
     pub fn new(now: LocalMillis) -> Self {
         Self::with(now, false)
     }
 
-    /// Stands at `now`; whoever sleeps moves it and goes on at once.
+    /// Stands at `now`; a sleeper moves it and continues immediately.
     pub fn hasty(now: LocalMillis) -> Self {
         Self::with(now, true)
     }
@@ -38,7 +38,7 @@ impl ManualClock {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Moves the clock on and wakes whoever slept for less.
+    /// Moves the clock on and wakes those who slept for less.
     pub fn advance(&self, span: Duration) {
         let mut state = self.lock();
         state.now = state.now.plus(span);

@@ -14,7 +14,7 @@ use tidemark_engine::work::{Chunk, ChunkKey, RetryEntry};
 
 use super::gate::{Effect, Gate, Operation, ScriptedFaults};
 
-/// All items, for an oracle to look at and for a test to spoil.
+/// All items, for an oracle to read and for a test to change.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// Checkpoints by stream.
@@ -46,7 +46,7 @@ impl Tables {
 /// A condition of a write left out on purpose, to show that a test or a simulation notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Checkpoints are written by whoever comes, whatever the version.
+    /// Checkpoints are written whatever their version.
     NoVersion,
     /// A write to a chunk that is gone creates an empty one.
     UpdateCreates,
@@ -148,7 +148,7 @@ impl<G> MemoryTables<G> {
         MemoryTables { items: Arc::clone(&self.items), gate }
     }
 
-    /// Looks at the items, or spoils them.
+    /// Reads or changes the items.
     pub fn with<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {
         look(&mut self.lock())
     }

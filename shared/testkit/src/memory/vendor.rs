@@ -62,7 +62,7 @@ pub struct Vendor {
     pub failures: VecDeque<FailureClass>,
     /// Records whose details fail.
     pub failing: BTreeMap<RecordId, Failing>,
-    /// Records at which whoever stores them dies, and until when. The vendor only remembers them.
+    /// Records whose storing kills the fetcher, and until when. The vendor only remembers them.
     pub killers: BTreeMap<RecordId, LocalMillis>,
     /// Records that are listed, and not there when they are asked for.
     pub hidden: BTreeSet<RecordId>,
@@ -157,7 +157,7 @@ impl Vendor {
         self.failing.get(id).filter(|failing| failing.until > now).map(|failing| failing.class)
     }
 
-    /// Whether whoever stores this record at `now` dies.
+    /// Whether storing this record at `now` kills the fetcher.
     pub fn kills(&self, id: &RecordId, now: LocalMillis) -> bool {
         self.killers.get(id).is_some_and(|until| *until > now)
     }

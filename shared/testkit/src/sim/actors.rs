@@ -47,7 +47,7 @@ fn span(millis: i64) -> Duration {
 }
 
 impl World {
-    /// What is there before the history begins, and whoever acts in it.
+    /// What exists before the history begins, and the actors of it.
     pub(super) fn begin(self: &Rc<Self>) {
         for (index, stream) in (0_u64..).zip(&self.weather.streams) {
             let random = self.chance_for(index);

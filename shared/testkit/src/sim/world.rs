@@ -173,7 +173,7 @@ impl World {
         self.weather.streams.iter().find(is_its).map_or_else(|| key.stream.clone(), |stream| stream.name().clone())
     }
 
-    /// Whether whoever stores this record dies.
+    /// Whether storing this record kills the fetcher.
     pub(super) fn kills(&self, key: &RecordKey) -> bool {
         let now = self.now();
         self.source.with_stream(&self.stream_of(key), |vendor| vendor.kills(&key.id, now))

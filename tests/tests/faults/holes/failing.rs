@@ -1,4 +1,4 @@
-//! Records that always fail, or that nobody can store.
+//! Records that always fail, or that cannot be stored.
 
 use std::time::Duration;
 

@@ -411,7 +411,7 @@ impl<C: Clock> Ledger for LedgerTable<C> {
         let span_ms = schedule::span_ms(calls, interval);
         let mut next_call_at = self.believed_reserved_until(source);
         for _ in 0..schedule::RESERVE_TRIES {
-            // What is believed may be out of date, so only the table's own word turns a reservation down.
+            // The cached value may be out of date, so only the table itself refuses a reservation.
             let way = Reservation::of(next_call_at, earliest, latest).unwrap_or(Reservation::Behind);
             let values = way.values(span_ms, earliest, latest);
             let was_reserved;

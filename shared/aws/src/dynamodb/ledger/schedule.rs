@@ -1,7 +1,7 @@
 //! The schedule of vendor calls that the functions of a source share.
 //!
 //! It is one attribute of the source's item, `next_call_at`: everything before it is reserved. A reservation is one write
-//! where the state of the schedule is guessed right, and a refused one tells the state:
+//! where the state of the schedule is guessed right, and a refused one returns the state:
 //!
 //! | schedule | write | first call |
 //! |---|---|---|
@@ -19,7 +19,7 @@ use super::super::item::{Item, instant, item, number};
 /// How often a reservation is tried while others change the schedule.
 pub(super) const RESERVE_TRIES: u32 = 10;
 
-/// Others took the schedule from under every try.
+/// Other functions changed the schedule during every try.
 #[derive(Debug, Error)]
 #[error("the schedule of calls changed under each of {RESERVE_TRIES} tries")]
 pub(super) struct Contended;

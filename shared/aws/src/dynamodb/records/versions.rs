@@ -1,4 +1,4 @@
-//! The records for the one who may only know which versions are stored.
+//! The records for functions that may only know which versions are stored.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,7 +25,7 @@ const VERSION_ATTRIBUTES: &str = "#partition, #id, #last_edited, #fetched_at_ms,
 
 const OPERATION: &str = "read stored versions";
 
-/// The records, in DynamoDB, for the one who may only know which versions are stored.
+/// The records, in DynamoDB, for functions that may only know which versions are stored.
 #[derive(Clone, Debug)]
 pub struct VersionTable<C> {
     table: Table,
@@ -67,7 +67,7 @@ impl<C: Clock> VersionTable<C> {
 
 impl<C: Clock> StoredVersions for VersionTable<C> {
     async fn versions(&self, keys: &[RecordKey]) -> Result<BTreeMap<RecordKey, StoredVersion>, StoreFailure> {
-        // A key given twice would spoil the whole call.
+        // A key given twice would fail the whole call.
         let by_place: BTreeMap<(String, String), &RecordKey> =
             keys.iter().map(|key| ((key.partition().to_string(), key.id.as_str().to_owned()), key)).collect();
         let places: Vec<&(String, String)> = by_place.keys().collect();

@@ -148,7 +148,7 @@ impl Oracle {
         self.judge(world, verdict);
     }
 
-    /// A panic of the engine is caught by the fetcher and blamed on the record: here it is nobody's fault but ours.
+    /// A panic of the engine is caught by the fetcher and blamed on the record: here it is a bug.
     pub(super) fn check_fetch(&mut self, world: &World, report: &FetchReport) {
         let panicked = report.set_aside.iter().find(|(_, _, cause)| cause.contains("panicked"));
         if let Some((id, _, _)) = panicked {
