@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Records are edited, and again when their details are asked for: an answer that lags shows the first edit, and no
-    /// event behind a token that is taken now tells of the second.
+    /// event behind a token that is taken now shows the second.
     async fn hurry(self: &Rc<Self>, stream: &StreamWeather, random: &SeededRandom) {
         let some: Vec<_> = (0..4).map(|_| record(random, stream.record_count)).collect();
         for id in &some {
