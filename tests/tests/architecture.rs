@@ -156,7 +156,18 @@ fn named_in(text: &str) -> Vec<String> {
     named
 }
 
-/// The modules that each module takes something from. That a parent names its children is no import.
+/// Whether a module defines a public item of this name.
+fn defines(text: &str, name: &str) -> bool {
+    let is_it = |line: &str| {
+        let words: Vec<&str> = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+        let kinds = ["struct", "enum", "trait", "fn", "type", "const", "static"];
+        words.iter().zip(words.iter().skip(1)).any(|(kind, named)| kinds.contains(kind) && *named == name)
+    };
+    text.lines().filter(|line| line.starts_with("pub")).any(is_it)
+}
+
+/// The modules that each module takes something from. That a parent names its children is no import. Names at the root of
+/// the crate are those of its modules, which the root imports whole.
 fn imports(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Module>> {
     let resolved = |from: &Module, path: &str| {
         let mut at: Module = Vec::new();
@@ -167,6 +178,10 @@ fn imports(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Mo
                 "super" => drop(at.pop()),
                 name => at.push(name.to_owned()),
             }
+        }
+        if let Some(name) = at.first().filter(|_| !modules.contains_key(at.get(..1).unwrap_or_default())) {
+            let of_root = |(module, text): &(&Module, &String)| module.len() == 1 && defines(text, name);
+            return modules.iter().find(of_root).map(|(module, _)| module);
         }
         while !at.is_empty() && !modules.contains_key(&at) {
             at.pop();
