@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass;
+use tidemark_engine::operate::Act;
+use tidemark_engine::position::Position;
 use tidemark_engine::stream::ListShape;
 use tidemark_testkit::memory::VendorSettings;
 use tidemark_tests::stage::{START, Stage, id, ids};
@@ -17,6 +19,31 @@ async fn a_quiet_stream_is_as_stale_as_its_last_listing_is_old() {
     assert!(stage.standing().staleness < Duration::from_secs(301));
     stage.wait(3_600);
     assert!(stage.standing().staleness >= Duration::from_hours(1));
+}
+
+#[tokio::test]
+async fn a_rewind_hides_nothing_of_how_long_older_work_is_owed() {
+    // GIVEN fetchers that are dead, and more chunks than a tick reads of a lane
+    let stage = Stage::new(ListShape::Whole).known().await;
+    {
+        let mut settings = stage.settings.borrow_mut();
+        (settings.chunk_ids, settings.call_interval) = (1, Duration::from_secs(10));
+        settings.visibility_timeout = Duration::from_secs(30);
+    }
+    stage.edit(ids(15));
+    stage.tick().await;
+    let owed_since = stage.checkpoint().owed_since;
+    // WHEN a rewind puts other chunks before them
+    stage.wait(600);
+    let from = stage.checkpoint().scanned.at().map(|at| at.minus(Duration::from_hours(1)));
+    stage.act(Act::Rewind(Position::At(from.unwrap()))).await;
+    for _ in 0..3 {
+        stage.tick().await;
+        stage.wait(300);
+    }
+    // THEN the stream stands as long as before
+    assert!(owed_since.is_some());
+    assert_eq!(stage.checkpoint().owed_since, owed_since);
 }
 
 #[tokio::test]

@@ -63,7 +63,8 @@ impl<P: PollerPorts> Tick<'_, P> {
             if Rule::RetryLast.is_left_out() { Some(ledger.retry_entries(&stream).await?) } else { None };
         // As many as may be sent in one tick, and one more.
         let chunks_in = |span| settings.calls_in(span) / settings.chunk_ids() + 2;
-        let fresh = ledger.head(&stream, Lane::Fresh, chunks_in(settings.visibility_timeout)).await?;
+        let fresh_limit = chunks_in(settings.visibility_timeout);
+        let fresh = ledger.head(&stream, Lane::Fresh, fresh_limit).await?;
         let has_snapshot = self.checkpoint.backlog.iter().any(|listing| listing.scope == Scope::Snapshot);
         let intervals = if has_snapshot { INTERVALS_AHEAD } else { 1 };
         let bulk_limit = chunks_in(settings.poll_interval.saturating_mul(intervals));
@@ -78,7 +79,11 @@ impl<P: PollerPorts> Tick<'_, P> {
             None => ledger.stream_state(&stream).await?,
         };
         self.check_mark(&state).await?;
-        Ok(OwedWork { bulk_is_whole, ..self.weigh(fresh, bulk, retries, state) })
+        // What a rewind puts first may hide older work that is still owed.
+        let hidden_since = if fresh.len() < fresh_limit && bulk_is_whole { None } else { self.checkpoint.owed_since };
+        let owed = self.weigh(fresh, bulk, retries, state);
+        let lanes_since = owed.lanes_since.into_iter().chain(hidden_since).min();
+        Ok(OwedWork { bulk_is_whole, lanes_since, ..owed })
     }
 
     /// What is owed, and rule 6: `committed` never passes `scanned` as it was when this tick began, nor what any open

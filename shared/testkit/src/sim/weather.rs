@@ -226,7 +226,8 @@ fn wrong_zone(sky: Sky, random: &SeededRandom) -> Option<WrongZone> {
     let is_wrong = sky != Sky::Fair && random.chance(350_000);
     let (first, later) = *pick(random, &[(0, HOUR), (0, -HOUR), (-HOUR, 0), (HOUR, 0), (HOUR, HOUR)]);
     let changed_at = random.between(300_000, 2_000_000);
-    let accepted_at = changed_at + random.between(100_000, 900_000);
+    // Some operators accept at once, while looks from before are still under way.
+    let accepted_at = changed_at + random.between(10_000, random.one_of(&[60_000, 900_000]));
     is_wrong.then_some(WrongZone { first, later, changed_at, accepted_at })
 }
 
