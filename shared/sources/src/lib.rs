@@ -9,6 +9,8 @@ pub mod fieldaware;
 pub mod fieldly;
 pub mod fieldmotion;
 pub mod fsmnavigator;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod http;
 mod json;
 mod purpose;
