@@ -8,13 +8,18 @@ PYTHON := $(VENV)/bin/python
 FUNCTION ?= poller
 EVENT ?= events/poller-customers.json
 SEEDS ?= 20000
+MINUTES ?= 1
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # cargo-lambda always names its target; when the tests do too, one folder serves both and the SDK is built once.
 export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 
-.PHONY: help setup demo test simulate bench check deploy local-up local-down invoke clean
+# No sanitizer: there is no unsafe code to watch. What takes 10 s or a gigabyte is a finding, too.
+FUZZ := --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none
+FUZZ_LIMITS := -dict=fuzz/words.dict -timeout=10 -rss_limit_mb=1024
+
+.PHONY: help setup demo test simulate fuzz bench check deploy local-up local-down invoke clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,19 +48,35 @@ test: setup ## Run every test
 simulate: ## Play histories of crashes and accidents: make simulate SEEDS=100000
 	cargo run --locked --package tidemark-testkit --bin simulate -- --seeds $(SEEDS)
 
+fuzz: ## Try all parsers with odd bytes, so long in all: make fuzz MINUTES=120
+	cargo +nightly fuzz build $(FUZZ)
+	@# The time is for all targets together. What they find beside the committed inputs stays in target/.
+	@targets=$$(cargo +nightly fuzz list --fuzz-dir fuzz); \
+	seconds=$$(awk -v minutes=$(MINUTES) -v count="$$(wc -w <<<"$$targets")" \
+	  'BEGIN { seconds = int(minutes * 60 / count); print seconds < 1 ? 1 : seconds }'); \
+	for target in $$targets; do \
+	  mkdir -p target/fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run $(FUZZ) $$target target/fuzz/corpus/$$target fuzz/corpus/$$target -- \
+	    $(FUZZ_LIMITS) -max_total_time=$$seconds -verbosity=0 -print_final_stats=1; \
+	done
+
 bench: setup ## Measure the budgets of docs/performance.md
 	@# Built in one go, so that what is measured is what is built here.
 	cargo build --locked --release --bins
 	cargo run --locked --release --package tidemark-bench
 
-check: setup ## Lint everything
+check: setup ## Lint everything, and fuzz for a minute where a nightly compiler is
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	cargo deny --locked check --deny warnings bans licenses sources
 	$(PYTHON) -m pytest --quiet tests/prose
 	sam validate --lint
 	cfn-lint infra/template.yaml
+	@if cargo +nightly fuzz --version >/dev/null 2>&1; then $(MAKE) fuzz MINUTES=1; else \
+	  echo "The fuzz targets are skipped. They need: rustup toolchain install nightly && cargo install cargo-fuzz"; \
+	fi
 
 deploy: setup ## Build and deploy to your AWS account (asks the first time)
 	sam build
