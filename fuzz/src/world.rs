@@ -1,4 +1,4 @@
-//! The ports of a source: a clock that whoever sleeps moves, and a secret.
+//! The ports of a source: a clock that moves only when somebody sleeps, and a secret.
 
 use std::cell::Cell;
 use std::pin::pin;
