@@ -297,7 +297,7 @@ def architecture() -> str:
 
 def build_programs() -> None:
     """Builds the functions, as `sam build` does, and the fake vendors, printing what cargo prints."""
-    for chosen in (["--bins"], ["--package", "tidemark-testkit", "--bin", "fake-vendor"]):
+    for chosen in (["--bins"], ["--package", "tidemark-fakes"]):
         command = ["cargo", "build", "--locked", *chosen]
         ended = subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=False)
         if ended.returncode != 0:

@@ -20,7 +20,7 @@ class VendorRefused(RuntimeError):
 
 
 class FakeVendor:
-    """A running fake vendor; `shared/testkit/src/fake/mod.rs` documents its control API."""
+    """A running fake vendor; `shared/fakes/src/lib.rs` documents its control API."""
 
     def __init__(self, kind: Kind, addresses: dict[str, Any], pid: int) -> None:
         self.kind = kind

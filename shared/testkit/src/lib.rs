@@ -1,7 +1,6 @@
 //! Development only: what the other crates are tested with.
 
 pub mod contract;
-pub mod fake;
 pub mod memory;
 pub mod model;
 pub mod sim;

@@ -20,7 +20,7 @@ use tidemark_engine::message::Message;
 use tidemark_engine::ports::{Checkpoints, Ledger};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{Chunk, Lane};
-use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
+use tidemark_fakes::fieldmotion::FakeFieldMotion;
 
 use crate::function::Function;
 use crate::process::figures_of;

@@ -13,9 +13,9 @@ use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{ChunkKey, Lane};
-use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
-use tidemark_testkit::fake::fsmnavigator::FakeFsmNavigator;
-use tidemark_testkit::fake::{Effect, Fault};
+use tidemark_fakes::fieldmotion::FakeFieldMotion;
+use tidemark_fakes::fsmnavigator::FakeFsmNavigator;
+use tidemark_fakes::{Effect, Fault};
 
 use crate::process::{cpu_ms, figures, peak_memory_mb};
 use crate::row::{Row, at_least, at_most};

@@ -9,7 +9,7 @@ use tidemark_engine::poll::{PollSettings, Poller};
 use tidemark_engine::position::Position;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
-use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
+use tidemark_fakes::fieldmotion::FakeFieldMotion;
 
 use crate::process::{figures, peak_memory_mb};
 use crate::row::{Row, at_most};

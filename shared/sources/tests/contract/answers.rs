@@ -6,7 +6,7 @@ use tidemark_engine::change::Found;
 use tidemark_engine::failure::FailureClass::{Record, Throttled, Transient};
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::record::RecordId;
-use tidemark_testkit::fake::{CallKind, Effect, Fault, Hold, HoldFilter, Mode, RetryAfter};
+use tidemark_fakes::{CallKind, Effect, Fault, Hold, HoldFilter, Mode, RetryAfter};
 
 use crate::Vendor;
 use crate::support::{answer, shown};

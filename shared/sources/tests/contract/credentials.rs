@@ -1,7 +1,7 @@
 //! Credentials that are rejected, rotated or broken.
 
 use tidemark_engine::failure::FailureClass::Unauthorized;
-use tidemark_testkit::fake::{CallKind, Fault};
+use tidemark_fakes::{CallKind, Fault};
 
 use crate::Vendor;
 use crate::support::{answer, shown};

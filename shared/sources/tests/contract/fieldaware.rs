@@ -8,9 +8,9 @@ use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::SourceKind;
-use tidemark_testkit::fake::TruthRecord;
-pub(crate) use tidemark_testkit::fake::fieldaware::FakeFieldAware;
-use tidemark_testkit::fake::fieldaware::FieldAwareOptions;
+use tidemark_fakes::TruthRecord;
+pub(crate) use tidemark_fakes::fieldaware::FakeFieldAware;
+use tidemark_fakes::fieldaware::FieldAwareOptions;
 
 use crate::Vendor;
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::stream::SourceKind;
-pub(crate) use tidemark_testkit::fake::fieldly::FakeFieldly;
-use tidemark_testkit::fake::fieldly::{FieldlyOptions, Order, Settings};
+pub(crate) use tidemark_fakes::fieldly::FakeFieldly;
+use tidemark_fakes::fieldly::{FieldlyOptions, Order, Settings};
 
 use crate::Vendor;
 

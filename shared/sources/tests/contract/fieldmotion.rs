@@ -1,8 +1,8 @@
 //! FieldMotion in the suite's terms.
 
 use tidemark_engine::stream::SourceKind;
-pub(crate) use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
-use tidemark_testkit::fake::fieldmotion::{FieldMotionOptions, ListOrder, Settings};
+pub(crate) use tidemark_fakes::fieldmotion::FakeFieldMotion;
+use tidemark_fakes::fieldmotion::{FieldMotionOptions, ListOrder, Settings};
 
 use crate::Vendor;
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tidemark_engine::stream::SourceKind;
-pub(crate) use tidemark_testkit::fake::fsmnavigator::FakeFsmNavigator;
-use tidemark_testkit::fake::fsmnavigator::{FsmNavigatorOptions, ListOrder, Settings};
+pub(crate) use tidemark_fakes::fsmnavigator::FakeFsmNavigator;
+use tidemark_fakes::fsmnavigator::{FsmNavigatorOptions, ListOrder, Settings};
 
 use crate::Vendor;
 

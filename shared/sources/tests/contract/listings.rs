@@ -2,7 +2,7 @@
 
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::poll::PollOutcome;
-use tidemark_testkit::fake::{Action, CallKind, Change, Effect, Fault, Hook, Seed};
+use tidemark_fakes::{Action, CallKind, Change, Effect, Fault, Hook, Seed};
 
 use crate::Vendor;
 use crate::support::{answer, shown};

@@ -1,7 +1,7 @@
 //! Single records.
 
 use tidemark_engine::change::Found;
-use tidemark_testkit::fake::{CallKind, Change, Effect, Fault};
+use tidemark_fakes::{CallKind, Change, Effect, Fault};
 
 use crate::Vendor;
 use crate::world::World;

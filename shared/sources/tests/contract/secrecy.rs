@@ -1,6 +1,6 @@
 //! What is never logged, and never in an error.
 
-use tidemark_testkit::fake::{Add, CallKind, Change, Effect, Fault};
+use tidemark_fakes::{Add, CallKind, Change, Effect, Fault};
 
 use crate::Vendor;
 use crate::log::logged;

@@ -8,7 +8,7 @@ use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind};
-use tidemark_testkit::fake::{Fake, TruthRecord};
+use tidemark_fakes::{Fake, TruthRecord};
 
 use crate::support::{SharedKeys, VendorTime};
 use crate::world::AnySource;

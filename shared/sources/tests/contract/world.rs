@@ -9,9 +9,9 @@ use tidemark_engine::poll::{PollOutcome, PollReport};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::stream::StreamName;
+use tidemark_fakes::Fake;
 pub(crate) use tidemark_sources::registry::AnySource;
 use tidemark_sources::registry::{self, SourceConfig};
-use tidemark_testkit::fake::Fake;
 use tidemark_testkit::memory::StoredRecord;
 
 use crate::Vendor;

@@ -5,9 +5,9 @@ use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_fakes::fieldaware::{FakeFieldAware, FieldAwareOptions, Settings};
+use tidemark_fakes::{Change, Fake};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
-use tidemark_testkit::fake::fieldaware::{FakeFieldAware, FieldAwareOptions, Settings};
-use tidemark_testkit::fake::{Change, Fake};
 
 use crate::log::collect_log;
 use crate::support::{SharedKeys, VendorTime, shown};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidemark_engine::notice::Notice;
 use tidemark_engine::stream::SourceKind;
-use tidemark_testkit::fake::{CallKind, Change, Fault};
+use tidemark_fakes::{CallKind, Change, Fault};
 
 use crate::account::{TOKEN, account, secret};
 use crate::copied::Copied;

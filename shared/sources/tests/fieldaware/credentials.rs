@@ -2,7 +2,7 @@
 
 use tidemark_engine::change::ListRequest;
 use tidemark_engine::failure::FailureClass;
-use tidemark_testkit::fake::{Add, Change, Effect, Fault};
+use tidemark_fakes::{Add, Change, Effect, Fault};
 
 use crate::account::{TOKEN, account, assert_harmless, secret, source_at};
 use crate::log::logged;

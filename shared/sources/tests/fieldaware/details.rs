@@ -4,7 +4,7 @@ use tidemark_engine::change::Found;
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
-use tidemark_testkit::fake::{Add, CallKind, Change, ClockChange, DateHeader, Effect, Fault, Heal, Poison};
+use tidemark_fakes::{Add, CallKind, Change, ClockChange, DateHeader, Effect, Fault, Heal, Poison};
 
 use crate::account::{CHANGES, account, account_at, id};
 use crate::support::answer;

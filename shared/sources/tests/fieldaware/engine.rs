@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::{PollOutcome, PollReport};
-use tidemark_testkit::fake::fieldaware::{Settings, TokenForm};
-use tidemark_testkit::fake::{Action, Add, Change, Hook};
+use tidemark_fakes::fieldaware::{Settings, TokenForm};
+use tidemark_fakes::{Action, Add, Change, Hook};
 
 use crate::account::{Account, CHANGES, RECORD_STREAMS, account_at, source_at};
 use crate::ports::{POLL_INTERVAL, Ports};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass;
-use tidemark_testkit::fake::{Effect, Fault, Mode, RetryAfter};
+use tidemark_fakes::{Effect, Fault, Mode, RetryAfter};
 
 use crate::account::{Account, account, assert_harmless};
 use crate::support::answer;

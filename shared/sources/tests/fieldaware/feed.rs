@@ -6,8 +6,8 @@ use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
 use tidemark_engine::position::Position;
 use tidemark_engine::stream::ListShape;
-use tidemark_testkit::fake::fieldaware::{NextForm, TokenForm};
-use tidemark_testkit::fake::{Add, Change, Fault};
+use tidemark_fakes::fieldaware::{NextForm, TokenForm};
+use tidemark_fakes::{Add, Change, Fault};
 
 use crate::account::{CHANGES, RECORD_STREAMS, account, account_at, ids};
 use crate::log::logged;
@@ -94,7 +94,7 @@ async fn every_form_of_next_leads_through_the_whole_feed() {
         (Vendor, TokenForm::Opaque),
         (Relative, TokenForm::Opaque),
     ] {
-        let quirks = |settings: &mut tidemark_testkit::fake::fieldaware::Settings| {
+        let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| {
             settings.next_form = next_form;
             settings.token_form = token_form;
         };

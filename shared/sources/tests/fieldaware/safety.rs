@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidemark_engine::change::ListRequest;
-use tidemark_testkit::fake::{Add, Effect, Fault};
+use tidemark_fakes::{Add, Effect, Fault};
 use tokio::net::TcpListener;
 
 use crate::account::{account, account_at, assert_harmless, ids};

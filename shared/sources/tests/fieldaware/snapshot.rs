@@ -2,8 +2,8 @@
 
 use tidemark_engine::change::ListRequest;
 use tidemark_engine::failure::FailureClass;
-use tidemark_testkit::fake::fieldaware::ListEnvelope;
-use tidemark_testkit::fake::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
+use tidemark_fakes::fieldaware::ListEnvelope;
+use tidemark_fakes::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
 
 use crate::account::{Account, RECORD_STREAMS, account, account_at, ids};
 use crate::log::logged;
@@ -73,7 +73,7 @@ async fn every_envelope_is_read_to_its_end() {
         (false, false, ListEnvelope::Items),
         (false, true, ListEnvelope::Bare),
     ] {
-        let quirks = |settings: &mut tidemark_testkit::fake::fieldaware::Settings| {
+        let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| {
             settings.list_count = count;
             settings.list_links = links;
             settings.list_envelope = envelope;
@@ -164,7 +164,7 @@ async fn a_user_that_vanished_meanwhile_is_passed_over() {
 
 #[tokio::test]
 async fn windows_are_sent_where_lists_take_them() {
-    let quirks = |settings: &mut tidemark_testkit::fake::fieldaware::Settings| settings.windows_required = true;
+    let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| settings.windows_required = true;
     let account = account_at(quirks, "{}").await;
     seed_all(&account, 3);
     assert_eq!(account.imported().await, account.truth());

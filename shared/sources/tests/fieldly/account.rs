@@ -8,9 +8,9 @@ use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_fakes::fieldly::{FakeFieldly, FieldlyOptions};
+use tidemark_fakes::{Fake, LoggedRequest};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
-use tidemark_testkit::fake::fieldly::{FakeFieldly, FieldlyOptions};
-use tidemark_testkit::fake::{Fake, LoggedRequest};
 
 use crate::log::collect_log;
 use crate::support::{SharedKeys, VendorTime};

@@ -8,7 +8,7 @@ use tidemark_engine::failure::FailureClass::{self, Forbidden, Transient};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::{SourceKind, StreamName};
-use tidemark_testkit::fake::fieldly::FakeFieldly;
+use tidemark_fakes::fieldly::FakeFieldly;
 
 use crate::account::secret;
 use crate::copied::Copied;

@@ -3,8 +3,8 @@
 use tidemark_engine::change::Found;
 use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
-use tidemark_testkit::fake::fieldly::DetailShape;
-use tidemark_testkit::fake::{Add, CallKind, Change, Effect, Fault};
+use tidemark_fakes::fieldly::DetailShape;
+use tidemark_fakes::{Add, CallKind, Change, Effect, Fault};
 
 use crate::account::{STREAMS, account};
 use crate::support::answer;

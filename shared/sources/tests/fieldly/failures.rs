@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Record, Throttled, Transient};
-use tidemark_testkit::fake::fieldly::Metadata;
-use tidemark_testkit::fake::{CallKind, Effect, Fault, RetryAfter};
+use tidemark_fakes::fieldly::Metadata;
+use tidemark_fakes::{CallKind, Effect, Fault, RetryAfter};
 
 use crate::account::{Account, account};
 use crate::support::{answer, shown};

@@ -7,9 +7,9 @@ use tidemark_engine::clock::{StampMillis, VendorMillis};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName};
+use tidemark_fakes::fieldly::{Filter, Metadata, Order};
+use tidemark_fakes::{Add, Change, ClockChange, DateHeader, ShowStamp, ShownStamp};
 use tidemark_sources::registry;
-use tidemark_testkit::fake::fieldly::{Filter, Metadata, Order};
-use tidemark_testkit::fake::{Add, Change, ClockChange, DateHeader, ShowStamp, ShownStamp};
 
 use crate::account::{BEGINNING, STREAMS, account, ids, source_at};
 use crate::log::logged;

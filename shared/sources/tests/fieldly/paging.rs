@@ -1,7 +1,7 @@
 //! Pages, and when a list ends.
 
-use tidemark_testkit::fake::fieldly::{Metadata, Order};
-use tidemark_testkit::fake::{CallKind, Fault};
+use tidemark_fakes::fieldly::{Metadata, Order};
+use tidemark_fakes::{CallKind, Fault};
 
 use crate::account::{Account, BEGINNING, account, ids};
 use crate::support::answer;

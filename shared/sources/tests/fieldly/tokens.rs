@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass::{self, Throttled, Transient, Unauthorized};
-use tidemark_testkit::fake::{CallKind, Effect, Fault, RetryAfter};
+use tidemark_fakes::{CallKind, Effect, Fault, RetryAfter};
 
 use crate::account::{Account, STREAMS, TOKEN, account, account_of, secret, source_at};
 use crate::log::logged;

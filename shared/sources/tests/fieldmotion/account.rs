@@ -6,9 +6,9 @@ use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_fakes::fieldmotion::FakeFieldMotion;
+use tidemark_fakes::{Effect, Fake, Fault};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
-use tidemark_testkit::fake::fieldmotion::FakeFieldMotion;
-use tidemark_testkit::fake::{Effect, Fake, Fault};
 
 use crate::support::{SharedKeys, VendorTime, shown};
 

@@ -6,9 +6,9 @@ use tidemark_engine::change::ListRequest;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
 use tidemark_engine::stream::SourceKind;
+use tidemark_fakes::fieldmotion::ApiNowFormat;
+use tidemark_fakes::{Add, CallKind, Fake, Fault};
 use tidemark_sources::registry::{self, SourceConfig};
-use tidemark_testkit::fake::fieldmotion::ApiNowFormat;
-use tidemark_testkit::fake::{Add, CallKind, Fake, Fault};
 
 use crate::account::{API_ID, API_KEY, BEGINNING, account, secret, source_at, stream};
 use crate::log::{collect_log, logged};

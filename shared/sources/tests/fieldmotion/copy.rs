@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidemark_engine::clock::StampMillis;
 use tidemark_engine::poll::PollReport;
-use tidemark_testkit::fake::fieldmotion::{ListOrder, ListShape};
-use tidemark_testkit::fake::{Add, CallKind, Change, Effect, Fake, Fault, ShowStamp, ShownStamp};
+use tidemark_fakes::fieldmotion::{ListOrder, ListShape};
+use tidemark_fakes::{Add, CallKind, Change, Effect, Fake, Fault, ShowStamp, ShownStamp};
 
 use crate::account::{Account, account, id, source_at, stream};
 use crate::ports::{POLL_INTERVAL, Ports};

@@ -2,8 +2,8 @@
 
 use tidemark_engine::change::Found;
 use tidemark_engine::clock::StampMillis;
-use tidemark_testkit::fake::Change;
-use tidemark_testkit::fake::fieldmotion::Vanished;
+use tidemark_fakes::Change;
+use tidemark_fakes::fieldmotion::Vanished;
 
 use crate::account::account;
 
@@ -71,7 +71,7 @@ async fn records_that_are_gone_are_told_from_failures() {
 
 #[tokio::test]
 async fn stamps_that_are_missing_or_nonsense_are_none() {
-    use tidemark_testkit::fake::{ShowStamp, ShownStamp};
+    use tidemark_fakes::{ShowStamp, ShownStamp};
     let account = account("{}").await;
     account.vendor.seed_count("customers", 1).unwrap();
     for (shown, expected) in [

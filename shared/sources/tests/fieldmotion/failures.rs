@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidemark_engine::change::{Found, ListRequest};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
-use tidemark_testkit::fake::{Effect, Fault, RetryAfter};
+use tidemark_fakes::{Effect, Fault, RetryAfter};
 
 use crate::account::{BEGINNING, account, stream};
 use crate::support::answer;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tidemark_engine::change::Found;
 use tidemark_engine::clock::{StampMillis, VendorMillis};
 use tidemark_engine::ports::Source;
-use tidemark_testkit::fake::fieldmotion::{DetailShape, ListOrder, ListShape};
-use tidemark_testkit::fake::{Add, Change, ClockChange, DateHeader, Fault};
+use tidemark_fakes::fieldmotion::{DetailShape, ListOrder, ListShape};
+use tidemark_fakes::{Add, Change, ClockChange, DateHeader, Fault};
 
 use crate::account::{STREAMS, account, stream};
 use crate::support::answer;

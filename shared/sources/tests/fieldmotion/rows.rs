@@ -7,8 +7,8 @@ use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::Source;
 use tidemark_engine::stream::{ListShape, SourceKind};
+use tidemark_fakes::{Effect, Fault};
 use tidemark_sources::registry;
-use tidemark_testkit::fake::{Effect, Fault};
 
 use crate::account::{Account, BEGINNING, account, id, stream};
 use crate::log::{collect_log, logged};

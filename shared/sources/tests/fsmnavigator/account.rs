@@ -8,9 +8,9 @@ use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_fakes::fsmnavigator::{FakeFsmNavigator, FsmNavigatorOptions};
+use tidemark_fakes::{Effect, Fake, Fault, FixedAnswer};
 use tidemark_sources::registry::{self, AnySource, SourceConfig};
-use tidemark_testkit::fake::fsmnavigator::{FakeFsmNavigator, FsmNavigatorOptions};
-use tidemark_testkit::fake::{Effect, Fake, Fault, FixedAnswer};
 
 use crate::log::collect_log;
 use crate::support::{SharedKeys, VendorTime, shown};

@@ -8,7 +8,7 @@ use tidemark_engine::failure::FailureClass::{self, Forbidden, Transient};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::SourceKind;
-use tidemark_testkit::fake::fsmnavigator::FakeFsmNavigator;
+use tidemark_fakes::fsmnavigator::FakeFsmNavigator;
 
 use crate::account::{KEY, secret};
 use crate::copied::Copied;

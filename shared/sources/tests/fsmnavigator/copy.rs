@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::{PollOutcome, PollReport};
-use tidemark_testkit::fake::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
-use tidemark_testkit::fake::{Action, Add, CallKind, Change, Fake, Hook};
+use tidemark_fakes::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
+use tidemark_fakes::{Action, Add, CallKind, Change, Fake, Hook};
 
 use crate::account::{Account, account, source_at, stream};
 use crate::ports::{POLL_INTERVAL, Ports};

@@ -3,8 +3,8 @@
 use tidemark_engine::change::Found;
 use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
-use tidemark_testkit::fake::fsmnavigator::{DetailShape, Details, Dialect, Vanished};
-use tidemark_testkit::fake::{Add, Change, Effect, Fault, Poison};
+use tidemark_fakes::fsmnavigator::{DetailShape, Details, Dialect, Vanished};
+use tidemark_fakes::{Add, Change, Effect, Fault, Poison};
 
 use crate::account::{STREAMS, account};
 use crate::support::answer;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Record, Throttled, Transient, Unauthorized};
-use tidemark_testkit::fake::fsmnavigator::FakeFsmNavigator;
-use tidemark_testkit::fake::{Effect, Fault, Mode, RetryAfter};
+use tidemark_fakes::fsmnavigator::FakeFsmNavigator;
+use tidemark_fakes::{Effect, Fault, Mode, RetryAfter};
 
 use crate::account::{KEY, account, answer_with, assert_harmless};
 use crate::support::answer;

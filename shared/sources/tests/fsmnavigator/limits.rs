@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidemark_engine::change::ListRequest;
 use tidemark_engine::failure::FailureClass::Throttled;
 use tidemark_engine::ports::Source;
-use tidemark_testkit::fake::{ClockChange, DateHeader};
+use tidemark_fakes::{ClockChange, DateHeader};
 
 use crate::account::{Account, BEGINNING, account, source_with_rate, stream};
 

@@ -8,9 +8,9 @@ use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Source;
 use tidemark_engine::position::Position;
 use tidemark_engine::stream::{ListShape, SourceKind};
+use tidemark_fakes::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
+use tidemark_fakes::{Add, Change, ClockChange, DateHeader, Fault, ShowStamp, ShownStamp};
 use tidemark_sources::registry;
-use tidemark_testkit::fake::fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince};
-use tidemark_testkit::fake::{Add, Change, ClockChange, DateHeader, Fault, ShowStamp, ShownStamp};
 
 use crate::account::{BEGINNING, FIRST, STREAMS, account, ids, source_at, stream};
 use crate::log::logged;

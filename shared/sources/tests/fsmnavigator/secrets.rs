@@ -1,7 +1,7 @@
 //! The key: renewed when it is rejected, and shown nowhere.
 
 use tidemark_engine::failure::FailureClass;
-use tidemark_testkit::fake::{Add, Change, Effect, Fault, RetryAfter};
+use tidemark_fakes::{Add, Change, Effect, Fault, RetryAfter};
 
 use crate::account::{KEY, account, account_with, secret, source_at};
 use crate::log::logged;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use tidemark_engine::poll::{PollOutcome, PollReport};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_fakes::Fake;
 use tidemark_sources::registry::{self, SourceConfig};
-use tidemark_testkit::fake::Fake;
 
 use crate::ports::{POLL_INTERVAL, Ports};
 use crate::script::{Asked, Reply, Script};

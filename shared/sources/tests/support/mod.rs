@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials};
-use tidemark_testkit::fake::{Effect, Fake, FixedAnswer};
+use tidemark_fakes::{Effect, Fake, FixedAnswer};
 
 /// The vendor's own clock, so that neither the test's machine nor its speed matters. Whoever sleeps moves it.
 #[derive(Clone)]

@@ -9,8 +9,8 @@ use tidemark_engine::poll::{PollReport, PollSettings, Poller, PollerPorts};
 use tidemark_engine::ports::Clock;
 use tidemark_engine::stream::StreamName;
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
+use tidemark_fakes::Fake;
 use tidemark_sources::registry::AnySource;
-use tidemark_testkit::fake::Fake;
 use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
 
 use crate::support::{SharedKeys, VendorTime};
