@@ -54,7 +54,7 @@ impl Walk {
         let collected = self.collected.saturating_add(extent.rows);
         match self.pass {
             Pass::Backward => Ok(self.page.checked_sub(1).map(|page| Self { page, ..self })),
-            Pass::Forward if !extent.is_last(collected) => match self.page + 1 {
+            Pass::Forward if !extent.is_last(collected) => match self.page.saturating_add(1) {
                 page if page >= PAGES_MAX => Err(Endless),
                 page => Ok(Some(Self { page, collected, ..self })),
             },
@@ -231,6 +231,8 @@ mod tests {
     fn a_list_without_an_end_is_a_failure() {
         let last = Walk { page: PAGES_MAX - 1, ..Walk::START };
         assert_eq!(last.after(extent(1, None, None)), Err(Endless));
+        let stored: Walk = format!("{}/forward/0", u32::MAX).parse().unwrap();
+        assert_eq!(stored.after(extent(1, None, None)), Err(Endless));
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::time;
 
 /// How much of the name of an unknown class is shown.
 const NAME_CHARS_SHOWN: usize = 60;
+/// How many names of unknown classes are shown.
+const NAMES_SHOWN: usize = 5;
 
 /// A page of events.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub(super) struct EventPage {
     pub(super) is_empty: bool,
     /// Events that name no record.
     pub(super) unusable_count: usize,
-    /// Classes that this program does not know, as they may be shown.
+    /// Some of the classes that this program does not know, as they may be shown.
     pub(super) unknown_classes: BTreeSet<String>,
 }
 
@@ -59,7 +61,9 @@ pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPag
             Event::Kept(change) => read.changes.push(change),
             Event::NotKept => {}
             Event::Unknown(name) => {
-                read.unknown_classes.insert(name);
+                if read.unknown_classes.len() < NAMES_SHOWN {
+                    read.unknown_classes.insert(name);
+                }
             }
             Event::Unusable => read.unusable_count += 1,
         }
@@ -106,7 +110,7 @@ fn event(json: &str, settings: &FieldAwareSettings) -> Event {
         return Event::Unusable;
     };
     let Some(class) = classes::of_entity(&name) else {
-        return Event::Unknown(name.chars().take(NAME_CHARS_SHOWN).flat_map(char::escape_debug).collect());
+        return Event::Unknown(name.chars().flat_map(char::escape_debug).take(NAME_CHARS_SHOWN).collect());
     };
     if !settings.keeps(class) {
         return Event::NotKept;
@@ -352,6 +356,13 @@ mod tests {
         let json = format!(r#"{{"items":[{},{SAMPLE}],"next":5}}"#, event_of("Task", ""));
         let page = super::page(&json, &settings).unwrap();
         assert_eq!((page.changes.len(), page.unknown_classes.len()), (1, 0));
+    }
+
+    #[test]
+    fn of_many_unknown_classes_a_few_are_named_and_briefly() {
+        let items: Vec<String> = (0..100).map(|at| event_of(&format!("\u{e000}{at}").repeat(50), "")).collect();
+        let named = read(&items.join(",")).unknown_classes;
+        assert_eq!((named.len(), named.iter().all(|name| name.len() <= 60)), (5, true), "{named:?}");
     }
 
     #[test]
