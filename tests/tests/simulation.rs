@@ -63,16 +63,16 @@ fn the_same_seed_gives_the_same_history() {
 const KILLERS: &[(&str, u64)] = &[
     ("Overlap", 0),
     ("Behind", 9),
-    ("Evidence", 13),
+    ("Evidence", 571),
     ("FutureStamps", 437),
-    ("FirstEvidence", 711),
-    ("AcceptForgets", 11),
+    ("FirstEvidence", 1258),
+    ("AcceptForgets", 201),
     ("GapInUtc", 1),
     ("SmallerGap", 51),
-    ("RaiseLasts", 424),
+    ("RaiseLasts", 558),
     ("Step", 13),
     ("DateMargin", 485),
-    ("KeyVersion", 1),
+    ("KeyVersion", 3),
     ("CommittedRetry", 1),
     ("CommittedHeads", 0),
     ("CommittedBacklog", 8),
@@ -81,51 +81,51 @@ const KILLERS: &[(&str, u64)] = &[
     ("MarkLast", 22),
     ("HorizonAtStart", 1531),
     ("RewindCommitted", 55),
-    ("ListRetried", 56),
-    ("Resend", 0),
+    ("ListRetried", 2),
+    ("Resend", 1),
     ("BulkCap", 0),
-    ("TwoLanes", 0),
-    ("Share", 30),
-    ("AccountPoller", 11),
-    ("AccountFetcher", 15),
+    ("TwoLanes", 30),
+    ("Share", 650),
+    ("AccountPoller", 51),
+    ("AccountFetcher", 2),
     ("FailingLeaves", 2),
-    ("Breaker", 537),
+    ("Breaker", 2),
     ("BreakerKnown", 15),
     ("CrashCount", 8),
     ("RowDate", 38),
-    ("EqualHash", 3),
+    ("EqualHash", 412),
     ("EqualStamp", 3),
     ("PaidByLater", 0),
     ("FalseDeletes", 139),
-    ("Passes", 31),
+    ("Passes", 118),
     ("DetailsLag", 706),
     ("NoVersion", 2),
-    ("FirstHolds", 262),
+    ("FirstHolds", 249),
     ("LastWriteWins", 1),
-    ("StampsFirst", 4),
+    ("StampsFirst", 13),
     ("ChunksLast", 0),
-    ("EntryLast", 79),
+    ("EntryLast", 56),
     ("QueueBelieved", 0),
-    ("ResolveLater", 8719),
     ("EqualSettled", 4726),
     ("BarrenTwice", 9821),
-    ("ResolvesAny", 8719),
+    ("CursorOrder", 1759),
 ];
 
-/// Variants that no seed is known to kill, and why.
+/// Variants that no seed is known to kill, and why. A test of `rules/missed.rs` fails for each of them.
 const SURVIVORS: &[&str] = &[
     // The gap in UTC shows every step between two listings, also across an acceptance.
     "AcceptEvidence",
     // It takes a failure that is remembered between two reads of one tick, for a change older than an overlap.
     "RetryLast",
-    // It takes two interruptions of one listing.
-    "CursorOrder",
     // The clocks of hosts are half a second apart here, the margin is for minutes.
     "SnapshotMargin",
     // A chunk without ids is deleted by the fetcher that reads it.
     "UpdateCreates",
-    // It takes a failure that is written down long after a later one, of a record that a restore has lost.
+    // It takes two failures of one record, written in the opposite order of their looks, after a step back.
     "HoldsWithTime",
+    // It takes a success that is written down after an edit, its listing and its failure: once in some 9,000 histories.
+    "ResolveLater",
+    "ResolvesAny",
 ];
 
 #[test]

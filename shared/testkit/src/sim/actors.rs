@@ -66,6 +66,7 @@ impl World {
         self.spawn_actor(Self::losses(Rc::clone(self), self.chance_for(21)));
         self.spawn_actor(Self::correct_zone(Rc::clone(self), self.chance_for(22)));
         self.spawn_actor(Self::haste(Rc::clone(self), self.chance_for(25)));
+        self.spawn_actor(Self::flap(Rc::clone(self), self.chance_for(26)));
         self.spawn_actor(Self::operate(Rc::clone(self), self.chance_for(23)));
         if self.weather.hides {
             self.spawn_actor(Self::hide(Rc::clone(self), self.chance_for(24)));
@@ -305,6 +306,9 @@ impl World {
             if world.is_calm() {
                 return;
             }
+            for stream in &world.weather.streams {
+                world.edit_thrice(stream, &record(&random, stream.record_count));
+            }
             for _ in 0..random.between(2, 6) {
                 for stream in &world.weather.streams {
                     world.edit(stream, &record(&random, stream.record_count), world.weather.lag_millis);
@@ -317,6 +321,30 @@ impl World {
                 }
                 world.wait(random.between(2_000, 40_000)).await;
             }
+        }
+    }
+
+    /// One record three times within a second, the third time as the first; each shows later than the one before.
+    fn edit_thrice(&self, stream: &StreamWeather, id: &RecordId) {
+        let now = self.now();
+        let lag_millis = self.weather.lag_millis;
+        self.edit(stream, id, 0);
+        self.change(stream, |vendor| vendor.edit(id, now, span(lag_millis / 3)));
+        self.change(stream, |vendor| vendor.revert(id, now, span(lag_millis)));
+    }
+
+    /// In some histories a record's details fail now and then, and it is edited each time.
+    async fn flap(world: Rc<Self>, random: SeededRandom) {
+        if !random.chance(400_000) {
+            return;
+        }
+        let stream = pick(&random, &world.weather.streams);
+        let id = record(&random, stream.record_count);
+        while world.now() < world.storm_end() {
+            let until = world.now().shifted(random.between(60_000, 250_000));
+            world.source.with_stream(stream.name(), |vendor| vendor.fail(&id, FailureClass::Transient, until));
+            world.edit(stream, &id, 0);
+            world.wait(random.between(250_000, 700_000)).await;
         }
     }
 
