@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::time::Duration;
 
+use memchr::memmem;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -84,8 +85,7 @@ pub(crate) fn hold(
         (Outcome::Failed(failure), _) => of_failure(setup.kind, failure, stream, &secrets),
         (Outcome::Page(page), Call::List(..)) => {
             of_page(setup.kind, source, stream, page);
-            let answers: Vec<&[u8]> = replies.iter().map(|reply| reply.body().as_slice()).collect();
-            page.changes.iter().filter_map(Change::row).for_each(|row| is_as_received(row, &answers));
+            are_as_received(page.changes.iter().filter_map(Change::row), replies);
             if let [only] = replies
                 && played.asked.len() == 1
             {
@@ -178,11 +178,20 @@ fn is_json(body: &Body) {
     assert!(serde_json::from_str::<&RawValue>(body.text()).is_ok(), "a body that is no JSON");
 }
 
-fn is_as_received(body: &Body, answers: &[&[u8]]) {
-    is_json(body);
-    let bytes = body.text().as_bytes();
-    let is_in = |answer: &&[u8]| answer.windows(bytes.len().max(1)).any(|part| part == bytes);
-    assert!(answers.iter().any(is_in), "a body that no answer holds: {}", body.text());
+/// Each body is in an answer, most in the order of the rows.
+fn are_as_received<'a>(bodies: impl Iterator<Item = &'a Body>, replies: &[Reply]) {
+    let answers: Vec<&[u8]> = replies.iter().map(|reply| reply.body().as_slice()).collect();
+    let mut behind = answers.first().copied().unwrap_or_default();
+    for body in bodies {
+        is_json(body);
+        let bytes = body.text().as_bytes();
+        if let Some(start) = memmem::find(behind, bytes) {
+            behind = &behind[start + bytes.len()..];
+        } else {
+            let is_in = |answer: &&[u8]| memmem::find(answer, bytes).is_some();
+            assert!(answers.iter().any(is_in), "a body that no answer holds: {}", body.text());
+        }
+    }
 }
 
 /// The end of a list is believed only where the answer says so: by a count, or by an empty list.
@@ -236,11 +245,11 @@ pub fn total_is_counted(page: &Page, answer: &Reply) {
 }
 
 fn of_detail(kind: SourceKind, source: &Vendor, stream: &StreamName, detail: &Detail, replies: &[Reply]) {
-    let answers: Vec<&[u8]> = replies.iter().map(|reply| reply.body().as_slice()).collect();
     match &detail.found {
         Found::Record { body, stamp, .. } => {
-            if !answers.is_empty() && stream.as_str() != "stock_containers" {
-                is_as_received(body, &answers);
+            // Of a type that has ids alone, the record is made of its id.
+            if stream.as_str() != "stock_containers" {
+                are_as_received(std::iter::once(body), replies);
             }
             if let Some(stamp) = stamp {
                 assert_eq!(source.stamp(stream, &stamp.text).as_ref(), Some(stamp), "a stamp read again");
