@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
@@ -13,7 +13,11 @@ use crate::environment::Environment;
 /// The runtime logs every failed invocation once more, without saying of which stream; `crate::start` logs it whole.
 const SAID_ALREADY: &str = "lambda_runtime::layers::panic";
 
-/// Which events are logged: `TIDEMARK_LOG`, `info` unless it is set.
+/// Where our own events come from, by how their targets begin: the libraries, and the three programs.
+const OURS: [&str; 4] = ["tidemark_", "poller", "fetcher", "watcher"];
+
+/// Which events are logged: `TIDEMARK_LOG`, `info` unless it is set. Events of other crates below `info` never are: the
+/// Lambda runtime and the AWS SDK write whole events and items there, which hold records.
 pub fn filter(environment: &mut Environment) -> Targets {
     const VARIABLE: &str = "TIDEMARK_LOG";
     let default = || Targets::new().with_default(LevelFilter::INFO);
@@ -37,7 +41,13 @@ where
 {
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(Escaping(writer));
-    tracing_subscriber::registry().with(lines.with_filter(filter))
+    tracing_subscriber::registry().with(lines.with_filter(filter.and(without_bodies())))
+}
+
+/// Lets through what cannot hold a record: all events of our own, and of others those from `info` on.
+fn without_bodies() -> Targets {
+    let ours = OURS.into_iter().map(|target| (target, LevelFilter::TRACE));
+    Targets::new().with_default(LevelFilter::INFO).with_targets(ours)
 }
 
 /// Makes writers that escape what JSON leaves as it is and a reader may take for a line's end.
@@ -130,6 +140,33 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&line["stream"], &line["calls_count"]), (&"customers".into(), &2.into()));
         assert_eq!(line["message"], "polled");
+    }
+
+    /// The case TRACE.
+    #[test]
+    fn other_crates_stay_at_info_whatever_is_asked_for() {
+        for text in ["trace", "lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,tidemark_engine=trace"] {
+            let text = logged(filter_of(text).0, || {
+                tracing::trace!(target: "lambda_runtime::layers::api_response", body = "canary", "event");
+                tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "canary");
+                tracing::debug!(target: "aws_smithy_runtime::client::retries", "canary");
+                tracing::trace!(target: "hyper::proto::h1::io", "canary");
+                tracing::trace!(target: "tidemark_engine::poll", "ours");
+            });
+            assert!(!text.contains("canary"), "{text}");
+            assert_eq!(text.matches("ours").count(), 1, "{text}");
+        }
+        let text = logged(filter_of("trace").0, || {
+            tracing::info!(target: "lambda_runtime", "others");
+            for_each_of_ours();
+        });
+        assert_eq!((text.matches("others").count(), text.matches("ours").count()), (1, 3), "{text}");
+    }
+
+    fn for_each_of_ours() {
+        tracing::trace!(target: "poller::handler", "ours");
+        tracing::trace!(target: "fetcher::log", "ours");
+        tracing::trace!(target: "watcher", "ours");
     }
 
     #[test]

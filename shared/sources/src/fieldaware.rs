@@ -78,7 +78,7 @@ pub(crate) fn stream_names() -> Vec<StreamName> {
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
     /// A source for the account at `base`, `https://api.fieldaware.net`.
     pub fn new(base: BaseUrl, settings: FieldAwareSettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
-        let http = HttpClient::new(base, rate, clock).believing(call::is_own_error);
+        let http = HttpClient::new(base, rate, call::is_own_error, clock);
         let streams = streams(&settings);
         Self { http, credential: Keeper::new(["token"], credentials), settings, streams }
     }

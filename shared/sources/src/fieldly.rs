@@ -121,7 +121,7 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
     /// A source for the account at `base`: `https://api.fieldly.com`, with or without the `/api/public/v1` below which
     /// the resources are.
     pub fn new(base: BaseUrl, settings: FieldlySettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
-        let http = HttpClient::new(base.or_path("/api/public/v1"), rate, clock).believing(answer::is_own_error);
+        let http = HttpClient::new(base.or_path("/api/public/v1"), rate, answer::is_own_error, clock);
         let tokens = Tokens::new(settings.token_path.clone(), settings.token_renew_margin);
         let streams = streams(&settings);
         let credential = Keeper::new(["client_id", "client_secret"], credentials);

@@ -102,7 +102,7 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         credentials: K,
         clock: C,
     ) -> Self {
-        let http = HttpClient::new(base.or_path("/a"), rate, clock).believing(answer::is_own_error);
+        let http = HttpClient::new(base.or_path("/a"), rate, answer::is_own_error, clock);
         let (streams, api_now) = (streams(&settings), ApiNow::new(settings.api_now_format));
         let credential = Keeper::new(["api_id", "api_key"], credentials);
         Self { http, credential, settings, streams, api_now, ignored_bound_is_told: AtomicBool::new(false) }

@@ -111,9 +111,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         credentials: K,
         clock: C,
     ) -> Self {
-        let http = HttpClient::new(base.or_path(BASE_PATH), rate, clock)
-            .reading_throttled()
-            .believing(error_codes::is_own_error);
+        let http = HttpClient::new(base.or_path(BASE_PATH), rate, error_codes::is_own_error, clock).reading_throttled();
         let streams = streams(&settings);
         let credential = Keeper::new(["api_key"], credentials);
         let ignored_bound_is_told = AtomicBool::new(false);

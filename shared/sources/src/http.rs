@@ -139,13 +139,14 @@ pub(crate) struct HttpClient<C> {
     patience: Patience,
     trusted: Vec<Certificate>,
     reads_throttled: bool,
-    own_error: Option<OwnError>,
+    own_error: OwnError,
     slash_is_told: AtomicBool,
 }
 
 impl<C: Clock> HttpClient<C> {
-    /// A client for the vendor at `base`.
-    pub(crate) fn new(base: BaseUrl, rate: RequestsPerSecond, clock: C) -> Self {
+    /// A client for the vendor at `base`. A refusal is believed only where `own_error` says of the answer's JSON that it is
+    /// the vendor's own error.
+    pub(crate) fn new(base: BaseUrl, rate: RequestsPerSecond, own_error: OwnError, clock: C) -> Self {
         let gate = Gate::new(rate, clock.now());
         Self {
             client: Mutex::default(),
@@ -155,7 +156,7 @@ impl<C: Clock> HttpClient<C> {
             patience: Patience::default(),
             trusted: Vec::new(),
             reads_throttled: false,
-            own_error: None,
+            own_error,
             slash_is_told: AtomicBool::new(false),
         }
     }
@@ -163,11 +164,6 @@ impl<C: Clock> HttpClient<C> {
     /// The same, reading the text of an answer 429, too: for a vendor that says there how long to wait.
     pub(crate) fn reading_throttled(self) -> Self {
         Self { reads_throttled: true, ..self }
-    }
-
-    /// The same, believing a refusal only where this says of the answer's JSON that it is the vendor's own error.
-    pub(crate) fn believing(self, own_error: OwnError) -> Self {
-        Self { own_error: Some(own_error), ..self }
     }
 
     /// The same with other limits of time, and trusting these certificates instead of the system's: verification itself
@@ -346,11 +342,8 @@ impl<C: Clock> HttpClient<C> {
         } else {
             let start = body::start(response).await;
             blocker = Blocker::of(&headers, &start);
-            if let Some(own_error) = self.own_error {
-                words = Words::of(&start, own_error);
-            }
-            let error = self.own_error.and_then(|own_error| body::error_text(&start, own_error));
-            error.map_or(start, String::into_bytes)
+            words = Words::of(&start, self.own_error);
+            body::error_text(&start, self.own_error).map_or(start, String::into_bytes)
         };
         Ok(Answer { status, headers, retry_after, date, body, words, blocker })
     }

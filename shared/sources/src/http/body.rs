@@ -14,7 +14,7 @@ pub(super) const ERROR_BYTES_MAX: usize = 2 << 10;
 ///
 /// What begins as an error, or as no JSON at all, is left after its first 2 KiB: no data follow, and what is compressed
 /// may become a thousand times as large.
-pub(super) async fn whole(mut response: Response, bytes_max: usize, own: Option<OwnError>) -> Result<Vec<u8>, Problem> {
+pub(super) async fn whole(mut response: Response, bytes_max: usize, own: OwnError) -> Result<Vec<u8>, Problem> {
     let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
     if announced > bytes_max {
         return Err(Problem::TooLarge { bytes_max });
@@ -37,11 +37,11 @@ pub(super) async fn whole(mut response: Response, bytes_max: usize, own: Option<
 }
 
 /// What there is of a body that begins as an error or as no JSON; none when data may follow.
-fn without_data(start: &[u8], own: Option<OwnError>) -> Option<Vec<u8>> {
+fn without_data(start: &[u8], own: OwnError) -> Option<Vec<u8>> {
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     match text.first()? {
         b'[' => None,
-        b'{' => own.and_then(|own| error_text(start, own)).map(String::into_bytes),
+        b'{' => error_text(start, own).map(String::into_bytes),
         _ => Some(start.to_vec()),
     }
 }

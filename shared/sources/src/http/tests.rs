@@ -24,6 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ServerConfig, version};
 
+use crate::json::Object;
+
 use super::{Answer, BaseUrl, HttpClient, Patience, Purpose, Request, RequestsPerSecond, Terms};
 
 struct Stopped;
@@ -161,7 +163,12 @@ fn client(base: &str, trusted: &[Certificate]) -> HttpClient<Stopped> {
 
 fn client_with(base: &str, patience: Patience, trusted: &[Certificate]) -> HttpClient<Stopped> {
     let rate = RequestsPerSecond::parse("100000").unwrap();
-    HttpClient::new(BaseUrl::parse(base).unwrap(), rate, Stopped).with(patience, trusted)
+    HttpClient::new(BaseUrl::parse(base).unwrap(), rate, own_error, Stopped).with(patience, trusted)
+}
+
+/// The errors of these tests' vendor: `{"error":"a text"}`.
+fn own_error(json: &str) -> bool {
+    Object::of(json).is_some_and(|object| object.text("error").is_some())
 }
 
 async fn post(base: &str, terms: Terms) -> Result<Answer, SourceFailure> {
