@@ -21,6 +21,7 @@ impl fmt::Display for Shown<'_> {
             | Notice::ClockStep { step_ms: millis }
             | Notice::ZoneDoubt { behind_ms: millis }
             | Notice::FutureStamp { ahead_ms: millis } => write!(f, " ({millis} ms)"),
+            Notice::LeftOut { stream } => write!(f, " ({stream})"),
             Notice::FirstImport
             | Notice::DateMissing
             | Notice::LedgerLost
@@ -53,6 +54,7 @@ pub fn name(notice: &Notice) -> &'static str {
         Notice::TombstonesWithheld { .. } => "tombstones_withheld",
         Notice::LedgerLost => "ledger_lost",
         Notice::ListMoving => "list_moving",
+        Notice::LeftOut { .. } => "left_out",
         Notice::UnusableIds { .. } => "unusable_ids",
         Notice::VolatileRows { .. } => "volatile_rows",
         Notice::Resync => "resync",
@@ -90,6 +92,10 @@ pub fn next_step(notice: &Notice) -> &'static str {
             "find out who deleted or restored the ledger table; everything since the last commit is listed again"
         }
         Notice::ListMoving => "nothing if it is rare: the list is read again; else poll at quieter hours or more often",
+        Notice::LeftOut { .. } => {
+            "look at the warning in the log that names the list: give the key's user the right to read it, or leave it out in \
+             the source's settings; it is listed again every hour"
+        }
         Notice::UnusableIds { .. } => "look in the vendor's application for records without an id",
         Notice::VolatileRows { .. } => {
             "nothing is lost; if the writes cost too much, look for a field that differs at every reading, such as a signed \

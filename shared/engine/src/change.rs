@@ -1,6 +1,6 @@
 //! Changes: what a list call tells, and how one page of it is asked for.
 
-use crate::{Body, RecordId, Stamp, StampMillis, VendorMillis};
+use crate::{Body, RecordId, Stamp, StampMillis, StreamName, VendorMillis};
 
 /// Notice that a record was created, updated or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,30 @@ pub struct Page {
     pub date: Option<VendorMillis>,
     /// Entries that bear no usable id and can therefore be neither fetched nor stored.
     pub unusable_count: usize,
+    /// Of a snapshot: the part of it that this page ends with, and that is listed again later.
+    pub later: Option<Later>,
+}
+
+/// A part of a snapshot that is listed again later, by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// The record stream.
+    pub stream: StreamName,
+    /// Where a listing of this part alone begins.
+    pub cursor: String,
+    /// Why.
+    pub why: WhyLater,
+}
+
+/// Why a part of a snapshot is listed again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyLater {
+    /// The vendor refuses its list, or the rest of it: the snapshot goes on without.
+    Refused,
+    /// A page of it repeats another one: it moves too much, or its pages are not turned. The snapshot goes on without.
+    Moving,
+    /// It was read whole, but the feed tells nothing of what changes in it.
+    Untold,
 }
 
 /// One answer of a detail call.

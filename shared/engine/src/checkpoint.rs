@@ -35,6 +35,8 @@ pub struct Checkpoint {
     pub clocks: Clocks,
     /// Listings that were too big for one tick, oldest first.
     pub backlog: Vec<Listing>,
+    /// Parts of a snapshot that are listed again, each by itself, from their `begun_at` on.
+    pub later: Vec<Listing>,
     /// The mark that the ledger bore when this was written; another one there means that the ledger was lost.
     pub ledger_mark: Option<String>,
     /// The account and the settings that this state belongs to.
@@ -146,6 +148,10 @@ pub struct PageWalk {
     pub pages: u32,
     /// How many passes before this one, in a row, met nothing new.
     pub barren: u32,
+    /// The newest stamp that the first pass met, as long as all rows came in the order of their stamps.
+    pub newest: Option<StampMillis>,
+    /// Whether the vendor refuses the page behind the last one that was read, although more rows may follow.
+    pub is_capped: bool,
 }
 
 impl Checkpoint {
@@ -160,6 +166,7 @@ impl Checkpoint {
             lease_owner: String::new(),
             clocks: Clocks::unknown(traits.stamped),
             backlog: Vec::new(),
+            later: Vec::new(),
             ledger_mark: None,
             account_mark,
             last_success_at: None,

@@ -1,5 +1,7 @@
 //! What a tick or a fetch noticed that is no failure of its own.
 
+use crate::StreamName;
+
 /// Something that a person may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -47,6 +49,11 @@ pub enum Notice {
     LedgerLost,
     /// The list moved too much to be read whole; it is read again.
     ListMoving,
+    /// A part of everything there is was left out, because its list is refused or moves; it is listed again later.
+    LeftOut {
+        /// The record stream.
+        stream: StreamName,
+    },
     /// The list held entries without a usable id, which can be neither fetched nor stored.
     UnusableIds {
         /// How many.
@@ -85,6 +92,7 @@ impl Notice {
             | Self::TombstonesWithheld { .. }
             | Self::LedgerLost
             | Self::ListMoving
+            | Self::LeftOut { .. }
             | Self::UnusableIds { .. }
             | Self::Resync
             | Self::StreamPaused

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{
-    Checkpoint, Chunk, ChunkKey, Detail, Finish, Lane, ListRequest, LocalMillis, Look, Measurement, Message, Page,
-    RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
+    Body, Checkpoint, Chunk, ChunkKey, Detail, Finish, Lane, ListRequest, LocalMillis, Look, Measurement, Message,
+    Page, RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
     StoredVersion, StreamKey, StreamName, StreamState, StreamTraits, Trying, VendorMillis, Why,
 };
 
@@ -53,6 +53,12 @@ pub trait Source {
     /// [`crate::failure::FailureClass::Record`] when the locator is not one of this source's.
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         Ok((stream.clone(), id.clone()))
+    }
+
+    /// The event that stands for two of one record, none of which was stored yet: the later one, with what the earlier one
+    /// alone told of.
+    fn joined_event(&self, _earlier: &Body, later: &Body) -> Body {
+        later.clone()
     }
 }
 

@@ -11,7 +11,7 @@
 //! | `raise` | M | `{gap_ms, seen_at}`, absent unless a larger gap waits to count |
 //! | `gap_at`, `listed_at`, `evidence_from` | N ms | |
 //! | `behind_ms` | N | |
-//! | `backlog` | L of M | see [`listings`] |
+//! | `backlog`, `later` | L of M | see [`listings`] |
 //! | `ledger_mark` | S | absent until there is one |
 //! | `account_mark` | S | |
 //! | `last_success_at`, `last_progress_at`, `owed_since`, `held_since` | N ms | absent when there is none |
@@ -118,7 +118,7 @@ fn replacement(next: &Checkpoint) -> (String, Item) {
 }
 
 /// Each attribute but the key, and its value if it has one.
-fn attributes(state: &Checkpoint) -> [(&'static str, Option<AttributeValue>); 21] {
+fn attributes(state: &Checkpoint) -> [(&'static str, Option<AttributeValue>); 22] {
     let Clocks { gap_ms, gap_at, held_gap_ms, raise, behind, listed_at, evidence_from } = state.clocks;
     let raise = raise.map(|raise| item([("gap_ms", number(raise.gap_ms)), ("seen_at", instant(raise.seen_at))]));
     [
@@ -135,6 +135,7 @@ fn attributes(state: &Checkpoint) -> [(&'static str, Option<AttributeValue>); 21
         ("listed_at", Some(instant(listed_at))),
         ("evidence_from", Some(instant(evidence_from))),
         ("backlog", Some(AttributeValue::L(state.backlog.iter().map(listings::to_value).collect()))),
+        ("later", Some(AttributeValue::L(state.later.iter().map(listings::to_value).collect()))),
         ("ledger_mark", state.ledger_mark.as_ref().map(text)),
         ("account_mark", Some(text(&state.account_mark))),
         ("last_success_at", state.last_success_at.map(instant)),
@@ -169,6 +170,7 @@ fn checkpoint_of(stream: &StreamKey, item: &Item) -> Result<Checkpoint, BadShape
             evidence_from: state.instant("evidence_from")?,
         },
         backlog: state.maps("backlog")?.into_iter().map(listings::read).collect::<Result<_, _>>()?,
+        later: state.maps("later")?.into_iter().map(listings::read).collect::<Result<_, _>>()?,
         ledger_mark: state.text_if_any("ledger_mark")?.map(str::to_owned),
         account_mark: state.text("account_mark")?.to_owned(),
         last_success_at: state.instant_if_any("last_success_at")?,
@@ -211,7 +213,10 @@ mod tests {
             positions in (samples::positions(), samples::positions()),
             lease in (samples::instants(), ".{0,10}"),
             clocks in clocks(),
-            backlog in proptest::collection::vec(listings::samples(), 0..5),
+            (backlog, later) in (
+                proptest::collection::vec(listings::samples(), 0..5),
+                proptest::collection::vec(listings::samples(), 0..3),
+            ),
             marks in (proptest::option::of(".{0,10}"), ".{0,10}"),
             since in proptest::array::uniform4(proptest::option::of(samples::instants())),
             import_count in any::<u64>(),
@@ -226,6 +231,7 @@ mod tests {
                 lease_owner: lease.1,
                 clocks,
                 backlog,
+                later,
                 ledger_mark: marks.0,
                 account_mark: marks.1,
                 last_success_at,

@@ -46,6 +46,7 @@ async fn a_state_is_kept_as_the_design_says() {
         "evidence_from",
         "gap_at",
         "import_count",
+        "later",
         "lease_owner",
         "lease_until",
         "listed_at",

@@ -27,6 +27,8 @@ enum Went {
     Whole,
     /// It goes on here.
     On(Cursor),
+    /// It goes on as a list from this stamp.
+    From(StampMillis),
     /// Nothing more of it can be put now.
     Waits(Cursor),
 }
@@ -86,6 +88,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         match went {
             Went::Whole => {
                 next.backlog.remove(0);
+            }
+            Went::From(from) => {
+                let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
+                (listing.scope, listing.cursor) = (Scope::Changes { from }, Cursor::Start);
             }
             Went::On(cursor) | Went::Waits(cursor) => {
                 let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
@@ -161,6 +167,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.count_import(self.report.owed_count - owed_before);
         let went = match walked {
             Ok(Walked::Whole) => Went::Whole,
+            Ok(Walked::Sealed(from)) => {
+                walk = Walk::at(PageWalk::START);
+                Went::From(from)
+            }
             Ok(Walked::Cut) => Went::On(Cursor::Pages(walk.place)),
             Ok(Walked::Moving) => {
                 self.report.notice(Notice::ListMoving);
@@ -193,6 +203,9 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(Went::Waits(listing.cursor.clone()));
         }
         let (page, reading) = self.call(ListRequest::Snapshot { cursor }, 1).await?;
+        if let Some(later) = page.later {
+            self.note_later(later);
+        }
         let mut changes = page.changes;
         changes.retain(|change| met.insert(change.id.clone()));
         let margin = if Rule::SnapshotMargin.is_left_out() { Duration::ZERO } else { HOST_CLOCKS_MAX };

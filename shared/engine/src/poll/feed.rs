@@ -1,19 +1,31 @@
 //! Following a feed of events behind an opaque token.
 //!
 //! A listing reads the events behind `scanned`, up to an interval's calls, and moves `scanned` to the token behind them.
-//! The events of one record are merged: the newest counts. The feed is read once: a record is looked at only when details
+//! The events of one record are joined: the newest counts, and keeps what the ones before it alone told of, those included
+//! that are still owed. The feed is read once: a record is looked at only when details
 //! cannot lag behind its event any more ([`crate::work::DETAILS_LAG`]).
 //!
 //! Without a token, or when it is rejected and a new one is not, `scanned` moves to a token taken now, and everything is
 //! listed once in the bulk lane: what changes meanwhile comes through the feed.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Halt, Listed, OwedWork, PollerPorts, Reading, Tick};
-use crate::{Change, Cursor, FailureClass, ListRequest, Listing, Notice, Position, RecordId, Scope, SourceFailure};
+
+use crate::{
+    Body, Change, Cursor, FailureClass, Later, ListRequest, Listing, Notice, Position, RecordId, Scope, Source,
+    SourceFailure, Told, WhyLater,
+};
+
+/// After how long a part of a snapshot that was left out is listed again...
+const LEFT_OUT_FOR: Duration = Duration::from_hours(1);
+/// ...and one that the feed tells nothing of.
+const UNTOLD_FOR: Duration = Duration::from_hours(24);
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_feed(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
+        self.take_up_later();
         let scanned = self.checkpoint.scanned.clone();
         let Some(token) = scanned.token() else {
             let (token, reading) = self.newest_token().await?;
@@ -29,6 +41,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     async fn follow(&mut self, token: &str, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
         let room = self.poller.settings.calls_in(self.poller.settings.poll_interval);
         let mut newest: HashMap<RecordId, (usize, Change)> = HashMap::new();
+        let events_owed = events_owed(owed);
         let mut order = 0;
         let mut token = token.to_owned();
         let mut begun_at = None;
@@ -39,6 +52,9 @@ impl<P: PollerPorts> Tick<'_, P> {
             let is_repeat = page.next.as_ref() == Some(&token);
             for change in page.changes.into_iter().filter(|_| !is_repeat) {
                 order += 1;
+                let earlier = newest.get(&change.id).and_then(|(_, earlier)| earlier.event());
+                let earlier = earlier.or_else(|| events_owed.get(&change.id).copied());
+                let change = self.joined(earlier, change);
                 newest.insert(change.id.clone(), (order, change));
             }
             token = page.next.unwrap_or(token);
@@ -56,6 +72,16 @@ impl<P: PollerPorts> Tick<'_, P> {
             let scanned = Some(self.position_of(token));
             return Ok(Listed { scanned, found, is_whole: page.is_end, ..Listed::nothing(begun_at) });
         }
+    }
+
+    /// A change with the event that stands for its own and an earlier one.
+    fn joined(&self, earlier: Option<&Body>, mut change: Change) -> Change {
+        if let (Some(earlier), Some(listed)) = (earlier, &mut change.listed)
+            && let Some(later) = &listed.event
+        {
+            listed.event = Some(self.poller.ports.source().joined_event(earlier, later));
+        }
+        change
     }
 
     /// A token as a position: the one the stream stands at, or one behind it.
@@ -95,9 +121,48 @@ impl<P: PollerPorts> Tick<'_, P> {
         let holds = Some(self.checkpoint.scanned.clone());
         // The token is of any time within its call: what waits for it counts from the end.
         let begun_at = reading.end;
+        self.checkpoint.later.clear();
         self.checkpoint.hand_over(Listing { scope: Scope::Snapshot, holds, cursor: Cursor::Start, begun_at });
         Listed { scanned: Some(scanned), ..Listed::nothing(begun_at) }
     }
+
+    /// Notes a part of a snapshot that is listed again later.
+    pub(super) fn note_later(&mut self, later: Later) {
+        let Later { stream, cursor, why } = later;
+        if why == WhyLater::Moving {
+            self.report.notice(Notice::ListMoving);
+        }
+        let wait = match why {
+            WhyLater::Untold => UNTOLD_FOR,
+            WhyLater::Refused | WhyLater::Moving => {
+                self.report.notice(Notice::LeftOut { stream });
+                LEFT_OUT_FOR
+            }
+        };
+        let begun_at = self.now().plus(wait);
+        let part = Listing { scope: Scope::Snapshot, holds: None, cursor: Cursor::Source(cursor), begun_at };
+        self.checkpoint.later.retain(|known| known.cursor != part.cursor);
+        self.checkpoint.later.push(part);
+    }
+
+    /// Lists such a part again, when it is time and nothing else is under way.
+    fn take_up_later(&mut self) {
+        let now = self.now();
+        let due = self.checkpoint.later.iter().position(|part| part.begun_at <= now);
+        if let Some(due) = due.filter(|_| self.checkpoint.backlog.is_empty()) {
+            let part = self.checkpoint.later.remove(due);
+            self.checkpoint.hand_over(Listing { begun_at: now, ..part });
+        }
+    }
+}
+
+/// The newest event of each record that is owed with one.
+fn events_owed(owed: &OwedWork) -> HashMap<&RecordId, &Body> {
+    let events = owed.fresh.iter().filter_map(|chunk| match &chunk.told {
+        Told::Events(events) => Some(events),
+        Told::Ids | Told::Rows => None,
+    });
+    events.flatten().filter_map(|(id, event)| Some((id, event.body.as_ref()?))).collect()
 }
 
 fn is_rejection(failure: &SourceFailure) -> bool {

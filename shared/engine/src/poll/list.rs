@@ -85,8 +85,13 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
 
     /// Where a new list starts: the overlap below `scanned`.
     pub(super) fn list_from(&self) -> StampMillis {
+        self.overlap_below(self.scanned_stamp())
+    }
+
+    /// The overlap below a stamp.
+    pub(super) fn overlap_below(&self, stamp: StampMillis) -> StampMillis {
         let overlap = if Rule::Overlap.is_left_out() { Duration::ZERO } else { self.poller.settings.overlap };
-        self.scanned_stamp().minus(overlap)
+        stamp.minus(overlap)
     }
 
     pub(super) fn scanned_stamp(&self) -> StampMillis {

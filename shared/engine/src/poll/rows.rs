@@ -6,6 +6,9 @@
 //! row that slips past a forward pass by a deletion may slip past the next by an edit. Rows that move because they were
 //! edited are stamped later, and belong to the next listing. Passes are compared by ids and stamps, not by bodies, which
 //! may differ at every reading.
+//!
+//! Some vendors refuse pages beyond a number, whatever they hold. What was read until there counts, and the list goes on from its
+//! newest stamp, where rows come in the order of their stamps; else it cannot be read whole, and that is reported.
 
 use super::{
     Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Route, Tick, Walk, Walked, version_of,
@@ -37,7 +40,10 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(listed);
         };
         let moved = self.moved(&first, &walk.evidence);
-        if walked == Walked::Cut {
+        if let Walked::Sealed(from) = walked {
+            let cursor = Cursor::Start;
+            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
+        } else if walked == Walked::Cut {
             let cursor = Cursor::Pages(walk.place);
             self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
             if self.checkpoint.backlog.len() == 1 {
@@ -62,7 +68,9 @@ impl<P: PollerPorts> Tick<'_, P> {
             if page.is_refused && walk.begin_again() {
                 continue;
             }
-            if page.is_refused && walk.is_capped() {
+            if page.is_refused && self.may_seal(route, walk) {
+                walk.place.is_capped = true;
+            } else if page.is_refused && walk.is_capped() {
                 return Ok(Walked::Moving);
             }
             let is_again = walk.note(&page);
@@ -88,13 +96,21 @@ impl<P: PollerPorts> Tick<'_, P> {
             let is_confirmed = !has_moved || walk.place.barren > 0 || Rule::BarrenTwice.is_left_out();
             let is_stable = walk.place.pass > 0 && !walk.place.added && is_confirmed;
             if is_single || is_stable || Rule::Passes.is_left_out() {
-                return Ok(Walked::Whole);
+                let rest = walk.place.newest.filter(|_| walk.place.is_capped);
+                return Ok(rest.map_or(Walked::Whole, |newest| Walked::Sealed(self.overlap_below(newest))));
             }
             walk.place = walk.place.next_pass();
             if walk.place.pass >= PASSES_MAX {
                 return Ok(Walked::Moving);
             }
         }
+    }
+
+    /// Whether a page that is refused can be the end of what the vendor shows, so that the list goes on from the newest stamp
+    /// that was read: the rows come in the order of their stamps, and that leads further than this list did.
+    fn may_seal(&self, route: &Route, walk: &Walk) -> bool {
+        let leads_on = |newest| self.overlap_below(newest) > route.from;
+        self.traits.filtered && walk.place.is_forward() && walk.place.newest.is_some_and(leads_on)
     }
 
     /// Owes the rows of a page that were not met before and are not settled; returns how many chunks they made.

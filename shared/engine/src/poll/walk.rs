@@ -7,7 +7,8 @@ use super::{Evidence, Reading};
 use crate::{Change, Lane, LocalMillis, Page, PageWalk, Position, RecordId, StampMillis};
 
 impl PageWalk {
-    pub(super) const START: Self = Self { pass: 0, step: 0, added: false, pages: 1, barren: 0 };
+    pub(super) const START: Self =
+        Self { pass: 0, step: 0, added: false, pages: 1, barren: 0, newest: None, is_capped: false };
 
     pub(super) fn is_forward(self) -> bool {
         self.pass.is_multiple_of(2)
@@ -34,7 +35,26 @@ impl PageWalk {
 
     pub(super) fn next_pass(self) -> Self {
         let barren = if self.added { 0 } else { self.barren + 1 };
-        Self { pass: self.pass + 1, step: 0, added: false, pages: self.pages, barren }
+        Self { pass: self.pass + 1, step: 0, added: false, barren, ..self }
+    }
+
+    /// Notes whether the rows of the first pass come in the order of their stamps. Rows without a stamp may come first.
+    fn note_order(&mut self, page: &Page) {
+        let begins = self.step == 0;
+        if self.pass > 0 || page.changes.is_empty() {
+            return;
+        }
+        let mut is_ordered = begins || self.newest.is_some();
+        for change in &page.changes {
+            match change.stamp().map(|stamp| stamp.at) {
+                Some(at) => {
+                    is_ordered &= self.newest.is_none_or(|newest| newest <= at);
+                    self.newest = Some(at);
+                }
+                None => is_ordered &= begins && self.newest.is_none(),
+            }
+        }
+        self.newest = self.newest.filter(|_| is_ordered);
     }
 }
 
@@ -61,6 +81,8 @@ pub(super) enum Walked {
     Whole,
     /// It goes on at its place.
     Cut,
+    /// It was read as far as the vendor shows its pages, in the order of the stamps: the rest is listed from here.
+    Sealed(StampMillis),
     /// It moves too much.
     Moving,
 }
@@ -86,7 +108,8 @@ impl Walk {
             shown_before: HashMap::new(),
             shown: HashMap::new(),
             rows_max: 0,
-            told: None,
+            // A forward pass that is under way has learnt of more pages from the vendor alone.
+            told: Some(place.pages).filter(|pages| place.is_forward() && place.step > 0 && *pages > place.step),
             refused_at: None,
             first: None,
             evidence: Vec::new(),
@@ -96,7 +119,8 @@ impl Walk {
     /// A page that was refused as not there, although the vendor had told of it: the list has become shorter, and is
     /// walked from its beginning. Whether that is so, and was not tried before.
     pub(super) fn begin_again(&mut self) -> bool {
-        let is_news = self.is_capped() && self.refused_at != Some(self.place.page());
+        let is_known = self.place.is_capped || self.refused_at == Some(self.place.page());
+        let is_news = self.is_capped() && !is_known;
         if is_news {
             self.refused_at = Some(self.place.page());
             self.place = PageWalk { pass: self.place.pass, barren: 0, ..PageWalk::START };
@@ -120,6 +144,7 @@ impl Walk {
         let before = if self.place.is_forward() { number.wrapping_sub(1) } else { number + 1 };
         let is_again = !page.changes.is_empty() && self.shown.get(&before) == Some(&digest);
         self.shown.insert(number, digest);
+        self.place.note_order(page);
         is_again
     }
 

@@ -89,8 +89,16 @@ fn changes(from: i64) -> Scope {
 }
 
 fn with_backlog(state: &Checkpoint) -> Checkpoint {
-    let walk = PageWalk { pass: 3, step: 17, added: true, pages: 120_000, barren: 1 };
-    let quiet = PageWalk { pass: 0, step: 0, added: false, pages: 0, barren: 0 };
+    let walk = PageWalk {
+        pass: 3,
+        step: 17,
+        added: true,
+        pages: 120_000,
+        barren: 1,
+        newest: Some(StampMillis::new(-7)),
+        is_capped: true,
+    };
+    let quiet = PageWalk { pass: 0, step: 0, added: false, pages: 0, barren: 0, newest: None, is_capped: false };
     Checkpoint {
         scanned: position(-100),
         committed: position(-400),
@@ -133,6 +141,7 @@ fn with_tokens(state: &Checkpoint) -> Checkpoint {
             listing(Scope::Snapshot, None, Cursor::Source("widgets/9#ä 🦆".to_owned())),
             listing(Scope::Snapshot, Some(token("", 0)), Cursor::Source(String::new())),
         ],
+        later: vec![listing(Scope::Snapshot, None, Cursor::Source("!widgets/0".to_owned()))],
         ..state.clone()
     }
 }
@@ -151,6 +160,7 @@ fn emptied(state: &Checkpoint) -> Checkpoint {
         committed: position(-500),
         clocks: Clocks::unknown(true),
         backlog: Vec::new(),
+        later: Vec::new(),
         ledger_mark: None,
         last_success_at: None,
         last_progress_at: None,

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `{kind: start}` | |
 //! | `{kind: id, id: S}` | |
-//! | `{kind: pages, pass: N, step: N, added: BOOL, pages: N, barren: N}` | |
+//! | `{kind: pages, pass: N, step: N, added: BOOL, pages: N, barren: N, newest: N ms?, is_capped: BOOL}` | |
 //! | `{kind: source, text: S}` | |
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -39,14 +39,19 @@ fn cursor_item(cursor: &Cursor) -> Item {
     match cursor {
         Cursor::Start => item([("kind", text("start"))]),
         Cursor::Id(id) => item([("kind", text("id")), ("id", text(id.as_str()))]),
-        Cursor::Pages(PageWalk { pass, step, added, pages, barren }) => item([
-            ("kind", text("pages")),
-            ("pass", number(pass)),
-            ("step", number(step)),
-            ("added", AttributeValue::Bool(*added)),
-            ("pages", number(pages)),
-            ("barren", number(barren)),
-        ]),
+        Cursor::Pages(PageWalk { pass, step, added, pages, barren, newest, is_capped }) => {
+            let mut walk = item([
+                ("kind", text("pages")),
+                ("pass", number(pass)),
+                ("step", number(step)),
+                ("added", AttributeValue::Bool(*added)),
+                ("pages", number(pages)),
+                ("barren", number(barren)),
+                ("is_capped", AttributeValue::Bool(*is_capped)),
+            ]);
+            walk.extend(newest.map(|newest| ("newest".to_owned(), instant(newest))));
+            walk
+        }
         Cursor::Source(place) => item([("kind", text("source")), ("text", text(place))]),
     }
 }
@@ -79,6 +84,8 @@ fn cursor_of(cursor: Reader<'_>) -> Result<Cursor, BadShape> {
             added: cursor.flag("added")?,
             pages: cursor.number("pages")?,
             barren: cursor.number("barren")?,
+            newest: cursor.instant_if_any("newest")?,
+            is_capped: cursor.flag("is_capped")?,
         })),
         "source" => Ok(Cursor::Source(cursor.text("text")?.to_owned())),
         _ => Err(cursor.unknown("kind")),
@@ -92,8 +99,11 @@ pub(super) fn samples() -> impl proptest::prelude::Strategy<Value = Listing> {
     use super::super::samples;
 
     let scopes = prop_oneof![samples::instants().prop_map(|from| Scope::Changes { from }), Just(Scope::Snapshot)];
-    let walks = any::<(u32, u32, bool, u32, u32)>()
-        .prop_map(|(pass, step, added, pages, barren)| Cursor::Pages(PageWalk { pass, step, added, pages, barren }));
+    let capped = (proptest::option::of(samples::instants()), any::<bool>());
+    let walks = (any::<(u32, u32, bool, u32, u32)>(), capped).prop_map(|(walk, (newest, is_capped))| {
+        let (pass, step, added, pages, barren) = walk;
+        Cursor::Pages(PageWalk { pass, step, added, pages, barren, newest, is_capped })
+    });
     let cursors = prop_oneof![
         Just(Cursor::Start),
         samples::ids().prop_map(Cursor::Id),
