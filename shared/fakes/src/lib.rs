@@ -49,6 +49,25 @@
 //! `{"cut_head":{"after_bytes":20}}`, `{"cut_body":{"after_bytes":5,"reset":true}}`,
 //! `{"slow_body":{"bytes":1,"every_ms":100}}`. See [`Effect`].
 //!
+//! # How to play what vendors really answer
+//!
+//! | behaviour | command |
+//! |---|---|
+//! | a refusal in the words of a gateway, a firewall or a framework; an empty or odd success; a PHP warning; a 204; `NaN` or `null` in a row | `/fault` with `answer`, for a `call`, a `stream`, an `id`, a `function`, after `skip` requests, `times` times or until cleared |
+//! | an error in the vendor's own shape | `/fault` with `error` |
+//! | a record that fails for good | `/poison` |
+//! | a right that is missing | FieldAware `forbidden`, `features_off`; FSM Navigator `/credentials` with `scopes` |
+//! | a page that is ignored, or refused beyond a number | `ignores_page`; `pages_max` (FieldAware: `list_pages_max`) |
+//! | lists that say nothing of their end | FSM Navigator `paging`; Fieldly `metadata`; FieldAware `list_count`, `list_links` |
+//! | rows that move, appear or vanish while they are listed | `/hook` on `list` |
+//! | rows that differ at every reading | FSM Navigator `signed_urls` |
+//! | a lower bound that is ignored, or means "equal to" | FSM Navigator `updated_since`, `bound_means_equal`; Fieldly `filter`, `bound_means_equal` |
+//! | rows without a stamp, or with another one than they are listed by | `/stamp` |
+//! | a token's odd lifetime, or its end | Fieldly `/fault` with `answer` on `POST /oauth/token`; `revoke_tokens`, `token_seconds` |
+//! | pages without events that lead on; a last page without `next` | FieldAware `places_a_page`; `last_next` |
+//! | 429 in every form | `/fault` with `throttled`; FSM Navigator `limit_calls` |
+//! | slow, cut, endless, deep answers; a Date that is missing or wrong | `/fault`; `/clock` |
+//!
 //! # In which order
 //!
 //! A request is logged, counted into the faults and caught by a hold when it arrives; then come the delays, then the

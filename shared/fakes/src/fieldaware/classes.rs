@@ -20,6 +20,8 @@ pub(super) enum Place {
     Top(&'static str),
     /// `/unavailability/types` and `/unavailability/types/{uuid}`.
     Types,
+    /// `/settings/customfields/` and `/settings/customfields/{uuid}`.
+    CustomFields,
     /// `/user/{uuid}/<segment>` and `/user/{uuid}/<segment>/{uuid}`.
     BelowUser(&'static str),
 }
@@ -29,7 +31,7 @@ const fn class(stream: &'static str, entity: &'static str, place: Place) -> Clas
 }
 
 /// Every class.
-pub(super) static CLASSES: [Class; 14] = [
+pub(super) static CLASSES: [Class; 15] = [
     class("jobs", "Job", Place::Top("job")),
     class("web_quotes", "WebQuote", Place::Top("webquote")),
     class("field_quotes", "FieldQuote", Place::Top("fieldquote")),
@@ -44,6 +46,7 @@ pub(super) static CLASSES: [Class; 14] = [
     class("unavailable_times", "UnavailableTime", Place::BelowUser("unavailability")),
     class("unavailable_time_types", "UnavailableTimeType", Place::Types),
     class("working_hours_exceptions", "WorkingHoursException", Place::BelowUser("exception")),
+    class("custom_fields", "CustomField", Place::CustomFields),
 ];
 
 /// The class of a stream.
@@ -74,6 +77,8 @@ impl<'path> Route<'path> {
         match segments[..] {
             ["changes", "token"] => Self::NewestToken,
             ["changes", token] => Self::Events { token },
+            ["settings", "customfields"] => Self::List { stream: "custom_fields", user: None },
+            ["settings", "customfields", uuid] => Self::Detail { stream: "custom_fields", user: None, uuid },
             ["unavailability", "types"] => Self::List { stream: "unavailable_time_types", user: None },
             ["unavailability", "types", uuid] => Self::Detail { stream: "unavailable_time_types", user: None, uuid },
             [segment] => {
@@ -126,7 +131,7 @@ impl<'path> Route<'path> {
 fn segment_of(name: &str) -> &'static str {
     let known = CLASSES.iter().filter_map(|class| match class.place {
         Place::Top(segment) | Place::BelowUser(segment) => Some(segment),
-        Place::Types => None,
+        Place::Types | Place::CustomFields => None,
     });
     known.into_iter().find(|segment| *segment == name).unwrap_or_default()
 }
@@ -141,6 +146,7 @@ pub(super) fn list_path(stream: &str, user: &str) -> String {
         Some(Place::Top(segment)) => format!("/{segment}/"),
         Some(Place::BelowUser(segment)) => format!("/user/{user}/{segment}"),
         Some(Place::Types) => "/unavailability/types".to_owned(),
+        Some(Place::CustomFields) => "/settings/customfields/".to_owned(),
         None => "/".to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    classes::{CLASSES, Class, detail_path, of_stream},
+    classes::{CLASSES, Class, Place, detail_path, of_stream},
     rows::{user_of, uuid},
     settings::{NextForm, Settings, TokenForm},
     written_stamp,
@@ -37,7 +37,8 @@ pub(super) struct Filter<'query> {
 #[derive(Debug, Serialize)]
 pub(super) struct Page {
     items: Vec<Row>,
-    next: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Value>,
 }
 
 /// One version of a record, as the feed shows it.
@@ -52,7 +53,7 @@ struct Event<'store> {
 /// All that readers may know of by now, in order.
 fn events<'store>(store: &'store Store, settings: &Settings, now_ms: i64) -> Vec<Event<'store>> {
     let mut events = Vec::new();
-    for class in &CLASSES {
+    for class in CLASSES.iter().filter(|class| class.place != Place::CustomFields) {
         for record in store.records(class.stream) {
             let mut before: Option<&Version> = None;
             for version in &record.versions {
@@ -100,7 +101,9 @@ pub(super) fn page(token: &str, filter: &Filter<'_>, store: &Store, settings: &S
     // Strictly smaller than the size; a page of one could not get past an event that is listed again.
     let room = filter.page_size.unwrap_or(settings.page_size).saturating_sub(1);
     let room = if settings.inclusive { room.max(2) } else { room };
-    let told = events.iter().enumerate().skip(start).filter(|(_, event)| event.is_told && filter.takes(event));
+    let places = settings.places_a_page.unwrap_or(usize::MAX);
+    let told =
+        events.iter().enumerate().skip(start).take(places).filter(|(_, event)| event.is_told && filter.takes(event));
     let told: Vec<(usize, &Event<'_>)> = told.take(room).collect();
     let times = if settings.repeat_events { 2 } else { 1 };
     let items: Vec<Row> = told
@@ -110,10 +113,11 @@ pub(super) fn page(token: &str, filter: &Filter<'_>, store: &Store, settings: &S
     let end = match told.last() {
         Some((place, _)) => place + 1,
         None if room == 0 => start,
-        None => events.len(),
+        None => events.len().min(start.saturating_add(places)),
     };
+    let is_last = end == events.len();
     let next = token_at(behind(end, settings), settings);
-    let next = next_written(&next, items.is_empty(), settings);
+    let next = (settings.last_next || !is_last).then(|| next_written(&next, items.is_empty(), settings));
     Some(Page { items, next })
 }
 

@@ -26,6 +26,7 @@ pub(super) struct Question<'query> {
     pub(super) page_size: Option<&'query str>,
     pub(super) start: Option<&'query str>,
     pub(super) end: Option<&'query str>,
+    pub(super) archived: Option<&'query str>,
 }
 
 /// A page of a list, or the name of the vendor's error.
@@ -37,16 +38,21 @@ pub(super) fn page(
     now_ms: i64,
     row_of: impl Fn(&'static str, &Record, &Version) -> Row,
 ) -> Result<Reply, &'static str> {
-    let page: usize = question.page.map_or(Some(0), |text| text.parse().ok()).ok_or("BadRequest")?;
+    let asked: usize = question.page.map_or(Some(0), |text| text.parse().ok()).ok_or("BadRequest")?;
     let size = question.page_size.map_or(Some(settings.list_page_size), |text| text.parse().ok());
     let size = size.filter(|size| *size > 0).ok_or("BadRequest")?.min(settings.list_page_size_max);
+    if settings.list_pages_max.is_some_and(|pages_max| asked >= pages_max) {
+        return Err("BadRequest");
+    }
+    let page = if settings.ignores_page { 0 } else { asked };
     let bounds = bounds(stream, question, settings)?;
     let is_listed =
         |class: &Class| class.stream == stream || (stream == "jobs" && settings.quotes_among_jobs && is_quote(class));
     let mut rows = Vec::new();
     for class in CLASSES.iter().filter(|class| is_listed(class)) {
         for record in store.records(class.stream) {
-            let version = record.listed(now_ms).filter(|version| version.active && !version.deleted);
+            let is_wanted = |version: &&Version| version.active == (question.archived != Some("true"));
+            let version = record.listed(now_ms).filter(|version| is_wanted(version) && !version.deleted);
             let of_user = question.user.is_none_or(|user| user == user_of(store.seed(), record.number));
             let Some(version) = version.filter(|_| of_user) else { continue };
             let row = row_of(class.stream, record, version);
@@ -120,6 +126,11 @@ fn item(stream: &str, class: &Class, record: &Record, row: &Row, seed: u64, sett
     item.insert("name".to_owned(), name.cloned().unwrap_or_default());
     if class.stream != stream {
         item.insert("entityClass".to_owned(), class.entity.into());
+    }
+    if stream == "custom_fields" {
+        // What it is declared for; these rows have no address.
+        item.insert("entityClass".to_owned(), "Job".into());
+        return item.into();
     }
     item.insert("link".to_owned(), json!({"rel": "detail", address_name: address}));
     item.into()

@@ -10,7 +10,7 @@
 //!
 //! # Control API
 //!
-//! The streams are the record streams, from `jobs` to `working_hours_exceptions`, and `changes`, which holds no records
+//! The streams are the record streams, from `jobs` to `custom_fields`, and `changes`, which holds no records
 //! but can be named in faults, holds and hooks: calls to the feed are its list calls. Functions are named by their
 //! address pattern: `/changes/token`, `/changes/{token}/`, `/customer/`, `/customer/{uuid}`,
 //! `/user/{uuid}/unavailability`, `/user/{uuid}/exception/{uuid}`, `/unavailability/types`, and so on. Times are written
@@ -38,6 +38,10 @@
 //! | `list_envelope` | `items` | `items`: an object; `bare`: an array |
 //! | `quotes_among_jobs` | `false` | the list of jobs holds quotes, too, each with its `entityClass` |
 //! | `windows_required` | `false` | lists that take `start` and `end` refuse to go without |
+//! | `ignores_page` | `false` | lists show their first page whatever page is asked for |
+//! | `list_pages_max` | none | so many pages of a list may be asked for; later ones are refused |
+//! | `last_next` | `true` | whether pages behind which there is no event have a `next` |
+//! | `places_a_page` | none | so many places of the feed a page covers at most, so that pages without events may lead on |
 
 mod classes;
 mod feed;
@@ -75,7 +79,7 @@ use super::{
 const FEED: &str = "changes";
 
 /// The streams and the numbers of their first records.
-static STREAMS: [(&str, u64); 15] = [
+static STREAMS: [(&str, u64); 16] = [
     (FEED, 0),
     ("jobs", 1),
     ("web_quotes", 1_000_001),
@@ -91,6 +95,7 @@ static STREAMS: [(&str, u64); 15] = [
     ("unavailable_times", 11_000_001),
     ("unavailable_time_types", 12_000_001),
     ("working_hours_exceptions", 13_000_001),
+    ("custom_fields", 14_000_001),
 ];
 
 /// A fake FieldAware that listens.
@@ -190,6 +195,7 @@ impl FieldAware {
             page_size: query.get("pageSize"),
             start: query.get("start"),
             end: query.get("end"),
+            archived: query.get("archived"),
         };
         let row_of = |stream, record: &Record, version: &Version| self.row(store, stream, record, version);
         match lists::page(stream, &question, store, &self.state.settings(), now_ms, row_of) {

@@ -47,6 +47,14 @@ pub struct Settings {
     pub quotes_among_jobs: bool,
     /// Whether `start` and `end` are required where a list takes them.
     pub windows_required: bool,
+    /// Whether lists show their first page whatever page is asked for.
+    pub ignores_page: bool,
+    /// How many pages of a list may be asked for; later ones are refused.
+    pub list_pages_max: Option<usize>,
+    /// Whether pages behind which there is no event have a `next`.
+    pub last_next: bool,
+    /// How many places of the feed a page covers at most, so that pages without events may lead on.
+    pub places_a_page: Option<usize>,
 }
 
 impl Default for Settings {
@@ -72,6 +80,10 @@ impl Default for Settings {
             list_envelope: ListEnvelope::Items,
             quotes_among_jobs: false,
             windows_required: false,
+            ignores_page: false,
+            list_pages_max: None,
+            last_next: true,
+            places_a_page: None,
         }
     }
 }

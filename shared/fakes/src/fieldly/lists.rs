@@ -54,11 +54,20 @@ impl Asked {
                 errors.push((name.clone(), format!("{value} is invalid")));
             }
         }
+        if settings.pages_max.is_some_and(|pages_max| asked.page > pages_max) {
+            errors.push(("page".to_owned(), "is out of range".to_owned()));
+        }
+        if settings.ignores_page {
+            asked.page = 1;
+        }
         if errors.is_empty() { Ok(asked) } else { Err(errors) }
     }
 
     /// Whether a version with this stamp, in milliseconds, is listed.
     fn includes(&self, stamp_ms: i64, settings: &Settings) -> bool {
+        if settings.bound_means_equal && self.from_ms > i64::MIN {
+            return stamp_ms == self.from_ms;
+        }
         stamp_ms > self.from_ms || (settings.inclusive && stamp_ms == self.from_ms)
     }
 }

@@ -9,7 +9,7 @@
 //! | call | body | does |
 //! |---|---|---|
 //! | `POST /credentials` | `{"client_id","client_secret","keep_old"?}` | another client, in place of the old ones, whose tokens end, or beside them |
-//! | `POST /settings` | any of [`Settings`] | `metadata` (`metadata`, `meta`, `none`), `rows_key`, `filter_name`, `filter` (`datetime`, `date_only`, `ignored`), `inclusive`, `refuse_unknown_parameters`, `order` (`by_id`, `newest_first`, `oldest_first`), `per_page_max`, `updated_field`, `detail_shape` (`keyed`, `data`, `bare`), `token_seconds`, `reuse_tokens`, `token_refusal_status` |
+//! | `POST /settings` | any of [`Settings`] | `metadata` (`metadata`, `meta`, `none`), `rows_key`, `filter_name`, `filter` (`datetime`, `date_only`, `ignored`), `inclusive`, `refuse_unknown_parameters`, `order` (`by_id`, `newest_first`, `oldest_first`), `per_page_max`, `bound_means_equal`, `ignores_page`, `pages_max`, `updated_field`, `detail_shape` (`keyed`, `data`, `bare`), `token_seconds`, `reuse_tokens`, `token_refusal_status` |
 //! | `POST /settings` | `{"revoke_tokens":true}` | ends all tokens, once; the clients stay |
 
 mod lists;

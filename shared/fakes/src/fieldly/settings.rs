@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How this Fieldly behaves where its documentation is silent.
+#[expect(clippy::struct_excessive_bools, reason = "quirks that do not depend on each other, read by name")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -22,6 +23,12 @@ pub struct Settings {
     pub order: Order,
     /// The most rows in a page; more are never given, whatever is asked for.
     pub per_page_max: usize,
+    /// Whether the lower bound means "equal to".
+    pub bound_means_equal: bool,
+    /// Whether lists show their first page whatever page is asked for.
+    pub ignores_page: bool,
+    /// How many pages of a list may be asked for; later ones are refused with status 422.
+    pub pages_max: Option<usize>,
     /// The field that holds the stamp; none shows none.
     pub updated_field: Option<String>,
     /// The envelope of a detail answer.
@@ -45,6 +52,9 @@ impl Default for Settings {
             refuse_unknown_parameters: true,
             order: Order::NewestFirst,
             per_page_max: 50,
+            bound_means_equal: false,
+            ignores_page: false,
+            pages_max: None,
             updated_field: Some("updated_at".to_owned()),
             detail_shape: DetailShape::Keyed,
             token_seconds: 3600,

@@ -112,6 +112,21 @@ fn customer(dice: &mut Dice, id: &str, name: &str, created: &str) -> Vec<(&'stat
         ("type", "0"),
         ("price_band", "0"),
         ("credit_terms", "30"),
+        ("industry", "Cooling"),
+        ("changes", "[]"),
+        ("edited_uuid", ""),
+        ("appId", ""),
+        ("appointments_open", "1"),
+        ("appointments_closed", "3"),
+        ("callback", "0"),
+        ("callback_notes", ""),
+        ("account_manager", "0"),
+        ("lead_acc", "0"),
+        ("created_by", "58300"),
+        ("is_flagged", "0"),
+        ("has_invoices", "1"),
+        ("accounts_name", ""),
+        ("accounts_number", ""),
     ])
 }
 

@@ -27,21 +27,35 @@ impl Address {
         let path = request.path.strip_prefix(BASE).unwrap_or_default();
         let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let asked = query.iter().find(|(name, _)| name == "id").map(|(_, id)| id.clone());
+        let address_query = query.clone();
         let mut address = Self {
             pattern: request.path.clone(),
             kind: CallKind::Other,
-            resource: Resource::named(name),
+            resource: Resource::at(name),
             id: None,
             is_by_path: rest.is_some(),
             query,
         };
+        let has =
+            |(key, value): (&str, &str)| address_query.iter().any(|(known, given)| known == key && given == value);
         (address.pattern, address.kind, address.id) = match (address.resource, rest, asked) {
             (Some(_), None, None) => (format!("GET /{name}"), CallKind::List, None),
+            (Some(of), None, Some(id)) if of.children(|parent| has(parent.query)).is_some() => {
+                address.resource = of.children(|parent| has(parent.query));
+                (format!("GET /{name}?id=..&.."), CallKind::Detail, Some(id))
+            }
             (Some(_), None, Some(id)) => (format!("GET /{name}?id=.."), CallKind::Detail, Some(id)),
             (Some(_), Some(id), _) if !id.contains('/') => {
                 (format!("GET /{name}/{{id}}"), CallKind::Detail, Some(decoded(id)))
             }
-            (Some(_), Some(_), _) | (None, _, _) => return address,
+            (Some(of), Some(rest), _) => match rest.split_once('/') {
+                Some((id, last)) if of.children(|parent| parent.segment == last).is_some() => {
+                    address.resource = of.children(|parent| parent.segment == last);
+                    (format!("GET /{name}/{{id}}/{last}"), CallKind::Detail, Some(decoded(id)))
+                }
+                _ => return Self { resource: Resource::at(name), ..address },
+            },
+            (None, _, _) => return address,
         };
         address
     }
@@ -92,8 +106,12 @@ mod tests {
             ("/api/v1/jobs?page=2&per_page=50", "GET /jobs", CallKind::List, None),
             ("/api/v1/jobs?id=a%2Fb+c", "GET /jobs?id=..", CallKind::Detail, Some("a/b c")),
             ("/api/v1/assets/a%2Fb%20c", "GET /assets/{id}", CallKind::Detail, Some("a/b c")),
-            ("/api/v1/customers/1/locations", "/api/v1/customers/1/locations", CallKind::Other, None),
-            ("/api/v1/inventory", "/api/v1/inventory", CallKind::Other, None),
+            ("/api/v1/customers/1/locations", "GET /customers/{id}/locations", CallKind::Detail, Some("1")),
+            ("/api/v1/customers?id=1&locations=1", "GET /customers?id=..&..", CallKind::Detail, Some("1")),
+            ("/api/v1/assets?id=1&sub=service_history", "GET /assets?id=..&..", CallKind::Detail, Some("1")),
+            ("/api/v1/customers/1/ships", "/api/v1/customers/1/ships", CallKind::Other, None),
+            ("/api/v1/inventory", "GET /inventory", CallKind::List, None),
+            ("/api/v1/customer_locations", "/api/v1/customer_locations", CallKind::Other, None),
             ("/jobs", "/jobs", CallKind::Other, None),
         ] {
             let address = address(target);

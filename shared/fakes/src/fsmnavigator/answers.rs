@@ -30,6 +30,16 @@ impl Window {
         Ok(Self { page: count("page", 1)?, per_page: count("per_page", PER_PAGE)?.min(settings.per_page_max.max(1)) })
     }
 
+    /// Which page.
+    pub(super) fn page(self) -> usize {
+        self.page
+    }
+
+    /// The first page of the same size.
+    pub(super) fn first(self) -> Self {
+        Self { page: 1, ..self }
+    }
+
     /// The rows of this page.
     pub(super) fn cut<T>(self, rows: &[T]) -> &[T] {
         let start = self.page.saturating_sub(1).saturating_mul(self.per_page).min(rows.len());
@@ -57,8 +67,8 @@ impl Window {
 pub(super) fn page(resource: &Resource, rows: &[String], window: Window, total: usize, settings: &Settings) -> Reply {
     let (rows, paging) = (rows.join(","), window.members(total, settings));
     let body = match settings.dialect {
-        Dialect::Guide if paging.is_empty() => format!(r#"{{"success":true,"{}":[{rows}]}}"#, resource.name),
-        Dialect::Guide => format!(r#"{{"success":true,"{}":[{rows}],{paging}}}"#, resource.name),
+        Dialect::Guide if paging.is_empty() => format!(r#"{{"success":true,"{}":[{rows}]}}"#, resource.plural),
+        Dialect::Guide => format!(r#"{{"success":true,"{}":[{rows}],{paging}}}"#, resource.plural),
         Dialect::Reference => {
             format!(r#"{{"data":[{rows}],"pagination":{{{paging}}},"request_id":"{REQUEST_ID}"}}"#)
         }
@@ -75,7 +85,7 @@ fn detail(resource: &Resource, row: &str, settings: &Settings) -> String {
     match (settings.detail_shape, settings.dialect) {
         (DetailShape::Bare, _) => row.to_owned(),
         (DetailShape::Object, Dialect::Guide) => format!(r#"{{"success":true,"{}":{row}}}"#, resource.singular),
-        (DetailShape::Array, Dialect::Guide) => format!(r#"{{"success":true,"{}":[{row}]}}"#, resource.name),
+        (DetailShape::Array, Dialect::Guide) => format!(r#"{{"success":true,"{}":[{row}]}}"#, resource.plural),
         (DetailShape::Object, Dialect::Reference) => format!(r#"{{"data":{row},"request_id":"{REQUEST_ID}"}}"#),
         (DetailShape::Array, Dialect::Reference) => format!(r#"{{"data":[{row}],"request_id":"{REQUEST_ID}"}}"#),
     }

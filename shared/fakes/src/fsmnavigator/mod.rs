@@ -1,7 +1,10 @@
 //! FSM Navigator: pages of whole rows behind an API key, in two dialects that contradict each other.
 //!
 //! `GET /api/v1/<resource>?page=&per_page=[&updated_since=]` lists, `GET /api/v1/<resource>?id=` and
-//! `GET /api/v1/<resource>/<id>` answer one row; the resources are `jobs`, `customers`, `assets` and `technicians`.
+//! `GET /api/v1/<resource>/<id>` answer one row; the resources are `jobs`, `customers`, `assets`, `technicians` and
+//! `inventory`. `GET /api/v1/customers?id=&locations=1` and `GET /api/v1/customers/<id>/locations` list the locations of a
+//! customer, `GET /api/v1/assets?id=&sub=service_history` and `GET /api/v1/assets/<id>/service-records` the service records
+//! of an asset; the first three customers and assets share them.
 //! Stamps are written as `2026-02-23T00:00:00Z`. Every authorized answer has the `X-RateLimit` headers; only an
 //! answer that a fault puts in its place does not.
 //!
@@ -25,6 +28,10 @@
 //! | `paging` | `totals`, `no_totals`, `nothing` | [`Paging`]: what a list says about its pages |
 //! | `empty_total_pages` | `0` | `total_pages` of a list without rows |
 //! | `per_page_max` | `100` | more rows a page are never answered |
+//! | `bound_means_equal` | `false` | whether `updated_since` means "equal to" |
+//! | `signed_urls` | `false` | whether rows in lists have a signed address that differs at every reading |
+//! | `ignores_page` | `false` | whether lists show their first page whatever page is asked for |
+//! | `pages_max` | none | how many pages of a list may be asked for; later ones are refused |
 //! | `error_status` | `200` | the status of a fault `{"error":"code"}` |
 //! | `limit_calls`, `limit_seconds` | `100000`, `60` | so many calls a key within a window that rolls along; more are answered with 429 |
 //! | `retry_after` | `both`, `header`, `body`, `nowhere` | [`RetryAfterIn`]: where such an answer says how long to wait |
@@ -37,7 +44,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -57,30 +67,103 @@ use super::{
 };
 
 /// The streams and the numbers of their first ids.
-const STREAMS: [(&str, u64); 4] = [("jobs", 789), ("customers", 123), ("assets", 1_001), ("technicians", 6)];
+const STREAMS: [(&str, u64); 7] = [
+    ("jobs", 789),
+    ("customers", FIRST_CUSTOMER),
+    ("assets", FIRST_ASSET),
+    ("technicians", 6),
+    ("inventory", 31),
+    ("customer_locations", 456),
+    ("service_records", 9_001),
+];
+const FIRST_CUSTOMER: u64 = 123;
+const FIRST_ASSET: u64 = 1_001;
+/// So many customers have all locations, and so many assets all service records.
+const PARENTS: u64 = 3;
 
 /// The scopes of a key that may read everything.
-const ALL_SCOPES: [&str; 4] = ["jobs:read", "customers:read", "assets:read", "technicians:read"];
+const ALL_SCOPES: [&str; 5] = ["jobs:read", "customers:read", "assets:read", "technicians:read", "inventory:read"];
 
 /// What the vendor keeps.
 #[derive(Debug, PartialEq, Eq)]
 struct Resource {
+    /// Its stream, and its address unless it has a parent.
     name: &'static str,
+    /// The member of a list that holds its rows.
+    plural: &'static str,
     singular: &'static str,
     named_id: &'static str,
     scope: &'static str,
+    /// What its records belong to, where they are listed by one call a parent.
+    parent: Option<Parent>,
 }
 
-static RESOURCES: [Resource; 4] = [
-    Resource { name: "jobs", singular: "job", named_id: "job_id", scope: "jobs:read" },
-    Resource { name: "customers", singular: "customer", named_id: "customer_id", scope: "customers:read" },
-    Resource { name: "assets", singular: "asset", named_id: "asset_id", scope: "assets:read" },
-    Resource { name: "technicians", singular: "technician", named_id: "technician_id", scope: "technicians:read" },
+/// What records belong to.
+#[derive(Debug, PartialEq, Eq)]
+struct Parent {
+    resource: &'static str,
+    first_number: u64,
+    /// The parameter that asks for what belongs to a parent.
+    query: (&'static str, &'static str),
+    /// The last part of the path that does.
+    segment: &'static str,
+}
+
+const fn resource(name: &'static str, singular: &'static str, named_id: &'static str, scope: &'static str) -> Resource {
+    Resource { name, plural: name, singular, named_id, scope, parent: None }
+}
+
+static RESOURCES: [Resource; 7] = [
+    resource("jobs", "job", "job_id", "jobs:read"),
+    resource("customers", "customer", "customer_id", "customers:read"),
+    resource("assets", "asset", "asset_id", "assets:read"),
+    resource("technicians", "technician", "technician_id", "technicians:read"),
+    resource("inventory", "item", "id", "inventory:read"),
+    Resource {
+        plural: "locations",
+        parent: Some(Parent {
+            resource: "customers",
+            first_number: FIRST_CUSTOMER,
+            query: ("locations", "1"),
+            segment: "locations",
+        }),
+        ..resource("customer_locations", "location", "location_id", "customers:read")
+    },
+    Resource {
+        plural: "service_history",
+        parent: Some(Parent {
+            resource: "assets",
+            first_number: FIRST_ASSET,
+            query: ("sub", "service_history"),
+            segment: "service-records",
+        }),
+        ..resource("service_records", "service_record", "service_record_id", "assets:read")
+    },
 ];
 
 impl Resource {
+    /// The resource of a stream.
     fn named(name: &str) -> Option<&'static Self> {
         RESOURCES.iter().find(|resource| resource.name == name)
+    }
+
+    /// The resource with an address of its own.
+    fn at(name: &str) -> Option<&'static Self> {
+        Self::named(name).filter(|resource| resource.parent.is_none())
+    }
+
+    /// What belongs to a parent of this resource and is asked for so.
+    fn children(&self, is_meant: impl Fn(&Parent) -> bool) -> Option<&'static Self> {
+        RESOURCES
+            .iter()
+            .find(|child| child.parent.as_ref().is_some_and(|parent| parent.resource == self.name && is_meant(parent)))
+    }
+}
+
+impl Parent {
+    /// The parent of the record with this number.
+    fn id_of(&self, number: u64) -> String {
+        (self.first_number + number % PARENTS).to_string()
     }
 }
 
@@ -134,7 +217,7 @@ impl FakeFsmNavigator {
     pub async fn start_with(options: FsmNavigatorOptions) -> io::Result<Self> {
         let key = Key { api_key: options.api_key, scopes: options.scopes };
         let state = State::new(options.settings, key);
-        Self::listen(FsmNavigator { state }, options.seed, options.ports).await
+        Self::listen(FsmNavigator { state, readings: AtomicU64::new(0) }, options.seed, options.ports).await
     }
 
     /// Changes settings.
@@ -158,6 +241,8 @@ impl FakeFsmNavigator {
 #[derive(Debug)]
 pub struct FsmNavigator {
     state: State<Settings, Key, Calls>,
+    /// How many signed addresses were made.
+    readings: AtomicU64,
 }
 
 /// A key, and what it may do.
@@ -187,6 +272,9 @@ impl FsmNavigator {
         if !key.scopes.iter().any(|scope| scope == resource.scope) {
             return answers::error(403, "insufficient_scope");
         }
+        if let Some(parent) = &resource.parent {
+            return self.children(resource, parent, &address, store, now_ms);
+        }
         match address.kind {
             CallKind::List => self.list(resource, &address, store, now_ms),
             CallKind::Detail | CallKind::Other => self.detail(resource, &address, call, store, now_ms),
@@ -209,13 +297,15 @@ impl FsmNavigator {
             Some(Some(since)) => since.saturating_add(1),
             Some(None) => return answers::error(400, "validation_error"),
         };
+        let is_bounded = bound > i64::MIN;
         let mut listed: Vec<(i64, &Record, &Version)> = store
             .records(resource.name)
             .iter()
             .filter_map(|record| {
                 let version = record.listed(now_ms).filter(|version| version.active && !version.deleted)?;
                 let stamp = shown_stamp(record, version);
-                (stamp >= bound).then_some((stamp, record, version))
+                let is_listed = if settings.bound_means_equal && is_bounded { stamp == bound } else { stamp >= bound };
+                is_listed.then_some((stamp, record, version))
             })
             .collect();
         match settings.list_order {
@@ -224,10 +314,49 @@ impl FsmNavigator {
             ListOrder::Id => {}
         }
         let row = |(_, record, version): &(i64, &Record, &Version)| {
-            self.written(&self.row(store, resource.name, record, version))
+            let mut row = self.row(store, resource.name, record, version);
+            if settings.signed_urls {
+                let reading = self.readings.fetch_add(1, Ordering::Relaxed);
+                row.set("photo_url", format!("https://files.example.com/1?signature={reading}").into());
+            }
+            self.written(&row)
         };
-        let rows: Vec<String> = window.cut(&listed).iter().map(row).collect();
+        if settings.pages_max.is_some_and(|pages_max| window.page() > pages_max) {
+            return answers::error(400, "page_out_of_range");
+        }
+        let shown = if settings.ignores_page { Window::first(window) } else { window };
+        let rows: Vec<String> = shown.cut(&listed).iter().map(row).collect();
         answers::page(resource, &rows, window, listed.len(), &settings)
+    }
+
+    /// What belongs to one parent.
+    fn children(
+        &self,
+        resource: &'static Resource,
+        parent: &Parent,
+        address: &Address,
+        store: &Store,
+        now_ms: i64,
+    ) -> Reply {
+        let settings = self.state.settings();
+        let Ok(window) = Window::of(address, &settings) else {
+            return answers::error(400, "validation_error");
+        };
+        let is_there = |id: &str| {
+            let record = store.record(parent.resource, id).and_then(|record| record.detailed(now_ms));
+            record.is_some_and(|version| !version.deleted)
+        };
+        let Some(parent_id) = address.id.as_deref().filter(|id| is_there(id)) else {
+            return answers::error(404, "not_found");
+        };
+        let own = store.records(resource.name).iter().filter(|record| parent.id_of(record.number) == parent_id);
+        let rows: Vec<String> = own
+            .filter_map(|record| {
+                let version = record.detailed(now_ms).filter(|version| version.active && !version.deleted)?;
+                Some(self.written(&self.row(store, resource.name, record, version)))
+            })
+            .collect();
+        answers::page(resource, window.cut(&rows), window, rows.len(), &settings)
     }
 
     fn detail(&self, resource: &'static Resource, address: &Address, call: &Call, store: &Store, now_ms: i64) -> Reply {
@@ -362,6 +491,9 @@ impl Vendor for FsmNavigator {
             "jobs" => "job_title",
             "customers" => "customer_name",
             "assets" => "asset_name",
+            "inventory" => "item_name",
+            "customer_locations" => "location_name",
+            "service_records" => "notes",
             _ => "last_name",
         };
         row.edited(field, revision)

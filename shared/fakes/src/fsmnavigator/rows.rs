@@ -30,6 +30,9 @@ pub(super) fn first_row(seed: u64, resource: &Resource, number: u64, id: &str, d
         "jobs" => job(&mut dice, number),
         "customers" => customer(&mut dice, id, number),
         "assets" => asset(&mut dice, number),
+        "inventory" => item(&mut dice, number),
+        "customer_locations" => location(&mut dice, number),
+        "service_records" => service_record(&mut dice, number),
         _ => technician(&mut dice, id),
     });
     fields.extend([("created_at", created.into()), ("updated_at", "".into())]);
@@ -91,6 +94,33 @@ fn asset(dice: &mut Dice, number: u64) -> Vec<(&'static str, Value)> {
         ("location_id", dice.number(456, 900).into()),
         ("notes", format!("key with owner{number}@example.com, {}", phone(dice)).into()),
         ("purchase_price", Value::from(1_234.5)),
+    ]
+}
+
+fn item(dice: &mut Dice, number: u64) -> Vec<(&'static str, Value)> {
+    vec![
+        ("item_name", format!("Filter {number}").into()),
+        ("sku", format!("F-{number}").into()),
+        ("quantity_on_hand", dice.number(0, 40).into()),
+        ("notes", format!("order from supplier{number}@example.com, {}", phone(dice)).into()),
+    ]
+}
+
+fn location(dice: &mut Dice, number: u64) -> Vec<(&'static str, Value)> {
+    vec![
+        ("location_name", format!("{} {number}", dice.one_of(&COMPANIES)).into()),
+        ("street", format!("{} Main Street", dice.number(1, 900)).into()),
+        ("city", "Springfield".into()),
+        ("access_notes", format!("ask gate{number}@example.com, {}", phone(dice)).into()),
+    ]
+}
+
+fn service_record(dice: &mut Dice, number: u64) -> Vec<(&'static str, Value)> {
+    vec![
+        ("service_type", "Installation".into()),
+        ("notes", format!("Pre-deployment inspection passed {number}").into()),
+        ("service_date", "2026-02-24".into()),
+        ("signed_by", format!("owner{number}@example.com, {}", phone(dice)).into()),
     ]
 }
 

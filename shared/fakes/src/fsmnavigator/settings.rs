@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How this FSM Navigator behaves where its documentation is silent, or contradicts itself.
+#[expect(clippy::struct_excessive_bools, reason = "quirks that do not depend on each other, read by name")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -26,6 +27,14 @@ pub struct Settings {
     pub empty_total_pages: u64,
     /// More rows a page are not answered, whatever is asked for.
     pub per_page_max: usize,
+    /// Whether `updated_since` means "equal to" instead of "from ... on".
+    pub bound_means_equal: bool,
+    /// Whether rows have a signed address that differs at every reading.
+    pub signed_urls: bool,
+    /// Whether lists show their first page whatever page is asked for.
+    pub ignores_page: bool,
+    /// How many pages of a list may be asked for; later ones are refused.
+    pub pages_max: Option<usize>,
     /// The status of an error object that a fault asks for.
     pub error_status: u16,
     /// How many calls it answers within `limit_seconds`, for each key.
@@ -49,6 +58,10 @@ impl Default for Settings {
             paging: Paging::Totals,
             empty_total_pages: 0,
             per_page_max: 100,
+            bound_means_equal: false,
+            signed_urls: false,
+            ignores_page: false,
+            pages_max: None,
             error_status: 200,
             limit_calls: 100_000,
             limit_seconds: 60,
