@@ -96,8 +96,10 @@ def test_the_watcher_knows_the_streams_of_every_source_that_is_on():
     watched = {f"TIDEMARK_{kind.upper()}_STREAMS": source for source, (kind, _) in SOURCES.items()}
     assert set(variables("WatcherFunction")) == {
         "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_STALE_AFTER_SECONDS", "TIDEMARK_SCAN_RATE",
-        *watched,
+        "TIDEMARK_FIELDLY_SETTINGS", *watched,
     }  # fmt: skip
+    # Fieldly's settings may name streams of their own.
+    assert variables("WatcherFunction")["TIDEMARK_FIELDLY_SETTINGS"] == {"Ref": "FieldlySettings"}
     assert variables("WatcherFunction")["TIDEMARK_SCAN_RATE"] == {"Ref": "ScanRate"}
     for name, source in watched.items():
         assert variables("WatcherFunction")[name] == {"Ref": f"{source}Streams"}

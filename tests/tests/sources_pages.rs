@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidemark_engine::stream::SourceKind;
-use tidemark_sources::registry::{is_on_by_default, stream_names, streams_of};
+use tidemark_sources::registry::{is_on_by_default, streams_of};
 
 const RULES: &str = "## Rules and tests";
 const SETTINGS: &str = "## Settings";
@@ -122,7 +122,7 @@ fn every_example_of_settings_is_accepted() {
 fn every_stream_is_documented() {
     for kind in SourceKind::ALL {
         let page = page(*kind);
-        for stream in stream_names(*kind) {
+        for stream in streams_of(*kind, "{}").expect("the defaults are good").into_iter().map(|stream| stream.name) {
             assert!(page.contains(&format!("`{stream}`")), "docs/sources/{kind}.md lacks the stream {stream}");
             let is_marked = page.lines().any(|line| line.starts_with(&format!("| `{stream}` | no |")));
             assert_eq!(is_marked, !is_on_by_default(*kind, &stream), "whether {kind} {stream} is on by default");

@@ -16,8 +16,9 @@ const SAID_ALREADY: &str = "lambda_runtime::layers::panic";
 /// Where our own events come from, by how their targets begin: the libraries, and the three programs.
 const OURS: [&str; 4] = ["tidemark_", "poller", "fetcher", "watcher"];
 
-/// Which events are logged: `TIDEMARK_LOG`, `info` unless it is set. Events of other crates below `info` never are: the
-/// Lambda runtime and the AWS SDK write whole events and items there, which hold records.
+/// Which events are logged: `TIDEMARK_LOG`, `info` unless it is set.
+///
+/// Events of other crates below `info` never are: the Lambda runtime and the AWS SDK write whole events and items there, which hold records.
 pub fn filter(environment: &mut Environment) -> Targets {
     const VARIABLE: &str = "TIDEMARK_LOG";
     let default = || Targets::new().with_default(LevelFilter::INFO);

@@ -46,8 +46,11 @@ impl VendorConfig {
         let rate = environment.read("TIDEMARK_REQUESTS_PER_SECOND", "what the vendor allows, such as 2", |text| {
             RequestsPerSecond::parse(text).map(|rate| (text.to_owned(), rate.interval()))
         });
+        // Settings may name streams of their own.
+        let text = environment.given("TIDEMARK_SETTINGS").unwrap_or_default();
         let streams = kind.and_then(|kind| {
-            environment.read("TIDEMARK_STREAMS", "all, or names with commas between", |text| parse_streams(kind, text))
+            let wanted = "all, or names with commas between";
+            environment.read("TIDEMARK_STREAMS", wanted, |names| parse_streams(kind, &text, names))
         });
         let settings = settings(environment, kind);
         let (requests_per_second, call_interval) = rate?;
@@ -121,6 +124,19 @@ mod tests {
         assert_eq!(config.kind, SourceKind::FieldMotion);
         assert_eq!(config.streams, [StreamName::known("customers"), StreamName::known("jobs")]);
         assert_eq!(config.call_interval, Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_stream_of_the_settings_is_a_stream() {
+        let fieldly = [("TIDEMARK_SOURCE", "fieldly"), ("TIDEMARK_SETTINGS", r#"{"streams":["invoices"]}"#)];
+        for (streams, read_as) in [("clients,invoices", vec!["clients", "invoices"]), ("invoices", vec!["invoices"])] {
+            let config = read(&[&fieldly[..], &[("TIDEMARK_STREAMS", streams)]].concat()).unwrap();
+            assert_eq!(config.streams.iter().map(StreamName::as_str).collect::<Vec<_>>(), read_as);
+        }
+        let all = read(&[&fieldly[..], &[("TIDEMARK_STREAMS", "all")]].concat()).unwrap().streams;
+        assert!(all.iter().any(|name| name.as_str() == "invoices"), "{all:?}");
+        let error = read(&[&fieldly[..1], &[("TIDEMARK_STREAMS", "invoices")]].concat()).unwrap_err();
+        assert!(error.to_string().contains("there is no stream invoices"), "{error}");
     }
 
     #[test]

@@ -71,10 +71,18 @@ fn watched(
     if environment.given(&variable).is_some_and(|text| text.is_empty()) {
         return None;
     }
+    // Of a source whose settings may name streams of its own; what is wrong with them its own functions say.
+    let settings = environment.given(&format!("TIDEMARK_{}_SETTINGS", kind.as_str().to_ascii_uppercase()));
+    let settings = settings.unwrap_or_default();
     let wanted = "all, names with commas between, or nothing when the source is off";
-    let names = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, text))?;
-    // The template's schedules do not depend on a source's settings: whether a stream is scanned is its default.
-    let streams = streams_of(kind, "{}").unwrap_or_default();
+    let names = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, &settings, text))?;
+    // The template's schedules do not depend on a source's settings: whether a stream is scanned is its default. Streams that
+    // the settings name have schedules of their own.
+    let mut streams = streams_of(kind, "{}").unwrap_or_default();
+    let added = streams_of(kind, &settings).unwrap_or_default();
+    let is_known = |name: &StreamName| streams.iter().any(|stream| stream.name == *name);
+    let added: Vec<_> = added.into_iter().filter(|stream| !is_known(&stream.name)).collect();
+    streams.extend(added);
     let is_scanned = |name: &StreamName| streams.iter().any(|stream| stream.name == *name && !stream.filtered);
     let rests_for = |name: &StreamName| if is_scanned(name) { scan_interval } else { Duration::ZERO };
     let watched = names.into_iter().map(|name| WatchedStream { rests_for: rests_for(&name), name });
@@ -120,6 +128,20 @@ mod tests {
         let (_, streams) = watched(&mut environment, SourceKind::FsmNavigator, Duration::from_hours(1)).unwrap();
         let rests: Vec<_> = streams.iter().map(|stream| (stream.name.as_str(), stream.rests_for.as_secs())).collect();
         assert_eq!(rests, [("jobs", 0), ("customers", 3_600)]);
+    }
+
+    #[test]
+    fn a_stream_of_the_settings_is_watched() {
+        let mut environment = Environment::of([
+            ("TIDEMARK_FIELDLY_STREAMS", "clients,invoices,users"),
+            (
+                "TIDEMARK_FIELDLY_SETTINGS",
+                r#"{"streams":["invoices","users"],"updated_filters":{"users":null,"clients":null}}"#,
+            ),
+        ]);
+        let (_, streams) = watched(&mut environment, SourceKind::Fieldly, Duration::from_hours(1)).unwrap();
+        let rests: Vec<_> = streams.iter().map(|stream| (stream.name.as_str(), stream.rests_for.as_secs())).collect();
+        assert_eq!(rests, [("clients", 0), ("invoices", 0), ("users", 3_600)]);
     }
 
     #[test]

@@ -70,11 +70,6 @@ pub(crate) fn streams(_settings: &FieldAwareSettings) -> Vec<StreamTraits> {
     }]
 }
 
-/// The names of the streams alone.
-pub(crate) fn stream_names() -> Vec<StreamName> {
-    vec![CHANGES.stream]
-}
-
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
     /// A source for the account at `base`, `https://api.fieldaware.net`.
     pub fn new(base: BaseUrl, settings: FieldAwareSettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
@@ -187,6 +182,10 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         known(stream)?;
         Locator::parse(id).and_then(|locator| locator.record()).ok_or_else(not_ours)
+    }
+
+    fn joined_event(&self, earlier: &Body, later: &Body) -> Body {
+        actions::joined(earlier, later)
     }
 
     async fn account_mark(&self) -> Result<String, SourceFailure> {

@@ -107,11 +107,6 @@ pub(crate) fn streams(settings: &FieldlySettings) -> Vec<StreamTraits> {
         .collect()
 }
 
-/// The names of the streams alone.
-pub(crate) fn stream_names() -> Vec<StreamName> {
-    OBJECT_TYPES.iter().map(|object_type| object_type.stream.clone()).collect()
-}
-
 /// Whether a stream is read without being named.
 pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
     OBJECT_TYPES.iter().all(|object_type| !object_type.is_opt_in || object_type.stream != *stream)

@@ -82,11 +82,6 @@ pub(crate) fn streams(settings: &FieldMotionSettings) -> Vec<StreamTraits> {
         .collect()
 }
 
-/// The names of the streams alone.
-pub(crate) fn stream_names() -> Vec<StreamName> {
-    OBJECT_TYPES.iter().map(|object_type| object_type.stream.clone()).collect()
-}
-
 /// Whether a stream is copied unless a deployment says otherwise.
 pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
     object_types::of_stream(stream).is_some_and(|object_type| object_type.is_on_by_default)

@@ -91,11 +91,6 @@ pub(crate) fn streams(settings: &FsmNavigatorSettings) -> Vec<StreamTraits> {
         .collect()
 }
 
-/// The names of the streams alone.
-pub(crate) fn stream_names() -> Vec<StreamName> {
-    OBJECT_TYPES.iter().map(|object_type| object_type.stream.clone()).collect()
-}
-
 /// Whether a stream is read without being named.
 pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
     !object_types::is_opt_in(stream)

@@ -7,7 +7,7 @@ use tidemark_engine::change::{Detail, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials, Source};
-use tidemark_engine::record::RecordId;
+use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
 
 use crate::fieldaware::{self, FieldAware, FieldAwareSettings};
@@ -115,16 +115,6 @@ pub fn streams_of(kind: SourceKind, settings: &str) -> Result<Vec<StreamTraits>,
     streams.map_err(|bad| BadSource { kind, problems: bad.0 })
 }
 
-/// The names of a source's streams, in the order in which reports list them.
-pub fn stream_names(kind: SourceKind) -> Vec<StreamName> {
-    match kind {
-        SourceKind::FieldMotion => fieldmotion::stream_names(),
-        SourceKind::FieldAware => fieldaware::stream_names(),
-        SourceKind::FsmNavigator => fsmnavigator::stream_names(),
-        SourceKind::Fieldly => fieldly::stream_names(),
-    }
-}
-
 /// Whether a stream is copied where a deployment says `all`. The others cost more than they are worth to most, and are
 /// named where they are wanted.
 pub fn is_on_by_default(kind: SourceKind, stream: &StreamName) -> bool {
@@ -157,12 +147,14 @@ pub enum BadStreams {
 }
 
 /// Reads the value of `<Source>Streams`: stream names with commas between, `all` for every one that is on by default.
-/// Answers them in the source's order, each once.
+///
+/// Answers them in the source's order, each once. `settings` may name further streams; those that are refused add none.
 ///
 /// # Errors
 /// [`BadStreams`], naming all unknown streams and those that there are.
-pub fn parse_streams(kind: SourceKind, text: &str) -> Result<Vec<StreamName>, BadStreams> {
-    let known = stream_names(kind);
+pub fn parse_streams(kind: SourceKind, settings: &str, text: &str) -> Result<Vec<StreamName>, BadStreams> {
+    let streams = streams_of(kind, settings).or_else(|_| streams_of(kind, "{}")).unwrap_or_default();
+    let known: Vec<StreamName> = streams.into_iter().map(|stream| stream.name).collect();
     let listed: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let known_texts = || known.iter().map(|name| name.as_str().to_owned()).collect();
     if listed.is_empty() {
@@ -256,6 +248,15 @@ impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
             Self::Fieldly(source) => source.record_of(stream, id),
         }
     }
+
+    fn joined_event(&self, earlier: &Body, later: &Body) -> Body {
+        match self {
+            Self::FieldMotion(source) => source.joined_event(earlier, later),
+            Self::FieldAware(source) => source.joined_event(earlier, later),
+            Self::FsmNavigator(source) => source.joined_event(earlier, later),
+            Self::Fieldly(source) => source.joined_event(earlier, later),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -327,7 +328,6 @@ mod tests {
             let streams = streams_of(*kind, "{}").unwrap();
             let names: Vec<StreamName> = streams.iter().map(|stream| stream.name.clone()).collect();
             assert!(!names.is_empty());
-            assert_eq!(names, stream_names(*kind));
         }
         assert!(streams_of(KIND, "[]").is_err());
     }
@@ -386,20 +386,20 @@ mod tests {
             ("jobs,customers", &["customers", "jobs"]),
             (" tasks , tasks,", &["tasks"]),
         ] {
-            assert_eq!(texts(&parse_streams(KIND, text).unwrap()), expected, "{text}");
+            assert_eq!(texts(&parse_streams(KIND, "{}", text).unwrap()), expected, "{text}");
         }
     }
 
     #[test]
     fn unknown_streams_are_named_beside_the_known_ones() {
-        let error = parse_streams(KIND, "jobs,job,all,Customers").unwrap_err();
+        let error = parse_streams(KIND, "{}", "jobs,job,all,Customers").unwrap_err();
         assert_eq!(
             error.to_string(),
             "there is no stream job, Customers; write all, or some of customers, jobs, \
              assets, asset_types, tasks, users, vehicles, departments, stock_containers"
         );
         for text in ["", " ", ",,"] {
-            assert!(matches!(parse_streams(KIND, text), Err(BadStreams::Empty { .. })), "{text}");
+            assert!(matches!(parse_streams(KIND, "{}", text), Err(BadStreams::Empty { .. })), "{text}");
         }
     }
 }

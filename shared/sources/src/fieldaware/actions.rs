@@ -1,12 +1,9 @@
-//! What was done to a record, over all events of a page that tell of it.
+//! What was done to a record, over all its events that are stored together.
 //!
-//! The newest event about a record stands for all: the engine keeps no other. The `actions` of an event tell what was
-//! done to jobs, quotes and their tasks, and are told once; so the newest event is given those of the ones before it.
+//! The newest event about a record stands for all: no other is kept. The `actions` of an event tell what was done to jobs,
+//! quotes and their tasks, and are told once; so the newest event is given those of the ones before it.
 
-use std::collections::HashMap;
-
-use tidemark_engine::change::Change;
-use tidemark_engine::record::{Body, RecordId};
+use tidemark_engine::record::Body;
 
 use crate::json::{Object, entries};
 
@@ -14,76 +11,73 @@ const ACTIONS: &str = "actions";
 /// How long an event may become, so that it still fits beside its record.
 const EVENT_BYTES_MAX: usize = 32 << 10;
 
-/// Gives the last event of each record the actions of those before it, in their order. An event that is told twice in a row
-/// counts once; one that no other of its record precedes stays as it was received.
-pub(super) fn gather(changes: &mut [Change]) {
-    let mut of_record: HashMap<RecordId, Vec<usize>> = HashMap::new();
-    for (at, change) in changes.iter().enumerate() {
-        of_record.entry(change.id.clone()).or_default().push(at);
-    }
-    for places in of_record.into_values().filter(|places| places.len() > 1) {
-        let mut events: Vec<Body> = Vec::new();
-        for event in places.iter().filter_map(|at| changes.get(*at)?.event()) {
-            if events.last() != Some(event) {
-                events.push(event.clone());
-            }
-        }
-        let Some(merged) = merged(&events) else { continue };
-        let last = places.last().and_then(|at| changes.get_mut(*at));
-        if let Some(listed) = last.and_then(|change| change.listed.as_mut()) {
-            listed.event = Some(Body::new(merged));
-        }
-    }
+/// The later event with the actions of both, in their order; as it was received where the earlier one adds none. An event
+/// that is told again adds nothing. Of more actions than fit the oldest are left out.
+pub(super) fn joined(earlier: &Body, later: &Body) -> Body {
+    merged(earlier.text(), later.text()).map_or_else(|| later.clone(), Body::new)
 }
 
-/// The last of these events with the actions of all; none where the others add nothing, or too much.
-fn merged(events: &[Body]) -> Option<String> {
-    let (last, before) = events.split_last()?;
-    let mut actions: Vec<&str> = before.iter().flat_map(|event| actions_of(event.text())).collect();
-    if actions.is_empty() {
+fn merged(earlier: &str, later: &str) -> Option<String> {
+    let (before, event) = (Object::of(earlier)?, Object::of(later)?);
+    let mut actions = actions_of(&before);
+    let is_new = !is_same(&before, &event);
+    if actions.is_empty() || earlier == later {
         return None;
     }
-    actions.extend(actions_of(last.text()));
-    let actions = format!("[{}]", actions.join(","));
-    let event = Object::of(last.text())?;
-    let others = event.members().filter(|(name, _)| *name != ACTIONS);
-    let members: Option<Vec<String>> = others
-        .chain([(ACTIONS, actions.as_str())])
-        .map(|(name, value)| Some(format!("{}:{value}", serde_json::to_string(name).ok()?)))
+    actions.extend(is_new.then(|| actions_of(&event)).into_iter().flatten());
+    let others: Option<Vec<String>> = event
+        .members()
+        .filter(|(name, _)| *name != ACTIONS)
+        .map(|(name, value)| Some(format!("{}:{value},", serde_json::to_string(name).ok()?)))
         .collect();
-    Some(format!("{{{}}}", members?.join(","))).filter(|merged| merged.len() <= EVENT_BYTES_MAX)
+    let start = format!("{{{}\"{ACTIONS}\":[", others?.concat());
+    let mut room = EVENT_BYTES_MAX.checked_sub(start.len() + "]}".len())?;
+    let fitting = actions.iter().rev().take_while(|action| {
+        let left = room.checked_sub(action.len() + 1);
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let kept = fitting.count();
+    let kept = actions.get(actions.len() - kept..)?;
+    Some(format!("{start}{}]}}", kept.join(",")))
 }
 
-fn actions_of(event: &str) -> Vec<&str> {
-    Object::of(event).and_then(|event| entries(event.get(ACTIONS)?)).unwrap_or_default()
+/// Whether two events of one record are the same event. The earlier one may bear more actions by now.
+fn is_same(earlier: &Object<'_>, later: &Object<'_>) -> bool {
+    let told = |event: &Object<'_>| Some((event.id("id")?, event.text("status")));
+    told(earlier).is_some_and(|earlier| Some(earlier) == told(later))
+}
+
+fn actions_of<'a>(event: &Object<'a>) -> Vec<&'a str> {
+    event.get(ACTIONS).and_then(entries).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use tidemark_engine::change::Listed;
-
     use super::*;
 
-    fn gathered(told: &[(&str, &str)]) -> Vec<String> {
-        let mut changes: Vec<Change> = told
-            .iter()
-            .map(|(id, event)| {
-                let listed = Listed { event: Some(Body::new(*event)), ..Listed::default() };
-                Change { listed: Some(Box::new(listed)), ..Change::of(RecordId::parse(*id).unwrap()) }
-            })
-            .collect();
-        gather(&mut changes);
-        changes.iter().map(|change| change.event().unwrap().text().to_owned()).collect()
+    fn of(events: &[&str]) -> String {
+        let mut events = events.iter().map(|event| Body::new(*event));
+        let first = events.next().unwrap();
+        events.fold(first, |earlier, later| joined(&earlier, &later)).text().to_owned()
     }
+
+    const DISPATCHED: &str = r#"{"status":"UPDATED","actions":[{"status":"DISPATCHED"}],"id":1}"#;
+    const ASSIGNED: &str = r#"{"status":"UPDATED","actions":[{"status":"ASSIGNED", "n":1.50}],"id":2}"#;
+    const PLAIN: &str = r#"{"id":3 }"#;
 
     #[test]
     fn the_last_event_of_a_record_bears_the_actions_of_all() {
-        let dispatched = r#"{"status":"UPDATED","actions":[{"status":"DISPATCHED"}],"id":1}"#;
-        let updated = r#"{"status":"UPDATED","actions":[{"status":"ASSIGNED", "n":1.50}],"id":2}"#;
-        let plain = r#"{"id":3 }"#;
-        let told = gathered(&[("a", dispatched), ("b", plain), ("a", dispatched), ("a", updated), ("a", plain)]);
-        assert_eq!(told[..4], [dispatched, plain, dispatched, updated]);
-        assert_eq!(told[4], r#"{"id":3,"actions":[{"status":"DISPATCHED"},{"status":"ASSIGNED", "n":1.50}]}"#);
+        let all = r#"{"id":3,"actions":[{"status":"DISPATCHED"},{"status":"ASSIGNED", "n":1.50}]}"#;
+        assert_eq!(of(&[DISPATCHED, ASSIGNED, PLAIN]), all);
+    }
+
+    #[test]
+    fn an_event_that_is_told_again_adds_nothing() {
+        assert_eq!(of(&[DISPATCHED, DISPATCHED]), DISPATCHED);
+        let both = of(&[DISPATCHED, ASSIGNED]);
+        assert_eq!(of(&[&both, ASSIGNED]).matches("ASSIGNED").count(), 1);
+        assert_eq!(of(&[&both, ASSIGNED]).matches("DISPATCHED").count(), 1);
     }
 
     #[test]
@@ -91,13 +85,18 @@ mod tests {
         let plain = r#"{"id":3 , "actions":[]}"#;
         let odd = r#"{"id":4,"actions":null}"#;
         let acting = r#"{"actions":[{"status":"ASSIGNED"}], "id":5}"#;
-        assert_eq!(gathered(&[("a", plain), ("a", odd), ("a", acting)]), [plain, odd, acting]);
-        assert_eq!(gathered(&[("a", acting), ("a", acting)]), [acting, acting]);
+        assert_eq!(of(&[plain, odd, acting]), acting);
+        assert_eq!(of(&["[]", "7"]), "7");
     }
 
     #[test]
-    fn more_actions_than_fit_beside_a_record_are_left_out() {
-        let long = format!(r#"{{"actions":["{}"]}}"#, "x".repeat(EVENT_BYTES_MAX));
-        assert_eq!(gathered(&[("a", &long), ("a", "{}")])[1], "{}");
+    fn of_more_actions_than_fit_beside_a_record_the_newest_are_kept() {
+        let action = |n: usize| format!(r#"{{"n":{n},"x":"{}"}}"#, "x".repeat(10_000));
+        let event = |n: usize| format!(r#"{{"id":{n},"actions":[{}]}}"#, action(n));
+        let events: Vec<String> = (0..5).map(event).collect();
+        let merged = of(&events.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(merged.len() <= EVENT_BYTES_MAX);
+        let kept: Vec<bool> = (0..5).map(|n| merged.contains(&action(n))).collect();
+        assert_eq!(kept, [false, false, true, true, true]);
     }
 }

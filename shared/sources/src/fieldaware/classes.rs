@@ -22,6 +22,10 @@ pub(super) struct Class {
     pub(super) list: List,
     /// Whether the feed can be filtered by it.
     pub(super) is_filterable: bool,
+    /// Whether the feed tells of it.
+    pub(super) is_told: bool,
+    /// Whether its list takes `archived`.
+    pub(super) has_archive: bool,
 }
 
 /// Where the records of a class are listed.
@@ -69,38 +73,59 @@ const fn at_windowed(list: &'static str, detail: &'static str) -> List {
 }
 
 const fn class(entity: &'static str, records: &'static str, list: List) -> Class {
-    Class { entity, records: StreamName::known(records), list, is_filterable: true }
+    Class { entity, records: StreamName::known(records), list, is_filterable: true, is_told: true, has_archive: false }
 }
+
+const fn class_with_archive(entity: &'static str, records: &'static str, list: List) -> Class {
+    Class { entity, records: StreamName::known(records), list, is_filterable: true, is_told: true, has_archive: true }
+}
+
+/// What is declared of custom fields. The `entityClass` of its rows is the class that a field is declared for.
+pub(super) const CUSTOM_FIELDS: &str = "custom_fields";
 
 /// Every class, in the order in which reports list them and a first import walks them.
 ///
 /// Source: the "Change Tracking" guide for the classes and most paths, the reference pages for the lists. The paths of
-/// field quotes and the list of locations are written nowhere and are made by analogy.
-pub(super) static CLASSES: [Class; 14] = [
+/// field quotes are written nowhere and are made by analogy.
+pub(super) static CLASSES: [Class; 15] = [
     class("Job", "jobs", at_windowed("/job/", "/job/{uuid}")),
     class("WebQuote", "web_quotes", at_windowed("/webquote/", "/webquote/{uuid}")),
     class("FieldQuote", "field_quotes", at("/fieldquote/", "/fieldquote/{uuid}")),
-    class("Item", "items", at("/item/", "/item/{uuid}")),
+    class_with_archive("Item", "items", at("/item/", "/item/{uuid}")),
     class("Task", "tasks", at("/task/", "/task/{uuid}")),
     class("Customer", "customers", at("/customer/", "/customer/{uuid}")),
     class("Location", "locations", at("/location/", "/location/{uuid}")),
     class("Contact", "contacts", at("/contact/", "/contact/{uuid}")),
     class("Asset", "assets", at("/asset/", "/asset/{uuid}")),
     class("Invoice", "invoices", at("/invoice/", "/invoice/{uuid}")),
-    class("User", "users", at(USERS, "/user/{uuid}")),
+    class_with_archive("User", "users", at(USERS, "/user/{uuid}")),
     class("UnavailableTime", "unavailable_times", List::BelowUsers { segment: "unavailability", is_windowed: false }),
-    class("UnavailableTimeType", "unavailable_time_types", at("/unavailability/types", "/unavailability/types/{uuid}")),
+    class_with_archive(
+        "UnavailableTimeType",
+        "unavailable_time_types",
+        at("/unavailability/types", "/unavailability/types/{uuid}"),
+    ),
     Class {
         entity: "WorkingHoursException",
         records: StreamName::known("working_hours_exceptions"),
         list: List::BelowUsers { segment: "exception", is_windowed: true },
         is_filterable: false,
+        is_told: true,
+        has_archive: false,
+    },
+    Class {
+        entity: "CustomField",
+        records: StreamName::known(CUSTOM_FIELDS),
+        list: at("/settings/customfields/", "/settings/customfields/{uuid}"),
+        is_filterable: false,
+        is_told: false,
+        has_archive: false,
     },
 ];
 
 /// The class that events call this.
 pub(super) fn of_entity(name: &str) -> Option<&'static Class> {
-    CLASSES.iter().find(|class| class.entity == name)
+    CLASSES.iter().find(|class| class.entity == name && class.is_told)
 }
 
 /// The class of quotes whose records stand below this segment.

@@ -16,7 +16,7 @@ pub(super) enum Pass {
     Backward,
 }
 
-/// A place in one list. Shown as `<page>/<pass>/<collected>`.
+/// A place in one list. Shown as `<page>/<pass>/<collected>/<count>/<last>`, the last two as `-` where there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walk {
     /// Which page, counted from 0.
@@ -25,6 +25,10 @@ pub(super) struct Walk {
     pub(super) pass: Pass,
     /// How many rows the forward pass has met on the pages before.
     pub(super) collected: u64,
+    /// How many rows there are in all, by the page before.
+    pub(super) count: Option<u64>,
+    /// The digest of the page before, in the forward pass.
+    pub(super) last: Option<u64>,
 }
 
 /// What one page of a list says of where the list ends.
@@ -36,6 +40,8 @@ pub(super) struct Extent {
     pub(super) count: Option<u64>,
     /// Whether the page names a next one; none when it names no page at all.
     pub(super) has_next: Option<bool>,
+    /// The digest of its rows.
+    pub(super) digest: u64,
 }
 
 /// A list that does not end.
@@ -44,7 +50,17 @@ pub(super) struct Endless;
 
 impl Walk {
     /// The beginning of a list.
-    pub(super) const START: Self = Self { page: 0, pass: Pass::Forward, collected: 0 };
+    pub(super) const START: Self = Self { page: 0, pass: Pass::Forward, collected: 0, count: None, last: None };
+
+    /// Whether a page shows what the one before it showed: then pages are not turned, and more of them tell nothing.
+    pub(super) fn is_again(self, extent: Extent) -> bool {
+        extent.rows > 0 && self.last == Some(extent.digest)
+    }
+
+    /// Whether rows were counted that no page before this one has shown.
+    pub(super) fn misses_rows(self) -> bool {
+        self.pass == Pass::Forward && self.count.is_some_and(|count| self.collected < count)
+    }
 
     /// The place after a page; none behind the last one.
     ///
@@ -56,12 +72,12 @@ impl Walk {
             Pass::Backward => Ok(self.page.checked_sub(1).map(|page| Self { page, ..self })),
             Pass::Forward if !extent.is_last(collected) => match self.page.saturating_add(1) {
                 page if page >= PAGES_MAX => Err(Endless),
-                page => Ok(Some(Self { page, collected, ..self })),
+                page => Ok(Some(Self { page, collected, count: extent.count, last: Some(extent.digest), ..self })),
             },
             Pass::Forward if self.page == 0 => Ok(None),
             Pass::Forward => {
                 let page = if extent.rows == 0 { self.page - 1 } else { self.page };
-                Ok(Some(Self { page, pass: Pass::Backward, collected }))
+                Ok(Some(Self { page, pass: Pass::Backward, collected, count: None, last: None }))
             }
         }
     }
@@ -84,12 +100,17 @@ pub(super) struct Queue {
     pub(super) walk: Walk,
 }
 
-/// Where to go on: `customers/3/forward/300`, or, for lists below users,
-/// `unavailable_times/1/forward/200;<uuid>,<uuid>;0/forward/0`, with `end` for a list of users that was read to its end.
+/// Where to go on: `customers/3/forward/300/-/-`, or, for lists below users,
+/// `unavailable_times/1/forward/200/-/-;<uuid>,<uuid>;0/forward/0/-/-`, with `end` for a list of users that was read to its
+/// end. A `!` before it says that nothing but this class is listed, a `+` before the class that its archive is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Whose list.
     pub(super) class: &'static Class,
+    /// Whether it is the list of what is archived.
+    pub(super) is_archive: bool,
+    /// Whether no other list follows.
+    pub(super) is_alone: bool,
     /// Where in the list, for lists below users in the list of users; none behind its end.
     pub(super) walk: Option<Walk>,
     /// The users, for lists below them.
@@ -99,11 +120,13 @@ pub(super) struct Cursor {
 impl Cursor {
     /// The beginning of a class's list.
     pub(super) fn start(class: &'static Class) -> Self {
-        Self { class, walk: Some(Walk::START), queue: None }
+        Self { class, is_archive: false, is_alone: false, walk: Some(Walk::START), queue: None }
     }
 
     /// Reads a cursor; none when it is not one of ours.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        let (is_alone, text) = text.strip_prefix('!').map_or((false, text), |text| (true, text));
+        let (is_archive, text) = text.strip_prefix('+').map_or((false, text), |text| (true, text));
         let mut parts = text.split(';');
         let (records, walk) = parts.next()?.split_once('/')?;
         let class = classes::of_records(records)?;
@@ -119,13 +142,14 @@ impl Cursor {
             }
             _ => return None,
         };
-        Some(Self { class, walk, queue })
+        Some(Self { class, is_archive, is_alone, walk, queue })
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/", self.class.records)?;
+        let (alone, archive) = (if self.is_alone { "!" } else { "" }, if self.is_archive { "+" } else { "" });
+        write!(f, "{alone}{archive}{}/", self.class.records)?;
         match self.walk {
             Some(walk) => walk.fmt(f)?,
             None => f.write_str("end")?,
@@ -143,7 +167,14 @@ impl fmt::Display for Walk {
             Pass::Forward => "forward",
             Pass::Backward => "backward",
         };
-        write!(f, "{}/{pass}/{}", self.page, self.collected)
+        write!(f, "{}/{pass}/{}", self.page, self.collected)?;
+        for number in [self.count, self.last] {
+            match number {
+                Some(number) => write!(f, "/{number}")?,
+                None => f.write_str("/-")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -156,14 +187,16 @@ impl FromStr for Walk {
 
     fn from_str(text: &str) -> Result<Self, BadWalk> {
         let parts: Vec<&str> = text.split('/').collect();
-        let [page, pass, collected] = parts[..] else { return Err(BadWalk) };
+        let [page, pass, collected, count, last] = parts[..] else { return Err(BadWalk) };
+        let or_none = |text: &str| if text == "-" { Ok(None) } else { text.parse().map(Some).map_err(|_| BadWalk) };
         let pass = match pass {
             "forward" => Pass::Forward,
             "backward" => Pass::Backward,
             _ => return Err(BadWalk),
         };
         let page = page.parse().map_err(|_| BadWalk)?;
-        Ok(Self { page, pass, collected: collected.parse().map_err(|_| BadWalk)? })
+        let collected = collected.parse().map_err(|_| BadWalk)?;
+        Ok(Self { page, pass, collected, count: or_none(count)?, last: or_none(last)? })
     }
 }
 
@@ -184,7 +217,7 @@ mod tests {
     }
 
     fn extent(rows: u64, count: Option<u64>, has_next: Option<bool>) -> Extent {
-        Extent { rows, count, has_next }
+        Extent { rows, count, has_next, digest: 0 }
     }
 
     #[test]
@@ -238,10 +271,13 @@ mod tests {
     #[test]
     fn a_cursor_survives_its_text() {
         for text in [
-            "customers/3/forward/300",
-            "users/0/backward/1",
-            "unavailable_times/1/forward/200;7cc5,53b6;0/backward/20",
-            "working_hours_exceptions/end;7cc5;2/forward/40",
+            "customers/3/forward/300/-/-",
+            "customers/3/forward/300/187/18446744073709551615",
+            "!customers/0/forward/0/-/-",
+            "+users/0/backward/1/-/-",
+            "!+users/0/backward/1/-/-",
+            "unavailable_times/1/forward/200/-/-;7cc5,53b6;0/backward/20/-/-",
+            "working_hours_exceptions/end;7cc5;2/forward/40/-/-",
             "working_hours_exceptions/end",
         ] {
             assert_eq!(Cursor::parse(text).unwrap().to_string(), text);
@@ -249,10 +285,12 @@ mod tests {
         for text in [
             "",
             "nonsense",
-            "ships/0/forward/0",
-            "jobs/0/sideways/0",
-            "jobs/-1/forward/0",
-            "users/end;../x;0/forward/0",
+            "ships/0/forward/0/-/-",
+            "jobs/0/forward/0",
+            "jobs/0/sideways/0/-/-",
+            "jobs/-1/forward/0/-/-",
+            "+!jobs/0/forward/0/-/-",
+            "users/end;../x;0/forward/0/-/-",
             "users/end;a",
         ] {
             assert_eq!(Cursor::parse(text), None, "{text}");

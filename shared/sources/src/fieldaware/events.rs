@@ -11,7 +11,6 @@ use tidemark_engine::change::{Change, Listed};
 use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::Body;
 
-use super::actions;
 use super::classes::{self, Class, List, UUID};
 use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
@@ -68,7 +67,6 @@ pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPag
             Event::Unusable => read.unusable_count += 1,
         }
     }
-    actions::gather(&mut read.changes);
     Ok(read)
 }
 

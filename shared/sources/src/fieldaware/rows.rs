@@ -3,6 +3,8 @@
 //! `{"count":187,"items":[..],"page":2,"pageSize":3}`, or the bare list. A row has a `uuid` and an address, which is written
 //! in a different way in almost every list.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use tidemark_engine::change::Change;
 use tidemark_engine::record::RecordId;
 
@@ -44,8 +46,10 @@ pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent),
         let items = if is_empty { Vec::new() } else { entries(items).ok_or(no_list)? };
         (items, count, has_next)
     };
-    let extent = Extent { rows: u64::try_from(items.len()).unwrap_or(u64::MAX), count, has_next };
-    Ok((Rows(items.into_iter().map(Row::read).collect()), extent))
+    let rows = Rows(items.into_iter().map(Row::read).collect());
+    let row_count = u64::try_from(rows.0.len()).unwrap_or(u64::MAX);
+    let extent = Extent { rows: row_count, count, has_next, digest: rows.digest() };
+    Ok((rows, extent))
 }
 
 impl Row {
@@ -94,7 +98,8 @@ impl Rows {
         let (mut changes, mut unusable_count) = (Vec::new(), 0);
         let (row_count, told_count) = (self.0.len(), self.told_count());
         for row in self.0 {
-            let of_its_own = row.entity.as_deref().map(classes::of_entity).or_else(|| row.quote_among(class).map(Some));
+            let named = row.entity.as_deref().filter(|_| class.is_told).map(classes::of_entity);
+            let of_its_own = named.or_else(|| row.quote_among(class).map(Some));
             let Some(class) = of_its_own.unwrap_or(Some(class)).filter(|class| settings.keeps(class)) else {
                 continue;
             };
@@ -109,6 +114,13 @@ impl Rows {
         }
         some_are_usable(told_count, row_count - unusable_count)?;
         Ok((changes, unusable_count))
+    }
+
+    /// What tells this page from another: which records it names, in their order.
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.iter().for_each(|row| (&row.uuid, &row.address).hash(&mut hasher));
+        hasher.finish()
     }
 
     /// The uuids of the rows, and how many rows have none.
@@ -218,12 +230,15 @@ mod tests {
 
     #[test]
     fn the_extent_is_what_the_page_says() {
-        let extent = |json: &str, has_next| page(json, has_next).unwrap().1;
+        let extent = |json: &str, has_next| {
+            let Extent { rows, count, has_next, digest: _ } = page(json, has_next).unwrap().1;
+            (rows, count, has_next)
+        };
         let sample = r#"{"count":187,"items":[{"uuid":"1"}],"page":2,"pageSize":3,"sortedBy":[]}"#;
-        assert_eq!(extent(sample, Some(true)), Extent { rows: 1, count: Some(187), has_next: Some(true) });
-        assert_eq!(extent(r#"{"items":[]}"#, None), Extent { rows: 0, count: None, has_next: None });
-        assert_eq!(extent(r#"[{"uuid":"1"}]"#, None), Extent { rows: 1, count: None, has_next: Some(false) });
-        assert_eq!(extent(r#"[{"uuid":"1"}]"#, Some(true)), Extent { rows: 1, count: None, has_next: Some(true) });
+        assert_eq!(extent(sample, Some(true)), (1, Some(187), Some(true)));
+        assert_eq!(extent(r#"{"items":[]}"#, None), (0, None, None));
+        assert_eq!(extent(r#"[{"uuid":"1"}]"#, None), (1, None, Some(false)));
+        assert_eq!(extent(r#"[{"uuid":"1"}]"#, Some(true)), (1, None, Some(true)));
     }
 
     #[test]

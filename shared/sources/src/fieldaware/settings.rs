@@ -22,11 +22,13 @@ const STATUSES: [&str; 3] = ["CREATED", "UPDATED", "DELETED"];
 /// | key | default | meaning | source of the default |
 /// |---|---|---|---|
 /// | `record_streams` | all | which record streams are kept; events of the others are passed over | - |
+/// | `custom_fields` | `false` | whether the declarations of custom fields are kept, too, as the record stream `custom_fields` | they need a right of their own |
+/// | `archived` | `[]` | which of the record streams `items`, `users` and `unavailable_time_types` are imported with what is archived | the reference's filter |
 /// | `page_size` | none | the feed's `pageSize`, from 2 on: pages are strictly smaller | the guide names no default and no maximum |
 /// | `entity_class` | none | the feed's `entityClass`, one class; the feed then tells of nothing else | the guide's filter |
 /// | `status` | none | the feed's `status`, one of `CREATED`, `UPDATED`, `DELETED`; the feed then tells of nothing else | the guide's filter |
 /// | `detail_paths` | `{}` | record stream -> path such as `/job/{uuid}`, used for all its records instead of what addresses in events and lists say | the guide's `url` |
-/// | `list_paths` | `{}` | record stream -> path of its list, or `null` to leave it out of a first import | the reference; `/fieldquote/` and `/location/` by analogy |
+/// | `list_paths` | `{}` | record stream -> path of its list, or `null` to leave it out of a first import | the reference; `/fieldquote/` by analogy |
 /// | `list_page_size` | 100 | the lists' `pageSize`, at most 500 | one sample's default is 20 |
 /// | `list_windows` | 2000 to 2100 | record stream -> `[start, end]` of the lists of `jobs`, `web_quotes` and `working_hours_exceptions`, or `null` to send none | the reference names both parameters, not what happens without them |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,7 @@ pub struct FieldAwareSettings {
     pub(super) status: Option<&'static str>,
     pub(super) list_page_size: u64,
     kept: Vec<&'static Class>,
+    archived: Vec<&'static Class>,
     detail_paths: BTreeMap<&'static str, Path>,
     list_paths: BTreeMap<&'static str, Option<String>>,
     windows: BTreeMap<&'static str, Option<Window>>,
@@ -56,12 +59,18 @@ impl FieldAwareSettings {
     pub fn parse(text: &str) -> Result<Self, BadSettings> {
         let mut settings = Settings::open(text);
         let filterable = CLASSES.iter().filter(|class| class.is_filterable).map(|class| class.entity);
-        let parsed = Self {
+        let mut parsed = Self {
             kept: settings.take(
                 "record_streams",
-                &format!("a list of some of {}", names(|_| true)),
-                CLASSES.iter().collect(),
-                kept,
+                &format!("a list of some of {}", names(|class| class.is_told)),
+                CLASSES.iter().filter(|class| class.is_told).collect(),
+                |value| some_of(value, |class| class.is_told).filter(|kept| !kept.is_empty()),
+            ),
+            archived: settings.take(
+                "archived",
+                &format!("a list of some of {}", names(|class| class.has_archive)),
+                Vec::new(),
+                |value| some_of(value, |class| class.has_archive),
             ),
             page_size: settings
                 .take("page_size", "a number from 2 to 10000", None, |value| Some(Some(within(value, &PAGE_SIZES)?))),
@@ -103,6 +112,9 @@ impl FieldAwareSettings {
                 |value| by_stream(value, has_window, unless_null(window)),
             ),
         };
+        if settings.take("custom_fields", "true or false", false, Value::as_bool) {
+            parsed.kept.extend(classes::of_records(classes::CUSTOM_FIELDS));
+        }
         let problems = settings.close();
         if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
     }
@@ -121,12 +133,21 @@ impl FieldAwareSettings {
     fn told(&self, class: &Class) -> Value {
         let fixed = self.detail_paths.get(class.records.as_str()).map(Path::to_string);
         let window = self.window(class).map(|window| json!([window.start, window.end]));
-        json!([self.list_path(class), fixed, window])
+        let mut told = vec![json!(self.list_path(class)), json!(fixed), json!(window)];
+        if self.lists_archive(class) {
+            told.push("archived".into());
+        }
+        told.into()
     }
 
     /// Whether the records of a class are kept.
     pub(super) fn keeps(&self, class: &Class) -> bool {
         self.kept.contains(&class)
+    }
+
+    /// Whether a first import lists what is archived of a class, too.
+    pub(super) fn lists_archive(&self, class: &Class) -> bool {
+        self.archived.contains(&class)
     }
 
     /// The path of a record that is to be used whatever addresses say.
@@ -192,9 +213,8 @@ fn within(value: &Value, range: &std::ops::RangeInclusive<u64>) -> Option<u64> {
     value.as_u64().filter(|number| range.contains(number))
 }
 
-fn kept(value: &Value) -> Option<Vec<&'static Class>> {
-    let names = texts(value).filter(|names| !names.is_empty())?;
-    names.iter().map(|name| classes::of_records(name)).collect()
+fn some_of(value: &Value, allowed: fn(&Class) -> bool) -> Option<Vec<&'static Class>> {
+    texts(value)?.iter().map(|name| classes::of_records(name).filter(|class| allowed(class))).collect()
 }
 
 fn by_stream<T>(
@@ -257,8 +277,9 @@ mod tests {
         assert_eq!(settings, parsed(""));
         assert_eq!((settings.page_size, settings.entity_class, settings.status), (None, None, None));
         assert_eq!(settings.list_page_size, 100);
-        assert!(CLASSES.iter().all(|class| settings.keeps(class)));
-        assert_eq!(walked(&settings), CLASSES.iter().map(|class| class.records.as_str()).collect::<Vec<_>>());
+        let told: Vec<_> = CLASSES.iter().filter(|class| class.is_told).collect();
+        assert!(CLASSES.iter().all(|class| settings.keeps(class) == class.is_told && !settings.lists_archive(class)));
+        assert_eq!(walked(&settings), told.iter().map(|class| class.records.as_str()).collect::<Vec<_>>());
         assert_eq!(settings.list_path(of("field_quotes")), Some("/fieldquote/"));
         assert_eq!(settings.fixed_path(of("field_quotes"), "1"), None);
         for class in &CLASSES {
@@ -272,7 +293,7 @@ mod tests {
         let settings = parsed(
             r#"{"record_streams":["customers","jobs"],"page_size":2,"entity_class":"Job","status":"DELETED",
             "detail_paths":{"field_quotes":"/job/{uuid}"},"list_paths":{"jobs":null,"users":"/people/"},
-            "list_page_size":500,"list_windows":{"jobs":null,"web_quotes":["2020-01-01T00:00:00Z","2021-01-01T00:00:00+01:00"]}}"#,
+            "custom_fields":true,"archived":["users"],"list_page_size":500,"list_windows":{"jobs":null,"web_quotes":["2020-01-01T00:00:00Z","2021-01-01T00:00:00+01:00"]}}"#,
         );
         assert_eq!(
             (settings.page_size, settings.entity_class, settings.status),
@@ -283,7 +304,8 @@ mod tests {
         assert_eq!((settings.list_path(of("jobs")), settings.users_path()), (None, "/people/"));
         assert_eq!((settings.window(of("jobs")), settings.list_page_size), (None, 500));
         assert_eq!(settings.window(of("web_quotes")).unwrap().end, "2021-01-01T00:00:00+01:00");
-        assert_eq!(walked(&settings), ["customers"]);
+        assert!(settings.lists_archive(of("users")) && !settings.lists_archive(of("items")));
+        assert_eq!(walked(&settings), ["customers", "custom_fields"]);
     }
 
     #[test]
@@ -292,6 +314,10 @@ mod tests {
             (r#"{"record_streams":[]}"#, "record_streams"),
             (r#"{"record_streams":["ships"]}"#, "record_streams"),
             (r#"{"record_streams":"jobs"}"#, "record_streams"),
+            (r#"{"record_streams":["custom_fields"]}"#, "record_streams"),
+            (r#"{"custom_fields":"yes"}"#, "custom_fields"),
+            (r#"{"archived":["jobs"]}"#, "archived"),
+            (r#"{"archived":true}"#, "archived"),
             (r#"{"page_size":1}"#, "page_size"),
             (r#"{"page_size":"20"}"#, "page_size"),
             (r#"{"entity_class":"WorkingHoursException"}"#, "entity_class"),

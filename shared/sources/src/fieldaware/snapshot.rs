@@ -7,28 +7,55 @@
 //! comes through the feed, whose token was taken before.
 //!
 //! A class whose list is refused in the vendor's own words (403: the feature is off, or the user has no right; 404: no such
-//! list) is left out, with a warning: the others are still worth having. A later page that is refused so is one behind the
-//! end. Any other failure ends the call, and the cursor stays where it is.
+//! list; 422: not with these parameters) is left out, with a warning, and listed again later: the others are still worth having. So is one that shows the
+//! same page twice in a row. A later page that is refused is one behind the end, unless more rows were counted; then the class is
+//! listed again later. Any other failure ends the call, and the cursor stays where it is.
+//!
+//! Declarations of custom fields are told by no event: their list is read again once a day.
 
 use reqwest::StatusCode;
-use tidemark_engine::change::{Change, Page};
+use tidemark_engine::change::{Later, Page, WhyLater};
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
 
 use super::FieldAware;
 use super::call::{Call, Got, Outcome};
-use super::classes::{Class, List};
+use super::classes::List as Place;
 use super::cursor::{Cursor, Endless, Extent, Queue, Walk};
 use super::rows::{self, Rows};
 use super::settings::Window;
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms, Words};
 use crate::json::Malformed;
 
+/// A list that is asked for.
+struct List<'a> {
+    /// Names it in logs.
+    pattern: &'a str,
+    path: &'a str,
+    window: Option<Window>,
+    is_archive: bool,
+}
+
 /// A page of a list, or why there is none.
 enum Read {
-    Page { rows: Rows, next: Option<Walk>, date: Option<VendorMillis> },
-    Refused { status: StatusCode, date: Option<VendorMillis> },
+    Page {
+        rows: Rows,
+        next: Option<Walk>,
+        date: Option<VendorMillis>,
+    },
+    /// The same page as the one before.
+    Again {
+        date: Option<VendorMillis>,
+    },
+    /// A later page is refused, though it should hold rows.
+    Capped {
+        date: Option<VendorMillis>,
+    },
+    Refused {
+        status: StatusCode,
+        date: Option<VendorMillis>,
+    },
 }
 
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
@@ -39,8 +66,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             return Ok(Page::default());
         };
         match here.class.list {
-            List::At { .. } => self.list_class(here).await,
-            List::BelowUsers { segment, .. } => match here.queue.clone() {
+            Place::At { .. } => self.list_class(here).await,
+            Place::BelowUsers { segment, .. } => match here.queue.clone() {
                 Some(queue) => self.list_below_user(here, segment, queue).await,
                 None => self.list_users(here).await,
             },
@@ -50,44 +77,53 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     async fn list_class(&self, here: Cursor) -> Result<Page, SourceFailure> {
         let class = here.class;
         let (Some(walk), Some(path)) = (here.walk, self.settings.list_path(class)) else {
-            return Ok(self.behind(class));
+            return Ok(self.page(&here, None, Page::default()));
         };
-        match self.read(path, path, self.settings.window(class), walk).await? {
+        let list = List { pattern: path, path, window: self.settings.window(class), is_archive: here.is_archive };
+        match self.read(&list, walk).await? {
             Read::Page { rows, next, date } => {
                 let changes = rows.changes(class, None, &self.settings);
                 let (changes, unusable_count) = changes.map_err(|malformed| no_list(path, malformed))?;
-                let next = next.map(|walk| Cursor { walk: Some(walk), ..here });
-                Ok(self.page(class, next, Page { changes, unusable_count, date, ..Page::default() }))
+                let page = Page { changes, unusable_count, date, ..Page::default() };
+                let within = next.map(|walk| Cursor { walk: Some(walk), ..here.clone() });
+                let is_read = within.is_none() && !class.is_told;
+                let page = self.page(&here, within, page);
+                Ok(if is_read { Page { later: Some(later(&here, WhyLater::Untold)), ..page } } else { page })
             }
-            Read::Refused { status, date } => Ok(self.left_out(class, status, date)),
+            Read::Again { date } => Ok(self.left_out_moving(&here, date)),
+            Read::Capped { date } => Ok(self.left_out_capped(&here, date)),
+            Read::Refused { status, date } => Ok(self.left_out(&here, status, date)),
         }
     }
 
     /// Reads a page of the list of users, whose own lists come next.
     async fn list_users(&self, here: Cursor) -> Result<Page, SourceFailure> {
-        let class = here.class;
-        let Some(walk) = here.walk else { return Ok(self.behind(class)) };
+        let Some(walk) = here.walk else { return Ok(self.page(&here, None, Page::default())) };
         let path = self.settings.users_path();
-        match self.read(path, path, None, walk).await? {
+        match self.read(&List { pattern: path, path, window: None, is_archive: false }, walk).await? {
             Read::Page { rows, next, date } => {
                 let (users, unusable_count) = rows.uuids().map_err(|malformed| no_list(path, malformed))?;
                 let queue = (!users.is_empty()).then_some(Queue { users, walk: Walk::START });
                 let is_over = queue.is_none() && next.is_none();
-                let next = (!is_over).then_some(Cursor { class, walk: next, queue });
-                Ok(self.page(class, next, Page { unusable_count, date, ..Page::default() }))
+                let next = (!is_over).then_some(Cursor { walk: next, queue, ..here.clone() });
+                Ok(self.page(&here, next, Page { unusable_count, date, ..Page::default() }))
             }
-            Read::Refused { status, date } => Ok(self.left_out(class, status, date)),
+            Read::Again { date } => Ok(self.left_out_moving(&here, date)),
+            Read::Capped { date } => Ok(self.left_out_capped(&here, date)),
+            Read::Refused { status, date } => Ok(self.left_out(&here, status, date)),
         }
     }
 
     async fn list_below_user(&self, here: Cursor, segment: &str, queue: Queue) -> Result<Page, SourceFailure> {
         let (class, Queue { mut users, walk }) = (here.class, queue);
         let Some(user) = users.first().cloned() else {
-            return Ok(self.page(class, Some(Cursor { queue: None, ..here }), Page::default()));
+            let next = Cursor { queue: None, ..here.clone() };
+            return Ok(self.page(&here, Some(next), Page::default()));
         };
         let pattern = format!("/user/{{uuid}}/{segment}");
         let path = format!("/user/{user}/{segment}");
-        let (page, walk) = match self.read(&pattern, &path, self.settings.window(class), walk).await? {
+        let list = List { pattern: &pattern, path: &path, window: self.settings.window(class), is_archive: false };
+        let (page, walk) = match self.read(&list, walk).await? {
             Read::Page { rows, next, date } => {
                 let changes = rows.changes(class, Some((&user, segment)), &self.settings);
                 let (changes, unusable_count) = changes.map_err(|malformed| no_list(&pattern, malformed))?;
@@ -97,29 +133,37 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 tracing::info!(call = pattern, "a user without such a list is passed over");
                 (Page { date, ..Page::default() }, None)
             }
-            Read::Refused { status, date } => return Ok(self.left_out(class, status, date)),
+            Read::Again { date } => return Ok(self.left_out_moving(&here, date)),
+            Read::Capped { date } => return Ok(self.left_out_capped(&here, date)),
+            Read::Refused { status, date } => return Ok(self.left_out(&here, status, date)),
         };
         if walk.is_none() {
             users.remove(0);
         }
         let queue = (!users.is_empty()).then_some(Queue { users, walk: walk.unwrap_or(Walk::START) });
         let is_over = queue.is_none() && here.walk.is_none();
-        Ok(self.page(class, (!is_over).then_some(Cursor { queue, ..here }), page))
+        let next = (!is_over).then_some(Cursor { queue, ..here.clone() });
+        Ok(self.page(&here, next, page))
     }
 
     /// One page of one list.
-    async fn read(&self, pattern: &str, path: &str, window: Option<Window>, walk: Walk) -> Result<Read, SourceFailure> {
+    async fn read(&self, list: &List<'_>, walk: Walk) -> Result<Read, SourceFailure> {
+        let List { pattern, path, window, is_archive } = list;
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let (page, size) = (walk.page.to_string(), self.settings.list_page_size.to_string());
         let mut query = vec![("page", page.as_str()), ("pageSize", size.as_str())];
-        if let Some(window) = &window {
+        if let Some(window) = window {
             query.extend([("start", window.start.as_str()), ("end", window.end.as_str())]);
         }
+        query.extend(is_archive.then_some(("archived", "true")));
         let terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
         let call = Call { pattern, segments: &segments, query: &query, terms };
         match self.get(&call).await? {
             Outcome::Got(Got { json, date, has_next }) => {
                 let (rows, extent) = rows::page(&json, has_next).map_err(|malformed| call.malformed(malformed))?;
+                if walk.is_again(extent) {
+                    return Ok(Read::Again { date });
+                }
                 Ok(Read::Page { rows, next: after(walk, extent, pattern)?, date })
             }
             Outcome::Refused { words, failure, .. } if words != Words::Vendors => Err(failure),
@@ -128,45 +172,82 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 date,
                 ..
             } if walk.page > 0 => {
+                if walk.misses_rows() {
+                    return Ok(Read::Capped { date });
+                }
                 let (call, page, status) = (pattern, walk.page, status.as_u16());
                 tracing::warn!(call, page, status, "a later page of a list was refused; taken for one behind its end");
                 Ok(Read::Page { rows: Rows::default(), next: after(walk, Extent::default(), pattern)?, date })
             }
-            // Not allowed in the midst of a list is no missing right to the class.
-            Outcome::Refused { status: StatusCode::FORBIDDEN, failure, .. } if walk != Walk::START => Err(failure),
-            Outcome::Refused { status: status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), date, .. } => {
+            Outcome::Refused { status, date, failure, .. } if failure.class == FailureClass::Forbidden => {
                 Ok(Read::Refused { status, date })
             }
             Outcome::Refused { failure, .. } => Err(failure),
         }
     }
 
-    /// A page and where to go on: within the class, else with the next one.
-    fn page(&self, class: &Class, within: Option<Cursor>, page: Page) -> Page {
-        let next = within.or_else(|| self.settings.listed_after(Some(class)).map(Cursor::start));
+    /// A page and where to go on: within the list, else with the class's archive, else with the next class.
+    fn page(&self, here: &Cursor, within: Option<Cursor>, page: Page) -> Page {
+        let class = here.class;
+        let archive = || {
+            let is_next = self.settings.lists_archive(class) && !here.is_archive;
+            is_next.then(|| Cursor { is_archive: true, is_alone: here.is_alone, ..Cursor::start(class) })
+        };
+        let behind = || self.settings.listed_after(Some(class)).filter(|_| !here.is_alone).map(Cursor::start);
+        let next = within.or_else(archive).or_else(behind);
         Page { next: next.map(|cursor| cursor.to_string()), ..page }
     }
 
-    fn behind(&self, class: &Class) -> Page {
-        self.page(class, None, Page { changes: Vec::<Change>::new(), ..Page::default() })
-    }
-
-    /// Goes on without a class whose list is refused.
-    fn left_out(&self, class: &Class, status: StatusCode, date: Option<VendorMillis>) -> Page {
+    /// Goes on without a list that is refused.
+    fn left_out(&self, here: &Cursor, status: StatusCode, date: Option<VendorMillis>) -> Page {
         let next_step = match status {
             StatusCode::FORBIDDEN => {
-                "give the key's user the right to read this class, or turn the vendor's feature on"
+                "give the key's user the right to read this class, or turn the vendor's feature on, or leave the class out in \
+                 the setting record_streams"
             }
-            _ => "compare the setting list_paths with the vendor's documentation",
+            StatusCode::NOT_FOUND => "compare the setting list_paths with the vendor's documentation",
+            _ => "compare list_windows, list_page_size and archived in the settings with the vendor's documentation",
         };
         tracing::warn!(
-            class = class.entity,
+            class = here.class.entity,
             status = status.as_u16(),
             next_step,
-            "a list was refused; records of this class are imported only once they change"
+            "a list was refused; it is asked for again in an hour, until then records of this class are imported only once \
+             they change"
         );
-        self.page(class, None, Page { date, ..Page::default() })
+        self.without(here, WhyLater::Refused, date)
     }
+
+    /// Goes on without the rest of a list of which the vendor counts more rows than it shows pages for.
+    fn left_out_capped(&self, here: &Cursor, date: Option<VendorMillis>) -> Page {
+        tracing::warn!(
+            class = here.class.entity,
+            next_step = "raise the setting list_page_size, so that the list has fewer pages",
+            "a page of a list was refused although the vendor counts rows for it; the list is read again in an hour"
+        );
+        self.without(here, WhyLater::Refused, date)
+    }
+
+    /// Goes on without the rest of a list whose pages repeat.
+    fn left_out_moving(&self, here: &Cursor, date: Option<VendorMillis>) -> Page {
+        tracing::warn!(
+            class = here.class.entity,
+            next_step = "nothing if it is rare; else raise the setting list_page_size, so that the list has one page",
+            "a page of a list showed the same rows as the page before; the list is read again in an hour"
+        );
+        self.without(here, WhyLater::Moving, date)
+    }
+
+    fn without(&self, here: &Cursor, why: WhyLater, date: Option<VendorMillis>) -> Page {
+        self.page(here, None, Page { later: Some(later(here, why)), date, ..Page::default() })
+    }
+}
+
+/// A list that is listed again later, by itself.
+fn later(here: &Cursor, why: WhyLater) -> Later {
+    let Cursor { class, is_archive, .. } = *here;
+    let alone = Cursor { is_archive, is_alone: true, ..Cursor::start(class) };
+    Later { stream: class.records.clone(), cursor: alone.to_string(), why }
 }
 
 /// The place after a page.

@@ -302,7 +302,7 @@ mod tests {
         assert!(!settings.broken_detail_is_the_records);
         assert_eq!(settings.error_words, ErrorWords::default());
         assert_eq!(fields(&settings, "departments"), ["id", "name", "users", "assets", "last_edited"]);
-        assert_eq!(fields(&settings, "customers").len(), 32);
+        assert_eq!(fields(&settings, "customers").len(), 47);
         assert_eq!(fields(&settings, "jobs").len(), 17);
     }
 

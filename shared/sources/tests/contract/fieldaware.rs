@@ -5,7 +5,7 @@
 
 use serde_json::json;
 use tidemark_engine::clock::StampMillis;
-use tidemark_engine::failure::FailureClass::{self, Forbidden, Record};
+use tidemark_engine::failure::FailureClass::{self, Record};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::SourceKind;
 use tidemark_fakes::TruthRecord;
@@ -58,8 +58,8 @@ impl Vendor for FakeFieldAware {
         None
     }
 
-    /// One class that may not be read stops no other: its list is left out, its record is quarantined.
-    fn refused(status: u16) -> [Option<FailureClass>; 2] {
-        [if status == 403 { None } else { Some(Forbidden) }, Some(Record)]
+    /// One class that cannot be read stops no other: its list is left out, its record is quarantined.
+    fn refused(_status: u16) -> [Option<FailureClass>; 2] {
+        [None, Some(Record)]
     }
 }

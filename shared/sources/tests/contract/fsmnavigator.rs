@@ -1,44 +1,64 @@
-//! FSM Navigator in the suite's terms.
+//! FSM Navigator in the suite's terms: jobs, and the inventory, which is read where it is named. What belongs to a
+//! parent has tests of its own, since a page of it is a page of parents.
+
+use std::ops::Deref;
 
 use serde_json::json;
 use tidemark_engine::stream::SourceKind;
-pub(crate) use tidemark_fakes::fsmnavigator::FakeFsmNavigator;
-use tidemark_fakes::fsmnavigator::{FsmNavigatorOptions, ListOrder, Settings};
+use tidemark_fakes::Fake;
+use tidemark_fakes::fsmnavigator::{FakeFsmNavigator, FsmNavigatorOptions, ListOrder, Settings};
 
 use crate::Vendor;
 
-impl Vendor for FakeFsmNavigator {
-    const KIND: SourceKind = SourceKind::FsmNavigator;
-    const STREAM: &'static str = "jobs";
-    const PERSONAL_FIELD: &'static str = "job_description";
-    const SETTINGS: &'static str = r#"{"per_page":3}"#;
-    const PAGE_ROWS: usize = 3;
+/// The account, with the stream that the suite looks at.
+macro_rules! vendor {
+    ($name:ident, $stream:literal, $personal:literal, $plural:literal) => {
+        pub(crate) struct $name(FakeFsmNavigator);
 
-    async fn start(text: &str) -> Self {
-        let settings = Settings { list_order: ListOrder::OldestFirst, ..Settings::default() };
-        Self::start_with(FsmNavigatorOptions { api_key: text.to_owned(), settings, ..FsmNavigatorOptions::default() })
-            .await
-            .unwrap()
-    }
+        impl Deref for $name {
+            type Target = Fake;
 
-    fn url(&self) -> &str {
-        self.url()
-    }
+            fn deref(&self) -> &Fake {
+                &self.0
+            }
+        }
 
-    fn secret(text: &str) -> String {
-        json!({"api_key": text}).to_string()
-    }
+        impl Vendor for $name {
+            const KIND: SourceKind = SourceKind::FsmNavigator;
+            const STREAM: &'static str = $stream;
+            const PERSONAL_FIELD: &'static str = $personal;
+            const SETTINGS: &'static str = r#"{"per_page":3}"#;
+            const PAGE_ROWS: usize = 3;
 
-    fn rotate(&self, text: &str) {
-        self.rotate(text, false);
-    }
+            async fn start(text: &str) -> Self {
+                let settings = Settings { list_order: ListOrder::OldestFirst, ..Settings::default() };
+                let options = FsmNavigatorOptions { api_key: text.to_owned(), settings, ..FsmNavigatorOptions::default() };
+                Self(FakeFsmNavigator::start_with(options).await.unwrap())
+            }
 
-    fn own_error() -> &'static str {
-        r#"{"success":false,"error":"ODD","message":"odd"}"#
-    }
+            fn url(&self) -> &str {
+                self.0.url()
+            }
 
-    fn list_answer(entries: &[Option<&str>]) -> String {
-        let rows: Vec<_> = entries.iter().map(|id| json!({"id": id, "job_title": "13"})).collect();
-        json!({"success": true, "jobs": rows, "page": 1, "total_pages": 1}).to_string()
-    }
+            fn secret(text: &str) -> String {
+                json!({"api_key": text}).to_string()
+            }
+
+            fn rotate(&self, text: &str) {
+                self.0.rotate(text, false);
+            }
+
+            fn own_error() -> &'static str {
+                r#"{"success":false,"error":"ODD","message":"odd"}"#
+            }
+
+            fn list_answer(entries: &[Option<&str>]) -> String {
+                let rows: Vec<_> = entries.iter().map(|id| json!({"id": id, "name": "13"})).collect();
+                json!({"success": true, $plural: rows, "page": 1, "total_pages": 1}).to_string()
+            }
+        }
+    };
 }
+
+vendor!(Jobs, "jobs", "job_description", "jobs");
+vendor!(Inventory, "inventory", "notes", "inventory");

@@ -1,8 +1,12 @@
 //! Lists: to their end, however they move, and nothing else for a list.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::poll::PollOutcome;
-use tidemark_fakes::{Action, CallKind, Change, Effect, Fault, Hook, Seed};
+use tidemark_engine::record::RecordId;
+use tidemark_fakes::{Action, CallKind, Change, Effect, Fault, FixedAnswer, Hook, Seed};
 
 use crate::Vendor;
 use crate::support::{answer, shown};
@@ -72,7 +76,7 @@ pub(crate) async fn a_list_that_fails_halfway_loses_nothing<V: Vendor>() {
     world.sync().await;
     world.sync().await;
     world.vendor.clear_faults();
-    world.vendor.advance(std::time::Duration::from_mins(20));
+    world.vendor.advance(Duration::from_mins(20));
     world.settle().await;
     assert_eq!(world.differences(), Vec::<String>::new());
 }
@@ -93,4 +97,91 @@ pub(crate) async fn a_list_of_bad_entries_alone_is_a_failure<V: Vendor>() {
     world.vendor.fault(Fault::new(answer(200, &body)).on_call(CallKind::List)).unwrap();
     let failure = world.list().await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Transient, "{}", shown(&failure));
+}
+
+/// Whatever comes instead of a list, a first import and later polls do not take it for "nothing has changed": they do not end
+/// quietly, they commit nothing, and what changed meanwhile arrives once the vendor answers again.
+pub(crate) async fn an_answer_that_was_not_understood_is_never_up_to_date<V: Vendor>() {
+    for effect in [
+        Effect::EmptyBody,
+        Effect::MaintenancePage,
+        Effect::WrongShape,
+        Effect::Truncate { bytes: 5 },
+        Effect::CutBody { after_bytes: 5, reset: true },
+        Effect::Error("oops".to_owned()),
+        answer(200, "null"),
+        answer(200, "true"),
+        answer(200, r#"{"ok":1}"#),
+        answer(200, r#"{"error":{}}"#),
+        answer(200, r#"{"message":"Endpoint request timed out"}"#),
+        answer(200, "Warning: mysqli_connect(): too many connections"),
+        answer(302, ""),
+        answer(304, ""),
+        answer(403, "<html>Forbidden</html>"),
+        answer(404, ""),
+        answer(404, "404 page not found"),
+        answer(418, "{}"),
+        answer(500, V::own_error()),
+    ] {
+        for has_settled in [false, true] {
+            let (world, _) = World::<V>::with_records(2).await;
+            if has_settled {
+                world.settle().await;
+            }
+            world.vendor.edit(Change::of_first(V::RECORDS, 2)).unwrap();
+            world.vendor.fault(Fault::new(effect.clone()).on_call(CallKind::List)).unwrap();
+            for _ in 0..3 {
+                let report = world.sync().await;
+                let is_up_to_date = matches!(report.outcome, PollOutcome::Quiet | PollOutcome::Owing);
+                assert!(!is_up_to_date && report.committed.is_none(), "{effect:?} {has_settled}: {report:?}");
+                world.vendor.advance(Duration::from_mins(16));
+            }
+            world.vendor.clear_faults();
+            world.settle().await;
+            assert_eq!(world.differences(), Vec::<String>::new(), "{effect:?} {has_settled}");
+        }
+    }
+}
+
+/// What frameworks, proxies and editors put around a right answer changes nothing in it.
+pub(crate) async fn a_right_answer_in_an_odd_dress_is_read<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(2).await;
+    let records: Vec<String> = ids.iter().map(|id| world.record_of(id).as_str().to_owned()).collect();
+    let plain = V::list_answer(&[Some(&records[0]), Some(&records[1])]);
+    let twice = V::list_answer(&[Some(&records[0]), Some(&records[1]), Some(&records[0])]);
+    for (body, content_type) in [
+        (plain.clone(), "text/html; charset=UTF-8"),
+        (plain.clone(), ""),
+        (plain.clone(), "application/octet-stream"),
+        (format!("\u{feff}{plain}"), "application/json; charset=utf-8"),
+        (format!("\r\n\t {plain}\n\n"), "application/json"),
+        (plain.replace("\":", "\" :\n "), "application/vnd.api+json"),
+        (twice, "application/json"),
+    ] {
+        let headers = [("Set-Cookie", "session=1"), ("Age", "5"), ("X-Powered-By", "PHP/8.2")];
+        let effect = Effect::Answer(FixedAnswer {
+            status: 200,
+            body: body.clone(),
+            content_type: content_type.to_owned(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        });
+        world.vendor.fault(Fault::new(effect).on_call(CallKind::List).times(1)).unwrap();
+        let page = world.list().await;
+        world.vendor.clear_faults();
+        let listed: BTreeSet<RecordId> = page.unwrap().changes.into_iter().map(|change| change.id).collect();
+        assert_eq!(listed, ids.iter().cloned().collect(), "{content_type}: {body}");
+    }
+}
+
+/// An answer that comes late is an answer all the same, and the edits made meanwhile arrive, too.
+pub(crate) async fn a_right_answer_that_comes_late_is_believed<V: Vendor>() {
+    let (world, _) = World::<V>::with_records(several_pages::<V>()).await;
+    for kind in [CallKind::List, CallKind::Detail] {
+        world.vendor.fault(Fault::new(Effect::Delay { ms: 30 }).on_call(kind).times(3)).unwrap();
+        world.vendor.fault(Fault::new(Effect::SlowBody { bytes: 40, every_ms: 1 }).on_call(kind).times(3)).unwrap();
+    }
+    world.settle().await;
+    world.vendor.edit(Change::of_all(V::RECORDS)).unwrap();
+    world.settle().await;
+    assert_eq!(world.differences(), Vec::<String>::new());
 }

@@ -48,6 +48,9 @@ macro_rules! suite {
                 listings::a_list_that_fails_halfway_loses_nothing,
                 listings::a_bad_entry_is_counted_and_the_others_kept,
                 listings::a_list_of_bad_entries_alone_is_a_failure,
+                listings::an_answer_that_was_not_understood_is_never_up_to_date,
+                listings::a_right_answer_in_an_odd_dress_is_read,
+                listings::a_right_answer_that_comes_late_is_believed,
                 records::a_record_is_fetched_byte_for_byte,
                 records::a_vanished_record_is_gone_and_the_others_are_not,
                 records::an_answer_about_another_record_says_so,
@@ -81,4 +84,5 @@ macro_rules! suite {
 suite!(fieldaware_keeps_it, crate::fieldaware::FakeFieldAware);
 suite!(fieldly_keeps_it, crate::fieldly::FakeFieldly);
 suite!(fieldmotion_keeps_it, crate::fieldmotion::FakeFieldMotion);
-suite!(fsmnavigator_keeps_it, crate::fsmnavigator::FakeFsmNavigator);
+suite!(fsmnavigator_keeps_it, crate::fsmnavigator::Jobs);
+suite!(fsmnavigators_inventory_keeps_it, crate::fsmnavigator::Inventory);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tidemark_engine::notice::Notice;
-use tidemark_engine::stream::SourceKind;
+use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_fakes::{CallKind, Change, Fault};
 
 use crate::account::{TOKEN, account, secret};
@@ -34,6 +34,7 @@ fn event(id: u32) -> String {
     format!(r#"{{"entityClass":"Item","status":"UPDATED","entity":{{"uuid":"{ITEM}"}},"id":{id}}}"#)
 }
 
+/// The cases D1 and D1e.
 #[tokio::test]
 async fn details_that_a_gateway_answers_with_404_delete_nothing() {
     for (words, rounds) in [("404 page not found", 1), ("", 1), ("404 page not found", 3), ("", 3)] {
@@ -60,6 +61,7 @@ async fn details_that_a_gateway_answers_with_404_delete_nothing() {
     }
 }
 
+/// The case P10.
 #[tokio::test]
 async fn a_token_that_a_gateway_refuses_is_asked_again_and_what_lies_behind_it_arrives() {
     for (status, words) in [(404, "404 page not found"), (400, "")] {
@@ -83,6 +85,7 @@ async fn a_token_that_a_gateway_refuses_is_asked_again_and_what_lies_behind_it_a
     }
 }
 
+/// The case A2.
 #[tokio::test]
 async fn a_class_that_a_firewall_refuses_once_is_imported() {
     let stage = Stage::at(|_| {}, CUSTOMERS).await;
@@ -94,6 +97,7 @@ async fn a_class_that_a_firewall_refuses_once_is_imported() {
     stage.compare();
 }
 
+/// The case P9.
 #[tokio::test]
 async fn many_empty_pages_before_an_event_are_read_in_one_tick() {
     let copied = fed(|token| match token {
@@ -113,6 +117,7 @@ async fn many_empty_pages_before_an_event_are_read_in_one_tick() {
     assert!(copied.stored("items").contains_key(ITEM));
 }
 
+/// The case NX.
 #[tokio::test]
 async fn a_feed_whose_last_page_has_no_next_is_followed_and_told_once() {
     let asked = AtomicU32::new(0);
@@ -133,4 +138,69 @@ async fn a_feed_whose_last_page_has_no_next_is_followed_and_told_once() {
     }
     assert_eq!(told.iter().sum::<usize>(), 1, "{told:?}");
     assert!(copied.stored("items").contains_key(ITEM));
+}
+
+/// `DISPATCHED` must not vanish behind a later `UPDATED`, be they on one page, on two, or told by two ticks.
+#[tokio::test]
+async fn events_of_one_record_keep_all_their_actions() {
+    let job = "07af3523740340fb8685ae2eece650c3";
+    let event = move |id: u32, actions: &str| {
+        format!(
+            r#"{{"entityClass":"Job","status":"UPDATED","entity":{{"uuid":"{job}"}},"actions":[{actions}],"id":{id}}}"#
+        )
+    };
+    let (dispatched, assigned) = (event(1, r#"{"status":"DISPATCHED"}"#), event(2, r#"{"status":"ASSIGNED"}"#));
+    let plain = event(3, "");
+    // The events of each page; a page without any ends a tick.
+    for pages in [
+        vec![vec![&dispatched, &assigned, &plain]],
+        vec![vec![&dispatched], vec![&assigned, &plain]],
+        vec![vec![&dispatched], vec![], vec![&assigned], vec![], vec![&assigned, &plain]],
+    ] {
+        let clock = account("{}").await.vendor;
+        let pages: Vec<String> =
+            pages.into_iter().map(|page| page.into_iter().map(String::as_str).collect::<Vec<_>>().join(",")).collect();
+        let page_count = u32::try_from(pages.len()).unwrap();
+        let reached = std::sync::Arc::new(AtomicU32::new(0));
+        let asked_for = std::sync::Arc::clone(&reached);
+        let answer = move |asked: &Asked| -> Reply {
+            match asked.path.trim_matches('/').strip_prefix("changes/") {
+                Some("token") => reply(200, r#"{"sinceToken":"t0"}"#),
+                Some(token) => {
+                    let at: u32 = token.trim_start_matches('t').parse().unwrap();
+                    let may_go_on = at < asked_for.load(Ordering::Relaxed);
+                    let items = pages.get(usize::try_from(at).unwrap()).filter(|_| may_go_on);
+                    let next = if may_go_on { at + 1 } else { at };
+                    reply(
+                        200,
+                        format!(r#"{{"items":[{}],"next":"/changes/t{next}/"}}"#, items.map_or("", String::as_str)),
+                    )
+                }
+                None if asked.path.starts_with("/job/07") => reply(200, format!(r#"{{"uuid":"{job}"}}"#)),
+                None => reply(200, r#"{"items":[],"count":0}"#),
+            }
+        };
+        let settings = r#"{"record_streams":["jobs"]}"#;
+        let copied = Copied::of(SourceKind::FieldAware, &secret(TOKEN), settings, &clock, answer).await;
+        copied.settle("changes").await;
+        // What a tick found is still owed when the next one reads on.
+        for reach in 1..=page_count {
+            reached.store(reach, Ordering::Relaxed);
+            copied.ports.poll(&StreamName::known("changes"), "poller").await;
+            clock.advance(Duration::from_secs(4));
+        }
+        for _ in 0..60 {
+            copied.ports.fetch_all().await;
+            clock.advance(Duration::from_secs(1));
+        }
+        copied.settle("changes").await;
+        let event = copied.ports.tables.with(|tables| {
+            let (_, record) = tables.records.iter().next().unwrap();
+            record.event.as_ref().unwrap().text().to_owned()
+        });
+        assert!(event.contains(r#""id":3"#), "{event}");
+        for action in ["DISPATCHED", "ASSIGNED"] {
+            assert_eq!(event.matches(action).count(), 1, "{event}");
+        }
+    }
 }

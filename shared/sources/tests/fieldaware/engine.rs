@@ -61,10 +61,23 @@ impl Stage {
         }
     }
 
+    /// How many records of a stream are stored and not marked deleted.
+    pub(crate) fn stored_count(&self, stream: &str) -> usize {
+        self.world.tables.with(|tables| {
+            let records = tables.records.iter();
+            records.filter(|(key, record)| key.stream.as_str() == stream && record.deleted.is_none()).count()
+        })
+    }
+
     /// The vendor's records, and ours, by stream and id; deleted ones are left out.
     pub(crate) fn compare(&self) {
+        self.compare_with(&[]);
+    }
+
+    /// The same with further streams.
+    pub(crate) fn compare_with(&self, further: &[&'static str]) {
         let mut truth = BTreeMap::new();
-        for stream in RECORD_STREAMS {
+        for stream in RECORD_STREAMS.iter().chain(further).copied() {
             for (id, record) in self.account.vendor.truth(stream).unwrap() {
                 if !record.deleted {
                     truth.insert((stream.to_owned(), id), record.body);

@@ -1,11 +1,16 @@
 //! Listing everything for a first import.
 
+use std::time::Duration;
+
 use tidemark_engine::change::ListRequest;
 use tidemark_engine::failure::FailureClass;
+use tidemark_engine::notice::Notice;
+use tidemark_engine::stream::StreamName;
 use tidemark_fakes::fieldaware::ListEnvelope;
 use tidemark_fakes::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
 
 use crate::account::{Account, RECORD_STREAMS, account, account_at, ids};
+use crate::engine::Stage;
 use crate::log::logged;
 use crate::support::answer;
 
@@ -105,7 +110,10 @@ async fn a_list_of_several_pages_is_walked_forward_and_backward_and_one_page_onc
         "customers/1/backward/5",
         "customers/0/backward/5",
     ];
-    assert_eq!(pages_of(&account, "/customer/").await, expected);
+    let pages = pages_of(&account, "/customer/").await;
+    let places: Vec<String> =
+        pages.iter().map(|page| page.splitn(5, '/').take(4).collect::<Vec<_>>().join("/")).collect();
+    assert_eq!(places, expected);
     assert_eq!(pages_of(&account, "/item/").await, [""]);
 }
 
@@ -234,6 +242,115 @@ async fn a_class_whose_list_is_refused_is_left_out_with_a_warning() {
     }
 }
 
+/// The case A2b: it asks for attention, and is tried again until it is allowed.
+#[tokio::test]
+async fn a_class_that_is_refused_asks_for_attention_and_is_imported_once_it_is_allowed() {
+    let stage = Stage::at(|settings| settings.forbidden = vec!["customers".to_owned()], "{}").await;
+    let vendor = &stage.account.vendor;
+    for stream in ["customers", "items", "users"] {
+        vendor.seed_count(stream, 30).unwrap();
+    }
+    let notices = stage.settle().await;
+    let left_out = Notice::LeftOut { stream: StreamName::known("customers") };
+    assert!(notices.contains(&left_out) && left_out.needs_attention(), "{notices:?}");
+    let customers = || stage.stored_count("customers");
+    assert_eq!((customers(), stage.stored_count("items"), stage.stored_count("users")), (0, 30, 30));
+    vendor.advance(Duration::from_mins(50));
+    assert!(!stage.settle().await.contains(&left_out), "it is asked for once an hour");
+    vendor.advance(Duration::from_mins(20));
+    assert!(stage.settle().await.contains(&left_out), "it is refused again");
+    vendor.configure(|settings| settings.forbidden.clear());
+    vendor.reset_requests();
+    vendor.advance(Duration::from_mins(70));
+    assert_eq!(stage.settle().await, []);
+    assert_eq!(customers(), 30);
+    let asked = stage.account.asked();
+    assert!(asked.iter().all(|function| !function.starts_with("/item/")), "the others are not listed again: {asked:?}");
+    stage.compare();
+}
+
+/// A refusal of parameters, for good, in the vendor's own words.
+#[tokio::test]
+async fn a_class_whose_list_fails_for_good_stops_no_other() {
+    for status in [400, 403, 409, 410, 422] {
+        let stage = Stage::at(|_| {}, r#"{"record_streams":["customers","items"]}"#).await;
+        let vendor = &stage.account.vendor;
+        vendor.seed_count("customers", 3).unwrap();
+        vendor.seed_count("items", 3).unwrap();
+        vendor.fault(Fault::new(answer(status, OWN_ERROR)).on_function("/customer/")).unwrap();
+        let notices = stage.settle().await;
+        assert!(notices.contains(&Notice::LeftOut { stream: StreamName::known("customers") }), "{status}: {notices:?}");
+        assert_eq!((stage.stored_count("customers"), stage.stored_count("items")), (0, 3), "{status}");
+    }
+}
+
+/// P3 for lists of a first import.
+#[tokio::test]
+async fn a_list_whose_pages_are_not_turned_is_told_of_and_left_out() {
+    for list_count in [true, false] {
+        let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| {
+            settings.ignores_page = true;
+            settings.list_count = list_count;
+            settings.list_links = false;
+        };
+        let stage = Stage::at(quirks, r#"{"list_page_size":10,"record_streams":["customers","items"]}"#).await;
+        let vendor = &stage.account.vendor;
+        vendor.seed_count("customers", 25).unwrap();
+        vendor.seed_count("items", 10).unwrap();
+        let notices = stage.settle().await;
+        let left_out = Notice::LeftOut { stream: StreamName::known("customers") };
+        assert!(notices.contains(&Notice::ListMoving) && notices.contains(&left_out), "{notices:?}");
+        assert_eq!(stage.stored_count("items"), 10);
+        vendor.configure(|settings| settings.ignores_page = false);
+        vendor.advance(Duration::from_mins(70));
+        stage.settle().await;
+        stage.compare();
+    }
+}
+
+#[tokio::test]
+async fn pages_that_are_refused_though_they_hold_rows_are_told_of() {
+    let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| settings.list_pages_max = Some(2);
+    let stage = Stage::at(quirks, r#"{"list_page_size":10,"record_streams":["customers","items"]}"#).await;
+    let vendor = &stage.account.vendor;
+    vendor.seed_count("customers", 25).unwrap();
+    vendor.seed_count("items", 20).unwrap();
+    let notices = stage.settle().await;
+    assert!(notices.contains(&Notice::LeftOut { stream: StreamName::known("customers") }), "{notices:?}");
+    assert!(!notices.contains(&Notice::LeftOut { stream: StreamName::known("items") }), "{notices:?}");
+    assert_eq!((stage.stored_count("customers"), stage.stored_count("items")), (20, 20));
+}
+
+#[tokio::test]
+async fn archived_records_are_imported_where_a_setting_asks_for_it() {
+    for (settings, stored) in [("{}", 2), (r#"{"archived":["users"]}"#, 3)] {
+        let stage = Stage::at(|_| {}, settings).await;
+        let vendor = &stage.account.vendor;
+        let users = vendor.seed_count("users", 3).unwrap();
+        vendor.deactivate(Change::of("users", &users[1])).unwrap();
+        stage.settle().await;
+        assert_eq!(stage.stored_count("users"), stored, "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn declarations_of_custom_fields_are_copied_where_a_setting_asks_for_it_and_read_again_every_day() {
+    for (settings, stored) in [("{}", 0), (r#"{"custom_fields":true}"#, 5)] {
+        let stage = Stage::at(|_| {}, settings).await;
+        let vendor = &stage.account.vendor;
+        let fields = vendor.seed_count("custom_fields", 5).unwrap();
+        stage.settle().await;
+        assert_eq!(stage.stored_count("custom_fields"), stored, "{settings}");
+        vendor.edit(Change::of("custom_fields", &fields[0])).unwrap();
+        assert_eq!(stage.settle().await, [], "no event tells of it");
+        vendor.advance(Duration::from_hours(25));
+        assert_eq!(stage.settle().await, []);
+        if stored > 0 {
+            stage.compare_with(&["custom_fields"]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn users_that_may_not_be_listed_leave_out_what_stands_below_them() {
     let account = account_at(|settings| settings.forbidden = vec!["users".to_owned()], "{}").await;
@@ -247,18 +364,16 @@ async fn users_that_may_not_be_listed_leave_out_what_stands_below_them() {
 
 #[tokio::test]
 async fn any_other_failure_of_a_list_fails_the_call_and_it_goes_on_there() {
-    use FailureClass::{Forbidden, Throttled, Transient, Unauthorized};
+    use FailureClass::{Throttled, Transient, Unauthorized};
     let account = account(r#"{"list_page_size":2}"#).await;
     seed_all(&account, 3);
     for (effect, class) in [
         (answer(401, OWN_ERROR), Unauthorized),
         (answer(401, ""), Transient),
         (answer(400, "{}"), Transient),
-        (answer(403, OWN_ERROR), Forbidden),
         (answer(403, "<html>Forbidden</html>"), Transient),
         (answer(404, ""), Transient),
         (answer(422, "{}"), Transient),
-        (answer(409, OWN_ERROR), Forbidden),
         (answer(500, "{}"), Transient),
         (answer(200, r#"{"error":{"name":"InternalError","message":"x"}}"#), Transient),
         (answer(200, "{}"), Transient),
@@ -268,14 +383,14 @@ async fn any_other_failure_of_a_list_fails_the_call_and_it_goes_on_there() {
         (Effect::CutBody { after_bytes: 9, reset: true }, Transient),
         (Effect::Throttled { status: 429, retry_after: RetryAfter::Text("x".into()) }, Throttled { retry_after: None }),
     ] {
-        let cursor = Some("customers/1/forward/2");
+        let cursor = Some("customers/1/forward/2/-/-");
         account.vendor.fault(Fault::new(effect.clone())).unwrap();
         let failure = account.list(ListRequest::Snapshot { cursor }).await.unwrap_err();
         assert_eq!(failure.class, class, "{effect:?}");
         super::account::assert_harmless(&failure);
         account.vendor.clear_faults();
         let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
-        assert_eq!((page.changes.len(), page.next.as_deref()), (1, Some("customers/1/backward/3")));
+        assert_eq!((page.changes.len(), page.next.as_deref()), (1, Some("customers/1/backward/3/-/-")));
     }
 }
 
@@ -299,16 +414,17 @@ async fn a_later_page_that_the_vendor_refuses_is_behind_the_end() {
     account.vendor.seed_count("customers", 5).unwrap();
     for status in [400, 404, 422] {
         account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
-        let cursor = Some("customers/3/forward/6");
+        let cursor = Some("customers/3/forward/6/-/-");
         let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
-        assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/2/backward/6")), "{status}");
+        assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/2/backward/6/-/-")), "{status}");
         account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
-        let cursor = Some("customers/2/backward/6");
+        let cursor = Some("customers/2/backward/6/-/-");
         let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
-        assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/1/backward/6")), "{status}");
+        assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/1/backward/6/-/-")), "{status}");
     }
 }
 
+/// The case S4, rows.
 #[tokio::test]
 async fn rows_that_are_none_are_counted_and_the_others_kept() {
     let account = account(r#"{"record_streams":["customers"]}"#).await;
@@ -322,7 +438,7 @@ async fn rows_that_are_none_are_counted_and_the_others_kept() {
 async fn a_cursor_of_another_version_starts_from_the_beginning() {
     let account = account("{}").await;
     seed_all(&account, 1);
-    for cursor in ["", "nonsense", "ships/0/forward/0", "jobs/0"] {
+    for cursor in ["", "nonsense", "ships/0/forward/0/-/-", "jobs/0", "jobs/0/forward/0"] {
         account.vendor.reset_requests();
         account.list(ListRequest::Snapshot { cursor: Some(cursor) }).await.unwrap();
         assert_eq!(account.asked(), ["/job/"], "{cursor}");

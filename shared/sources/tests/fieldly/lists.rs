@@ -250,8 +250,8 @@ async fn what_this_source_does_not_have_is_refused_without_a_call() {
 
 #[test]
 fn streams_are_known_without_network_and_settings_are_checked_together() {
-    let names: Vec<String> =
-        registry::stream_names(SourceKind::Fieldly).iter().map(|name| name.as_str().to_owned()).collect();
+    let streams = registry::streams_of(SourceKind::Fieldly, "{}").unwrap();
+    let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
     assert_eq!(names, STREAMS);
     let bad = registry::streams_of(SourceKind::Fieldly, r#"{"per_page":51,"pages":1}"#).unwrap_err();
     assert_eq!(bad.problems.len(), 2, "{bad}");

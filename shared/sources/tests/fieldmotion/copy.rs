@@ -108,6 +108,7 @@ async fn a_record_over_which_the_vendors_program_fails_stops_no_other() {
 
 /// The case P8: the list goes by another time than the rows bear. How far back the list is asked follows the vendor's
 /// clock, not the rows, so that the same ids are fetched at a few ticks and not at every one.
+/// The case P8.
 #[tokio::test]
 async fn ids_that_are_listed_by_another_time_than_their_rows_bear_are_not_fetched_for_ever() {
     let copy = Copy::of("customers").await;

@@ -42,6 +42,21 @@ async fn a_record_is_kept_byte_for_byte_as_the_vendor_sent_it() {
         "type",
         "price_band",
         "credit_terms",
+        "industry",
+        "changes",
+        "edited_uuid",
+        "appId",
+        "appointments_open",
+        "appointments_closed",
+        "callback",
+        "callback_notes",
+        "account_manager",
+        "lead_acc",
+        "created_by",
+        "is_flagged",
+        "has_invoices",
+        "accounts_name",
+        "accounts_number",
     ];
     let account = account("{}").await;
     account.vendor.seed_count("customers", 30).unwrap();

@@ -121,10 +121,10 @@ async fn rows_with_an_odd_value_are_a_failure_that_says_so() {
 
 #[tokio::test]
 async fn stock_containers_are_copied_only_where_they_are_named() {
-    let all = registry::parse_streams(SourceKind::FieldMotion, "all").unwrap();
+    let all = registry::parse_streams(SourceKind::FieldMotion, "{}", "all").unwrap();
     assert!(!all.contains(&stream("stock_containers")));
     assert!(["users", "vehicles", "departments"].iter().all(|name| all.iter().any(|known| known.as_str() == *name)));
-    let named = registry::parse_streams(SourceKind::FieldMotion, "all,stock_containers").unwrap();
+    let named = registry::parse_streams(SourceKind::FieldMotion, "{}", "all,stock_containers").unwrap();
     assert_eq!(named.len(), all.len() + 1);
     assert_eq!(id("7").as_str(), "7");
 }

@@ -208,3 +208,78 @@ async fn a_limit_that_is_used_up_ends_the_tick_and_opens_the_breaker() {
     copy.settle().await;
     copy.assert_equal();
 }
+
+/// What belongs to a parent, in both styles and dialects: the fake's own rows, edited and made while they are copied.
+#[tokio::test]
+async fn what_belongs_to_a_parent_is_kept_up_to_date() {
+    for (settings, name, parents, first_parent, dialect) in [
+        ("{}", "customer_locations", "customers", 123, Dialect::Guide),
+        (r#"{"detail_style":"path"}"#, "customer_locations", "customers", 123, Dialect::Reference),
+        ("{}", "service_records", "assets", 1_001, Dialect::Reference),
+        (r#"{"detail_style":"path"}"#, "service_records", "assets", 1_001, Dialect::Guide),
+    ] {
+        let copy = Copy::of(name, 130, settings).await;
+        copy.account.vendor.configure(|settings| settings.dialect = dialect);
+        // More parents than fit on a page, most of which have nothing.
+        copy.vendor().seed_count(parents, 25).unwrap();
+        let truth = || -> BTreeMap<String, String> {
+            let records = copy.vendor().truth(name).unwrap().into_iter();
+            let number = |id: &str| id.parse::<u64>().unwrap();
+            records.map(|(id, record)| (format!("{}/{id}", first_parent + number(&id) % 3), record.body)).collect()
+        };
+        copy.settle().await;
+        assert_eq!(copy.stored(), truth(), "{name} {settings}");
+        copy.vendor().edit(Change::of_first(name, 5)).unwrap();
+        copy.vendor().add(Add::one(name)).unwrap();
+        copy.settle().await;
+        assert_eq!((copy.stored().len(), copy.stored()), (131, truth()), "{name} {settings}");
+        assert_eq!(copy.vendor().request_counts().refused, 0);
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_parent_needs_the_parents_scope() {
+    for (name, scope) in
+        [("customer_locations", "customers:read"), ("service_records", "assets:read"), ("inventory", "inventory:read")]
+    {
+        let copy = Copy::of(name, 1, "{}").await;
+        copy.account.vendor.grant(crate::account::KEY, &["jobs:read"]);
+        let report = copy.sync().await;
+        assert!(report.notices.contains(&Notice::StreamPaused), "{name}: {report:?}");
+        let PollOutcome::SourceFailed { cause, .. } = &report.outcome else { panic!("{report:?}") };
+        assert!(cause.contains(scope), "{cause}");
+    }
+}
+
+/// A vendor that refuses pages beyond a number: what was read counts, and the list goes on from its newest stamp.
+#[tokio::test]
+async fn a_cap_on_deep_pages_is_passed_by_the_newest_stamp_where_rows_come_in_their_order() {
+    for paging in [Paging::Totals, Paging::NoTotals] {
+        let copy = Copy::of("jobs", 75, r#"{"per_page":10}"#).await;
+        copy.account.vendor.configure(|settings| (settings.pages_max, settings.paging) = (Some(2), paging));
+        let report = copy.settle().await;
+        assert!(!report.notices.contains(&Notice::ListMoving), "{report:?}");
+        copy.assert_equal();
+        copy.vendor().edit(Change::of_first("jobs", 12)).unwrap();
+        copy.settle().await;
+        copy.assert_equal();
+    }
+}
+
+/// Nothing tells what lies behind the cap there: that is reported, and nothing is committed.
+#[tokio::test]
+async fn a_cap_on_deep_pages_is_reported_where_rows_come_in_another_order() {
+    let copy = Copy::of("jobs", 75, r#"{"per_page":10}"#).await;
+    let configured = |settings: &mut tidemark_fakes::fsmnavigator::Settings| {
+        (settings.pages_max, settings.list_order) = (Some(2), ListOrder::NewestFirst);
+    };
+    copy.account.vendor.configure(configured);
+    let mut moving_count = 0;
+    for _ in 0..4 {
+        let report = copy.sync().await;
+        assert_ne!(report.outcome, PollOutcome::Quiet);
+        moving_count += usize::from(report.notices.contains(&Notice::ListMoving));
+    }
+    assert!(moving_count > 0);
+    assert_eq!(copy.stored().len(), 20);
+}

@@ -71,7 +71,7 @@ struct Ticks {
 impl Ticks {
     /// The streams that are on by default.
     fn of(&self, kind: SourceKind) -> Result<Vec<Polled>, Box<dyn Error>> {
-        let usual = parse_streams(kind, "all")?;
+        let usual = parse_streams(kind, "{}", "all")?;
         let streams = streams_of(kind, "{}")?.into_iter().filter(|stream| usual.contains(&stream.name));
         let polled = streams.map(|stream| {
             let idle_tick = match stream.shape {
