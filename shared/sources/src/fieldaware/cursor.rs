@@ -264,7 +264,7 @@ mod tests {
     fn a_list_without_an_end_is_a_failure() {
         let last = Walk { page: PAGES_MAX - 1, ..Walk::START };
         assert_eq!(last.after(extent(1, None, None)), Err(Endless));
-        let stored: Walk = format!("{}/forward/0", u32::MAX).parse().unwrap();
+        let stored: Walk = format!("{}/forward/0/-/-", u32::MAX).parse().unwrap();
         assert_eq!(stored.after(extent(1, None, None)), Err(Endless));
     }
 

@@ -28,6 +28,9 @@ use super::settings::Window;
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms, Words};
 use crate::json::Malformed;
 
+/// How much of a page of users is kept in the checkpoint.
+const QUEUE_BYTES_MAX: usize = 32 << 10;
+
 /// A list that is asked for.
 struct List<'a> {
     /// Names it in logs.
@@ -103,6 +106,13 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         match self.read(&List { pattern: path, path, window: None, is_archive: false }, walk).await? {
             Read::Page { rows, next, date } => {
                 let (users, unusable_count) = rows.uuids().map_err(|malformed| no_list(path, malformed))?;
+                if users.iter().map(|user| user.len() + 1).sum::<usize>() > QUEUE_BYTES_MAX {
+                    let next_step =
+                        "set list_page_size to a smaller number; if the vendor ignores it, leave the class out";
+                    let class = here.class.entity;
+                    tracing::warn!(class, next_step, "a page of users is too long to be kept in the checkpoint");
+                    return Ok(self.without(&here, WhyLater::Refused, date));
+                }
                 let queue = (!users.is_empty()).then_some(Queue { users, walk: Walk::START });
                 let is_over = queue.is_none() && next.is_none();
                 let next = (!is_over).then_some(Cursor { walk: next, queue, ..here.clone() });

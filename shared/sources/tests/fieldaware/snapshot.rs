@@ -444,3 +444,14 @@ async fn a_cursor_of_another_version_starts_from_the_beginning() {
         assert_eq!(account.asked(), ["/job/"], "{cursor}");
     }
 }
+
+/// The cursor holds the users of a page, and the checkpoint holds the cursor.
+#[tokio::test]
+async fn a_page_of_users_that_no_checkpoint_can_hold_leaves_its_class_out() {
+    let account = account(r#"{"record_streams":["unavailable_times"]}"#).await;
+    let users: Vec<String> = (0..2_000).map(|n| format!(r#"{{"uuid":"{n:032}"}}"#)).collect();
+    let page = format!(r#"{{"count":2000,"items":[{}]}}"#, users.join(","));
+    account.vendor.fault(Fault::new(answer(200, &page))).unwrap();
+    let page = account.list(ListRequest::Snapshot { cursor: None }).await.unwrap();
+    assert_eq!(page.later.map(|later| later.stream), Some(StreamName::known("unavailable_times")));
+}
