@@ -7,11 +7,11 @@ use std::time::Duration;
 use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::fetch::{FetchReport, Fetcher, FetcherPorts};
+use tidemark_engine::fetch::{FetchReport, Fetcher};
 use tidemark_engine::health::{Breaker, StreamState};
 use tidemark_engine::message::Message;
 use tidemark_engine::operate::{Act, Acted, act};
-use tidemark_engine::poll::{PollError, PollOutcome, PollReport, PollSettings, Poller, PollerPorts};
+use tidemark_engine::poll::{PollError, PollOutcome, PollReport, PollSettings, Poller};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::rule::{self, Rule};
@@ -39,7 +39,7 @@ pub struct World<S = MemorySource> {
     pub queue: MemoryQueue,
     /// The vendor.
     pub source: S,
-    random: Arc<SeededRandom>,
+    random: SeededRandom,
 }
 
 impl World {
@@ -50,38 +50,12 @@ impl World {
             tables: self.tables.clone(),
             queue: self.queue.clone(),
             source,
-            random: Arc::clone(&self.random),
+            random: self.random.clone(),
         }
     }
 }
 
-macro_rules! ports {
-    ($ports:ident: $($name:ident: $kind:ident = $type:ty, $field:ident;)+) => {
-        impl<S: Source> $ports for World<S> {
-            $(type $kind = $type;)+
-            $(fn $name(&self) -> &$type { &self.$field })+
-        }
-    };
-}
-
-ports! { PollerPorts:
-    source: Source = S, source;
-    checkpoints: Checkpoints = MemoryTables, tables;
-    ledger: Ledger = MemoryTables, tables;
-    versions: Versions = MemoryTables, tables;
-    queue: Queue = MemoryQueue, queue;
-    clock: Clock = ManualClock, clock;
-    random: Random = SeededRandom, random;
-}
-
-ports! { FetcherPorts:
-    source: Source = S, source;
-    ledger: Ledger = MemoryTables, tables;
-    records: Records = MemoryTables, tables;
-    versions: Versions = MemoryTables, tables;
-    clock: Clock = ManualClock, clock;
-    random: Random = SeededRandom, random;
-}
+tidemark_testkit::ports_of_fields!(World<S>, S);
 
 /// The variable that names the rule to leave out, or the flaw of the tables, when a test is run to see it fail.
 pub const LEAVE_OUT: &str = "TIDEMARK_LEAVE_OUT";
@@ -154,7 +128,7 @@ impl Stage {
             tables: MemoryTables::new(),
             queue: MemoryQueue::new(clock.clone(), settings.visibility_timeout, 8),
             source: MemorySource::new(Vendor::new(vendor), clock.clone()),
-            random: Arc::new(SeededRandom::new(1)),
+            random: SeededRandom::new(1),
             clock,
         };
         world.tables.with(|tables| tables.flaw = flaw);

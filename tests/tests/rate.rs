@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use tidemark_engine::change::{Detail, ListRequest, Page};
 use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
-use tidemark_engine::fetch::{Fetcher, FetcherPorts};
-use tidemark_engine::poll::{PollSettings, Poller, PollerPorts};
+use tidemark_engine::fetch::Fetcher;
+use tidemark_engine::poll::{PollSettings, Poller};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::standing::standing;
@@ -129,33 +129,7 @@ struct Function {
     random: SeededRandom,
 }
 
-macro_rules! ports {
-    ($world:ty: $($name:ident: $kind:ident = $type:ty, $field:ident;)+) => {
-        impl $world for Function {
-            $(type $kind = $type;)+
-            $(fn $name(&self) -> &$type { &self.$field })+
-        }
-    };
-}
-
-ports! { PollerPorts:
-    source: Source = Asked, source;
-    checkpoints: Checkpoints = MemoryTables, tables;
-    ledger: Ledger = MemoryTables, tables;
-    versions: Versions = MemoryTables, tables;
-    queue: Queue = MemoryQueue<PausedClock>, queue;
-    clock: Clock = PausedClock, clock;
-    random: Random = SeededRandom, random;
-}
-
-ports! { FetcherPorts:
-    source: Source = Asked, source;
-    ledger: Ledger = MemoryTables, tables;
-    records: Records = MemoryTables, tables;
-    versions: Versions = MemoryTables, tables;
-    clock: Clock = PausedClock, clock;
-    random: Random = SeededRandom, random;
-}
+tidemark_testkit::ports_of_fields!(Function);
 
 /// A source with several streams, of each of which there is a poller, and three fetchers.
 struct Play {

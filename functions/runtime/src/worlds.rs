@@ -6,9 +6,38 @@ use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, RecordTable, VersionT
 use tidemark_aws::sqs::SqsQueue;
 use tidemark_engine::fetch::FetcherPorts;
 use tidemark_engine::poll::PollerPorts;
+use tidemark_engine::ports::{
+    ChangeQueue, Checkpoints, Clock, Ledger, Measurements, Ports, Random, Records, Source, StoredVersions,
+};
 use tidemark_engine::watch::WatcherPorts;
 
 use crate::vendor::VendorSource;
+
+macro_rules! ports {
+    ($world:ty) => {
+        impl Ports for $world {
+            fn source(&self) -> &impl Source {
+                &self.source
+            }
+
+            fn ledger(&self) -> &impl Ledger {
+                &self.ledger
+            }
+
+            fn versions(&self) -> &impl StoredVersions {
+                &self.versions
+            }
+
+            fn clock(&self) -> &impl Clock {
+                &SystemClock
+            }
+
+            fn random(&self) -> &impl Random {
+                &SystemRandom
+            }
+        }
+    };
+}
 
 /// The ports that a poller needs.
 pub struct PollerWorld {
@@ -24,41 +53,15 @@ pub struct PollerWorld {
     pub queue: SqsQueue<SystemClock>,
 }
 
+ports!(PollerWorld);
+
 impl PollerPorts for PollerWorld {
-    type Source = VendorSource;
-    type Checkpoints = CheckpointTable;
-    type Ledger = LedgerTable<SystemClock>;
-    type Versions = VersionTable<SystemClock>;
-    type Queue = SqsQueue<SystemClock>;
-    type Clock = SystemClock;
-    type Random = SystemRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn checkpoints(&self) -> &Self::Checkpoints {
+    fn checkpoints(&self) -> &impl Checkpoints {
         &self.checkpoints
     }
 
-    fn ledger(&self) -> &Self::Ledger {
-        &self.ledger
-    }
-
-    fn versions(&self) -> &Self::Versions {
-        &self.versions
-    }
-
-    fn queue(&self) -> &Self::Queue {
+    fn queue(&self) -> &impl ChangeQueue {
         &self.queue
-    }
-
-    fn clock(&self) -> &Self::Clock {
-        &SystemClock
-    }
-
-    fn random(&self) -> &Self::Random {
-        &SystemRandom
     }
 }
 
@@ -74,36 +77,11 @@ pub struct FetcherWorld {
     pub versions: VersionTable<SystemClock>,
 }
 
+ports!(FetcherWorld);
+
 impl FetcherPorts for FetcherWorld {
-    type Source = VendorSource;
-    type Ledger = LedgerTable<SystemClock>;
-    type Records = RecordTable<SystemClock>;
-    type Versions = VersionTable<SystemClock>;
-    type Clock = SystemClock;
-    type Random = SystemRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn ledger(&self) -> &Self::Ledger {
-        &self.ledger
-    }
-
-    fn records(&self) -> &Self::Records {
+    fn records(&self) -> &impl Records {
         &self.records
-    }
-
-    fn versions(&self) -> &Self::Versions {
-        &self.versions
-    }
-
-    fn clock(&self) -> &Self::Clock {
-        &SystemClock
-    }
-
-    fn random(&self) -> &Self::Random {
-        &SystemRandom
     }
 }
 
@@ -118,24 +96,19 @@ pub struct WatcherWorld {
 }
 
 impl WatcherPorts for WatcherWorld {
-    type Checkpoints = CheckpointTable;
-    type Ledger = LedgerTable<SystemClock>;
-    type Measurements = MetricSink;
-    type Clock = SystemClock;
-
-    fn checkpoints(&self) -> &Self::Checkpoints {
+    fn checkpoints(&self) -> &impl Checkpoints {
         &self.checkpoints
     }
 
-    fn ledger(&self) -> &Self::Ledger {
+    fn ledger(&self) -> &impl Ledger {
         &self.ledger
     }
 
-    fn measurements(&self) -> &Self::Measurements {
+    fn measurements(&self) -> &impl Measurements {
         &self.measurements
     }
 
-    fn clock(&self) -> &Self::Clock {
+    fn clock(&self) -> &impl Clock {
         &SystemClock
     }
 }

@@ -285,3 +285,17 @@ pub trait Measurements {
     /// Publishes the figures, all of them or an error.
     async fn publish(&self, measurements: &[Measurement]) -> Result<(), StoreFailure>;
 }
+
+/// What poller and fetcher alike ask of the world.
+pub trait Ports {
+    /// The vendor.
+    fn source(&self) -> &impl Source;
+    /// The ledger.
+    fn ledger(&self) -> &impl Ledger;
+    /// The stored versions.
+    fn versions(&self) -> &impl StoredVersions;
+    /// The clock.
+    fn clock(&self) -> &impl Clock;
+    /// Chance.
+    fn random(&self) -> &impl Random;
+}

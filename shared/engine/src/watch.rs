@@ -7,25 +7,16 @@ use crate::{
     SourceState, Standing, StoreFailure, StreamKey, StreamName, standing,
 };
 
-/// The world of a watcher.
+/// The ports that a watcher needs.
 pub trait WatcherPorts {
     /// The checkpoints.
-    type Checkpoints: Checkpoints;
+    fn checkpoints(&self) -> &impl Checkpoints;
     /// The ledger.
-    type Ledger: Ledger;
+    fn ledger(&self) -> &impl Ledger;
     /// Where measurements go.
-    type Measurements: Measurements;
+    fn measurements(&self) -> &impl Measurements;
     /// The clock.
-    type Clock: Clock;
-
-    /// The checkpoints.
-    fn checkpoints(&self) -> &Self::Checkpoints;
-    /// The ledger.
-    fn ledger(&self) -> &Self::Ledger;
-    /// Where measurements go.
-    fn measurements(&self) -> &Self::Measurements;
-    /// The clock.
-    fn clock(&self) -> &Self::Clock;
+    fn clock(&self) -> &impl Clock;
 }
 
 /// The watcher of a stack.

@@ -3,5 +3,6 @@
 pub mod contract;
 pub mod memory;
 pub mod model;
+mod ports;
 pub mod sim;
 mod split_mix;

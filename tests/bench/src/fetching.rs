@@ -7,9 +7,9 @@ use std::time::Duration;
 use tidemark_aws::clock::SystemClock;
 use tidemark_engine::change::{Change, ListRequest};
 use tidemark_engine::clock::StampMillis;
-use tidemark_engine::fetch::{Fetcher, FetcherPorts};
+use tidemark_engine::fetch::Fetcher;
 use tidemark_engine::message::{Message, Row as TravellingRow};
-use tidemark_engine::ports::{Clock, Source};
+use tidemark_engine::ports::{Clock, Ports, Source};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{ChunkKey, Lane};
@@ -88,7 +88,7 @@ async fn taken_from_rows(count: usize) -> Result<f64, Box<dyn Error>> {
 pub(crate) async fn ids(url: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let kind = SourceKind::FieldMotion;
     let listing = Bare::new(kind, url, Vec::new())?;
-    let page = FetcherPorts::source(&listing).list(&CUSTOMERS, ListRequest::Changed { from: LONG_AGO }).await?;
+    let page = listing.source().list(&CUSTOMERS, ListRequest::Changed { from: LONG_AGO }).await?;
     let changes: Vec<Change> = page.changes.into_iter().take(count).collect();
     let (fetcher, messages) = work(kind, url, &changes).await?;
     let (started_at, cpu_before) = (SystemClock.now(), cpu_ms()?);
@@ -106,7 +106,7 @@ pub(crate) async fn rows(url: &str, count: usize) -> Result<(), Box<dyn Error>> 
     let mut changes = Vec::new();
     for page in 1.. {
         let asked = ListRequest::Page { from: LONG_AGO, page };
-        let answer = FetcherPorts::source(&listing).list(&CUSTOMERS, asked).await?;
+        let answer = listing.source().list(&CUSTOMERS, asked).await?;
         changes.extend(answer.changes);
         if answer.pages_total.is_none_or(|total| page >= total) {
             break;
@@ -124,7 +124,7 @@ pub(crate) async fn rows(url: &str, count: usize) -> Result<(), Box<dyn Error>> 
 async fn work(kind: SourceKind, url: &str, changes: &[Change]) -> Result<(Fetcher<Bare>, Vec<String>), Box<dyn Error>> {
     let ids: Vec<RecordId> = changes.iter().map(|change| change.id.clone()).collect();
     let ports = Bare::new(kind, url, ids)?;
-    let mark = FetcherPorts::source(&ports).account_mark().await?;
+    let mark = ports.source().account_mark().await?;
     let stream = StreamKey { source: kind, name: CUSTOMERS };
     let message = |(seq, chunk): (u32, &[Change])| {
         let row = |change: &Change| {

@@ -77,7 +77,7 @@ impl Play {
         let world = World {
             queue: PlayQueue { queue, meter: Rc::clone(&tables.meter) },
             source: PlaySource { vendor: source, body_bytes, meter: Rc::clone(&tables.meter) },
-            random: Rc::new(SeededRandom::new(1)),
+            random: SeededRandom::new(1),
             tables,
             clock,
         };

@@ -13,8 +13,8 @@ use tidemark_engine::fetch::FetcherPorts;
 use tidemark_engine::health::{SourceState, StreamState, Why};
 use tidemark_engine::poll::PollerPorts;
 use tidemark_engine::ports::{
-    ChangeQueue, Checkpoints, Clock, Credentials, Ledger, Outgoing, Owed, Records, Source, Stored, StoredVersions,
-    Written,
+    ChangeQueue, Checkpoints, Clock, Credentials, Ledger, Outgoing, Owed, Ports, Random, Records, Source, Stored,
+    StoredVersions, Written,
 };
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
@@ -255,73 +255,40 @@ impl ChangeQueue for Bare {
     }
 }
 
-impl FetcherPorts for Bare {
-    type Source = AnySource<SystemClock, FakeCredential>;
-    type Ledger = Self;
-    type Records = Self;
-    type Versions = Self;
-    type Clock = SystemClock;
-    type Random = SystemRandom;
-
-    fn source(&self) -> &Self::Source {
+impl Ports for Bare {
+    fn source(&self) -> &impl Source {
         &self.source
     }
 
-    fn ledger(&self) -> &Self {
+    fn ledger(&self) -> &impl Ledger {
         self
     }
 
-    fn records(&self) -> &Self {
+    fn versions(&self) -> &impl StoredVersions {
         self
     }
 
-    fn versions(&self) -> &Self {
-        self
-    }
-
-    fn clock(&self) -> &SystemClock {
+    fn clock(&self) -> &impl Clock {
         &SystemClock
     }
 
-    fn random(&self) -> &SystemRandom {
+    fn random(&self) -> &impl Random {
         &SystemRandom
     }
 }
 
+impl FetcherPorts for Bare {
+    fn records(&self) -> &impl Records {
+        self
+    }
+}
+
 impl PollerPorts for Bare {
-    type Source = AnySource<SystemClock, FakeCredential>;
-    type Checkpoints = Self;
-    type Ledger = Self;
-    type Versions = Self;
-    type Queue = Self;
-    type Clock = SystemClock;
-    type Random = SystemRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn checkpoints(&self) -> &Self {
+    fn checkpoints(&self) -> &impl Checkpoints {
         self
     }
 
-    fn ledger(&self) -> &Self {
+    fn queue(&self) -> &impl ChangeQueue {
         self
-    }
-
-    fn versions(&self) -> &Self {
-        self
-    }
-
-    fn queue(&self) -> &Self {
-        self
-    }
-
-    fn clock(&self) -> &SystemClock {
-        &SystemClock
-    }
-
-    fn random(&self) -> &SystemRandom {
-        &SystemRandom
     }
 }

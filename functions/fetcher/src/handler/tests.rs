@@ -6,14 +6,13 @@ use serde_json::{Value, json};
 use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::message::{Row, Work};
+use tidemark_engine::ports::{Ledger, Ports, Random, Records, StoredVersions};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Reason, RetryEntry, Told};
 use tidemark_runtime::kept::Kept;
-use tidemark_testkit::memory::{
-    Fault, ManualClock, MemorySource, MemoryTables, Operation, SeededRandom, VendorSettings,
-};
+use tidemark_testkit::memory::{Fault, Operation, VendorSettings};
 use tidemark_tests::stage::{Stage, World, id};
 
 use super::*;
@@ -415,37 +414,32 @@ struct Fragile {
     panics: Cell<bool>,
 }
 
-impl FetcherPorts for Fragile {
-    type Source = MemorySource;
-    type Ledger = MemoryTables;
-    type Records = MemoryTables;
-    type Versions = MemoryTables;
-    type Clock = ManualClock;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &MemorySource {
-        FetcherPorts::source(&self.world)
+impl Ports for Fragile {
+    fn source(&self) -> &impl Source {
+        self.world.source()
     }
 
-    fn ledger(&self) -> &MemoryTables {
+    fn ledger(&self) -> &impl Ledger {
         assert!(!self.panics.take(), "of canary");
-        FetcherPorts::ledger(&self.world)
+        self.world.ledger()
     }
 
-    fn records(&self) -> &MemoryTables {
+    fn versions(&self) -> &impl StoredVersions {
+        self.world.versions()
+    }
+
+    fn clock(&self) -> &impl Clock {
+        self.world.clock()
+    }
+
+    fn random(&self) -> &impl Random {
+        self.world.random()
+    }
+}
+
+impl FetcherPorts for Fragile {
+    fn records(&self) -> &impl Records {
         self.world.records()
-    }
-
-    fn versions(&self) -> &MemoryTables {
-        FetcherPorts::versions(&self.world)
-    }
-
-    fn clock(&self) -> &ManualClock {
-        FetcherPorts::clock(&self.world)
-    }
-
-    fn random(&self) -> &SeededRandom {
-        FetcherPorts::random(&self.world)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::Why;
 use tidemark_engine::measurement::{Measurement, MeasurementName};
-use tidemark_engine::ports::{Ledger, Measurements, Owed};
+use tidemark_engine::ports::{Checkpoints, Ledger, Measurements, Owed};
 use tidemark_engine::standing::Standing;
 use tidemark_engine::stream::ListShape;
 use tidemark_engine::watch::WatchedStream;
@@ -36,24 +36,19 @@ impl Measurements for Published {
 }
 
 impl WatcherPorts for World {
-    type Checkpoints = MemoryTables;
-    type Ledger = MemoryTables;
-    type Measurements = Published;
-    type Clock = ManualClock;
-
-    fn checkpoints(&self) -> &MemoryTables {
+    fn checkpoints(&self) -> &impl Checkpoints {
         &self.tables
     }
 
-    fn ledger(&self) -> &MemoryTables {
+    fn ledger(&self) -> &impl Ledger {
         &self.tables
     }
 
-    fn measurements(&self) -> &Published {
+    fn measurements(&self) -> &impl Measurements {
         &self.published
     }
 
-    fn clock(&self) -> &ManualClock {
+    fn clock(&self) -> &impl Clock {
         &self.clock
     }
 }

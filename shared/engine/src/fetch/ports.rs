@@ -2,35 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{Clock, Ledger, Random, Records, Source, StoredVersions, calls_in};
+use crate::{Ports, Records, calls_in};
 
 /// The ports that a fetcher needs.
-pub trait FetcherPorts {
-    /// The vendor.
-    type Source: Source;
-    /// The ledger.
-    type Ledger: Ledger;
+pub trait FetcherPorts: Ports {
     /// The records.
-    type Records: Records;
-    /// The stored versions.
-    type Versions: StoredVersions;
-    /// The clock.
-    type Clock: Clock;
-    /// Chance.
-    type Random: Random;
-
-    /// The vendor.
-    fn source(&self) -> &Self::Source;
-    /// The ledger.
-    fn ledger(&self) -> &Self::Ledger;
-    /// The records.
-    fn records(&self) -> &Self::Records;
-    /// The stored versions.
-    fn versions(&self) -> &Self::Versions;
-    /// The clock.
-    fn clock(&self) -> &Self::Clock;
-    /// Chance.
-    fn random(&self) -> &Self::Random;
+    fn records(&self) -> &impl Records;
 }
 
 /// The fetcher of one source.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::fetch::{FetchReport, Fetcher, FetcherPorts};
 use tidemark_engine::poll::{PollReport, PollSettings, Poller, PollerPorts};
-use tidemark_engine::ports::Clock;
+use tidemark_engine::ports::{self, ChangeQueue, Checkpoints, Clock, Ledger, Random, Records, Source, StoredVersions};
 use tidemark_engine::stream::StreamName;
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_fakes::Fake;
@@ -46,7 +46,7 @@ pub(crate) struct Ports {
     pub(crate) tables: MemoryTables,
     pub(crate) queue: MemoryQueue<EngineTime>,
     pub(crate) clock: EngineTime,
-    pub(crate) random: Rc<SeededRandom>,
+    pub(crate) random: SeededRandom,
 }
 
 impl Ports {
@@ -57,7 +57,7 @@ impl Ports {
             source: Rc::new(source),
             tables: MemoryTables::new(),
             queue: MemoryQueue::new(clock.clone(), VISIBILITY, 8),
-            random: Rc::new(SeededRandom::new(1)),
+            random: SeededRandom::new(1),
             clock,
         }
     }
@@ -89,73 +89,40 @@ impl Ports {
     }
 }
 
-impl PollerPorts for Ports {
-    type Source = AnySource<VendorTime, SharedKeys>;
-    type Checkpoints = MemoryTables;
-    type Ledger = MemoryTables;
-    type Versions = MemoryTables;
-    type Queue = MemoryQueue<EngineTime>;
-    type Clock = EngineTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
+impl ports::Ports for Ports {
+    fn source(&self) -> &impl Source {
+        &*self.source
     }
 
-    fn checkpoints(&self) -> &MemoryTables {
+    fn ledger(&self) -> &impl Ledger {
         &self.tables
     }
 
-    fn ledger(&self) -> &MemoryTables {
+    fn versions(&self) -> &impl StoredVersions {
         &self.tables
     }
 
-    fn versions(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn queue(&self) -> &Self::Queue {
-        &self.queue
-    }
-
-    fn clock(&self) -> &EngineTime {
+    fn clock(&self) -> &impl Clock {
         &self.clock
     }
 
-    fn random(&self) -> &SeededRandom {
+    fn random(&self) -> &impl Random {
         &self.random
     }
 }
 
+impl PollerPorts for Ports {
+    fn checkpoints(&self) -> &impl Checkpoints {
+        &self.tables
+    }
+
+    fn queue(&self) -> &impl ChangeQueue {
+        &self.queue
+    }
+}
+
 impl FetcherPorts for Ports {
-    type Source = AnySource<VendorTime, SharedKeys>;
-    type Ledger = MemoryTables;
-    type Versions = MemoryTables;
-    type Records = MemoryTables;
-    type Clock = EngineTime;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn ledger(&self) -> &MemoryTables {
+    fn records(&self) -> &impl Records {
         &self.tables
-    }
-
-    fn versions(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn records(&self) -> &MemoryTables {
-        &self.tables
-    }
-
-    fn clock(&self) -> &EngineTime {
-        &self.clock
-    }
-
-    fn random(&self) -> &SeededRandom {
-        &self.random
     }
 }

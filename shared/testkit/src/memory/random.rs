@@ -1,22 +1,23 @@
 //! A seeded source of chance.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidemark_engine::ports::Random;
 
 use crate::split_mix::{STEP, mixed};
 
-/// `SplitMix64`: the same seed gives the same numbers, on every machine.
-#[derive(Debug)]
+/// `SplitMix64`: the same seed gives the same numbers, on every machine. Clones draw from the same row of numbers.
+#[derive(Clone, Debug)]
 pub struct SeededRandom {
-    state: AtomicU64,
+    state: Arc<AtomicU64>,
 }
 
 impl SeededRandom {
     /// Starts at `seed`.
     pub fn new(seed: u64) -> Self {
         // Seeds in a row would give related first numbers; one round of mixing parts them.
-        Self { state: AtomicU64::new(mixed(seed.wrapping_add(STEP))) }
+        Self { state: Arc::new(AtomicU64::new(mixed(seed.wrapping_add(STEP)))) }
     }
 
     /// The next 64 bits.

@@ -4,8 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::fetch::FetcherPorts;
-use tidemark_engine::poll::PollerPorts;
 use tidemark_engine::ports::{ChangeQueue, Outgoing, Random};
 
 use super::clock::LocalClock;
@@ -60,73 +58,4 @@ impl SimPorts {
     }
 }
 
-impl PollerPorts for SimPorts {
-    type Source = SimSource;
-    type Checkpoints = SimTables;
-    type Ledger = SimTables;
-    type Versions = SimTables;
-    type Queue = SimQueue;
-    type Clock = LocalClock;
-    type Random = SimRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn checkpoints(&self) -> &Self::Checkpoints {
-        &self.tables
-    }
-
-    fn ledger(&self) -> &Self::Ledger {
-        &self.tables
-    }
-
-    fn versions(&self) -> &Self::Versions {
-        &self.tables
-    }
-
-    fn queue(&self) -> &Self::Queue {
-        &self.queue
-    }
-
-    fn clock(&self) -> &Self::Clock {
-        &self.clock
-    }
-
-    fn random(&self) -> &Self::Random {
-        &self.random
-    }
-}
-
-impl FetcherPorts for SimPorts {
-    type Source = SimSource;
-    type Ledger = SimTables;
-    type Records = SimTables;
-    type Versions = SimTables;
-    type Clock = LocalClock;
-    type Random = SimRandom;
-
-    fn source(&self) -> &Self::Source {
-        &self.source
-    }
-
-    fn ledger(&self) -> &Self::Ledger {
-        &self.tables
-    }
-
-    fn records(&self) -> &Self::Records {
-        &self.tables
-    }
-
-    fn versions(&self) -> &Self::Versions {
-        &self.tables
-    }
-
-    fn clock(&self) -> &Self::Clock {
-        &self.clock
-    }
-
-    fn random(&self) -> &Self::Random {
-        &self.random
-    }
-}
+crate::ports_of_fields!(SimPorts);

@@ -1,12 +1,8 @@
 //! The ports of both functions in memory.
 
-use std::rc::Rc;
-
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::fetch::FetcherPorts;
 use tidemark_engine::measurement::Measurement;
-use tidemark_engine::poll::PollerPorts;
-use tidemark_engine::ports::Measurements;
+use tidemark_engine::ports::{Checkpoints, Clock, Ledger, Measurements};
 use tidemark_engine::watch::WatcherPorts;
 use tidemark_testkit::memory::SeededRandom;
 
@@ -21,7 +17,7 @@ pub(crate) struct World {
     pub(crate) tables: PlayTables,
     pub(crate) queue: PlayQueue,
     pub(crate) source: PlaySource,
-    pub(crate) random: Rc<SeededRandom>,
+    pub(crate) random: SeededRandom,
 }
 
 impl World {
@@ -31,65 +27,7 @@ impl World {
     }
 }
 
-impl PollerPorts for World {
-    type Source = PlaySource;
-    type Checkpoints = PlayTables;
-    type Ledger = PlayTables;
-    type Versions = PlayTables;
-    type Queue = PlayQueue;
-    type Clock = PlayClock;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &PlaySource {
-        &self.source
-    }
-    fn checkpoints(&self) -> &PlayTables {
-        &self.tables
-    }
-    fn ledger(&self) -> &PlayTables {
-        &self.tables
-    }
-    fn versions(&self) -> &PlayTables {
-        &self.tables
-    }
-    fn queue(&self) -> &PlayQueue {
-        &self.queue
-    }
-    fn clock(&self) -> &PlayClock {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
-}
-
-impl FetcherPorts for World {
-    type Source = PlaySource;
-    type Ledger = PlayTables;
-    type Records = PlayTables;
-    type Versions = PlayTables;
-    type Clock = PlayClock;
-    type Random = SeededRandom;
-
-    fn source(&self) -> &PlaySource {
-        &self.source
-    }
-    fn ledger(&self) -> &PlayTables {
-        &self.tables
-    }
-    fn records(&self) -> &PlayTables {
-        &self.tables
-    }
-    fn versions(&self) -> &PlayTables {
-        &self.tables
-    }
-    fn clock(&self) -> &PlayClock {
-        &self.clock
-    }
-    fn random(&self) -> &SeededRandom {
-        &self.random
-    }
-}
+tidemark_testkit::ports_of_fields!(World);
 
 /// Figures that go nowhere.
 pub(crate) struct Nowhere;
@@ -101,21 +39,16 @@ impl Measurements for Nowhere {
 }
 
 impl WatcherPorts for World {
-    type Checkpoints = PlayTables;
-    type Ledger = PlayTables;
-    type Measurements = Nowhere;
-    type Clock = PlayClock;
-
-    fn checkpoints(&self) -> &PlayTables {
+    fn checkpoints(&self) -> &impl Checkpoints {
         &self.tables
     }
-    fn ledger(&self) -> &PlayTables {
+    fn ledger(&self) -> &impl Ledger {
         &self.tables
     }
-    fn measurements(&self) -> &Nowhere {
+    fn measurements(&self) -> &impl Measurements {
         &Nowhere
     }
-    fn clock(&self) -> &PlayClock {
+    fn clock(&self) -> &impl Clock {
         &self.clock
     }
 }
