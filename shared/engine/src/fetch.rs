@@ -5,7 +5,7 @@
 //!
 //! 1. read the chunk, or the entry of the retry lane (`task`);
 //! 2. read what is stored: a look that began after the id was listed has paid for it;
-//! 3. look at each other id: its row, its announced deletion, or a call (`look`), and store it (`store`);
+//! 3. look at each other id: its row, its announced deletion, or a call (`look`, `calls`), and store it (`store`);
 //! 4. what failed goes to the retry lane, entry first (`aside`);
 //! 5. take the finished ids out of the chunk, and acknowledge whatever became of them: what is left is sent again by the
 //!    poller, so that an outage burns no receives and fills no dead-letter queue.
@@ -14,35 +14,64 @@
 //! under way is written down before it is tried (`crash`).
 
 mod aside;
-mod conclude;
+mod calls;
 mod crash;
 mod look;
-mod pace;
-mod ports;
-mod report;
-mod state;
 mod store;
 mod task;
-mod trouble;
 
 use std::time::Duration;
 
 use crate::{
-    Clock, Finish, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Notice, RecordId, Rule, Source, StoreFailure, Told,
+    Clock, Finish, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Notice, Ports, Reason, RecordId, Records, Rule, Source, StoreFailure,
 };
 #[cfg_attr(
     not(test),
     expect(clippy::wildcard_imports, reason = "the steps of a fetch know each other by name alone")
 )]
-use {look::*, pace::*, state::*, task::*, trouble::*};
-
-pub use ports::{Fetcher, FetcherPorts};
-pub use report::FetchReport;
+use {calls::*, look::*, store::*, task::*};
 
 /// From this delivery on, ids are taken one by one.
 const RECEIVES_TO_ISOLATE: u32 = 2;
 /// How long a chunk of another account waits before it is sent again.
 const OTHER_ACCOUNT_WAIT: Duration = Duration::from_mins(1);
+
+/// The ports that a fetcher needs.
+pub trait FetcherPorts: Ports {
+    /// The records.
+    fn records(&self) -> &impl Records;
+}
+
+/// The fetcher of one source.
+pub struct Fetcher<P> {
+    /// Its ports.
+    pub ports: P,
+    /// The time between two calls that the vendor is asked for.
+    pub call_interval: Duration,
+}
+
+/// What a fetch did. The message is done with, whatever it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FetchReport {
+    /// Vendor calls made.
+    pub calls_count: u32,
+    /// Ids that a later look had paid for already.
+    pub paid_count: usize,
+    /// Records written.
+    pub written_count: usize,
+    /// Records of which a later look was stored already.
+    pub superseded_count: usize,
+    /// Records marked deleted.
+    pub deleted_count: usize,
+    /// Ids put into the retry lane, or kept there, with the reason.
+    pub set_aside: Vec<(RecordId, Reason, String)>,
+    /// Ids left for later.
+    pub left_count: usize,
+    /// The vendor's last failure, for a person.
+    pub failure: Option<String>,
+    /// What it noticed.
+    pub notices: Vec<Notice>,
+}
 
 impl<P: FetcherPorts> Fetcher<P> {
     /// Works on one message, which was delivered `receive_count` times, and stops at `stop_at` on the local clock.
@@ -56,27 +85,21 @@ impl<P: FetcherPorts> Fetcher<P> {
         stop_at: LocalMillis,
     ) -> Result<FetchReport, StoreFailure> {
         let mut report = FetchReport::default();
-        let Some(task) = self.task(message).await? else {
-            return Ok(report);
-        };
+        let Some(task) = self.task(message).await? else { return Ok(report) };
         match self.ports.source().account_mark().await {
             Ok(mark) if mark == message.account_mark || Rule::AccountFetcher.is_left_out() => {}
-            Ok(_) => {
+            answer => {
+                match answer {
+                    Ok(_) => report.notices.push(Notice::AccountChanged),
+                    Err(failure) => report.failure = Some(failure.to_string()),
+                }
                 self.send_again(&task, OTHER_ACCOUNT_WAIT).await?;
-                report.notice(Notice::AccountChanged);
-                return Ok(report);
-            }
-            Err(failure) => {
-                self.send_again(&task, OTHER_ACCOUNT_WAIT).await?;
-                report.failure = Some(failure.to_string());
                 return Ok(report);
             }
         }
-        if let Origin::Chunk(chunk) = &task.origin
-            && chunk.told != Told::Rows
-        {
+        if task.is_chunk() && !task.has_rows() {
             // The clock of the host that listed may be ahead of this one.
-            let early = chunk.pays_from().since(self.ports.clock().now());
+            let early = task.pays_from.since(self.ports.clock().now());
             if early > HOST_CLOCKS_APART {
                 self.send_again(&task, early).await?;
                 return Ok(report);
@@ -84,18 +107,22 @@ impl<P: FetcherPorts> Fetcher<P> {
             self.ports.clock().sleep(early).await;
         }
         let stored = self.stored_versions(&task).await?;
-        let (paid, owed): (Vec<RecordId>, Vec<RecordId>) =
-            task.ids.iter().cloned().partition(|id| task.is_paid(stored.get(id)));
+        let is_paid = |id: &RecordId| stored.get(id).is_some_and(|stored| task.is_paid(stored));
+        let (paid, owed): (Vec<RecordId>, Vec<RecordId>) = task.ids.iter().cloned().partition(is_paid);
         report.paid_count = paid.len();
-        let mut work = Work::new(self, message, task, stored, stop_at).await?;
-        work.finished.extend(paid);
-        if receive_count >= RECEIVES_TO_ISOLATE && work.task.is_chunk() && !Rule::CrashCount.is_left_out() {
-            work.one_by_one(&owed, &mut report).await?;
+        let calls = self.calls(&task).await?;
+        let looker = Looker { fetcher: self, message, task, stored, calls, stop_at };
+        let finished = paid.into_iter().collect();
+        let mut work =
+            Work { looker, report, finished, vanished: Vec::new(), looked_at: None, seen_count: 0, stamped_count: 0 };
+        if receive_count >= RECEIVES_TO_ISOLATE && !Rule::CrashCount.is_left_out() && work.looker.task.is_chunk() {
+            work.one_by_one(&owed).await?;
         } else {
-            work.all(&owed, &mut report).await?;
+            work.all(&owed).await?;
         }
-        work.conclude(&mut report).await?;
-        Ok(report)
+        work.withhold().await?;
+        work.bury().await?;
+        work.conclude().await
     }
 
     async fn send_again(&self, task: &Task, wait: Duration) -> Result<(), StoreFailure> {
@@ -104,5 +131,49 @@ impl<P: FetcherPorts> Fetcher<P> {
             self.ports.ledger().finish(&chunk.key, &finish).await?;
         }
         Ok(())
+    }
+}
+
+impl<P: FetcherPorts> Work<'_, P> {
+    /// Writes what became of the ids: their chunk, and what others share.
+    async fn conclude(self) -> Result<FetchReport, StoreFailure> {
+        let Self { looker: Looker { fetcher, task, stored, calls, .. }, mut report, finished, .. } = self;
+        let (ledger, source) = (fetcher.ports.ledger(), fetcher.ports.source());
+        let is_stamped = source.streams().iter().any(|traits| traits.name == task.stream.name && traits.stamped);
+        if is_stamped && self.seen_count > 0 && self.stamped_count == 0 {
+            report.notice(Notice::StampsMissing { count: self.seen_count });
+        }
+        report.left_count = task.ids.len() - finished.len().min(task.ids.len());
+        let paused_until = calls.conclude(&fetcher.ports, &mut report).await?;
+        let now = fetcher.ports.clock().now();
+        match &task.origin {
+            Origin::Chunk(chunk) if chunk.ids.is_subset(&finished) => ledger.delete_chunk(&chunk.key).await?,
+            Origin::Chunk(chunk) => {
+                let finish = Finish { gone: finished, next_at: paused_until.unwrap_or(now) };
+                ledger.finish(&chunk.key, &finish).await?;
+            }
+            Origin::Retry(entry) => {
+                let paid_at = stored.get(&entry.id).map(|stored| stored.looked_at);
+                let looked_at = self.looked_at.max(paid_at.filter(|_| report.paid_count > 0));
+                if let Some(mut looked_at) = looked_at {
+                    if Rule::ResolveLater.is_left_out() {
+                        looked_at = LocalMillis::new(i64::MAX);
+                    }
+                    ledger.resolve(&task.stream, &entry.id, looked_at).await?;
+                }
+            }
+        }
+        if report.paid_count + report.written_count + report.superseded_count + report.deleted_count > 0 {
+            ledger.note_stored(&task.stream, now).await?;
+        }
+        Ok(report)
+    }
+}
+
+impl FetchReport {
+    fn notice(&mut self, notice: Notice) {
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Putting ids into the retry lane, and records that seem gone.
 
-use super::{FetchReport, FetcherPorts, Gone, Origin, Work};
+use super::{Failed, FetcherPorts, Looker, Origin, Sight, Work};
 use crate::{
-    Clock, GONE_BELIEVED_AFTER, Ledger, LocalMillis, Notice, Reason, RecordId, RetryEntry, Rule, StoreFailure,
+    Clock, DeletedBecause, GONE_BELIEVED_AFTER, Ledger, Notice, Reason, RetryEntry, Rule, Seen, StoreFailure,
     retry_after,
 };
 
@@ -15,27 +15,22 @@ const VANISHED_PERCENT_MAX: usize = 20;
 
 impl<P: FetcherPorts> Work<'_, P> {
     /// Puts an id into the retry lane, then counts it as finished: the other way round a crash would lose it.
-    pub(super) async fn set_aside(
-        &mut self,
-        id: RecordId,
-        reason: Reason,
-        cause: String,
-        looked_at: LocalMillis,
-        report: &mut FetchReport,
-    ) -> Result<(), StoreFailure> {
-        let now = self.fetcher.ports.clock().now();
+    pub(super) async fn set_aside(&mut self, failed: Failed) -> Result<(), StoreFailure> {
+        let Looker { fetcher, task, .. } = &self.looker;
+        let Failed { id, reason, cause, looked_at } = failed;
+        let now = fetcher.ports.clock().now();
         // A doubt stays until it is settled, whatever happens to a try in between.
-        let reason = match &self.task.origin {
+        let reason = match &task.origin {
             Origin::Retry(entry) if entry.reason == Reason::SeemsGone => Reason::SeemsGone,
             Origin::Retry(_) | Origin::Chunk(_) => reason,
         };
         let entry = RetryEntry {
-            stream: self.task.stream.clone(),
+            stream: task.stream.clone(),
             id: id.clone(),
             reason,
             cause: cause.clone(),
             since: now,
-            holds: self.task.holds().cloned(),
+            holds: task.holds.clone(),
             listed_at: looked_at,
             attempts: 0,
             next_at: now.plus(retry_after(0)),
@@ -43,11 +38,11 @@ impl<P: FetcherPorts> Work<'_, P> {
         if Rule::FailingLeaves.is_left_out() && reason == Reason::Outage {
             return Ok(());
         }
-        self.fetcher.ports.ledger().set_aside(&entry).await?;
-        if self.task.is_chunk() {
-            report.notice(Notice::Quarantined { count: 1 });
+        fetcher.ports.ledger().set_aside(&entry).await?;
+        if task.is_chunk() {
+            self.report.notice(Notice::Quarantined { count: 1 });
         }
-        report.set_aside.push((id.clone(), reason, cause));
+        self.report.set_aside.push((id.clone(), reason, cause));
         self.finished.insert(id);
         Ok(())
     }
@@ -55,29 +50,29 @@ impl<P: FetcherPorts> Work<'_, P> {
     /// Takes out of the vanished records those that are not believed to be gone yet, and keeps them in the retry lane: so
     /// many of one chunk seem gone that the vendor's answers are more likely wrong, or an answer is unclear. What is tried
     /// again for such a reason is believed once that has lasted.
-    pub(super) async fn withhold(&mut self, report: &mut FetchReport) -> Result<(), StoreFailure> {
+    pub(super) async fn withhold(&mut self) -> Result<(), StoreFailure> {
         let vanished = std::mem::take(&mut self.vanished);
         let count = vanished.len();
-        let now = self.fetcher.ports.clock().now();
-        let (are_many, is_early) = match &self.task.origin {
-            Origin::Chunk(_) => {
-                (count > VANISHED_MAX && count * 100 > self.task.ids.len() * VANISHED_PERCENT_MAX, true)
-            }
+        let Looker { fetcher, task, stored, .. } = &self.looker;
+        let now = fetcher.ports.clock().now();
+        let (are_many, is_early) = match &task.origin {
+            Origin::Chunk(_) => (count > VANISHED_MAX && count * 100 > task.ids.len() * VANISHED_PERCENT_MAX, true),
             Origin::Retry(entry) => (entry.reason == Reason::SeemsGone, now.since(entry.since) < GONE_BELIEVED_AFTER),
         };
-        let (doubted, believed): (Vec<Gone>, Vec<Gone>) = vanished.into_iter().partition(|gone| {
+        let (doubted, believed): (Vec<Sight>, Vec<Sight>) = vanished.into_iter().partition(|gone| {
             // Of a record that is stored as gone there is nothing to lose.
-            let is_stored_as_gone = self.stored.get(&gone.id).is_some_and(|stored| stored.deleted);
-            let is_doubtful = (are_many || !gone.is_sure) && !is_stored_as_gone;
+            let is_stored_as_gone = stored.get(&gone.id).is_some_and(|stored| stored.deleted);
+            let is_doubtful = (are_many || gone.look.seen == Seen::Gone(DeletedBecause::Missing)) && !is_stored_as_gone;
             is_doubtful && is_early && !Rule::FalseDeletes.is_left_out()
         });
         self.vanished = believed;
-        if self.task.is_chunk() && !doubted.is_empty() {
-            report.notice(Notice::TombstonesWithheld { count: u32::try_from(doubted.len()).unwrap_or(u32::MAX) });
+        if task.is_chunk() && !doubted.is_empty() {
+            self.report.notice(Notice::TombstonesWithheld { count: u32::try_from(doubted.len()).unwrap_or(u32::MAX) });
         }
         for gone in doubted {
-            let cause = if are_many { MANY } else { UNCLEAR };
-            self.set_aside(gone.id, Reason::SeemsGone, cause.to_owned(), gone.look.looked_at, report).await?;
+            let cause = (if are_many { MANY } else { UNCLEAR }).to_owned();
+            let (id, reason, looked_at) = (gone.id, Reason::SeemsGone, gone.look.looked_at);
+            self.set_aside(Failed { id, reason, cause, looked_at }).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Ids at which a fetcher dies: after a crash each id is tried by itself, and written down before.
 
-use super::{FetchReport, FetcherPorts, Origin, Work};
+use super::{Failed, FetcherPorts, Origin, Work};
 use crate::{Clock, Ledger, Reason, RecordId, StoreFailure, Trying};
 
 /// How often in a row a fetcher may die at an id before the id is set aside.
@@ -9,8 +9,8 @@ const CRASHES_MAX: u32 = 3;
 impl<P: FetcherPorts> Work<'_, P> {
     /// Looks at one id after the other. Before each, one write takes out what is finished and notes which id is next: a
     /// fetcher that dies again dies at a known one.
-    pub(super) async fn one_by_one(&mut self, owed: &[RecordId], report: &mut FetchReport) -> Result<(), StoreFailure> {
-        let Origin::Chunk(chunk) = &self.task.origin else { return Ok(()) };
+    pub(super) async fn one_by_one(&mut self, owed: &[RecordId]) -> Result<(), StoreFailure> {
+        let Origin::Chunk(chunk) = &self.looker.task.origin else { return Ok(()) };
         let (key, mut trying) = (chunk.key.clone(), chunk.trying.clone());
         // The suspect goes first, or what comes before it would have its count forgotten at every delivery.
         let suspect = trying.as_ref().map(|trying| trying.id.clone());
@@ -20,15 +20,15 @@ impl<P: FetcherPorts> Work<'_, P> {
             let times = trying.filter(|trying| trying.id == *id).map_or(0, |trying| trying.times) + 1;
             if times > CRASHES_MAX {
                 let cause = format!("the fetcher died {CRASHES_MAX} times in a row at this record");
-                let now = self.fetcher.ports.clock().now();
-                self.set_aside(id.clone(), Reason::Crash, cause, now, report).await?;
+                let looked_at = self.looker.fetcher.ports.clock().now();
+                self.set_aside(Failed { id: id.clone(), reason: Reason::Crash, cause, looked_at }).await?;
                 trying = None;
                 continue;
             }
             let next = Trying { id: id.clone(), times };
-            self.fetcher.ports.ledger().mark_trying(&key, &self.finished, &next).await?;
+            self.looker.fetcher.ports.ledger().mark_trying(&key, &self.finished, &next).await?;
             trying = Some(next);
-            self.one(id, report).await?;
+            self.one(id).await?;
         }
         Ok(())
     }

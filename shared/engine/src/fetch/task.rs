@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Fetcher, FetcherPorts};
 use crate::{
-    Chunk, Event, Ledger, LocalMillis, Message, Position, RecordId, RetryEntry, Rule, Source, StoreFailure,
-    StoredVersion, StreamKey, Told, Work, stored,
+    Chunk, Event, Ledger, LocalMillis, Message, Position, RecordId, RetryEntry, Rule, StoreFailure, StoredVersion,
+    StreamKey, Told, Work, stored,
 };
 
 /// Ids to look at.
@@ -14,6 +14,12 @@ pub(super) struct Task {
     pub(super) origin: Origin,
     /// Ids of the message that the ledger owes.
     pub(super) ids: Vec<RecordId>,
+    /// When the ids were listed: a row is dated by it.
+    pub(super) listed_at: LocalMillis,
+    /// From when on a look pays for the ids.
+    pub(super) pays_from: LocalMillis,
+    /// What the ids keep `committed` at.
+    pub(super) holds: Option<Position>,
 }
 
 /// Where the ids are owed.
@@ -27,55 +33,28 @@ impl Task {
         matches!(self.origin, Origin::Chunk(_))
     }
 
-    /// When the ids were listed: a row is dated by it, and a look begun at or after it pays for an id.
-    pub(super) fn listed_at(&self) -> LocalMillis {
+    fn told(&self) -> &Told {
         match &self.origin {
-            Origin::Chunk(chunk) => chunk.listed_at,
-            Origin::Retry(entry) => entry.listed_at,
+            Origin::Chunk(chunk) => &chunk.told,
+            Origin::Retry(_) => &Told::Ids,
         }
     }
 
-    /// From when on a look pays for the ids.
-    pub(super) fn pays_from(&self) -> LocalMillis {
-        match &self.origin {
-            Origin::Chunk(chunk) => chunk.pays_from(),
-            Origin::Retry(entry) => entry.listed_at,
-        }
-    }
-
-    /// What the ids keep `committed` at.
-    pub(super) fn holds(&self) -> Option<&Position> {
-        match &self.origin {
-            Origin::Chunk(chunk) => chunk.holds.as_ref(),
-            Origin::Retry(entry) => entry.holds.as_ref(),
-        }
-    }
-
-    /// Whether a stored look has paid for an id. What failed is paid for by a later look alone.
-    pub(super) fn is_paid(&self, stored: Option<&StoredVersion>) -> bool {
-        let Some(stored) = stored else { return false };
-        if Rule::PaidByLater.is_left_out() {
-            return true;
-        }
-        match &self.origin {
-            Origin::Chunk(chunk) => stored.looked_at >= chunk.pays_from(),
-            Origin::Retry(entry) => stored.looked_at > entry.listed_at,
-        }
+    /// Whether a stored look has paid for an id.
+    pub(super) fn is_paid(&self, stored: &StoredVersion) -> bool {
+        stored.looked_at >= self.pays_from || Rule::PaidByLater.is_left_out()
     }
 
     /// Whether the message's rows count: only where the chunk says that it has rows.
     pub(super) fn has_rows(&self) -> bool {
-        matches!(&self.origin, Origin::Chunk(chunk) if chunk.told == Told::Rows)
+        *self.told() == Told::Rows
     }
 
     /// The newest event about an id, where the chunk has one.
     pub(super) fn event(&self, id: &RecordId) -> Option<&Event> {
-        match &self.origin {
-            Origin::Chunk(chunk) => match &chunk.told {
-                Told::Events(events) => events.get(id),
-                Told::Ids | Told::Rows => None,
-            },
-            Origin::Retry(_) => None,
+        match self.told() {
+            Told::Events(events) => events.get(id),
+            Told::Ids | Told::Rows => None,
         }
     }
 
@@ -84,19 +63,13 @@ impl Task {
         let has_row = self.has_rows() && message.rows.contains_key(id);
         !has_row && !self.event(id).is_some_and(|event| event.deleted)
     }
-
-    /// Whether records of the stream should bear stamps.
-    pub(super) fn is_stamped(&self, source: &impl Source) -> bool {
-        source.streams().iter().any(|traits| traits.name == self.stream.name && traits.stamped)
-    }
 }
 
 impl<P: FetcherPorts> Fetcher<P> {
     /// Reads what the message asks for; none when nothing of it is owed.
     pub(super) async fn task(&self, message: &Message) -> Result<Option<Task>, StoreFailure> {
-        let stream = message.stream();
-        let ledger = self.ports.ledger();
-        let (origin, ids) = match message.work() {
+        let (stream, ledger) = (message.stream(), self.ports.ledger());
+        let task = match message.work() {
             Some(Work::Chunk(key)) => {
                 let Some(chunk) = ledger.chunk(&key).await? else { return Ok(None) };
                 if chunk.ids.is_empty() {
@@ -104,22 +77,25 @@ impl<P: FetcherPorts> Fetcher<P> {
                     ledger.delete_chunk(&key).await?;
                     return Ok(None);
                 }
-                let ids: Vec<RecordId> = message.ids.iter().filter(|id| chunk.ids.contains(id)).cloned().collect();
-                (Origin::Chunk(Box::new(chunk)), ids)
+                let ids = message.ids.iter().filter(|id| chunk.ids.contains(id)).cloned().collect();
+                let (listed_at, pays_from, holds) = (chunk.listed_at, chunk.pays_from(), chunk.holds.clone());
+                Task { stream, origin: Origin::Chunk(Box::new(chunk)), ids, listed_at, pays_from, holds }
             }
             Some(Work::Retry) => {
                 let Some(id) = message.ids.first() else { return Ok(None) };
                 let Some(entry) = ledger.retry_entry(&stream, id).await? else { return Ok(None) };
-                (Origin::Retry(Box::new(entry)), vec![id.clone()])
+                // What failed is paid for by a later look alone.
+                let (listed_at, pays_from, holds) = (entry.listed_at, entry.listed_at.shifted(1), entry.holds.clone());
+                let ids = vec![id.clone()];
+                Task { stream, origin: Origin::Retry(Box::new(entry)), ids, listed_at, pays_from, holds }
             }
             None => return Ok(None),
         };
-        Ok((!ids.is_empty()).then_some(Task { stream, origin, ids }))
+        Ok(Some(task).filter(|task| !task.ids.is_empty()))
     }
 
     /// What is stored of the ids, by id.
     pub(super) async fn stored_versions(&self, task: &Task) -> Result<BTreeMap<RecordId, StoredVersion>, StoreFailure> {
-        let (source, versions) = (self.ports.source(), self.ports.versions());
-        stored::versions_of(source, versions, &task.stream.name, task.ids.iter()).await
+        stored::versions_of(self.ports.source(), self.ports.versions(), &task.stream.name, task.ids.iter()).await
     }
 }

@@ -1,0 +1,174 @@
+//! The calls of one message, shared by those in flight: when they are made, how they went, and when to stop.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{FetchReport, Fetcher, FetcherPorts, Task};
+use crate::{
+    Clock, FAILURES_TO_OPEN, FailureClass, Ledger, LocalMillis, Notice, Rule, Slots, SourceFailure, SourceState, Stops,
+    StoreFailure, StreamKey, Why, calls_in, describe, disposition, pause_after,
+};
+
+/// How much of the shared schedule a message takes in one write: a chunk's calls at the default rate. At a slower one
+/// the calls behind them take their slots singly, or one message would keep all others waiting.
+pub(super) const SLOTS_SPAN: Duration = Duration::from_secs(25);
+
+/// The calls of one message.
+pub(super) struct Calls {
+    stream: StreamKey,
+    source: SourceState,
+    was_disturbed: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Slots taken ahead, and until when the vendor asked this message to be quiet.
+    slots: Slots,
+    quiet_until: LocalMillis,
+    count: u32,
+    /// Failures in a row of the stream, those of earlier messages included.
+    in_a_row: u32,
+    /// Those of this message.
+    new_failures: u32,
+    /// Whether a call succeeded after earlier messages had failed.
+    healed: bool,
+    /// The last failure, and it for a person.
+    last: Option<(Why, String)>,
+    stopped: bool,
+    paused_until: Option<LocalMillis>,
+}
+
+impl<P: FetcherPorts> Fetcher<P> {
+    /// The calls of a task, with the pauses as they are. After a pause of the source the poller's list call is the probe.
+    pub(super) async fn calls(&self, task: &Task) -> Result<Calls, StoreFailure> {
+        let ledger = self.ports.ledger();
+        let source = ledger.source_state(task.stream.source).await?;
+        let stream = ledger.stream_state(&task.stream).await?.breaker;
+        let now = self.ports.clock().now();
+        let by_source = source.breaker.open_until.map(|until| until.max(now.plus(Duration::from_mins(1))));
+        let paused_until = by_source.max(stream.open(now).filter(|_| !Rule::Breaker.is_left_out()));
+        let state = Mutex::new(State {
+            slots: Slots::default(),
+            quiet_until: LocalMillis::default(),
+            count: 0,
+            in_a_row: stream.failure_count,
+            new_failures: 0,
+            healed: false,
+            last: None,
+            stopped: paused_until.is_some(),
+            paused_until,
+        });
+        Ok(Calls { stream: task.stream.clone(), source, was_disturbed: stream.is_disturbed(), state })
+    }
+}
+
+impl Calls {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the first slots for `wanted` calls, as far as they may be made at all until `stop_at`.
+    pub(super) async fn reserve<P: FetcherPorts>(
+        &self,
+        fetcher: &Fetcher<P>,
+        wanted: usize,
+        stop_at: LocalMillis,
+    ) -> Result<(), StoreFailure> {
+        let (now, interval) = (fetcher.ports.clock().now(), fetcher.call_interval);
+        if wanted == 0 || self.is_stopped() || now >= stop_at {
+            return Ok(());
+        }
+        let wanted = wanted.min(calls_in(SLOTS_SPAN, interval)).min(calls_in(stop_at.since(now), interval));
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let ledger = fetcher.ports.ledger();
+        match ledger.reserve(self.stream.source, wanted, interval, now, stop_at.minus(interval)).await? {
+            Some(first_at) => self.state().slots = Slots::new(first_at, wanted),
+            None => self.state().stopped = true,
+        }
+        Ok(())
+    }
+
+    /// The next slot whose time is not over, and the earliest that one may be.
+    pub(super) fn take_slot(&self, now: LocalMillis, interval: Duration) -> (Option<LocalMillis>, LocalMillis) {
+        let mut state = self.state();
+        (state.slots.take(now, interval), state.quiet_until)
+    }
+
+    /// No call of this message before then: the vendor asked for it.
+    pub(super) fn be_quiet_until(&self, until: LocalMillis) {
+        let mut state = self.state();
+        state.quiet_until = state.quiet_until.max(until);
+    }
+
+    /// A call is made.
+    pub(super) fn made(&self) {
+        self.state().count += 1;
+    }
+
+    /// A call was answered.
+    pub(super) fn answered(&self) {
+        let mut state = self.state();
+        if !state.stopped {
+            (state.in_a_row, state.new_failures, state.last) = (0, 0, None);
+            state.healed = self.was_disturbed;
+        }
+    }
+
+    /// A call failed in a way that is not the record's own. One that is known already does not count.
+    pub(super) fn failed(&self, failure: &SourceFailure, is_known: bool) {
+        let mut state = self.state();
+        let why = Why { class: failure.class, cause: failure.cause.clone() };
+        state.last = Some((why, describe(failure, &self.stream)));
+        let stops_source = disposition(failure.class).stops == Stops::Source;
+        if is_known && !stops_source {
+            return;
+        }
+        state.in_a_row += 1;
+        state.new_failures += 1;
+        let in_a_row = state.in_a_row >= FAILURES_TO_OPEN && !Rule::Breaker.is_left_out();
+        state.stopped |= in_a_row || stops_source;
+    }
+
+    /// Whether no further call should be made.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state().stopped
+    }
+
+    /// Writes pauses, and their end, for all functions of the stream or the source; until when nobody calls.
+    pub(super) async fn conclude<P: FetcherPorts>(
+        self,
+        ports: &P,
+        report: &mut FetchReport,
+    ) -> Result<Option<LocalMillis>, StoreFailure> {
+        let State { count, new_failures, healed, last, paused_until, .. } =
+            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.calls_count = count;
+        let ledger = ports.ledger();
+        if healed {
+            ledger.resume_stream(&self.stream).await?;
+        }
+        let Some((why, described)) = last else { return Ok(paused_until) };
+        report.failure = Some(described);
+        if new_failures == 0 || Rule::Breaker.is_left_out() {
+            return Ok(paused_until);
+        }
+        let now = ports.clock().now();
+        let paused_for = if disposition(why.class).stops == Stops::Source {
+            let open_for = self.source.breaker.next_open_for(why.class.retry_after());
+            ledger.pause_source(self.stream.source, now.plus(open_for), open_for, &why).await?;
+            if why.class == FailureClass::Unauthorized {
+                report.notice(Notice::CredentialRejected);
+            }
+            Some(open_for)
+        } else {
+            let paused_for = pause_after(ledger.add_failures(&self.stream, new_failures).await?);
+            if let Some(paused_for) = paused_for {
+                ledger.pause_stream(&self.stream, now.plus(paused_for), &why).await?;
+            }
+            paused_for
+        };
+        let Some(paused_for) = paused_for else { return Ok(paused_until) };
+        report.notice(Notice::BreakerOpened);
+        Ok(Some(now.plus(paused_for)))
+    }
+}
