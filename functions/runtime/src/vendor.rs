@@ -34,7 +34,7 @@ impl VendorConfig {
     /// Reads the variables of a source; what is wrong with them is noted in `environment`.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let kind = environment.read("TIDEMARK_SOURCE", &format!("one of {}", kinds()), |text| {
-            SourceKind::parse(text).ok_or("there is no such source")
+            text.parse::<SourceKind>().map_err(|_| "there is no such source")
         });
         let base_url = environment.read("TIDEMARK_BASE_URL", "the address of the vendor's API", |text| {
             BaseUrl::parse(text).map(|_| text.to_owned())

@@ -62,11 +62,6 @@ impl Breaker {
         self.open_until.filter(|until| *until > now)
     }
 
-    /// Whether it was opened and no call has succeeded since: the next call is a probe.
-    pub fn is_half_open(&self, now: LocalMillis) -> bool {
-        self.open_until.is_some_and(|until| until <= now)
-    }
-
     /// How long to open now: what the vendor asks for, else twice as long as the last time; never over [`OPEN_MAX`].
     pub fn next_open_for(&self, retry_after: Option<Duration>) -> Duration {
         let doubled = self.open_for.map_or(OPEN_FIRST, |last| last.saturating_mul(2));

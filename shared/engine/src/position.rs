@@ -1,15 +1,16 @@
 //! Positions: how far a stream is listed.
 
-use std::fmt;
+use derive_more::Display;
 
 use crate::StampMillis;
 
 /// A place in a stream: a stamp, or a feed's token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Display, PartialEq, Eq)]
 pub enum Position {
     /// Everything stamped at or before this.
     At(StampMillis),
     /// Everything before this token of a feed.
+    #[display("token {text} (#{sequence})")]
     Token {
         /// The token, as the vendor gave it; empty before the first.
         text: String,
@@ -53,14 +54,5 @@ impl Position {
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         if other.order() < self.order() { other } else { self }
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::At(at) => at.fmt(f),
-            Self::Token { text, sequence } => write!(f, "token {text} (#{sequence})"),
-        }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use derive_more::Display;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use crate::{LocalMillis, SourceKind, Stamp, StreamKey, StreamName, VendorMillis};
@@ -14,7 +16,7 @@ pub const ID_BYTES_MAX: usize = 1024;
 
 /// The vendor's identifier of a record, as text. For a feed, the locator of the record (see `ListShape::Feed`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct RecordId(Box<str>);
 
 /// An identifier that cannot be kept.
@@ -23,12 +25,9 @@ pub enum BadRecordId {
     /// The identifier is empty.
     #[error("the id is empty")]
     Empty,
-    /// The identifier is longer than [`ID_BYTES_MAX`].
-    #[error("the id has {bytes} bytes, more than {ID_BYTES_MAX}")]
-    Long {
-        /// How long it is.
-        bytes: usize,
-    },
+    /// The identifier has so many bytes, more than [`ID_BYTES_MAX`].
+    #[error("the id has {0} bytes, more than {ID_BYTES_MAX}")]
+    Long(usize),
 }
 
 impl RecordId {
@@ -40,7 +39,7 @@ impl RecordId {
         let text = text.into();
         match text.len() {
             0 => Err(BadRecordId::Empty),
-            bytes if bytes > ID_BYTES_MAX => Err(BadRecordId::Long { bytes }),
+            bytes if bytes > ID_BYTES_MAX => Err(BadRecordId::Long(bytes)),
             _ => Ok(Self(text)),
         }
     }
@@ -56,12 +55,6 @@ impl TryFrom<String> for RecordId {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::parse(text)
-    }
-}
-
-impl From<RecordId> for String {
-    fn from(id: RecordId) -> Self {
-        id.0.into()
     }
 }
 
@@ -130,8 +123,9 @@ impl fmt::Debug for Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 
-/// Where a record is kept: its source, stream and id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Where a record is kept: its source, stream and id. Shown for logs as `source#stream#id`, the id escaped.
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[display("{source}#{stream}#{id}")]
 pub struct RecordKey {
     /// The vendor account.
     pub source: SourceKind,
@@ -145,13 +139,6 @@ impl RecordKey {
     /// The partition that the record is kept in; its sort key is the id as the vendor wrote it.
     pub fn partition(&self) -> StreamKey {
         StreamKey { source: self.source, name: self.stream.clone() }
-    }
-}
-
-/// Shown for logs as `source#stream#id`, the id escaped.
-impl fmt::Display for RecordKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}#{}", self.source, self.stream, self.id)
     }
 }
 
@@ -187,7 +174,8 @@ pub enum Seen {
 }
 
 /// How a deletion was learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum DeletedBecause {
     /// The vendor announced it.
     Announced,
@@ -200,11 +188,7 @@ pub enum DeletedBecause {
 impl DeletedBecause {
     /// The name kept in the table.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Announced => "announced",
-            Self::Vanished => "vanished",
-            Self::Missing => "missing",
-        }
+        self.into()
     }
 }
 

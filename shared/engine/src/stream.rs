@@ -1,9 +1,10 @@
 //! Sources and streams: who is polled, and for which object type.
 
 use std::borrow::Cow;
-use std::fmt;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 use crate::Position;
@@ -11,8 +12,24 @@ use crate::Position;
 /// A vendor that Tidemark knows how to read.
 ///
 /// Adding one makes the compiler list every place that has to learn about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum SourceKind {
     /// FieldMotion: signed form posts, changed ids per object type.
     FieldMotion,
@@ -26,33 +43,17 @@ pub enum SourceKind {
 
 impl SourceKind {
     /// Every source, in the order in which reports list them.
-    pub const ALL: &[Self] = &[Self::FieldMotion, Self::FieldAware, Self::FsmNavigator, Self::Fieldly];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name used in keys, messages, metrics and logs.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FieldMotion => "fieldmotion",
-            Self::FieldAware => "fieldaware",
-            Self::FsmNavigator => "fsmnavigator",
-            Self::Fieldly => "fieldly",
-        }
-    }
-
-    /// The source with this name, if there is one.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
-    }
-}
-
-impl fmt::Display for SourceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 
 /// One object type of a source, polled on its own schedule with its own checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct StreamName(Cow<'static, str>);
 
 /// A stream name has characters that a key or a metric cannot bear.
@@ -94,31 +95,14 @@ impl TryFrom<String> for StreamName {
     }
 }
 
-impl From<StreamName> for String {
-    fn from(name: StreamName) -> Self {
-        name.0.into_owned()
-    }
-}
-
-impl fmt::Display for StreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A stream of a source: the key of its checkpoint. Shown as `source#stream`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[display("{source}#{name}")]
 pub struct StreamKey {
     /// The vendor account.
     pub source: SourceKind,
     /// The object type.
     pub name: StreamName,
-}
-
-impl fmt::Display for StreamKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.source, self.name)
-    }
 }
 
 /// How a stream's list call answers; it decides how the poller walks it.

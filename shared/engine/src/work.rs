@@ -1,8 +1,10 @@
 //! Owed work: chunks of ids, and the retry lane.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
+
+use derive_more::Display;
+use strum::{EnumString, IntoStaticStr};
 
 use crate::{Body, LocalMillis, Position, RecordId, Rule, StreamKey};
 
@@ -28,7 +30,8 @@ pub(crate) const HOST_CLOCKS_APART: Duration = Duration::from_secs(2);
 pub const RETRY_MAX_AFTER: Duration = Duration::from_hours(24);
 
 /// Which chunks go first: what just changed, or imports and backfills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Lane {
     /// What a listing found first.
     Fresh,
@@ -39,17 +42,15 @@ pub enum Lane {
 impl Lane {
     /// The name used in keys.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Fresh => "fresh",
-            Self::Bulk => "bulk",
-        }
+        self.into()
     }
 }
 
 /// Where a chunk is kept: `lane#holds#version#seq`, numbers padded, so that each lane is sorted by `holds`.
 ///
 /// Two pollers never write the same one, because `version` is the checkpoint version that the tick's lease wrote.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[display("{stream} {}", self.sort_key())]
 pub struct ChunkKey {
     /// The stream.
     pub stream: StreamKey,
@@ -81,22 +82,12 @@ impl ChunkKey {
     /// Reads a sort key; none when it is not the key of a chunk.
     pub fn parse(stream: StreamKey, text: &str) -> Option<Self> {
         let mut parts = text.split('#');
-        let lane = match parts.next()? {
-            "fresh" => Lane::Fresh,
-            "bulk" => Lane::Bulk,
-            _ => return None,
-        };
+        let lane = parts.next()?.parse().ok()?;
         let order: i128 = parts.next()?.parse().ok()?;
         let holds_order = i64::try_from(order.checked_sub(ORDER_ZERO)?).ok()?;
         let (version, seq) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let key = Self { stream, lane, holds_order, version, seq };
         (key.sort_key() == text).then_some(key)
-    }
-}
-
-impl fmt::Display for ChunkKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.stream, self.sort_key())
     }
 }
 
@@ -192,7 +183,8 @@ pub struct RetryEntry {
 }
 
 /// Why an id is in the retry lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// The source failed while this record was asked for.
     Outage,
@@ -212,18 +204,7 @@ impl Reason {
 
     /// The name kept in the ledger.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Outage => "outage",
-            Self::Record => "record",
-            Self::Unstorable => "unstorable",
-            Self::Crash => "crash",
-            Self::SeemsGone => "seems_gone",
-        }
-    }
-
-    /// The reason with this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+        self.into()
     }
 }
 

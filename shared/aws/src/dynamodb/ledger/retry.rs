@@ -85,7 +85,7 @@ pub(super) fn entry_of(stream: &StreamKey, item: &Item) -> Result<RetryEntry, Ba
     Ok(RetryEntry {
         stream: stream.clone(),
         id: entry.id("id")?,
-        reason: entry.parsed("reason", Reason::parse)?,
+        reason: entry.parsed("reason", |text| text.parse::<Reason>().ok())?,
         cause: entry.text("cause")?.to_owned(),
         since: entry.instant("since")?,
         holds: position::read_if_any(entry, "holds")?,
