@@ -105,7 +105,9 @@ impl<P: FetcherPorts> Work<'_, P> {
                 Stored::Written if is_gone => self.report.deleted_count += 1,
                 Stored::Written => self.report.written_count += 1,
             }
-            notice.into_iter().for_each(|notice| self.report.notice(notice));
+            if let Some(notice) = notice {
+                self.report.notice(notice);
+            }
             self.seen_count += usize::from(!is_gone);
             self.stamped_count += usize::from(is_stamped);
             self.looked_at = self.looked_at.max(Some(looked_at));
