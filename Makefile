@@ -57,7 +57,7 @@ fuzz: ## Try all parsers with odd bytes, so long in all: make fuzz MINUTES=120
 	for target in $$targets; do \
 	  mkdir -p target/fuzz/corpus/$$target; \
 	  cargo +nightly fuzz run $(FUZZ) $$target target/fuzz/corpus/$$target fuzz/corpus/$$target -- \
-	    $(FUZZ_LIMITS) -max_total_time=$$seconds -verbosity=0 -print_final_stats=1; \
+	    $(FUZZ_LIMITS) -max_total_time=$$seconds -verbosity=0 -print_funcs=0 -print_final_stats=1; \
 	done
 
 bench: setup ## Measure the budgets of docs/performance.md

@@ -7,7 +7,8 @@ use tidemark_engine::change::ListRequest;
 use tidemark_engine::clock::StampMillis;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::SourceKind;
-use tidemark_fuzz::{Call, Input, Outcome, Setup, laws, play};
+use tidemark_fuzz::{Call, Input, Outcome, Setup, again, laws, play};
+use tidemark_sources::fuzzing::Reply;
 use tidemark_sources::registry;
 
 const SETTINGS: [&str; 3] = [
@@ -32,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     // Most runs need a token that is good; one in four plays the answer for it, too.
     let mut replies = given.clone();
     if input.choose(4) != 1 {
-        replies.insert(0, Response::new(TOKEN.to_vec()));
+        replies.insert(0, token());
     }
     let Some(played) = play(setup, &replies, call) else { return };
     let header = |at: usize| played.asked.get(at)?.credential.as_deref();
@@ -45,6 +46,13 @@ fuzz_target!(|data: &[u8]| {
         laws::end_is_proved(page, call, only);
         laws::total_is_counted(page, only);
     }
+    if let Outcome::Page(page) = &played.outcome
+        && settings == "{}"
+    {
+        again(setup, &[token()], [r#"{"data":["#, "]}"], call, page);
+    }
 });
 
-const TOKEN: &[u8] = br#"{"access_token":"t0ken","token_type":"Bearer","expires_in":3600}"#;
+fn token() -> Reply {
+    Response::new(br#"{"access_token":"t0ken","token_type":"Bearer","expires_in":3600}"#.to_vec())
+}

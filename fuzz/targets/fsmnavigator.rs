@@ -36,12 +36,7 @@ fuzz_target!(|data: &[u8]| {
     if let ([only], false) = (replies.as_slice(), is_of_parents) {
         laws::total_is_counted(page, only);
     }
-    if settings == "{}"
-        && !is_of_parents
-        && page.changes.iter().all(|change| change.row().is_some())
-        && !page.changes.is_empty()
-    {
-        let rows: Vec<&str> = page.changes.iter().filter_map(|change| Some(change.row()?.text())).collect();
-        again(setup, &format!("{{\"data\":[{}]}}", rows.join(",")), call, page);
+    if settings == "{}" && !is_of_parents {
+        again(setup, &[], [r#"{"data":["#, "]}"], call, page);
     }
 });
