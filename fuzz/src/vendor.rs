@@ -16,6 +16,8 @@ use tidemark_sources::registry::{self, AnySource, SourceConfig};
 use crate::world::{Keys, Time, finished, secret};
 use crate::{laws, log, memory};
 
+/// Where the vendor usually is.
+pub(crate) const BASE_URL: &str = "https://vendor.example/base";
 /// After so many calls the vendor is down, so that a list without an end ends.
 const CALLS_MAX: usize = 40;
 
@@ -59,7 +61,7 @@ pub struct Played {
 impl Setup<'_> {
     /// Such a vendor with its usual settings, address and secret.
     pub const fn of(kind: SourceKind) -> Self {
-        Self { kind, settings: "{}", base_url: "https://vendor.example/base", secret: None }
+        Self { kind, settings: "{}", base_url: BASE_URL, secret: None }
     }
 
     /// The source; none where the settings or the address are refused.

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tidemark_engine::change::ListRequest;
+use tidemark_engine::change::{ListRequest, Page};
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName};
@@ -50,7 +50,12 @@ fuzz_target!(|data: &[u8]| {
             let request = ListRequest::Snapshot { cursor };
             let Some(played) = play(setup, &replies, Call::List(&STREAM, request)) else { return };
             if let Outcome::Page(page) = &played.outcome {
-                list_ends_by_proof(cursor, page.next.as_deref(), &replies[0]);
+                list_ends_by_proof(cursor, page, &replies[0]);
+            }
+            if let Outcome::Page(page) = &played.outcome
+                && let Some(later) = &page.later
+            {
+                play(setup, &replies, Call::List(&STREAM, ListRequest::Snapshot { cursor: Some(&later.cursor) }));
             }
             if let Outcome::Page(page) = &played.outcome
                 && let Some(next) = &page.next
@@ -84,13 +89,15 @@ fn leads_nowhere(reply: &Reply) -> bool {
     }
 }
 
-/// The walk leaves a list in its first direction only where the answer says that it ends.
-fn list_ends_by_proof(cursor: Option<&str>, next: Option<&str>, reply: &Reply) {
+/// The walk leaves a list in its first direction only where the answer says that it ends, or to come back later.
+fn list_ends_by_proof(cursor: Option<&str>, page: &Page, reply: &Reply) {
+    let next = page.next.as_deref();
     let parts: Vec<&str> = cursor.unwrap_or_default().split('/').collect();
-    let [class @ ("customers" | "items" | "assets" | "invoices"), page, "forward", collected] = parts[..] else {
+    let [class @ ("customers" | "items" | "assets" | "invoices"), number, "forward", collected, "-", "-"] = parts[..]
+    else {
         return;
     };
-    if page.parse::<u32>().is_err() {
+    if number.parse::<u32>().is_err() || page.later.is_some() {
         return;
     }
     let goes_on = next.is_some_and(|next| next.starts_with(class) && next.contains("/forward/"));
@@ -100,9 +107,9 @@ fn list_ends_by_proof(cursor: Option<&str>, next: Option<&str>, reply: &Reply) {
     if goes_on || !reply.status().is_success() || reply.headers().contains_key("link") {
         return;
     }
-    let Some(page) = answer.as_object() else { return };
-    let rows = page.get("items").and_then(Value::as_array).map_or(0, Vec::len);
-    let count = page.get("count").and_then(|count| count.to_string().trim_matches('"').parse::<u64>().ok());
+    let Some(list) = answer.as_object() else { return };
+    let rows = list.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+    let count = list.get("count").and_then(|count| count.to_string().trim_matches('"').parse::<u64>().ok());
     let is_counted = count.is_some_and(|count| count <= collected.saturating_add(rows as u64));
     assert!(rows == 0 || is_counted, "a list of {count:?} ends after {collected} and {rows} rows");
 }
