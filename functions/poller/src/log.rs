@@ -95,6 +95,7 @@ fn class_name(class: FailureClass) -> &'static str {
         FailureClass::Transient => "transient",
         FailureClass::Throttled { .. } => "throttled",
         FailureClass::Unauthorized => "unauthorized",
+        FailureClass::SecretLocked => "secret_locked",
         FailureClass::Forbidden => "forbidden",
         FailureClass::Record => "record",
         FailureClass::TokenRejected => "token_rejected",

@@ -13,14 +13,17 @@ use crate::client::Sdk;
 use crate::errors::AwsError;
 
 /// How long a secret is remembered: a rotated one is seen after that, or as soon as the vendor rejects the old one.
-const REMEMBERED: Duration = Duration::from_mins(5);
+const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// The codes by which Secrets Manager says that the secret is not there to be read.
 ///
 /// Source: AWS Secrets Manager API Reference, `GetSecretValue` (read 2026-11-21).
 const UNREADABLE: &[&str] = &["InvalidParameterException", "InvalidRequestException"];
 
-/// The secret of one source, remembered for five minutes.
+/// The code by which Secrets Manager says that KMS did not decrypt the secret. The same page.
+const UNDECRYPTED: &[&str] = &["DecryptionFailure"];
+
+/// The secret of one source, remembered for an hour.
 ///
 /// Guarantees: the value is in a type that cannot be printed, and no failure holds any of it. Callers that arrive
 /// together while nothing is remembered wait for one read.
@@ -57,19 +60,30 @@ impl<C: Clock> SourceSecret<C> {
     fn failure(&self, error: AwsError) -> SourceFailure {
         let (class, what) = match meaning_of(&error) {
             FailureClass::Unauthorized => (FailureClass::Unauthorized, "is missing, or this function may not read it"),
+            FailureClass::SecretLocked => (
+                FailureClass::SecretLocked,
+                "could not be decrypted: the function may not use its key, or the key is disabled",
+            ),
             class => (class, "could not be read"),
         };
         SourceFailure::caused(class, format!("the secret {} {what}", self.secret_id), error)
     }
 }
 
-/// A secret that is missing or may not be read is a wrong credential. A key that cannot be used at the moment, and
-/// every other failure of Secrets Manager, is temporary.
+/// A secret that is missing or may not be read is a wrong credential, unless only its key may not be used. Every other
+/// failure of Secrets Manager is temporary.
 fn meaning_of(error: &AwsError) -> FailureClass {
     let message = error.message().to_ascii_lowercase();
     let is_about_its_key = message.contains("access to kms") || message.contains("kms:decrypt");
-    let is_unreadable = error.is_denial() || error.code().is_some_and(|code| UNREADABLE.contains(&code));
-    if is_unreadable && !is_about_its_key { FailureClass::Unauthorized } else { FailureClass::Transient }
+    let is_one_of = |codes: &[&str]| error.code().is_some_and(|code| codes.contains(&code));
+    let is_unreadable = error.is_denial() || is_one_of(UNREADABLE);
+    if is_one_of(UNDECRYPTED) || is_unreadable && is_about_its_key {
+        FailureClass::SecretLocked
+    } else if is_unreadable {
+        FailureClass::Unauthorized
+    } else {
+        FailureClass::Transient
+    }
 }
 
 impl<C: Clock> Credentials for SourceSecret<C> {
@@ -107,8 +121,8 @@ mod tests {
             ("ResourceNotFoundException", "can't find the specified secret", FailureClass::Unauthorized),
             ("AccessDeniedException", "not authorized to perform GetSecretValue", FailureClass::Unauthorized),
             ("InvalidRequestException", "it was marked for deletion", FailureClass::Unauthorized),
-            ("AccessDeniedException", "Access to KMS is not allowed", FailureClass::Transient),
-            ("DecryptionFailure", "can't decrypt", FailureClass::Transient),
+            ("AccessDeniedException", "Access to KMS is not allowed", FailureClass::SecretLocked),
+            ("DecryptionFailure", "can't decrypt", FailureClass::SecretLocked),
             ("ThrottlingException", "Rate exceeded", FailureClass::Transient),
             ("InternalServiceError", "oops", FailureClass::Transient),
         ];

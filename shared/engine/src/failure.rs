@@ -20,6 +20,8 @@ pub enum FailureClass {
     },
     /// The credential was rejected, also after it was read anew.
     Unauthorized,
+    /// The credential could not be read, because the key that encrypts its secret may not be used.
+    SecretLocked,
     /// The credential is good but may not do this (403), or the function does not exist.
     Forbidden,
     /// This record alone: its answer is malformed, too large, about another record, or a refusal of this id.
@@ -33,7 +35,12 @@ impl FailureClass {
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => retry_after,
-            Self::Transient | Self::Unauthorized | Self::Forbidden | Self::Record | Self::TokenRejected => None,
+            Self::Transient
+            | Self::Unauthorized
+            | Self::SecretLocked
+            | Self::Forbidden
+            | Self::Record
+            | Self::TokenRejected => None,
         }
     }
 }
@@ -81,6 +88,12 @@ pub const fn disposition(class: FailureClass) -> Disposition {
             tried_again: false,
             stops: Stops::Source,
             next_step: "put a valid credential into the source's secret; nothing else needs to be done",
+        },
+        FailureClass::SecretLocked => Disposition {
+            tried_again: true,
+            stops: Stops::StreamInARow,
+            next_step: "let the function use the secret's key: set SecretKmsKeyArn (or KmsKeyArn) to it, and see that it is \
+                        enabled and its key policy allows the function's role",
         },
         FailureClass::Forbidden => Disposition {
             tried_again: false,

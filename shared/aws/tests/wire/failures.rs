@@ -85,8 +85,8 @@ async fn what_the_service_says_decides_the_class() {
             "not authorized to perform: secretsmanager:GetSecretValue",
             FailureClass::Unauthorized,
         ),
-        ("AccessDeniedException", "Access to KMS is not allowed", FailureClass::Transient),
-        ("DecryptionFailure", "can't decrypt", FailureClass::Transient),
+        ("AccessDeniedException", "Access to KMS is not allowed", FailureClass::SecretLocked),
+        ("DecryptionFailure", "can't decrypt", FailureClass::SecretLocked),
     ];
     for (code, message, class) in cases {
         let server = Server::answering([refusal(400, code, message)]);

@@ -53,6 +53,7 @@ async fn pauses(port: &impl Ledger, stream: &StreamKey) {
     for class in [
         FailureClass::Forbidden,
         FailureClass::Unauthorized,
+        FailureClass::SecretLocked,
         FailureClass::TokenRejected,
         FailureClass::Record,
         FailureClass::Throttled { retry_after: None },
