@@ -73,7 +73,8 @@ check: setup ## Lint everything, and fuzz for a minute where a nightly compiler 
 	cargo deny --locked check --deny warnings bans licenses sources
 	$(PYTHON) -m pytest --quiet tests/prose
 	sam validate --lint
-	cfn-lint infra/template.yaml
+	sam validate --lint --template-file infra/source.yaml
+	cfn-lint --include-checks I --template infra/template.yaml infra/source.yaml
 	@if cargo +nightly fuzz --version >/dev/null 2>&1; then $(MAKE) fuzz MINUTES=1; else \
 	  echo "The fuzz targets are skipped. They need: rustup toolchain install nightly && cargo install cargo-fuzz"; \
 	fi

@@ -23,6 +23,8 @@ from local.vendor import FakeVendor
 
 REGION = "us-east-1"
 STACK = "tidemark"
+# The program that is the emulator, as `python -m` runs it.
+EMULATOR = "local.emulator"
 # The emulator's name for the root of its one account; it accepts any secret key for it.
 ROOT_KEY = "test"
 # Output of the stack that names the function, by the short name used in events and on the command line.
@@ -43,14 +45,21 @@ class FunctionFailed(RuntimeError):
 
 
 class Cloud:
-    """One emulator. Everything it writes is in `directory`; two emulators in two directories are independent."""
+    """One emulator with a stack. Everything it writes is in `directory`; two in two directories are independent."""
 
-    def __init__(self, directory: Path = background.ROOT / ".local") -> None:
+    def __init__(self, directory: Path = background.ROOT / ".local", stack: str = STACK) -> None:
         self.directory = directory
+        self.stack = stack
         self.port = 0
         self.pid = 0
         self._outputs: dict[str, str] = {}
         self._clients: dict[str, Any] = {}
+
+    def beside(self, stack: str) -> Cloud:
+        """Another stack on the same emulator, deployed from what `build` made here."""
+        other = Cloud(self.directory, stack)
+        other.port, other.pid = self.port, self.pid
+        return other
 
     # ---- the emulator -------------------------------------------------------------------------------------------
 
@@ -69,6 +78,7 @@ class Cloud:
         # An environment of its own: what is in it reaches the functions, and no real credential may.
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(background.ROOT),
             "HOME": str(scratch),
             "TMPDIR": str(scratch),
             "BIND_HOST": "127.0.0.1",
@@ -83,7 +93,7 @@ class Cloud:
         }
         with (self.directory / "emulator.log").open("wb") as log:
             self.pid = subprocess.Popen(
-                [Path(sys.executable).with_name("ministack")],
+                [sys.executable, "-m", EMULATOR],
                 env=environment,
                 cwd=scratch,
                 stdin=subprocess.DEVNULL,
@@ -104,7 +114,7 @@ class Cloud:
 
     def stop(self) -> None:
         """Ends the emulator and every function that runs in it, and removes their scratch folder."""
-        background.stop(self.pid, "ministack")
+        background.stop(self.pid, EMULATOR)
         shutil.rmtree(self.directory / "scratch", ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
@@ -141,7 +151,7 @@ class Cloud:
         """Builds the functions and lays them out for a deployment, as `sam build --config-env local` does."""
         template = background.ROOT / "infra" / "template.yaml"
         self._sam("build", template, "--build-dir", self.directory / "build", parameters={})
-        package.pack(self.directory / "build" / "template.yaml")
+        package.pack(self.directory / "build")
 
     def deploy(self, vendors: Iterable[FakeVendor], **overrides: str) -> None:
         """Creates the secrets on the first call, and deploys what `build` made with the sources of these vendors on.
@@ -154,7 +164,8 @@ class Cloud:
             parameters[f"{vendor.kind.prefix}BaseUrl"] = vendor.url
             parameters[f"{vendor.kind.prefix}Streams"] = ",".join(vendor.kind.streams)
             parameters[f"{vendor.kind.prefix}SecretArn"] = self._secret_arn(vendor)
-        self._sam("deploy", self.directory / "build" / "template.yaml", parameters={**parameters, **overrides})
+        built = self.directory / "build" / "template.yaml"
+        self._sam("deploy", built, "--stack-name", self.stack, parameters={**parameters, **overrides})
         self._outputs = {}
 
     def _sam(self, command: str, template: Path, *arguments: object, parameters: dict[str, str]) -> None:
@@ -189,7 +200,7 @@ class Cloud:
 
     def _secret_arn(self, vendor: FakeVendor) -> str:
         secrets = self.client("secretsmanager")
-        name = f"tidemark/{vendor.kind.name}"
+        name = f"{self.stack}/{vendor.kind.name}"
         try:
             return secrets.describe_secret(SecretId=name)["ARN"]
         except secrets.exceptions.ResourceNotFoundException:
@@ -198,7 +209,7 @@ class Cloud:
     def outputs(self) -> dict[str, str]:
         """The outputs of the stack, by name."""
         if not self._outputs:
-            stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+            stack = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
             self._outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
         return self._outputs
 
@@ -259,13 +270,13 @@ class Cloud:
 
     def alarm(self, name: str) -> str:
         """State of an alarm, such as `fieldmotion-stale`: `OK`, `ALARM` or `INSUFFICIENT_DATA`."""
-        found = self.client("cloudwatch").describe_alarms(AlarmNames=[f"{STACK}-{name}"])["MetricAlarms"]
+        found = self.client("cloudwatch").describe_alarms(AlarmNames=[f"{self.stack}-{name}"])["MetricAlarms"]
         return found[0]["StateValue"]
 
     def log(self, function: str) -> list[str]:
         """The lines that a function wrote, oldest first."""
         pages = self.client("logs").get_paginator("filter_log_events")
-        found = pages.paginate(logGroupName=f"/aws/lambda/{STACK}/{function}")
+        found = pages.paginate(logGroupName=f"/aws/lambda/{self.stack}/{function}")
         return [event["message"].rstrip("\n") for page in found for event in page["events"]]
 
     def kill(self, function: str) -> int:

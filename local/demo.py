@@ -283,7 +283,7 @@ def what_is_stored(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
     print("\n    Where to look")
     for name in ("RecordsTable", "CheckpointsTable", "LedgerTable", "FieldMotionQueueUrl", "AlarmTopicArn"):
         print(f"      {name:<20}{outputs[name]}")
-    print(f"      {'logs':<20}/aws/lambda/{cloud.STACK}/<source>-poller, <source>-fetcher, watcher\n")
+    print(f"      {'logs':<20}/aws/lambda/{local.stack}/<source>-poller, <source>-fetcher, watcher\n")
 
 
 def readable(checkpoint: dict[str, object] | None) -> str:

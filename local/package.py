@@ -7,6 +7,7 @@ nine unoptimised ones. A file it takes as it is.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -16,19 +17,21 @@ PROGRAM = "bootstrap"
 EXECUTABLE = 0o100755
 
 
-def pack(template: Path) -> None:
-    """Packs the programs beside a built template, and lets its functions name the archives in place of their folders."""
+def pack(built: Path) -> None:
+    """Packs the programs in a folder of built templates, and lets the functions name the archives, not their folders."""
+    for template in built.rglob("template.yaml"):
 
-    def packed(folder: re.Match[str]) -> str:
-        return f"{folder[1]}{archive_of(template.parent / folder[2]).name}"
+        def packed(folder: re.Match[str], template: Path = template) -> str:
+            archive = archive_of(template.parent / folder[2], built)
+            return f"{folder[1]}{os.path.relpath(archive, template.parent)}"
 
-    template.write_text(re.sub(r"^( +CodeUri: )(\w+)$", packed, template.read_text(), flags=re.MULTILINE))
+        template.write_text(re.sub(r"^( +Code: )(\w+)$", packed, template.read_text(), flags=re.MULTILINE))
 
 
-def archive_of(folder: Path) -> Path:
-    """The archive of a folder's program, made unless there is one of the same program."""
+def archive_of(folder: Path, place: Path) -> Path:
+    """The archive of a folder's program in `place`, made unless there is one of the same program."""
     program = (folder / PROGRAM).read_bytes()
-    archive = folder.with_name(f"{hashlib.sha256(program).hexdigest()}.zip")
+    archive = place / f"{hashlib.sha256(program).hexdigest()}.zip"
     if not archive.exists():
         entry = zipfile.ZipInfo(PROGRAM)
         entry.create_system = 3  # Unix, whose rights follow

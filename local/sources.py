@@ -189,4 +189,4 @@ class Source:
     def rotate_secret(self, secret: dict[str, str]) -> None:
         """Puts another credential into the source's secret."""
         secrets = self.cloud.client("secretsmanager")
-        secrets.put_secret_value(SecretId=f"tidemark/{self.kind.name}", SecretString=json.dumps(secret))
+        secrets.put_secret_value(SecretId=f"{self.cloud.stack}/{self.kind.name}", SecretString=json.dumps(secret))

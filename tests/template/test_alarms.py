@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from template import ROOT, SOURCES, dashboard, functions, of_type, resolved, template
+from template import NAMES, ROOT, SOURCES, dashboards, functions, of_type, resolved, source_template, template, text_of
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 PER_SOURCE = {
@@ -15,55 +15,77 @@ PER_SOURCE = {
     "OldestMessage": ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
     "PollerErrors": ("AWS/Lambda", "Errors"),
     "FetcherErrors": ("AWS/Lambda", "Errors"),
+    "PollerThrottles": ("AWS/Lambda", "Throttles"),
+    "FetcherThrottles": ("AWS/Lambda", "Throttles"),
+    "PollerDropped": ("AWS/Lambda", "AsyncEventsDropped"),
 }
+SHARED = {"HeartbeatAlarm", "WatcherErrorsAlarm", "WatcherThrottlesAlarm", "WatcherDroppedAlarm"}
+STACK = {"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}
+
+
+def runbook():
+    """The quotation that each section of the runbook begins with, by the section's anchor."""
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    sections = re.findall(r"^## (.+)\n\n((?:> .+\n)*)", text, re.MULTILINE)
+    joined = lambda quoted: " ".join(line.removeprefix("> ") for line in quoted.splitlines())  # noqa: E731
+    return {title.lower().replace(" ", "-"): joined(quoted) for title, quoted in sections}
 
 
 def test_the_set_is_complete():
-    expected = {"HeartbeatAlarm", "WatcherErrorsAlarm"}
-    expected |= {f"{source}{name}Alarm" for source in SOURCES for name in PER_SOURCE}
-    assert set(ALARMS) == expected
+    assert set(ALARMS) == SHARED | {f"{source}{name}Alarm" for source in SOURCES for name in PER_SOURCE}
 
 
-def test_the_runbook_has_every_section_that_an_alarm_names():
-    named = {re.search(r"runbook\.md#([a-z-]+)$", each["AlarmDescription"]).group(1) for each in ALARMS.values()}
-    runbook = (ROOT / "docs" / "runbook.md").read_text()
-    sections = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", runbook, re.MULTILINE)}
-    assert named <= sections
+@pytest.mark.parametrize("name", [*ALARMS, *of_type("AWS::CloudWatch::CompositeAlarm")])
+def test_an_alarm_says_what_its_section_of_the_runbook_begins_with(name):
+    described = text_of(resolved()[name]["Properties"]["AlarmDescription"])
+    text, anchor = re.fullmatch(r"(.+) See docs/runbook\.md#([a-z-]+)", described).groups()
+    who = re.match(r"(?:(?:Field\w+|FSM Navigator)(?: poller| fetcher)?|Watcher): ", text)
+    assert text.removeprefix(who[0] if who else "") == runbook()[anchor]
+    assert bool(who) is (name != "HeartbeatAlarm")
+    assert len(described) <= 1024
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_every_alarm_rings_explains_itself_and_can_be_silenced(name):
+def test_every_alarm_rings_and_can_be_silenced(name):
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     # The end of a ring for attention is not the end of its cause.
     assert alarm.get("OKActions") == (None if name.endswith("AttentionAlarm") else alarm["AlarmActions"])
-    assert re.search(r"See docs/runbook\.md#[a-z-]+$", alarm["AlarmDescription"])
-    assert len(alarm["AlarmDescription"]) <= 1024
     assert "TreatMissingData" in alarm
-    switch = template()["Resources"][name]["Properties"]["ActionsEnabled"]
-    assert switch == {"Fn::If": ["SchedulesOn", True, False]}
+    assert alarm["ActionsEnabled"] is True
+    assert of_type("AWS::CloudWatch::Alarm", SchedulesOn=False)[name]["ActionsEnabled"] is False
 
 
-def test_the_code_publishes_every_metric_that_an_alarm_or_the_dashboard_waits_for():
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_alarm_is_that_of_its_stack(name):
+    assert ALARMS[name]["AlarmName"]["Fn::Sub"].startswith("${AWS::StackName}-")
+    if ALARMS[name]["Namespace"] == "Tidemark":
+        assert STACK in ALARMS[name]["Dimensions"]
+
+
+def test_the_code_publishes_every_metric_that_an_alarm_or_a_dashboard_waits_for():
     waited_for = {alarm["MetricName"] for alarm in ALARMS.values() if alarm["Namespace"] == "Tidemark"}
-    waited_for |= {
-        metric[1]
-        for widget in dashboard()["widgets"]
+    metrics = [
+        metric
+        for dashboard in dashboards().values()
+        for widget in dashboard["widgets"]
         for metric in widget["properties"].get("metrics", [])
         if metric[0] == "Tidemark"
-    }
+    ]
+    assert metrics and all(metric[2] == "Stack" for metric in metrics)
+    waited_for |= {metric[1] for metric in metrics}
     files = [*ROOT.glob("shared/aws/src/**/*.rs"), *ROOT.glob("functions/*/src/**/*.rs")]
     code = "".join(each.read_text() for each in files)
     assert [name for name in sorted(waited_for) if f'"{name}"' not in code] == []
 
 
 @pytest.mark.parametrize("alarm", PER_SOURCE)
-@pytest.mark.parametrize(("source", "kind"), [(source, kind) for source, (kind, _) in SOURCES.items()])
+@pytest.mark.parametrize(("source", "kind"), NAMES.items())
 def test_what_a_source_is_watched_by(source, kind, alarm):
     found = ALARMS[f"{source}{alarm}Alarm"]
     assert (found["Namespace"], found["MetricName"]) == PER_SOURCE[alarm]
     if found["Namespace"] == "Tidemark":
-        assert found["Dimensions"] == [{"Name": "Source", "Value": kind}]
+        assert found["Dimensions"] == [STACK, {"Name": "Source", "Value": kind}]
 
 
 def test_silence_of_the_watcher_is_a_failure():
@@ -73,7 +95,11 @@ def test_silence_of_the_watcher_is_a_failure():
     assert (heartbeat["Statistic"], heartbeat["ComparisonOperator"], heartbeat["Threshold"]) == (
         "SampleCount", "LessThanThreshold", 1,
     )  # fmt: skip
-    assert "Dimensions" not in heartbeat
+    assert heartbeat["Dimensions"] == [STACK]
+    # It would ring at a first deployment if it came before the watcher's first run, or be lost before the policy.
+    assert template()["Resources"]["HeartbeatAlarm"]["DependsOn"] == ["AlarmTopicPolicy", "WatcherSchedule", "Dashboard"]
+    body = str(template()["Resources"]["Dashboard"])
+    assert all(f"${{{source}.Outputs.Dashboard}}" in body for source in SOURCES), "it comes after every source"
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -96,11 +122,27 @@ def test_thresholds(source):
     assert ALARMS[f"{source}DeadLetterAlarm"]["Dimensions"] == [dimension]
 
 
-def test_every_function_has_an_alarm_on_its_errors():
+@pytest.mark.parametrize("metric", ["Errors", "Throttles", "AsyncEventsDropped"])
+def test_every_function_has_its_alarms(metric):
     watched = [
-        alarm["Dimensions"][0]["Value"]["Ref"] for alarm in ALARMS.values() if alarm["Namespace"] == "AWS/Lambda"
+        alarm["Dimensions"][0]["Value"]["Ref"]
+        for alarm in ALARMS.values()
+        if (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", metric)
     ]
-    assert sorted(watched) == sorted(functions())
+    # Lambda reads the fetcher's queue itself: it is not started asynchronously, and no start of it can be dropped.
+    expected = [each for each in functions() if metric != "AsyncEventsDropped" or not each.endswith("FetcherFunction")]
+    assert sorted(watched) == sorted(expected)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_pager_hears_of_every_alarm_of_a_source(source):
+    alarm = of_type("AWS::CloudWatch::CompositeAlarm")[f"{source}NeedsPersonAlarm"]
+    expected = " OR ".join(f'ALARM("${{{source}{name}Alarm}}")' for name in PER_SOURCE)
+    assert alarm["AlarmRule"] == {"Fn::Sub": expected}
+    # Mails come from the single alarms.
+    assert "AlarmActions" not in alarm and "OKActions" not in alarm
+    paged = of_type("AWS::CloudWatch::CompositeAlarm", HasPageTopic=True)[f"{source}NeedsPersonAlarm"]
+    assert paged["AlarmActions"] == paged["OKActions"] == [{"Ref": "PageTopicArn"}]
 
 
 def test_the_topic_lets_cloudwatch_publish_and_is_not_under_the_managed_key():
@@ -117,9 +159,17 @@ def test_a_mail_address_is_optional():
     assert "AlarmMail" not in resolved(HasEmail=False)
 
 
-def test_the_dashboard_is_json_with_every_source_on_or_off():
-    off = dashboard(**{f"{source}On": False for source in SOURCES})
-    everything = dashboard()
-    assert len(everything["widgets"]) > len(off["widgets"]) > 0
-    titles = {widget["properties"].get("title") for widget in everything["widgets"]}
-    assert {"Per stream", "Staleness and lag (s)", "Function errors and throttles"} <= titles
+def test_dashboards_are_json_with_every_source_on_or_off():
+    off = dashboards(**{f"{source}On": False for source in SOURCES})
+    assert set(off) == {"Dashboard"} and off["Dashboard"]["widgets"]
+    everything = dashboards()
+    assert set(everything) == {"Dashboard"} | {f"{source}Dashboard" for source in SOURCES}
+    for source in SOURCES:
+        widgets = everything[f"{source}Dashboard"]["widgets"]
+        titles = {widget["properties"].get("title") for widget in widgets}
+        assert {"Per stream", "Staleness and lag (s)", "Function errors, throttles, dropped starts"} <= titles
+        (alarms,) = [widget for widget in widgets if widget["type"] == "alarm"]
+        assert len(alarms["properties"]["alarms"]) == len(PER_SOURCE)
+    links = everything["Dashboard"]["widgets"][-1]["properties"]["markdown"]
+    assert all(values in links for values in ("[FieldMotion]", "[FieldAware]", "[FSM Navigator]", "[Fieldly]"))
+    assert source_template()["Outputs"]["Dashboard"]["Value"] == {"Ref": "Dashboard"}

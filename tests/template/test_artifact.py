@@ -5,11 +5,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from template import ROOT, functions
+from template import ROOT, SOURCES, functions
 
 from local.cloud import Cloud
 
 AMAZON_LINUX_2023 = (2, 34)
+
+
+def bootstrap(built: Path, function: str) -> Path:
+    """Where the program of a function is: those of a source lie in the folder of its nested stack."""
+    source = next((source for source in SOURCES if function.startswith(source)), "")
+    return built / source / function.removeprefix(source) / "bootstrap"
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +26,13 @@ def built(tmp_path_factory) -> Path:
 
 
 def test_sam_build_lays_out_one_bootstrap_a_function(built):
-    assert sorted(each.parent.name for each in built.glob("*/bootstrap")) == sorted(functions())
+    assert sorted(built.rglob("bootstrap")) == sorted(bootstrap(built, function) for function in functions())
 
 
 @pytest.mark.parametrize("function", functions())
 def test_a_bootstrap_needs_no_newer_glibc(built, function):
     shown = subprocess.run(
-        ["readelf", "--version-info", built / function / "bootstrap"], check=True, capture_output=True, text=True
+        ["readelf", "--version-info", bootstrap(built, function)], check=True, capture_output=True, text=True
     ).stdout
     needed = {tuple(map(int, each.split("."))) for each in re.findall(r"GLIBC_(\d+\.\d+)", shown)}
     assert needed, f"no symbol versions in {ROOT}: is this a dynamic binary?"

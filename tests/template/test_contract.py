@@ -15,11 +15,13 @@ SHARED = {
     "FetcherTimeoutSeconds": 120,
     "VisibilityTimeoutSeconds": 720,
     "AlarmEmail": "",
+    "PageTopicArn": "",
     "KmsKeyArn": "",
+    "ProtectTables": "false",
     "ScheduleState": "ENABLED",
     "Architecture": "arm64",
 }
-PER_SOURCE = {"SecretArn": "", "Streams": "all", "Settings": "{}", "RequestsPerSecond": 2}
+PER_SOURCE = {"SecretArn": "", "SecretKmsKeyArn": "", "Streams": "all", "Settings": "{}", "RequestsPerSecond": 2}
 
 
 def test_parameters_and_their_defaults():
@@ -101,3 +103,66 @@ def test_a_source_without_a_secret_is_off(source):
     assert block and all(each["Condition"].startswith(source) for each in block.values())
     outputs = {name: each for name, each in template()["Outputs"].items() if name.startswith(source)}
     assert all(each["Condition"] == f"{source}On" for each in outputs.values())
+
+
+def accepts(parameter, value):
+    about = template()["Parameters"][parameter]
+    return len(value) <= about.get("MaxLength", 4096) and re.fullmatch(about["AllowedPattern"], value) is not None
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    ("settings", "accepted"),
+    [
+        ("{}", True),
+        ("{ }", True),
+        ('{"fields":{"assets":["id"]}}', True),
+        ('{\n  "timezone": "Europe/Berlin"\n}', True),
+        # What a shell makes of a value that is not quoted.
+        ("{", False),
+        ("{timezone:Europe/Berlin}", False),
+        ('["jobs"]', False),
+        ("", False),
+        ('{"a":"' + "x" * 1600 + '"}', False),
+    ],
+)
+def test_settings_are_a_json_object_that_fits(source, settings, accepted):
+    assert accepts(f"{source}Settings", settings) is accepted
+
+
+@pytest.mark.parametrize("parameter", ["PollRate", "ScanRate"])
+@pytest.mark.parametrize(
+    ("rate", "accepted"),
+    [
+        ("rate(5 minutes)", True),
+        ("rate(1 minute)", True),
+        ("rate(12 hours)", True),
+        ("cron(0/15 6-20 ? * MON-FRI *)", True),
+        ("rate(0 minutes)", False),
+        ("rate(30 seconds)", False),
+        ("rate(5minutes)", False),
+        ("cron(0 6 * * *)", False),
+        ("cron(...)", False),
+        ("at(2030-01-01T00:00:00)", False),
+        ("5 minutes", False),
+    ],
+)
+def test_rates_are_those_of_the_scheduler(parameter, rate, accepted):
+    assert accepts(parameter, rate) is accepted
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    ("arn", "accepted"),
+    [
+        ("", True),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:tidemark/fieldmotion-AbC12f", True),
+        ("arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a-AbC12f", True),
+        # Without the characters that Secrets Manager adds, the role's permission would not match.
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:tidemark/fieldmotion", False),
+        ("tidemark/fieldmotion", False),
+        ('{"api_key":"..."}', False),
+    ],
+)
+def test_a_secret_is_named_by_its_whole_arn(source, arn, accepted):
+    assert accepts(f"{source}SecretArn", arn) is accepted

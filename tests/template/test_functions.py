@@ -4,51 +4,87 @@ import json
 import re
 
 import pytest
-from template import NAMES, ROOT, SCANNED, SOURCES, functions, of_type, resolved, template
+from template import (
+    NAMES, ROOT, SOURCES, STREAMS, functions, of_type, resolved, schedules, source_template, template, values,
+)  # fmt: skip
 
 COMMON = {
-    "TIDEMARK_SOURCE", "TIDEMARK_BASE_URL", "TIDEMARK_SECRET_ARN", "TIDEMARK_STREAMS", "TIDEMARK_SETTINGS",
-    "TIDEMARK_REQUESTS_PER_SECOND", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_RECORDS_TABLE",
+    "TIDEMARK_STACK", "TIDEMARK_SOURCE", "TIDEMARK_BASE_URL", "TIDEMARK_SECRET_ARN", "TIDEMARK_STREAMS",
+    "TIDEMARK_SETTINGS", "TIDEMARK_REQUESTS_PER_SECOND", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_RECORDS_TABLE",
+    "TIDEMARK_FETCHER_TIMEOUT_SECONDS",
 }  # fmt: skip
-FETCHER = COMMON | {"TIDEMARK_FETCHER_TIMEOUT_SECONDS"}
+FETCHER = COMMON
 POLLER = COMMON | {
     "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_QUEUE_URL", "TIDEMARK_POLL_RATE", "TIDEMARK_OVERLAP_SECONDS",
     "TIDEMARK_POISON_POLICY", "TIDEMARK_VISIBILITY_TIMEOUT_SECONDS",
 }  # fmt: skip
+# What Lambda allows for all variables of a function, names and values.
+ENVIRONMENT_BYTES_MAX = 4096
+# The longest value of what is not a text parameter with a MaxLength.
+LONGEST = {"TIDEMARK_STACK": 128, "TIDEMARK_SOURCE": 16, "TIDEMARK_POISON_POLICY": 8, "TIDEMARK_QUEUE_URL": 150}
+LONGEST |= {f"TIDEMARK_{name}_TABLE": 160 for name in ("CHECKPOINTS", "LEDGER", "RECORDS")}
+NUMBER_MAX = 12
 
 
-def schedules(function):
-    events = functions()[function].get("Events", {})
-    return {name: each["Properties"] for name, each in events.items() if each["Type"] == "ScheduleV2"}
-
-
-def variables(function):
-    return functions()[function]["Environment"]["Variables"]
+def variables(function, **given):
+    return resolved(**given)[function]["Properties"]["Environment"]["Variables"]
 
 
 def test_every_kind_of_source_in_the_code_has_its_block():
-    code = (ROOT / "shared/engine/src/stream.rs").read_text()
-    assert sorted(re.findall(r'Self::\w+ => "(\w+)"', code)) == sorted(NAMES.values())
+    # A test of the registry holds the list of streams to the code.
+    assert sorted(STREAMS) == sorted(NAMES.values())
 
 
-@pytest.mark.parametrize(("source", "streams"), [(source, streams) for source, (_, streams) in SOURCES.items()])
-def test_one_schedule_per_stream(source, streams):
-    found = schedules(f"{source}PollerFunction")
-    assert sorted(json.loads(each["Input"])["stream"] for each in found.values()) == sorted(streams)
-    assert all(list(json.loads(each["Input"])) == ["stream"] for each in found.values())
-    for each in found.values():
-        is_scanned = json.loads(each["Input"])["stream"] in SCANNED.get(NAMES[source], ())
-        assert each["ScheduleExpression"] == {"Ref": "ScanRate" if is_scanned else "PollRate"}
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_is_given_every_parameter_of_its_template_and_no_other(source):
+    given = template()["Resources"][source]["Properties"]["Parameters"]
+    declared = source_template()["Parameters"]
+    assert set(given) <= set(declared)
+    assert {name for name, about in declared.items() if "Default" not in about} <= set(given)
+    # What has a counterpart among the deployment's parameters is that.
+    outer = template()["Parameters"]
+    for name in declared:
+        for wanted in (name, f"{source}{name}"):
+            if wanted in outer:
+                assert given[name] == {"Ref": wanted}
+    assert given["Stack"] == {"Ref": "AWS::StackName"}
+    for name in ("CheckpointsTable", "LedgerTable", "RecordsTable"):
+        assert given[name] == {"Ref": name}
+
+
+@pytest.mark.parametrize("condition", ["HasKey", "SchedulesOn", "LocalCloud"])
+def test_a_condition_means_the_same_in_both_templates(condition):
+    assert source_template()["Conditions"][condition] == template()["Conditions"][condition]
+
+
+@pytest.mark.parametrize(("source", "kind"), NAMES.items())
+def test_one_schedule_per_stream(source, kind):
+    found = {each["Target"]["Input"]: each["ScheduleExpression"] for each in schedules(f"{source}PollerFunction")}
+    expected = {
+        json.dumps({"stream": stream["name"]}, separators=(",", ":")): {
+            "Ref": "PollRate" if stream["filtered"] else "ScanRate"
+        }
+        for stream in STREAMS[kind]
+    }
+    assert found == expected
+
+
+@pytest.mark.parametrize(("source", "kind"), NAMES.items())
+def test_the_streams_that_all_leaves_out_are_named(source, kind):
+    said = template()["Parameters"][f"{source}Streams"]["Description"]
+    for stream in STREAMS[kind]:
+        assert re.search(rf"\b{stream['name']}\b", said.split("leaves out")[-1]) or stream["on_by_default"]
 
 
 def test_schedules_can_be_switched_off_and_try_once():
     for function in functions():
-        for schedule in schedules(function).values():
+        for schedule in schedules(function):
             assert schedule["State"] == {"Ref": "ScheduleState"}
-            assert schedule["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+            assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+            assert schedule["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
             # Names would be the same in every stack of an account.
-            assert schedule["OmitName"] is True
-            role = schedule["RoleArn"]["Fn::GetAtt"][0]
+            assert "Name" not in schedule
+            role = schedule["Target"]["RoleArn"]["Fn::GetAtt"][0]
             (policy,) = of_type("AWS::IAM::Role")[role]["Policies"]
             (statement,) = policy["PolicyDocument"]["Statement"]
             assert statement["Resource"] == {"Fn::GetAtt": [function, "Arn"]}
@@ -57,16 +93,16 @@ def test_schedules_can_be_switched_off_and_try_once():
 def test_what_a_schedule_starts_is_not_retried():
     scheduled = [name for name in functions() if schedules(name)]
     assert scheduled == ["WatcherFunction", *(f"{source}PollerFunction" for source in SOURCES)]
-    for name in scheduled:
-        assert functions()[name]["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    limits = {"Qualifier": "$LATEST", "MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    found = list(of_type("AWS::Lambda::EventInvokeConfig").values())
+    assert found == [{"FunctionName": {"Ref": name}, **limits} for name in scheduled]
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_queue_feeds_the_fetcher_chunk_by_chunk(source):
-    (event,) = functions()[f"{source}FetcherFunction"]["Events"].values()
-    assert event["Type"] == "SQS"
-    assert event["Properties"] == {
-        "Queue": {"Fn::GetAtt": [f"{source}ChangeQueue", "Arn"]},
+    assert of_type("AWS::Lambda::EventSourceMapping")[f"{source}FetcherChanges"] == {
+        "FunctionName": {"Ref": f"{source}FetcherFunction"},
+        "EventSourceArn": {"Fn::GetAtt": [f"{source}ChangeQueue", "Arn"]},
         # A chunk that is fetched by id may need the whole timeout; rows cost no call.
         "BatchSize": 5 if source in ("FsmNavigator", "Fieldly") else 1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
@@ -81,30 +117,43 @@ def test_time_and_memory(source):
     assert (fetcher["Timeout"], fetcher["MemorySize"]) == ({"Ref": "FetcherTimeoutSeconds"}, 128)
 
 
-@pytest.mark.parametrize(("source", "kind"), [(source, kind) for source, (kind, _) in SOURCES.items()])
+@pytest.mark.parametrize(("source", "kind"), NAMES.items())
 def test_variables(source, kind):
     assert set(variables(f"{source}PollerFunction")) == POLLER
     assert set(variables(f"{source}FetcherFunction")) == FETCHER
     for role in ("Poller", "Fetcher"):
         given = variables(f"{source}{role}Function")
         assert given["TIDEMARK_SOURCE"] == kind
+        assert given["TIDEMARK_STACK"] == {"Ref": "AWS::StackName"}
         for name in ("BaseUrl", "SecretArn", "Streams", "Settings", "RequestsPerSecond"):
             assert {"Ref": f"{source}{name}"} in given.values()
 
 
+def test_the_longest_values_that_parameters_allow_fit_into_lambdas_environment():
+    parameters = template()["Parameters"]
+    for function in functions():
+        size = 0
+        for name, value in variables(function).items():
+            about = parameters.get(value["Ref"], {}) if isinstance(value, dict) else {}
+            size += len(name) + about.get("MaxLength", LONGEST.get(name, NUMBER_MAX))
+        assert size <= ENVIRONMENT_BYTES_MAX, f"{function}: {size} bytes"
+
+
 def test_the_watcher_knows_the_streams_of_every_source_that_is_on():
-    watched = {f"TIDEMARK_{kind.upper()}_STREAMS": source for source, (kind, _) in SOURCES.items()}
+    watched = {f"TIDEMARK_{kind.upper()}_STREAMS": source for source, kind in NAMES.items()}
     assert set(variables("WatcherFunction")) == {
-        "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_STALE_AFTER_SECONDS", "TIDEMARK_SCAN_RATE",
-        "TIDEMARK_FIELDLY_SETTINGS", *watched,
+        "TIDEMARK_STACK", "TIDEMARK_CHECKPOINTS_TABLE", "TIDEMARK_LEDGER_TABLE", "TIDEMARK_STALE_AFTER_SECONDS",
+        "TIDEMARK_POLL_RATE", "TIDEMARK_SCAN_RATE", "TIDEMARK_FIELDLY_SETTINGS", *watched,
     }  # fmt: skip
+    assert variables("WatcherFunction")["TIDEMARK_STACK"] == {"Ref": "AWS::StackName"}
     # Fieldly's settings may name streams of their own.
     assert variables("WatcherFunction")["TIDEMARK_FIELDLY_SETTINGS"] == {"Ref": "FieldlySettings"}
     assert variables("WatcherFunction")["TIDEMARK_SCAN_RATE"] == {"Ref": "ScanRate"}
+    assert variables("WatcherFunction")["TIDEMARK_POLL_RATE"] == {"Ref": "PollRate"}
+    assert variables("WatcherFunction", LocalCloud=True)["TIDEMARK_POLL_RATE"] == ""
     for name, source in watched.items():
         assert variables("WatcherFunction")[name] == {"Ref": f"{source}Streams"}
-        off = resolved(**{f"{source}On": False})["WatcherFunction"]["Properties"]["Environment"]["Variables"]
-        assert off[name] == ""
+        assert variables("WatcherFunction", **{f"{source}On": False})[name] == ""
 
 
 def test_the_code_reads_every_variable_that_the_template_sets():
@@ -118,21 +167,30 @@ def test_the_code_reads_every_variable_that_the_template_sets():
 
 
 def test_binaries_and_platform():
-    everywhere = template()["Globals"]["Function"]
-    assert everywhere == {
-        "Runtime": "provided.al2023",
-        "Handler": "bootstrap",
-        "CodeUri": "../",
-        "Architectures": [{"Ref": "Architecture"}],
-    }
-    binaries = {name: each["Metadata"] for name, each in resolved().items() if name in functions()}
-    for name, metadata in binaries.items():
+    for name, each in resolved().items():
+        if each["Type"] != "AWS::Lambda::Function":
+            continue
+        about = each["Properties"]
+        assert (about["Runtime"], about["Handler"], about["Code"]) == ("provided.al2023", "bootstrap", "../")
+        assert about["Architectures"] == [{"Ref": "Architecture"}]
         binary = next(each for each in ("poller", "fetcher", "watcher") if name.lower().endswith(f"{each}function"))
-        assert metadata == {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}}
+        assert each["Metadata"] == {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}}
 
 
-def test_every_function_logs_into_a_group_that_forgets():
+def test_every_function_logs_into_a_group_of_its_stack_that_forgets():
     groups = of_type("AWS::Logs::LogGroup")
     used = {name: each["LoggingConfig"]["LogGroup"]["Ref"] for name, each in functions().items()}
     assert sorted(used.values()) == sorted(groups)
     assert all(each["RetentionInDays"] == 30 for each in groups.values())
+    names = {each["LogGroupName"]["Fn::Sub"] for each in groups.values()}
+    kinds = [f"{kind}-{role}" for kind in NAMES.values() for role in ("poller", "fetcher")]
+    assert names == {f"/aws/lambda/${{AWS::StackName}}/{name}" for name in ("watcher", *kinds)}
+
+
+def test_the_local_cloud_knows_the_streams_that_there_are():
+    from local.sources import KINDS
+
+    for kind, streams in STREAMS.items():
+        assert set(KINDS[kind].streams) <= {each["name"] for each in streams}
+        assert {each["name"] for each in streams if each["on_by_default"]} <= set(KINDS[kind].streams)
+        assert values(KINDS[kind].prefix)["Title"] == KINDS[kind].title

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from template import ROOT, SOURCES, TABLES, actions_on, functions, of_type, statements, template
+from template import ROOT, SOURCES, TABLES, actions_on, functions, of_type, source_template, statements, template
 
 # What each role may do to each table, whole.
 POLLER = {
@@ -57,6 +57,8 @@ def test_no_wildcards(role, given):
 def test_a_role_has_only_the_policies_written_here_and_one_service_to_assume_it(role):
     properties = of_type("AWS::IAM::Role")[role]
     assert set(properties) == {"AssumeRolePolicyDocument", "Policies"}
+    # Those that are attached to several roles are for keys alone.
+    assert of_type("AWS::IAM::Policy") == {} == of_type("AWS::IAM::ManagedPolicy")
     (trust,) = properties["AssumeRolePolicyDocument"]["Statement"]
     if role.endswith("ScheduleRole"):
         assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
@@ -119,6 +121,21 @@ def test_only_the_watcher_publishes_metrics():
     assert publishers == ["WatcherRole"]
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_secret_under_a_key_of_its_own_can_be_read_by_its_source_alone(source):
+    for role in ROLES:
+        before, after = statements(role), statements(role, HasSecretKey=True)
+        added = [each for each in after if each not in before and {"Ref": f"{source}SecretKmsKeyArn"} in each["Resource"]]
+        if role not in (f"{source}PollerRole", f"{source}FetcherRole"):
+            assert added == []
+            continue
+        (statement,) = added
+        assert statement["Action"] == ["kms:Decrypt"]
+        assert statement["Condition"] == {
+            "StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}}
+        }
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_the_customer_key_is_used_through_services_only(role):
     for statement in statements(role, HasKey=True):
@@ -145,5 +162,4 @@ def test_what_the_local_cloud_loosens_is_loosened_nowhere_else():
         assert actions_on(f"{source}PollerRole", f"{source}ChangeQueue", LocalCloud=True) == {
             "sqs:SendMessage", "sqs:SendMessageBatch",
         }  # fmt: skip
-        needs_tls = template()["Conditions"][f"{source}QueuesNeedTls"]
-        assert needs_tls == {"Fn::And": [{"Condition": f"{source}On"}, {"Fn::Not": [{"Condition": "LocalCloud"}]}]}
+    assert source_template()["Conditions"]["NotLocal"] == {"Fn::Not": [{"Condition": "LocalCloud"}]}

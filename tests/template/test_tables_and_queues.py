@@ -9,7 +9,11 @@ FOURTEEN_DAYS = 14 * 24 * 3600
 @pytest.mark.parametrize("table", TABLES)
 def test_tables_are_on_demand_recoverable_and_retained(table):
     resource = resolved()[table]
-    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    # Of a first deployment that failed nothing is left.
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert resource["Properties"]["DeletionProtectionEnabled"] == {"Ref": "ProtectTables"}
+    # No name: it would be the same in every stack of an account, and a table could not be replaced.
+    assert "TableName" not in resource["Properties"]
     assert resource["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
     assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
@@ -57,14 +61,16 @@ def test_queues_are_encrypted():
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_queues_refuse_plain_http_everywhere_but_on_the_local_cloud(source):
-    queues = [f"{source}ChangeQueue", f"{source}DeadLetterQueue"]
-    policy = of_type("AWS::SQS::QueuePolicy")[f"{source}QueuesPolicy"]
-    assert policy["Queues"] == [{"Ref": queue} for queue in queues]
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert statement["Resource"] == [{"Fn::GetAtt": [queue, "Arn"]} for queue in queues]
-    assert {"sqs:SendMessage", "sqs:ReceiveMessage"} <= set(statement["Action"])
+    for queue in (f"{source}ChangeQueue", f"{source}DeadLetterQueue"):
+        policy = of_type("AWS::SQS::QueuePolicy")[f"{queue}Policy"]
+        assert policy["Queues"] == [{"Ref": queue}]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        # SQS refuses the policy of one queue that names another.
+        assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+        assert {"sqs:SendMessage", "sqs:ReceiveMessage"} <= set(statement["Action"])
+    assert of_type("AWS::SQS::QueuePolicy", LocalCloud=True) == {}
 
 
 @pytest.mark.parametrize("figures", [{}, local_parameters()], ids=["defaults", "local"])

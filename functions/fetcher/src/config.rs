@@ -14,7 +14,8 @@ use tidemark_runtime::worlds::FetcherWorld;
 /// What a deployment says of its fetcher, checked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
-    vendor: VendorConfig,
+    /// The source.
+    pub(crate) vendor: VendorConfig,
     ledger_table: String,
     records_table: String,
     /// How long an invocation may take.
@@ -60,6 +61,7 @@ mod tests {
         let config = Config::read(&mut environment);
         let error = environment.finish(config).unwrap_err().to_string();
         for name in [
+            "STACK",
             "SOURCE",
             "BASE_URL",
             "SECRET_ARN",

@@ -15,8 +15,9 @@ use handler::Handler;
 fn main() -> ExitCode {
     tidemark_runtime::start(Config::read, async |config| {
         let timeout = config.timeout;
+        let attention = Attention::new(config.vendor.stack.as_str(), std::io::stdout());
         let fetcher = config.build(&Sdk::load().await)?;
-        let handler = Handler { fetcher, timeout, attention: Attention::new(std::io::stdout()) };
+        let handler = Handler { fetcher, timeout, attention };
         tidemark_runtime::serve(|event| handler.handle(event)).await
     })
 }

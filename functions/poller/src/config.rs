@@ -18,10 +18,16 @@ use tidemark_runtime::worlds::PollerWorld;
 /// fetched until the next one, and too much would delay newer changes.
 const CRON_INTERVAL: Duration = Duration::from_mins(5);
 
+/// How many timeouts of the fetcher the queue's visibility timeout has to cover.
+///
+/// Source: AWS Lambda Developer Guide, "Creating and configuring an Amazon SQS event source mapping" (read 2026-11-27).
+const VISIBILITY_TIMEOUTS: u32 = 6;
+
 /// What a deployment says of its poller, checked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
-    vendor: VendorConfig,
+    /// The source.
+    pub(crate) vendor: VendorConfig,
     checkpoints_table: String,
     ledger_table: String,
     records_table: String,
@@ -55,10 +61,16 @@ impl Config {
             "advance" => Ok(PoisonPolicy::Advance),
             _ => Err("there is no such policy"),
         });
+        let fetcher_timeout = environment.seconds(
+            "TIDEMARK_FETCHER_TIMEOUT_SECONDS",
+            Duration::from_secs(1),
+            "the fetcher's timeout (FetcherTimeoutSeconds), such as 120",
+        );
         let visibility_timeout = environment.seconds(
             "TIDEMARK_VISIBILITY_TIMEOUT_SECONDS",
-            Duration::from_secs(1),
-            "the change queue's visibility timeout, such as 720",
+            fetcher_timeout.unwrap_or_default().saturating_mul(VISIBILITY_TIMEOUTS),
+            "six times FetcherTimeoutSeconds or more (VisibilityTimeoutSeconds): with less, a message that Lambda holds \
+             while the fetcher is throttled comes again meanwhile, and ends as a dead letter",
         );
         Some(Self {
             vendor: vendor?,
@@ -100,7 +112,8 @@ impl Config {
 mod tests {
     use super::*;
 
-    const GOOD: [(&str, &str); 14] = [
+    const GOOD: [(&str, &str); 16] = [
+        ("TIDEMARK_STACK", "tidemark"),
         ("TIDEMARK_SOURCE", "fieldmotion"),
         ("TIDEMARK_BASE_URL", "http://127.0.0.1:9100"),
         ("TIDEMARK_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:000000000000:secret:fieldmotion"),
@@ -115,6 +128,7 @@ mod tests {
         ("TIDEMARK_OVERLAP_SECONDS", "120"),
         ("TIDEMARK_POISON_POLICY", "block"),
         ("TIDEMARK_VISIBILITY_TIMEOUT_SECONDS", "720"),
+        ("TIDEMARK_FETCHER_TIMEOUT_SECONDS", "120"),
     ];
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -152,7 +166,11 @@ mod tests {
             ("TIDEMARK_OVERLAP_SECONDS", "62", "62 is less than 63; set it to 63 or more (OverlapSeconds): an edit"),
             ("TIDEMARK_POISON_POLICY", "Block", "no such policy; set it to block or advance"),
             ("TIDEMARK_QUEUE_URL", "changes", "it is no URL; set it to the URL"),
-            ("TIDEMARK_VISIBILITY_TIMEOUT_SECONDS", "0", "0 is less than 1"),
+            (
+                "TIDEMARK_VISIBILITY_TIMEOUT_SECONDS",
+                "719",
+                "719 is less than 720; set it to six times FetcherTimeoutSeconds",
+            ),
         ] {
             let changed: Vec<_> =
                 GOOD.iter().map(|(good, text)| (*good, if *good == name { value } else { *text })).collect();

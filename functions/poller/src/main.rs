@@ -16,8 +16,9 @@ use handler::Handler;
 
 fn main() -> ExitCode {
     tidemark_runtime::start(Config::read, async |config| {
+        let attention = Attention::new(config.vendor.stack.as_str(), std::io::stdout());
         let poller = config.build(&Sdk::load().await)?;
-        let handler = Handler { poller, attention: Attention::new(std::io::stdout()) };
+        let handler = Handler { poller, attention };
         tidemark_runtime::serve(|event| handler.handle(event)).await
     })
 }

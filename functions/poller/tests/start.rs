@@ -37,6 +37,8 @@ fn every_problem_is_named_in_one_line_and_no_secret_is() {
         ("TIDEMARK_POLL_RATE", "5 minutes"),
         ("TIDEMARK_OVERLAP_SECONDS", "62"),
         ("TIDEMARK_POISON_POLICY", "ignore"),
+        ("TIDEMARK_FETCHER_TIMEOUT_SECONDS", "120"),
+        ("TIDEMARK_VISIBILITY_TIMEOUT_SECONDS", "719"),
         ("TIDEMARK_LOG", &log),
     ]);
     assert!(!ended.status.success());
@@ -45,6 +47,7 @@ fn every_problem_is_named_in_one_line_and_no_secret_is() {
     assert_eq!((&line["level"], &line["error_type"]), (&"ERROR".into(), &"StartFailed".into()), "{line}");
     let said = line["message"].as_str().expect("it has a message");
     for variable in [
+        "TIDEMARK_STACK",
         "TIDEMARK_BASE_URL",
         "TIDEMARK_SECRET_ARN",
         "TIDEMARK_STREAMS",

@@ -1,8 +1,8 @@
 //! The one metric of poller and fetcher: `AttentionCount`, for what needs a decision of an operator.
 //!
-//! It travels in a log line, in CloudWatch's embedded metric format, so it costs no call and no permission. Its only
-//! dimension is the source, so that its price does not grow with streams; stream, notice and next step are properties of
-//! the same line, where the alarm's reader finds them.
+//! It travels in a log line, in CloudWatch's embedded metric format, so it costs no call and no permission. Its dimensions
+//! are the stack and the source, so that its price does not grow with streams; stream, notice and next step are properties
+//! of the same line, where the alarm's reader finds them.
 //!
 //! The value is 1 when a cause appears, and once a day while it lasts; otherwise it is 0. So its alarm ends within
 //! minutes, and a lasting cause does not keep it from ringing for another one.
@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use metrics_cloudwatch_embedded::{Builder, Collector};
-use tidemark_aws::cloudwatch::NAMESPACE;
+use tidemark_aws::cloudwatch::{NAMESPACE, SOURCE_DIMENSION, STACK_DIMENSION};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::stream::StreamKey;
@@ -26,16 +26,17 @@ use crate::notice::{Shown, name, next_step};
 pub const METRIC: &str = "AttentionCount";
 
 /// Where attention is asked for: standard output, in a function.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Attention<W> {
+    stack: String,
     out: Mutex<W>,
     causes: Mutex<Causes>,
 }
 
 impl<W: Write> Attention<W> {
-    /// Asks there.
-    pub fn new(out: W) -> Self {
-        Self { out: Mutex::new(out), causes: Mutex::default() }
+    /// Asks there, for the deployment `stack`.
+    pub fn new(stack: impl Into<String>, out: W) -> Self {
+        Self { stack: stack.into(), out: Mutex::new(out), causes: Mutex::default() }
     }
 
     /// Writes one line for each notice that needs attention; most often there is none.
@@ -44,7 +45,7 @@ impl<W: Write> Attention<W> {
     pub fn raise(&self, stream: &StreamKey, now: LocalMillis, notices: &[Notice]) {
         for notice in notices.iter().filter(|notice| notice.needs_attention()) {
             let rings = self.causes.lock().unwrap_or_else(PoisonError::into_inner).rings(stream, notice, now);
-            let written = line(stream, notice, rings).and_then(|line| self.write(&line).ok());
+            let written = line(&self.stack, stream, notice, rings).and_then(|line| self.write(&line).ok());
             if written.is_none() {
                 let (source, stream) = (stream.source, &stream.name);
                 tracing::error!(%source, %stream, notice = name(notice), "no metric was written");
@@ -59,7 +60,7 @@ impl<W: Write> Attention<W> {
     }
 }
 
-fn line(stream: &StreamKey, notice: &Notice, rings: bool) -> Option<String> {
+fn line(stack: &str, stream: &StreamKey, notice: &Notice, rings: bool) -> Option<String> {
     // Held until the line is written, so that two threads' properties do not mix.
     let collector = collector()?.lock().unwrap_or_else(PoisonError::into_inner);
     collector
@@ -68,7 +69,8 @@ fn line(stream: &StreamKey, notice: &Notice, rings: bool) -> Option<String> {
         .set_property("notice", name(notice))
         .set_property("next_step", next_step(notice))
         .set_property("stream", stream.name.as_str());
-    metrics::counter!(METRIC, "Source" => stream.source.as_str()).increment(u64::from(rings));
+    let dimensions = [(STACK_DIMENSION, stack.to_owned()), (SOURCE_DIMENSION, stream.source.to_string())];
+    metrics::counter!(METRIC, &dimensions).increment(u64::from(rings));
     let mut line = Vec::with_capacity(512);
     collector.flush(&mut line).ok()?;
     Some(log::escape(&String::from_utf8(line).ok()?))
@@ -94,12 +96,12 @@ mod tests {
     fn raised(notices: &[Notice]) -> Vec<Value> {
         let stream = StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") };
         let kept = Kept::default();
-        Attention::new(kept.clone()).raise(&stream, NOW, notices);
+        Attention::new("prod", kept.clone()).raise(&stream, NOW, notices);
         kept.lines()
     }
 
     #[test]
-    fn what_needs_attention_counts_once_under_its_source_alone() {
+    fn what_needs_attention_counts_once_under_its_stack_and_source() {
         let mut lines = raised(&[Notice::Resync, Notice::FirstImport, Notice::ZoneDoubt { behind_ms: 7 }]);
         assert_eq!(lines.len(), 2);
         let timestamp = lines[1]["_aws"]["Timestamp"].take();
@@ -107,13 +109,14 @@ mod tests {
         let directive = json!({
             "Timestamp": null,
             "CloudWatchMetrics": [
-                {"Namespace": "Tidemark", "Dimensions": [["Source"]], "Metrics": [{"Name": "AttentionCount"}]}
+                {"Namespace": "Tidemark", "Dimensions": [["Stack", "Source"]], "Metrics": [{"Name": "AttentionCount"}]}
             ],
         });
         assert_eq!(
             lines[1],
             json!({
                 "_aws": directive,
+                "Stack": "prod",
                 "Source": "fieldmotion",
                 "AttentionCount": 1,
                 "level": "WARN",

@@ -89,6 +89,11 @@ impl Environment {
         None
     }
 
+    /// The name of the deployment, which its metrics carry.
+    pub fn stack(&mut self) -> Option<String> {
+        self.text("TIDEMARK_STACK", "the stack's name")
+    }
+
     /// The value of a variable, as `read` understands it; what `read` objects to is the problem.
     pub fn read<T, E: fmt::Display>(
         &mut self,

@@ -18,6 +18,8 @@ pub type VendorSource = AnySource<SystemClock, SourceSecret<SystemClock>>;
 /// What a deployment says of its source, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorConfig {
+    /// The deployment that the source belongs to.
+    pub stack: String,
     /// The vendor.
     pub kind: SourceKind,
     /// The streams that are turned on.
@@ -33,6 +35,7 @@ pub struct VendorConfig {
 impl VendorConfig {
     /// Reads the variables of a source; what is wrong with them is noted in `environment`.
     pub fn read(environment: &mut Environment) -> Option<Self> {
+        let stack = environment.stack();
         let kind = environment.read("TIDEMARK_SOURCE", &format!("one of {}", kinds()), |text| {
             text.parse::<SourceKind>().map_err(|_| "there is no such source")
         });
@@ -55,6 +58,7 @@ impl VendorConfig {
         let settings = settings(environment, kind);
         let (requests_per_second, call_interval) = rate?;
         Some(Self {
+            stack: stack?,
             kind: kind?,
             streams: streams?,
             call_interval,
@@ -103,7 +107,8 @@ mod tests {
     use super::*;
 
     /// Valid variables of a source.
-    const GOOD: [(&str, &str); 6] = [
+    const GOOD: [(&str, &str); 7] = [
+        ("TIDEMARK_STACK", "tidemark"),
         ("TIDEMARK_SOURCE", "fieldmotion"),
         ("TIDEMARK_BASE_URL", "https://cp13.fieldmotion.com"),
         ("TIDEMARK_SECRET_ARN", "arn:aws:secretsmanager:eu-west-1:000000000000:secret:fieldmotion-AbCdEf"),
@@ -121,7 +126,7 @@ mod tests {
     #[test]
     fn a_good_configuration_is_read() {
         let config = read(&[]).unwrap();
-        assert_eq!(config.kind, SourceKind::FieldMotion);
+        assert_eq!((config.stack.as_str(), config.kind), ("tidemark", SourceKind::FieldMotion));
         assert_eq!(config.streams, [StreamName::known("customers"), StreamName::known("jobs")]);
         assert_eq!(config.call_interval, Duration::from_millis(250));
     }

@@ -16,9 +16,13 @@ use tidemark_runtime::worlds::WatcherWorld;
 /// The assumed time between two scans when a `cron(..)` sets it. It is long, because nothing is known about the times.
 const CRON_INTERVAL: Duration = Duration::from_hours(24);
 
+/// How often streams are polled.
+const POLL_RATE: &str = "TIDEMARK_POLL_RATE";
+
 /// What a deployment says of its watcher, checked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
+    stack: String,
     checkpoints_table: String,
     ledger_table: String,
     watched: Vec<(SourceKind, Vec<WatchedStream>)>,
@@ -28,12 +32,14 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the variables; what is wrong with them is noted in `environment`.
     pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+        let stack = environment.stack();
         let checkpoints_table = environment.text("TIDEMARK_CHECKPOINTS_TABLE", "the checkpoints table's name");
         let ledger_table = environment.text("TIDEMARK_LEDGER_TABLE", "the ledger table's name");
+        let least = least_stale_after(environment);
         let stale_after = environment.seconds(
             "TIDEMARK_STALE_AFTER_SECONDS",
-            Duration::from_secs(1),
-            "how long a stream may go without a successful poll, such as 900",
+            least,
+            "at least twice PollRate, such as 900 (StaleAfterSeconds): with less, one late poll is a stale stream",
         );
         let scan_rate = environment.read("TIDEMARK_SCAN_RATE", "a rate such as rate(1 hour)", Rate::parse);
         let rests_for = scan_rate.map(|rate| rate.interval_or(CRON_INTERVAL)).unwrap_or_default();
@@ -41,6 +47,7 @@ impl Config {
             SourceKind::ALL.iter().filter_map(|kind| watched(environment, *kind, rests_for)).collect();
         scan_rate?;
         Some(Self {
+            stack: stack?,
             checkpoints_table: checkpoints_table?,
             ledger_table: ledger_table?,
             watched,
@@ -53,10 +60,23 @@ impl Config {
         let ports = WatcherWorld {
             checkpoints: CheckpointTable::new(sdk, self.checkpoints_table),
             ledger: LedgerTable::new(sdk, self.ledger_table, SystemClock),
-            measurements: MetricSink::new(sdk),
+            measurements: MetricSink::new(sdk, self.stack),
         };
         Watcher { ports, watched: self.watched, stale_after: self.stale_after }
     }
+}
+
+/// The least that staleness can be told by: two polls. Nothing is known of a `cron(..)`, and an empty rate stands for
+/// ticks without a schedule, as on the local cloud.
+fn least_stale_after(environment: &mut Environment) -> Duration {
+    let is_ticked_by_hand = environment.given(POLL_RATE).is_some_and(|rate| rate.is_empty());
+    let rate = if is_ticked_by_hand {
+        None
+    } else {
+        environment.read(POLL_RATE, "a rate such as rate(5 minutes)", Rate::parse)
+    };
+    let twice = rate.map(|rate| rate.interval_or(Duration::ZERO).saturating_mul(2));
+    twice.unwrap_or_default().max(Duration::from_secs(1))
 }
 
 /// A source and its streams: none when its variable is empty, because the source is off then.
@@ -94,11 +114,16 @@ mod tests {
     use super::*;
 
     fn read(streams: Option<&str>, stale_after: &str) -> Result<Config, String> {
+        read_at("rate(5 minutes)", streams, stale_after)
+    }
+
+    fn read_at(poll_rate: &str, streams: Option<&str>, stale_after: &str) -> Result<Config, String> {
+        let stack = [("TIDEMARK_STACK", "tidemark"), ("TIDEMARK_POLL_RATE", poll_rate)];
         let tables = [("TIDEMARK_CHECKPOINTS_TABLE", "checkpoints"), ("TIDEMARK_LEDGER_TABLE", "ledger")];
         let streams = streams.map(|text| ("TIDEMARK_FIELDMOTION_STREAMS", text));
         let off = ["FIELDAWARE", "FSMNAVIGATOR", "FIELDLY"].map(|name| (format!("TIDEMARK_{name}_STREAMS"), ""));
         let others = [("TIDEMARK_STALE_AFTER_SECONDS", stale_after), ("TIDEMARK_SCAN_RATE", "rate(1 hour)")];
-        let given = tables.into_iter().chain(streams).chain(others);
+        let given = stack.into_iter().chain(tables).chain(streams).chain(others);
         let variables = given.map(|(name, value)| (name.to_owned(), value)).chain(off);
         let mut environment = Environment::of(variables);
         let config = Config::read(&mut environment);
@@ -142,6 +167,17 @@ mod tests {
         let (_, streams) = watched(&mut environment, SourceKind::Fieldly, Duration::from_hours(1)).unwrap();
         let rests: Vec<_> = streams.iter().map(|stream| (stream.name.as_str(), stream.rests_for.as_secs())).collect();
         assert_eq!(rests, [("clients", 0), ("invoices", 0), ("users", 3_600)]);
+    }
+
+    #[test]
+    fn staleness_is_at_least_twice_the_poll_rate() {
+        let at = |rate, stale_after| read_at(rate, Some("all"), stale_after).map(|config| config.stale_after.as_secs());
+        assert_eq!(at("rate(5 minutes)", "600"), Ok(600));
+        let error = at("rate(5 minutes)", "599").unwrap_err();
+        assert!(error.contains("599 is less than 600; set it to at least twice PollRate"), "{error}");
+        assert_eq!(at("cron(0 6 * * ? *)", "60"), Ok(60), "nothing is known of its times");
+        assert_eq!(at("", "15"), Ok(15), "ticked by hand");
+        assert!(at("often", "900").unwrap_err().contains("TIDEMARK_POLL_RATE is not right"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The watcher's metrics on CloudWatch.
 
+use std::iter;
+
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use tidemark_engine::failure::StoreFailure;
@@ -12,8 +14,11 @@ use crate::errors::AwsError;
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Tidemark";
 
-/// The only dimension: with one per stream the cost would grow with the streams.
-const DIMENSION: &str = "Source";
+/// The dimension of every metric: the deployment it belongs to, because an account may hold several.
+pub const STACK_DIMENSION: &str = "Stack";
+
+/// The dimension of a source's metrics. There is none for a stream: the cost would grow with their number.
+pub const SOURCE_DIMENSION: &str = "Source";
 
 /// The most values in one call.
 ///
@@ -22,29 +27,30 @@ const BATCH_FIGURES: usize = 1_000;
 
 /// Metrics in the namespace [`NAMESPACE`].
 ///
-/// | metric | unit | dimension |
+/// | metric | unit | dimensions |
 /// |---|---|---|
-/// | `StalenessSeconds`, `LagSeconds` | seconds | `Source` |
-/// | `BacklogCount`, `QuarantineCount` | count | `Source` |
-/// | `Heartbeat` | count | none |
+/// | `StalenessSeconds`, `LagSeconds` | seconds | `Stack`, `Source` |
+/// | `BacklogCount`, `QuarantineCount` | count | `Stack`, `Source` |
+/// | `Heartbeat` | count | `Stack` |
 ///
 /// A value that arrives twice counts twice in sums; alarms use maxima.
 #[derive(Clone, Debug)]
 pub struct MetricSink {
     client: Client,
+    stack: String,
 }
 
 impl MetricSink {
-    /// The metrics of the account and region that `sdk` speaks to.
-    pub fn new(sdk: &Sdk) -> Self {
-        Self { client: sdk.cloudwatch() }
+    /// The metrics of the deployment `stack` in the account and region that `sdk` speaks to.
+    pub fn new(sdk: &Sdk, stack: impl Into<String>) -> Self {
+        Self { client: sdk.cloudwatch(), stack: stack.into() }
     }
 }
 
 impl Measurements for MetricSink {
     async fn publish(&self, measurements: &[Measurement]) -> Result<(), StoreFailure> {
         for batch in measurements.chunks(BATCH_FIGURES) {
-            let figures = batch.iter().map(datum).collect();
+            let figures = batch.iter().map(|one| datum(&self.stack, one)).collect();
             let sent = self.client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(figures)).send().await;
             sent.map_err(|error| AwsError::of(error).store_failure("publish the figures"))?;
         }
@@ -52,14 +58,16 @@ impl Measurements for MetricSink {
     }
 }
 
-fn datum(measurement: &Measurement) -> MetricDatum {
+fn datum(stack: &str, measurement: &Measurement) -> MetricDatum {
     let (name, unit) = name_and_unit(measurement.name);
-    let source = measurement.source.map(|source| Dimension::builder().name(DIMENSION).value(source.as_str()).build());
+    let dimension = |name, value: &str| Dimension::builder().name(name).value(value).build();
+    let source = measurement.source.map(|source| dimension(SOURCE_DIMENSION, source.as_str()));
+    let dimensions = iter::once(dimension(STACK_DIMENSION, stack)).chain(source);
     MetricDatum::builder()
         .metric_name(name)
         .unit(unit)
         .value(measurement.value)
-        .set_dimensions(source.map(|source| vec![source]))
+        .set_dimensions(Some(dimensions.collect()))
         .build()
 }
 
@@ -80,17 +88,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_carry_their_source_and_nothing_else() {
+    fn figures_carry_their_stack_and_source_and_nothing_else() {
         let source = Some(SourceKind::FieldMotion);
-        let lag = datum(&Measurement { name: MeasurementName::Lag, source, value: 12.5 });
+        let lag = datum("prod", &Measurement { name: MeasurementName::Lag, source, value: 12.5 });
         assert_eq!(
             (lag.metric_name(), lag.value(), lag.unit()),
             (Some("LagSeconds"), Some(12.5), Some(&StandardUnit::Seconds))
         );
-        let dimensions: Vec<_> = lag.dimensions().iter().map(|one| (one.name(), one.value())).collect();
-        assert_eq!(dimensions, [(Some("Source"), Some("fieldmotion"))]);
+        let dimensions = |datum: &MetricDatum| -> Vec<(String, String)> {
+            let texts = |one: &Dimension| Some((one.name()?.to_owned(), one.value()?.to_owned()));
+            datum.dimensions().iter().filter_map(texts).collect()
+        };
+        let stack = ("Stack".to_owned(), "prod".to_owned());
+        assert_eq!(dimensions(&lag), [stack.clone(), ("Source".to_owned(), "fieldmotion".to_owned())]);
 
-        let heartbeat = datum(&Measurement { name: MeasurementName::Heartbeat, source: None, value: 1.0 });
-        assert!(heartbeat.dimensions().is_empty());
+        let heartbeat = datum("prod", &Measurement { name: MeasurementName::Heartbeat, source: None, value: 1.0 });
+        assert_eq!(dimensions(&heartbeat), [stack]);
     }
 }

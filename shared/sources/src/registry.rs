@@ -261,9 +261,11 @@ impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use secrecy::SecretString;
+    use serde_json::json;
     use tidemark_engine::clock::LocalMillis;
 
     use super::*;
@@ -330,6 +332,24 @@ mod tests {
             assert!(!names.is_empty());
         }
         assert!(streams_of(KIND, "[]").is_err());
+    }
+
+    /// What template, local cloud and their tests know of a source's streams.
+    #[test]
+    fn the_list_of_streams_that_others_read_is_that_of_the_code() {
+        let listed: BTreeMap<&str, serde_json::Value> = SourceKind::ALL
+            .iter()
+            .map(|kind| {
+                let streams = streams_of(*kind, "{}").unwrap();
+                let of = |stream: &StreamTraits| {
+                    let (name, is_on) = (stream.name.as_str(), is_on_by_default(*kind, &stream.name));
+                    json!({"name": name, "on_by_default": is_on, "filtered": stream.filtered})
+                };
+                (kind.as_str(), streams.iter().map(of).collect())
+            })
+            .collect();
+        let written: BTreeMap<&str, serde_json::Value> = serde_json::from_str(include_str!("../streams.json")).unwrap();
+        assert_eq!(written, listed, "streams.json should be: {}", serde_json::to_string_pretty(&listed).unwrap());
     }
 
     #[test]

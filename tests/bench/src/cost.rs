@@ -26,6 +26,8 @@ mod price {
     pub(super) const METRIC: f64 = 0.30;
     /// A standard alarm a month. The same page.
     pub(super) const ALARM: f64 = 0.10;
+    /// A composite alarm a month; each source has one. The same page.
+    pub(super) const COMPOSITE: f64 = 0.50;
     /// A call of `PutMetricData`. The same page.
     pub(super) const PUBLISH: f64 = 10.0e-6;
 }
@@ -41,7 +43,7 @@ const ANSWER: f64 = 0.2;
 /// What an invocation writes to the log, its START, END and REPORT lines included, in GB: an assumption.
 const LOG_LINES: f64 = 1e-6;
 /// How long a secret is remembered, in seconds.
-const REMEMBERED: f64 = 300.0;
+const REMEMBERED: f64 = 3_600.0;
 
 const SECONDS_A_MONTH: f64 = 30.0 * 24.0 * 3_600.0;
 /// The watcher's schedule, in seconds.
@@ -50,7 +52,7 @@ const WATCHED_EVERY: f64 = 300.0;
 const IDLE_RECEIVES: f64 = 5.0 / 20.0;
 /// Metrics and alarms of a source, and those that all share.
 const METRICS: (f64, f64) = (5.0, 1.0);
-const ALARMS: (f64, f64) = (8.0, 2.0);
+const ALARMS: (f64, f64) = (11.0, 4.0);
 
 /// A cost and its parts, in dollars.
 #[derive(Clone, Debug, Default)]
@@ -156,7 +158,7 @@ pub(crate) fn of_month(sources: &[Vec<Polled>], look: &Bill, rate: f64) -> Cost 
             queues: IDLE_RECEIVES * SECONDS_A_MONTH * price::QUEUE,
             secrets: price::SECRET,
             metrics: METRICS.0 * price::METRIC,
-            alarms: ALARMS.0 * price::ALARM,
+            alarms: ALARMS.0 * price::ALARM + price::COMPOSITE,
             ..Cost::default()
         });
     }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use crate::process::{child_of, cpu_ms_of};
 
 /// What the template gives every function, whatever is measured: the settings' defaults.
-const DEFAULTS: [(&str, &str); 12] = [
+const DEFAULTS: [(&str, &str); 13] = [
     ("AWS_REGION", "us-east-1"),
+    ("TIDEMARK_STACK", "tidemark"),
     ("TIDEMARK_SOURCE", "fieldmotion"),
     ("TIDEMARK_STREAMS", "all"),
     ("TIDEMARK_SETTINGS", "{}"),

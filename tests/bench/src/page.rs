@@ -22,8 +22,8 @@ and the emulators installed (`make setup`).
   invocation for each message, and a call of Secrets Manager at each tick.
 - At 2 requests a second the fetcher waits half a second for each record that it fetches by id. A function of 128 MB that waits
   500,000 s costs $0.83, whatever the program does; at 5 requests a second $0.33.
-- Left out are storage ($0.25 a GB and month, $0.20 more for point-in-time recovery), traffic, and the dashboard, which
-  is one of three that are free.
+- Left out are storage ($0.25 a GB and month, $0.20 more for point-in-time recovery), traffic, and dashboards:
+  a stack has one and one for each source, an account has three free, and each further one costs $3.00 a month.
 
 ## What is dearer than it was, and why
 

@@ -33,7 +33,8 @@ impl Function {
         vendor.stream.name = StreamName::known("customers");
         let stage = Stage::with(vendor);
         let kept = Kept::default();
-        let handler = Handler { fetcher: stage.fetcher(), timeout: TIMEOUT, attention: Attention::new(kept.clone()) };
+        let handler =
+            Handler { fetcher: stage.fetcher(), timeout: TIMEOUT, attention: Attention::new("tidemark", kept.clone()) };
         Self { stage, handler, kept }
     }
 
@@ -453,7 +454,7 @@ async fn a_panic_fails_its_message_alone() {
     }
     let ports = Fragile { world: function.stage.world.clone(), panics: Cell::new(true) };
     let fetcher = Fetcher { ports, call_interval: Duration::from_millis(1) };
-    let handler = Handler { fetcher, timeout: TIMEOUT, attention: Attention::new(function.kept.clone()) };
+    let handler = Handler { fetcher, timeout: TIMEOUT, attention: Attention::new("tidemark", function.kept.clone()) };
     let event = event_of(&messages.iter().map(text).collect::<Vec<_>>());
     let mut context = Context::default();
     context.deadline = u64::MAX;

@@ -31,7 +31,7 @@ impl Function {
         let stage = Stage::with(vendor);
         let kept = Kept::default();
         let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
-        let handler = Handler { poller, attention: Attention::new(kept.clone()) };
+        let handler = Handler { poller, attention: Attention::new("tidemark", kept.clone()) };
         Self { stage, handler, kept }
     }
 

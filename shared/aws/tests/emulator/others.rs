@@ -132,7 +132,7 @@ async fn figures_arrive_in_the_namespace() {
         Measurement { name: MeasurementName::Staleness, source, value: 12.5 },
         Measurement { name: MeasurementName::Heartbeat, source: None, value: 1.0 },
     ];
-    MetricSink::new(&sdk).publish(&figures).await.expect("they are published");
+    MetricSink::new(&sdk, "tidemark").publish(&figures).await.expect("they are published");
 
     let client = aws_sdk_cloudwatch::Client::new(sdk.config());
     let listed = client.list_metrics().namespace("Tidemark").send().await.expect("they are listed");
@@ -141,5 +141,5 @@ async fn figures_arrive_in_the_namespace() {
         .iter()
         .map(|metric| (metric.metric_name().unwrap_or_default(), metric.dimensions().len()))
         .collect();
-    assert!(found.contains(&("StalenessSeconds", 1)) && found.contains(&("Heartbeat", 0)), "{found:?}");
+    assert!(found.contains(&("StalenessSeconds", 2)) && found.contains(&("Heartbeat", 1)), "{found:?}");
 }

@@ -200,5 +200,5 @@ async fn calls_may_move_between_threads() {
     assert_send(VersionTable::new(&sdk, "records", SystemClock).versions(&[]));
     assert_send(SqsQueue::new(&sdk, "queue", SystemClock).send(&[]));
     assert_send(SourceSecret::new(&sdk, "secret", SystemClock).fresh_secret());
-    assert_send(MetricSink::new(&sdk).publish(&[]));
+    assert_send(MetricSink::new(&sdk, "tidemark").publish(&[]));
 }
