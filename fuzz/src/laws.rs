@@ -174,7 +174,7 @@ fn travels(kind: SourceKind, stream: &StreamName, page: &Page) {
     assert_eq!(read.expect("what is sent can be read"), message);
 }
 
-/// Two events that become one are one event still: the later, with what the earlier alone told of, and no longer than a
+/// Two events that become one are one event still: the later, with what the earlier alone shows, and no longer than a
 /// message can hold.
 fn events_can_be_joined(source: &Vendor, page: &Page) {
     let events: Vec<&Body> = page.changes.iter().filter_map(Change::event).collect();

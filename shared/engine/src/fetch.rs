@@ -23,7 +23,8 @@ mod task;
 use std::time::Duration;
 
 use crate::{
-    Clock, Finish, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Notice, Ports, Reason, RecordId, Records, Rule, Source, StoreFailure,
+    Clock, Finish, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Notice, Ports, Reason, RecordId, Records, Rule,
+    Source, StoreFailure,
 };
 #[cfg_attr(
     not(test),

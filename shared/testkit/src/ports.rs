@@ -1,4 +1,4 @@
-//! A world of ports whose fields bear their names.
+//! A world of ports whose fields have their names.
 
 /// Puts the fields `source`, `tables`, `queue`, `clock` and `random` of a world behind the ports of poller and fetcher.
 #[macro_export]
