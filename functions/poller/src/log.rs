@@ -71,6 +71,7 @@ fn shown(outcome: &PollOutcome) -> Shown<'_> {
             until: Some(until.to_string()),
             ..trouble("breaker_open", "calls to the source pause after failures")
         },
+        PollOutcome::PausedByOperator => news("paused_by_operator", "a person has paused the stream or the source"),
         PollOutcome::Paused(until) => Shown {
             until: Some(until.to_string()),
             ..trouble("paused", "the vendor refuses the stream; it is listed again after the pause")

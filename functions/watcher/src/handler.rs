@@ -42,7 +42,7 @@ impl<P: WatcherPorts> Handler<P> {
 /// for the alarm.
 fn log(report: &StreamReport) {
     let standing = &report.standing;
-    let state = state(report);
+    let state = report.state;
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -65,23 +65,6 @@ fn log(report: &StreamReport) {
         line!(warn);
     } else {
         line!(info);
-    }
-}
-
-/// How a stream stands, in words.
-fn state(report: &StreamReport) -> String {
-    let standing = &report.standing;
-    let stale = if report.is_stale { "stale, " } else { "" };
-    // What was listed so far; there may be more.
-    let listed_count = standing.import_count.max(report.owed.bulk_count);
-    if listed_count > 0 {
-        let stored_count = listed_count - report.owed.bulk_count;
-        return format!("{stale}importing, {stored_count} of {listed_count} listed so far");
-    }
-    match (standing.lag.is_zero(), report.is_stale) {
-        (false, _) => format!("{stale}behind"),
-        (true, true) => "stale".to_owned(),
-        (true, false) => "up to date".to_owned(),
     }
 }
 

@@ -14,6 +14,11 @@ pub const OPEN_MAX: Duration = Duration::from_mins(15);
 /// A Retry-After up to this long is waited out in place; a longer one opens the source's breaker.
 pub const WAIT_IN_PLACE_MAX: Duration = Duration::from_secs(30);
 
+/// After how long a pause that a person asked for rings like any other standstill.
+pub const PAUSE_REMINDER: Duration = Duration::from_hours(24);
+/// The cause of the refusal that the poller notes for a stream whose account is another one.
+pub const ACCOUNT_CHANGED: &str = "the account, its key or a setting that changes what is listed is another one";
+
 /// What all functions of a stream share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamState {
@@ -23,6 +28,8 @@ pub struct StreamState {
     pub breaker: Breaker,
     /// When a fetcher last stored something of it, on the local clock.
     pub last_stored_at: Option<LocalMillis>,
+    /// An operator's pause of the stream.
+    pub pause: Option<Pause>,
 }
 
 /// What all functions of a source share.
@@ -32,6 +39,33 @@ pub struct SourceState {
     pub breaker: Breaker,
     /// When each stream last had bulk work, on the local clock.
     pub bulk: BTreeMap<StreamName, LocalMillis>,
+    /// An operator's pause of the whole source.
+    pub pause: Option<Pause>,
+}
+
+/// A pause that a person asked for. No success ends it: only its time, or a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when, on that person's clock.
+    pub since: LocalMillis,
+    /// Until when; without an end, until a person resumes.
+    pub until: Option<LocalMillis>,
+    /// Who asked for it.
+    pub by: String,
+    /// Why, in that person's words.
+    pub why: String,
+}
+
+impl Pause {
+    /// Whether nobody may call at `now`.
+    pub fn is_on(&self, now: LocalMillis) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+
+    /// Whether it is on and excuses a stream that stands still: a pause that lasts longer than a day may be forgotten.
+    pub fn excuses(&self, now: LocalMillis) -> bool {
+        self.is_on(now) && now.since(self.since) < PAUSE_REMINDER
+    }
 }
 
 /// A pause after failures.

@@ -78,6 +78,9 @@ impl<P: PollerPorts> Poller<P> {
         if let Some(until) = source_state.breaker.open(started_at) {
             return Ok(PollReport::new(PollOutcome::BreakerOpen(until)));
         }
+        if source_state.pause.as_ref().is_some_and(|pause| pause.is_on(started_at)) {
+            return Ok(PollReport::new(PollOutcome::PausedByOperator));
+        }
         let mut report = PollReport::new(PollOutcome::Quiet);
         let leased = match self.lease(key, traits, owner, &mut report).await? {
             Ok(checkpoint) => checkpoint,

@@ -1,8 +1,13 @@
 //! Staleness and lag: how old what is stored may be.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::{Checkpoint, LocalMillis, StreamState};
+use strum::IntoStaticStr;
+
+use crate::{
+    ACCOUNT_CHANGED, Breaker, Checkpoint, LocalMillis, Owed, RETRY_MAX, SourceState, Stops, StreamState, disposition,
+};
 
 /// Since when a stream that was never listed counts as stale: for ever.
 const NEVER: LocalMillis = LocalMillis::new(0);
@@ -17,13 +22,15 @@ pub struct Standing {
     pub lag: Duration,
     /// Ids put into the bulk lane since it was last empty.
     pub import_count: u64,
+    /// Whether a listing too big for one tick is under way.
+    pub is_listing: bool,
 }
 
 /// How a stream stands at `now`. Waiting is no progress: a stream whose fetchers are dead goes stale although its list is
 /// read at every tick. A missing checkpoint counts as stale since 1970.
 pub fn standing(checkpoint: Option<&Checkpoint>, state: &StreamState, now: LocalMillis) -> Standing {
     let Some(checkpoint) = checkpoint else {
-        return Standing { staleness: now.since(NEVER), lag: Duration::ZERO, import_count: 0 };
+        return Standing { staleness: now.since(NEVER), lag: Duration::ZERO, import_count: 0, is_listing: false };
     };
     let unlisted = now.since(checkpoint.last_success_at.unwrap_or(NEVER));
     let moved_at = checkpoint.owed_since.max(checkpoint.last_progress_at).max(state.last_stored_at);
@@ -32,13 +39,129 @@ pub fn standing(checkpoint: Option<&Checkpoint>, state: &StreamState, now: Local
         staleness: unlisted.max(unmoved),
         lag: checkpoint.held_since.map_or(Duration::ZERO, |since| now.since(since)),
         import_count: checkpoint.import_count,
+        is_listing: !checkpoint.backlog.is_empty(),
     }
+}
+
+/// How a stream stands, in a word. The first of these that holds counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum State {
+    /// It is not polled at all.
+    Off,
+    /// A person has paused it, or its source.
+    Paused {
+        /// Until when; without an end, until a person resumes.
+        until: Option<LocalMillis>,
+    },
+    /// Its account or settings are not those of its checkpoint; nothing is listed until a person decides.
+    AccountChanged,
+    /// The vendor refuses this stream.
+    Refused {
+        /// When it is asked again.
+        until: LocalMillis,
+    },
+    /// Nobody calls because the vendor failed or asked for a pause.
+    VendorDown {
+        /// When it is called again.
+        until: LocalMillis,
+    },
+    /// So much is in quarantine that nothing new is listed.
+    QuarantineFull,
+    /// It stands still.
+    Stale,
+    /// A listing too big for one tick is worked off.
+    Importing {
+        /// Ids that are done.
+        done_count: u64,
+        /// Ids that were listed so far.
+        listed_count: u64,
+    },
+    /// Something is owed.
+    Behind,
+    /// Everything that is known is stored.
+    Fresh,
+}
+
+impl State {
+    /// Its name in reports that programs read.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// For a person: `importing 31 %`, `vendor down until 10:31`.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off | Self::Behind | Self::Fresh => f.write_str(self.as_str()),
+            Self::Paused { until: None } => f.write_str("paused"),
+            Self::Paused { until: Some(until) } => write!(f, "paused until {}", hour(*until)),
+            Self::AccountChanged => f.write_str("account changed"),
+            Self::Refused { until } => write!(f, "refused until {}", hour(*until)),
+            Self::VendorDown { until } => write!(f, "vendor down until {}", hour(*until)),
+            Self::QuarantineFull => f.write_str("quarantine full"),
+            Self::Stale => f.write_str("STALE"),
+            Self::Importing { listed_count: 0, .. } => f.write_str("importing"),
+            Self::Importing { done_count, listed_count } => {
+                write!(f, "importing {} %", done_count.saturating_mul(100) / listed_count)
+            }
+        }
+    }
+}
+
+/// Hour and minute in UTC.
+fn hour(at: LocalMillis) -> String {
+    at.to_string().get(11..16).map_or_else(|| at.to_string(), |hour| format!("{hour}Z"))
+}
+
+/// What decides the state of a stream that is polled, besides what the functions share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its figures.
+    pub standing: Standing,
+    /// Ids owed a fetch.
+    pub owed: Owed,
+    /// Ids in quarantine.
+    pub quarantine_count: usize,
+    /// Whether it is stale.
+    pub is_stale: bool,
+}
+
+/// How a stream that is polled stands at `now`.
+pub fn state_of(facts: &Facts, stream: &StreamState, source: &SourceState, now: LocalMillis) -> State {
+    let pauses = [&source.pause, &stream.pause].into_iter().flatten().filter(|pause| pause.is_on(now));
+    // One without an end lasts longest.
+    if let Some(pause) = pauses.max_by_key(|pause| pause.until.map_or(i64::MAX, LocalMillis::get)) {
+        return State::Paused { until: pause.until };
+    }
+    if let Some(why) = stream.breaker.why.as_ref().filter(|why| disposition(why.class).stops == Stops::Stream) {
+        // Also when its time is over: the next list call decides whether it holds.
+        let until = stream.breaker.open_until.unwrap_or(now);
+        return if why.cause == ACCOUNT_CHANGED { State::AccountChanged } else { State::Refused { until } };
+    }
+    if let Some(until) =
+        [&source.breaker, &stream.breaker].into_iter().filter_map(|breaker| Breaker::open(breaker, now)).max()
+    {
+        return State::VendorDown { until };
+    }
+    if facts.quarantine_count > RETRY_MAX {
+        return State::QuarantineFull;
+    }
+    if facts.is_stale {
+        return State::Stale;
+    }
+    if facts.standing.is_listing || facts.owed.bulk_count > 0 {
+        let listed_count = facts.standing.import_count.max(facts.owed.bulk_count);
+        return State::Importing { done_count: listed_count - facts.owed.bulk_count, listed_count };
+    }
+    if facts.standing.lag.is_zero() { State::Fresh } else { State::Behind }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ListShape, Position, SourceKind, StreamKey, StreamName, StreamTraits};
+    use crate::{FailureClass, ListShape, Pause, Position, SourceKind, StreamKey, StreamName, StreamTraits, Why};
 
     const NOW: LocalMillis = LocalMillis::new(1_800_000_000_000);
 
@@ -81,6 +204,68 @@ mod tests {
     #[test]
     fn a_missing_checkpoint_is_stale() {
         assert!(standing(None, &StreamState::default(), NOW).staleness > Duration::from_hours(365 * 24));
+    }
+
+    fn pause(until: Option<LocalMillis>) -> Pause {
+        Pause { since: ago(5), until, by: "anna".to_owned(), why: "their move".to_owned() }
+    }
+
+    fn breaker(class: FailureClass, cause: &str, until: LocalMillis) -> Breaker {
+        Breaker { open_until: Some(until), why: Some(Why { class, cause: cause.to_owned() }), ..Breaker::default() }
+    }
+
+    /// Everything that is wrong at once; each step takes away what counted, and the next one shows.
+    #[test]
+    fn the_first_cause_of_a_standstill_is_its_word() {
+        let soon = NOW.plus(Duration::from_mins(90));
+        let fresh = Standing { is_listing: false, ..standing(Some(&checkpoint()), &StreamState::default(), NOW) };
+        let mut facts = Facts {
+            standing: Standing { lag: Duration::from_secs(1), import_count: 200, ..fresh },
+            owed: Owed { fresh_count: 0, bulk_count: 137 },
+            quarantine_count: RETRY_MAX + 1,
+            is_stale: true,
+        };
+        let mut stream = StreamState {
+            pause: Some(pause(None)),
+            breaker: breaker(FailureClass::Forbidden, ACCOUNT_CHANGED, NOW),
+            ..StreamState::default()
+        };
+        let mut source = SourceState { pause: Some(pause(Some(soon))), ..SourceState::default() };
+        let word = |facts: &Facts, stream: &StreamState, source: &SourceState| {
+            state_of(facts, stream, source, NOW).to_string()
+        };
+        let mut words = vec![word(&facts, &stream, &source)];
+        stream.pause = Some(pause(Some(NOW)));
+        words.push(word(&facts, &stream, &source));
+        source.pause = None;
+        words.push(word(&facts, &stream, &source));
+        stream.breaker = breaker(FailureClass::Forbidden, "403", soon);
+        words.push(word(&facts, &stream, &source));
+        stream.breaker = breaker(FailureClass::Transient, "503", soon);
+        words.push(word(&facts, &stream, &source));
+        stream.breaker = breaker(FailureClass::Transient, "503", NOW);
+        words.push(word(&facts, &stream, &source));
+        facts.quarantine_count = RETRY_MAX;
+        words.push(word(&facts, &stream, &source));
+        facts.is_stale = false;
+        words.push(word(&facts, &stream, &source));
+        facts.owed.bulk_count = 0;
+        words.push(word(&facts, &stream, &source));
+        facts.standing.lag = Duration::ZERO;
+        words.push(word(&facts, &stream, &source));
+        let expected = [
+            "paused",
+            "paused until 09:30Z",
+            "account changed",
+            "refused until 09:30Z",
+            "vendor down until 09:30Z",
+            "quarantine full",
+            "STALE",
+            "importing 31 %",
+            "behind",
+            "fresh",
+        ];
+        assert_eq!(words, expected);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Breaker, Checkpoints, Clock, Ledger, LocalMillis, Measurement, MeasurementName, Measurements, Owed, SourceKind,
-    SourceState, Standing, StoreFailure, StreamKey, StreamName, standing,
+    Breaker, Checkpoints, Clock, Facts, Ledger, LocalMillis, Measurement, MeasurementName, Measurements, Owed, Pause,
+    SourceKind, SourceState, Standing, State, StoreFailure, StreamKey, StreamName, standing, state_of,
 };
 
 /// The ports that a watcher needs.
@@ -56,6 +56,8 @@ pub struct StreamReport {
     pub overdue: Duration,
     /// Whether it is stale.
     pub is_stale: bool,
+    /// How it stands, in a word.
+    pub state: State,
     /// Why nothing is called, if so.
     pub held_back: Option<String>,
 }
@@ -77,7 +79,9 @@ impl<P: WatcherPorts> Watcher<P> {
             let mut of_source = Vec::new();
             for watched in streams {
                 let stream = StreamKey { source: *source, name: watched.name.clone() };
-                of_source.push(self.look_at(stream, watched.rests_for, &state, now).await?);
+                let (checkpoints, ledger) = (self.ports.checkpoints(), self.ports.ledger());
+                let limits = Limits { rests_for: watched.rests_for, stale_after: self.stale_after };
+                of_source.push(look_at(checkpoints, ledger, stream, limits, &state, now).await?);
             }
             measurements.extend(measure(*source, &of_source));
             reports.extend(of_source);
@@ -86,28 +90,52 @@ impl<P: WatcherPorts> Watcher<P> {
         self.ports.measurements().publish(&measurements).await?;
         Ok(reports)
     }
+}
 
-    async fn look_at(
-        &self,
-        stream: StreamKey,
-        rests_for: Duration,
-        source: &SourceState,
-        now: LocalMillis,
-    ) -> Result<StreamReport, StoreFailure> {
-        let ledger = self.ports.ledger();
-        let checkpoint = self.ports.checkpoints().load(&stream).await?;
-        let state = ledger.stream_state(&stream).await?;
-        let standing = standing(checkpoint.as_ref(), &state, now);
-        let entries = ledger.retry_entries(&stream).await?;
-        let troubled_count = entries.iter().filter(|entry| entry.needs_attention()).count();
-        let owed = ledger.owed(&stream).await?;
-        let held_back =
-            why_paused("the stream", &state.breaker, now).or_else(|| why_paused("the source", &source.breaker, now));
-        let overdue = standing.staleness.saturating_sub(rests_for);
-        let is_stale = overdue > self.stale_after;
-        let quarantine_count = entries.len();
-        Ok(StreamReport { stream, standing, owed, quarantine_count, troubled_count, overdue, is_stale, held_back })
-    }
+/// From when on a stream counts as stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long it rests between two polls.
+    pub rests_for: Duration,
+    /// How long after that a poll may be due.
+    pub stale_after: Duration,
+}
+
+/// Looks at one stream. Reads only: three items by key, and the partition of what the stream owes.
+///
+/// # Errors
+/// [`StoreFailure`] when a table cannot be read.
+pub async fn look_at<C: Checkpoints, L: Ledger>(
+    checkpoints: &C,
+    ledger: &L,
+    stream: StreamKey,
+    limits: Limits,
+    source: &SourceState,
+    now: LocalMillis,
+) -> Result<StreamReport, StoreFailure> {
+    let checkpoint = checkpoints.load(&stream).await?;
+    let shared = ledger.stream_state(&stream).await?;
+    let standing = standing(checkpoint.as_ref(), &shared, now);
+    let entries = ledger.retry_entries(&stream).await?;
+    let troubled_count = entries.iter().filter(|entry| entry.needs_attention()).count();
+    let owed = ledger.owed(&stream).await?;
+    let held_back = paused_by_person("the source", source.pause.as_ref(), now)
+        .or_else(|| paused_by_person("the stream", shared.pause.as_ref(), now))
+        .or_else(|| why_paused("the stream", &shared.breaker, now))
+        .or_else(|| why_paused("the source", &source.breaker, now));
+    let is_excused = [&source.pause, &shared.pause].into_iter().flatten().any(|pause| pause.excuses(now));
+    let overdue = if is_excused { Duration::ZERO } else { standing.staleness.saturating_sub(limits.rests_for) };
+    let is_stale = overdue > limits.stale_after;
+    let quarantine_count = entries.len();
+    let facts = Facts { standing, owed, quarantine_count, is_stale };
+    let state = state_of(&facts, &shared, source, now);
+    Ok(StreamReport { stream, standing, owed, quarantine_count, troubled_count, overdue, is_stale, state, held_back })
+}
+
+fn paused_by_person(who: &str, pause: Option<&Pause>, now: LocalMillis) -> Option<String> {
+    let pause = pause.filter(|pause| pause.is_on(now))?;
+    let until = pause.until.map_or_else(|| "somebody resumes it".to_owned(), |until| until.to_string());
+    Some(format!("{who} was paused by {} until {until}: {}", pause.by, pause.why))
 }
 
 fn why_paused(who: &str, breaker: &Breaker, now: LocalMillis) -> Option<String> {

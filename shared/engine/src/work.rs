@@ -196,11 +196,14 @@ pub enum Reason {
     Crash,
     /// It seems gone, along with many others of its chunk.
     SeemsGone,
+    /// An operator asked for it.
+    Asked,
 }
 
 impl Reason {
     /// Every one of them.
-    pub const ALL: [Self; 5] = [Self::Outage, Self::Record, Self::Unstorable, Self::Crash, Self::SeemsGone];
+    pub const ALL: [Self; 6] =
+        [Self::Outage, Self::Record, Self::Unstorable, Self::Crash, Self::SeemsGone, Self::Asked];
 
     /// The name kept in the ledger.
     pub fn as_str(self) -> &'static str {
@@ -220,7 +223,7 @@ impl RetryEntry {
     /// Whether a person should hear of it: at the third try, or at once where waiting heals nothing.
     pub fn needs_attention(&self) -> bool {
         match self.reason {
-            Reason::Outage => self.attempts >= 3,
+            Reason::Outage | Reason::Asked => self.attempts >= 3,
             Reason::Record | Reason::Unstorable | Reason::Crash | Reason::SeemsGone => true,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass;
-use tidemark_engine::health::Breaker;
+use tidemark_engine::health::{ACCOUNT_CHANGED, Breaker, Pause};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::ListShape;
@@ -210,4 +210,55 @@ async fn a_rejected_credential_pauses_the_source_at_once_and_loses_nothing() {
     stage.wait(901);
     stage.play(4).await;
     assert_eq!((stage.differences().len(), stage.retries().len()), (0, 0));
+}
+
+fn pause(stage: &Stage) -> Option<Pause> {
+    Some(Pause { since: stage.now(), until: None, by: "anna".to_owned(), why: "their move".to_owned() })
+}
+
+#[tokio::test]
+async fn an_operators_pause_stops_all_calls_of_a_stream_until_it_is_ended() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a", "b"]);
+    stage.tick().await;
+    let details_before = stage.details();
+    stage.tables(|tables| tables.streams.entry(stage.stream()).or_default().pause = pause(&stage));
+    stage.drain().await;
+    let report = stage.tick().await;
+    assert_eq!((report.outcome, report.calls_count, report.sent_count), (PollOutcome::PausedByOperator, 0, 0));
+    stage.wait(3_600);
+    stage.drain().await;
+    assert_eq!(stage.details(), details_before, "nobody calls, however long it lasts");
+
+    stage.tables(|tables| tables.streams.entry(stage.stream()).or_default().pause = None);
+    stage.wait(61);
+    stage.sync().await;
+    assert_eq!(stage.differences().len(), 0);
+}
+
+#[tokio::test]
+async fn an_operators_pause_of_the_source_is_over_at_its_time() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    let until = stage.now().plus(Duration::from_mins(10));
+    let paused = pause(&stage).map(|pause| Pause { until: Some(until), ..pause });
+    let source = stage.stream().source;
+    stage.tables(|tables| tables.sources.entry(source).or_default().state.pause = paused);
+    let report = stage.tick().await;
+    assert_eq!((report.outcome, report.calls_count), (PollOutcome::PausedByOperator, 0));
+    stage.wait(601);
+    stage.sync().await;
+    assert_eq!(stage.differences().len(), 0);
+}
+
+#[tokio::test]
+async fn an_account_that_changed_shows_in_the_ledger_until_it_is_settled() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let before = stage.vendor(|vendor| std::mem::replace(&mut vendor.settings.account_mark, "another".to_owned()));
+    assert_eq!(stage.tick().await.outcome, PollOutcome::AccountChanged);
+    let why = stage.stream_state().breaker.why;
+    assert_eq!(why.map(|why| why.cause), Some(ACCOUNT_CHANGED.to_owned()));
+    stage.vendor(|vendor| vendor.settings.account_mark = before);
+    stage.sync().await;
+    assert!(!stage.stream_state().breaker.is_disturbed());
 }

@@ -4,10 +4,9 @@ use std::time::Duration;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
-use tidemark_engine::health::Why;
+use tidemark_engine::health::{Pause, Why};
 use tidemark_engine::measurement::{Measurement, MeasurementName};
-use tidemark_engine::ports::{Checkpoints, Ledger, Measurements, Owed};
-use tidemark_engine::standing::Standing;
+use tidemark_engine::ports::{Checkpoints, Ledger, Measurements};
 use tidemark_engine::stream::ListShape;
 use tidemark_engine::watch::WatchedStream;
 use tidemark_engine::work::{Lane, TRIES_TO_ADVANCE};
@@ -100,7 +99,7 @@ async fn a_stream_in_order_is_logged_and_published() {
     let function = Function::over(&stage);
     function.invoke().await.unwrap();
     let line = function.line();
-    assert_eq!((&line["level"], &line["message"]), (&json!("INFO"), &json!("up to date")));
+    assert_eq!((&line["level"], &line["message"]), (&json!("INFO"), &json!("fresh")));
     assert_eq!((&line["source"], &line["stream"]), (&json!("fieldmotion"), &json!("things")));
     assert_eq!((&line["is_stale"], &line["import_count"]), (&json!(false), &json!(0)));
     assert_eq!((&line["owed_fresh"], &line["owed_bulk"]), (&json!(0), &json!(0)));
@@ -121,7 +120,7 @@ async fn an_import_says_how_far_it_got() {
     let function = Function::over(&stage);
     function.invoke().await.unwrap();
     let line = function.line();
-    assert_eq!(line["message"], "importing, 0 of 120 listed so far");
+    assert_eq!(line["message"], "importing 0 %");
     assert_eq!(
         (&line["owed_fresh"], &line["owed_bulk"], &line["import_count"]),
         (&json!(50), &json!(120), &json!(120))
@@ -196,28 +195,23 @@ async fn what_a_vendor_said_cannot_forge_a_line() {
     assert!(function.line()["held_back"].as_str().unwrap().contains("staleness_seconds"));
 }
 
-#[test]
-fn a_stream_is_up_to_date_behind_or_importing() {
+#[tokio::test]
+async fn an_operators_pause_excuses_a_standstill_for_a_day() {
     let stage = Stage::new(ListShape::Whole);
-    let report = |lag, bulk_count, import_count, is_stale| StreamReport {
-        stream: stage.stream(),
-        standing: Standing { staleness: Duration::ZERO, lag: Duration::from_secs(lag), import_count },
-        owed: Owed { fresh_count: 9, bulk_count },
-        quarantine_count: 0,
-        troubled_count: 0,
-        overdue: Duration::ZERO,
-        is_stale,
-        held_back: None,
-    };
-    for (lag, bulk_count, import_count, is_stale, words) in [
-        (0, 0, 0, false, "up to date"),
-        (60, 0, 0, false, "behind"),
-        (60, 0, 0, true, "stale, behind"),
-        (0, 0, 0, true, "stale"),
-        (60, 20, 70, false, "importing, 50 of 70 listed so far"),
-        (60, 0, 70, true, "stale, importing, 70 of 70 listed so far"),
-        (60, 20, 0, false, "importing, 0 of 20 listed so far"),
-    ] {
-        assert_eq!(state(&report(lag, bulk_count, import_count, is_stale)), words);
-    }
+    stage.settle().await;
+    let pause = Pause { since: stage.now(), until: None, by: "anna".to_owned(), why: "their move".to_owned() };
+    stage.tables(|tables| tables.streams.entry(stage.stream()).or_default().pause = Some(pause));
+    stage.wait(23 * 3_600);
+    let function = Function::over(&stage);
+    function.invoke().await.unwrap();
+    let line = function.line();
+    assert_eq!((&line["message"], &line["is_stale"]), (&json!("paused"), &json!(false)));
+    assert_eq!(line["held_back"], "the stream was paused by anna until somebody resumes it: their move");
+    assert_eq!(function.figure(MeasurementName::Staleness), Some(0.0));
+
+    stage.wait(3_601);
+    let function = Function::over(&stage);
+    function.invoke().await.unwrap();
+    assert_eq!(function.line()["is_stale"], true);
+    assert!(function.figure(MeasurementName::Staleness).unwrap() > 86_400.0);
 }

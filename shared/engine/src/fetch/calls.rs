@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{FetchReport, Fetcher, FetcherPorts, Task};
 use crate::{
     Clock, FAILURES_TO_OPEN, FailureClass, Ledger, LocalMillis, Notice, Rule, Slots, SourceFailure, SourceState, Stops,
-    StoreFailure, StreamKey, Why, calls_in, describe, disposition, pause_after,
+    StoreFailure, StreamKey, StreamState, Why, calls_in, describe, disposition, pause_after,
 };
 
 /// How much of the shared schedule a message takes in one write: a chunk's calls at the default rate. At a slower one
@@ -43,10 +43,14 @@ impl<P: FetcherPorts> Fetcher<P> {
     pub(super) async fn calls(&self, task: &Task) -> Result<Calls, StoreFailure> {
         let ledger = self.ports.ledger();
         let source = ledger.source_state(task.stream.source).await?;
-        let stream = ledger.stream_state(&task.stream).await?.breaker;
+        let StreamState { breaker: stream, pause, .. } = ledger.stream_state(&task.stream).await?;
         let now = self.ports.clock().now();
-        let by_source = source.breaker.open_until.map(|until| until.max(now.plus(Duration::from_mins(1))));
-        let paused_until = by_source.max(stream.open(now).filter(|_| !Rule::Breaker.is_left_out()));
+        let soon = now.plus(Duration::from_mins(1));
+        let by_source = source.breaker.open_until.map(|until| until.max(soon));
+        let by_stream = stream.open(now).filter(|_| !Rule::Breaker.is_left_out());
+        // A person's pause may end at any time, so what it holds up is due again soon.
+        let by_person = [&source.pause, &pause].into_iter().flatten().any(|pause| pause.is_on(now));
+        let paused_until = by_source.max(by_stream).max(by_person.then_some(soon));
         let state = Mutex::new(State {
             slots: Slots::default(),
             quiet_until: LocalMillis::default(),

@@ -2,8 +2,8 @@
 
 use super::{PollOutcome, PollReport, Poller, PollerPorts};
 use crate::{
-    Checkpoint, Checkpoints, Clock, LEASE, Notice, Rule, Source, StoreFailure, StreamKey, StreamTraits, Written,
-    commit, describe,
+    ACCOUNT_CHANGED, Checkpoint, Checkpoints, Clock, FailureClass, LEASE, Ledger, Notice, Rule, Source, StoreFailure,
+    StreamKey, StreamTraits, Why, Written, commit, describe,
 };
 
 impl<P: PollerPorts> Poller<P> {
@@ -41,6 +41,9 @@ impl<P: PollerPorts> Poller<P> {
         }
         if found.account_mark != account_mark && !Rule::AccountPoller.is_left_out() {
             report.notice(Notice::AccountChanged);
+            // Over at once, so that the next poll tries again: it only lets others know why nothing is listed.
+            let why = Why { class: FailureClass::Forbidden, cause: ACCOUNT_CHANGED.to_owned() };
+            self.ports.ledger().pause_stream(key, now, &why).await?;
             return Ok(Err(PollOutcome::AccountChanged));
         }
         let version = found.version + 1;

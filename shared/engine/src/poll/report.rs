@@ -19,6 +19,8 @@ pub enum PollOutcome {
     BreakerOpen(LocalMillis),
     /// The vendor refuses this stream; it is asked again then.
     Paused(LocalMillis),
+    /// A person has paused the stream or the source.
+    PausedByOperator,
     /// Too many ids are in quarantine: nothing new is listed until they drain.
     Frozen,
     /// The list was read; nothing is owed.

@@ -14,6 +14,10 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.release().await?;
             return Ok(PollOutcome::Paused(until));
         }
+        if owed.state.pause.as_ref().is_some_and(|pause| pause.is_on(self.now())) {
+            self.release().await?;
+            return Ok(PollOutcome::PausedByOperator);
+        }
         let is_paused = owed.state.breaker.open(self.now()).is_some();
         if !is_paused {
             self.send_due_retries(&owed).await?;

@@ -2,11 +2,11 @@
 //!
 //! | item | attributes |
 //! |---|---|
-//! | `work#source#stream` / `state` | `mark` S, `failure_count` N, `open_until` N ms, `why` M, `last_stored_at` N ms |
-//! | `source#source` / `-` | `open_until` N ms, `open_for_ms` N, `why` M, `bulk` M of N ms by stream, `next_call_at` N ms |
+//! | `work#source#stream` / `state` | `mark` S, `failure_count` N, `open_until` N ms, `why` M, `last_stored_at` N ms, `pause` M |
+//! | `source#source` / `-` | `open_until` N ms, `open_for_ms` N, `why` M, `bulk` M of N ms by stream, `next_call_at` N ms, `pause` M |
 //!
 //! Each attribute is absent until there is something to say. `why` is `{class: S, retry_after_ms: N?, cause: S}`;
-//! `next_call_at` is the schedule of calls, see [`super::schedule`].
+//! `pause`, an operator's, is `{since: N ms, until: N ms?, by: S, why: S}`; `next_call_at` is the schedule of calls, see [`super::schedule`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::failure::FailureClass;
-use tidemark_engine::health::{Breaker, SourceState, StreamState, Why};
+use tidemark_engine::health::{Breaker, Pause, SourceState, StreamState, Why};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 
 use super::super::item::{BadShape, Item, Reader, instant, item, number, text};
@@ -33,6 +33,11 @@ pub(super) const RESUME: &str = "REMOVE #failure_count, #open_until, #open_for_m
 pub(super) const FIRST_BULK: &str = "SET #bulk = :bulk";
 pub(super) const NO_BULK: &str = "attribute_not_exists(#bulk)";
 pub(super) const SOME_BULK: &str = "attribute_exists(#bulk)";
+
+#[cfg(feature = "operator")]
+pub(super) const BEGIN_PAUSE: &str = "SET #pause = :pause";
+#[cfg(feature = "operator")]
+pub(super) const END_PAUSE: &str = "REMOVE #pause";
 
 pub(super) fn stream_key_of(stream: &StreamKey) -> Item {
     key(work_of(stream), "state")
@@ -59,6 +64,25 @@ pub(super) fn pause_of(until: LocalMillis, open_for: Duration, why: &Why) -> Ite
     let mut values = pause(until, why);
     values.insert(":open_for_ms".to_owned(), number(millis_of(open_for)));
     values
+}
+
+/// The values of [`BEGIN_PAUSE`].
+#[cfg(feature = "operator")]
+pub(super) fn begin_pause(pause: &Pause) -> Item {
+    let mut found = item([("since", instant(pause.since)), ("by", text(&pause.by)), ("why", text(&pause.why))]);
+    found.extend(pause.until.map(|until| ("until".to_owned(), instant(until))));
+    item([(":pause", AttributeValue::M(found))])
+}
+
+fn pause_of_person(state: Reader<'_>) -> Result<Option<Pause>, BadShape> {
+    let Some(found) = state.map_if_any("pause")? else { return Ok(None) };
+    let pause = Reader::within(found, "pause");
+    Ok(Some(Pause {
+        since: pause.instant("since")?,
+        until: pause.instant_if_any("until")?,
+        by: pause.text("by")?.to_owned(),
+        why: pause.text("why")?.to_owned(),
+    }))
 }
 
 fn why_value(why: &Why) -> AttributeValue {
@@ -108,6 +132,7 @@ pub(super) fn stream_state_of(item: &Item) -> Result<StreamState, BadShape> {
         mark: state.text_if_any("mark")?.map(str::to_owned),
         breaker: breaker_of(state)?,
         last_stored_at: state.instant_if_any("last_stored_at")?,
+        pause: pause_of_person(state)?,
     })
 }
 
@@ -121,7 +146,7 @@ pub(super) fn source_state_of(item: &Item) -> Result<SourceState, BadShape> {
             bulk.insert(stream, noted_at.instant(name)?);
         }
     }
-    Ok(SourceState { breaker: breaker_of(state)?, bulk })
+    Ok(SourceState { breaker: breaker_of(state)?, bulk, pause: pause_of_person(state)? })
 }
 
 #[cfg(test)]
@@ -159,7 +184,22 @@ mod tests {
             samples::assert_consistent(&[PAUSE_STREAM, NOT_OPEN_FOR_LONGER], &pause(until, &why));
             let breaker =
                 Breaker { failure_count: 0, open_until: Some(until), open_for: Some(open_for), why: Some(why) };
-            prop_assert_eq!(source_state_of(&made(values)), Ok(SourceState { breaker, bulk: BTreeMap::new() }));
+            prop_assert_eq!(source_state_of(&made(values)), Ok(SourceState { breaker, ..SourceState::default() }));
+        }
+    }
+
+    #[cfg(feature = "operator")]
+    proptest! {
+        #[test]
+        fn a_pause_of_a_person_survives_its_item(
+            since in samples::instants(),
+            until in proptest::option::of(samples::instants()),
+            words in (".{0,30}", ".{0,30}"),
+        ) {
+            let pause = Pause { since, until, by: words.0, why: words.1 };
+            let item = made(begin_pause(&pause));
+            prop_assert_eq!(stream_state_of(&item).map(|state| state.pause), Ok(Some(pause.clone())));
+            prop_assert_eq!(source_state_of(&item).map(|state| state.pause), Ok(Some(pause)));
         }
     }
 
