@@ -9,6 +9,7 @@ FUNCTION ?= poller
 EVENT ?= events/poller-customers.json
 SEEDS ?= 20000
 MINUTES ?= 1
+ARGS ?= status
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -19,7 +20,7 @@ export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //
 FUZZ := --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_LIMITS := -dict=fuzz/words.dict -timeout=10 -rss_limit_mb=1024
 
-.PHONY: help setup demo test simulate fuzz bench check deploy local-up local-down invoke clean
+.PHONY: help setup demo test simulate fuzz bench check deploy local-up local-down invoke cli install clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +89,12 @@ local-up: setup ## Start a local cloud with the stack in it, and leave it runnin
 
 local-down: setup ## End it
 	@$(PYTHON) -m local down
+
+cli: ## Run the command line from here: make cli ARGS="--local status"
+	@cargo run --quiet --locked --package tidemark-cli -- $(ARGS)
+
+install: ## Install the command line `tidemark` with cargo
+	cargo install --locked --path cli
 
 invoke: setup ## Invoke there: make invoke FUNCTION=poller EVENT=events/poller-customers.json
 	@$(PYTHON) -m local invoke $(FUNCTION) $(EVENT)

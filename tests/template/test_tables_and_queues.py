@@ -35,8 +35,9 @@ def test_keys_and_stream():
         "LedgerTable": [("partition", "HASH"), ("item", "RANGE")],
         "RecordsTable": [("partition", "HASH"), ("id", "RANGE")],
     }
-    # What is owed does not expire.
-    assert not any("TimeToLiveSpecification" in each for each in tables.values())
+    # Acts of operators expire. What is owed does not: no chunk and no retry entry has the attribute.
+    expiring = {name: each["TimeToLiveSpecification"] for name, each in tables.items() if "TimeToLiveSpecification" in each}
+    assert expiring == {"LedgerTable": {"AttributeName": "expires_at", "Enabled": True}}
     assert tables["RecordsTable"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     assert not any("GlobalSecondaryIndexes" in each for each in tables.values())
 

@@ -1,4 +1,5 @@
-//! The direction of dependencies: functions on adapters, adapters on the engine, and each outside world in one crate.
+//! The direction of dependencies: functions and command line on adapters, adapters on the engine, and each outside world
+//! in one crate.
 #![expect(clippy::expect_used, reason = "a test's own expectation")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ fn our_crates_depend_on_each_other_in_one_direction() {
         ("tidemark-sources", &["tidemark-engine"]),
         ("tidemark-aws", &["tidemark-engine"]),
         ("tidemark-runtime", &["tidemark-engine", "tidemark-aws", "tidemark-sources"]),
+        ("tidemark-cli", &["tidemark-engine", "tidemark-aws", "tidemark-sources"]),
         ("tidemark-testkit", &["tidemark-engine"]),
         ("tidemark-fakes", &[]),
     ]);
@@ -42,6 +44,7 @@ fn our_crates_depend_on_each_other_in_one_direction() {
 fn each_outside_world_has_one_crate() {
     let home = |dependency: &str| match dependency {
         "reqwest" | "governor" | "md-5" => Some("tidemark-sources"),
+        "clap" | "comfy-table" | "indicatif" => Some("tidemark-cli"),
         other if other.starts_with("aws-sdk-") || other == "aws-config" => Some("tidemark-aws"),
         _ => None,
     };
@@ -88,6 +91,18 @@ fn functions_are_built_without_the_switch_that_leaves_rules_out() {
         let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
         let asks = normal.filter(|dependency| dependency.name == "tidemark-engine" && !dependency.features.is_empty());
         assert_eq!(asks.count(), 0, "{} asks for features of the engine", package.name);
+    }
+}
+
+/// What the command line alone needs of AWS would make every function larger, and slower to start.
+#[test]
+fn functions_are_built_without_what_the_command_line_needs() {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo describes the workspace");
+    for package in &metadata.packages {
+        let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        let asks =
+            normal.filter(|other| other.name == "tidemark-aws" && other.features.contains(&"operator".to_owned()));
+        assert_eq!(asks.count() > 0, package.name.as_str() == "tidemark-cli", "{}", package.name);
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, VersionTable};
+use tidemark_aws::rate::Rate;
 use tidemark_aws::sqs::SqsQueue;
 use tidemark_engine::poll::{OVERLAP_MIN, PollSettings, Poller};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_runtime::StartError;
 use tidemark_runtime::environment::Environment;
-use tidemark_runtime::rate::Rate;
 use tidemark_runtime::vendor::VendorConfig;
 use tidemark_runtime::worlds::PollerWorld;
 

@@ -11,7 +11,6 @@ pub mod failure;
 pub mod kept;
 pub mod log;
 pub mod notice;
-pub mod rate;
 mod start;
 pub mod vendor;
 pub mod worlds;

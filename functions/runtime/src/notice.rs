@@ -71,7 +71,7 @@ pub fn next_step(notice: &Notice) -> &'static str {
     match notice {
         Notice::FirstImport => "nothing: the stream is imported for the first time",
         Notice::Quarantined { .. } => {
-            "look at the reasons in the ledger's retry entries; the ids are tried again automatically"
+            "look at the reasons with `tidemark quarantine list <source>`; the ids are tried again automatically"
         }
         Notice::ClockDoubt { .. } => {
             "compare the Date header of the vendor's answers with the true time; if the vendor is wrong, tell the vendor"
@@ -104,14 +104,13 @@ pub fn next_step(notice: &Notice) -> &'static str {
         Notice::Resync => "nothing: everything is listed once from a new token; expect a day with more calls",
         Notice::StreamPaused => "give the vendor's API user the right to read this object type, or turn the stream off",
         Notice::QuarantineFull { .. } => {
-            "look at the reasons in the ledger's retry entries and fix the common cause; listing goes on when they drain"
+            "look at the reasons with `tidemark quarantine list <source>` and fix the common cause; listing goes on when they drain"
         }
         Notice::BreakerOpened => "look at the cause in the log; calls start again automatically after the pause",
         Notice::CredentialRejected => "put a valid credential into the source's secret; nothing else needs to be done",
         Notice::AccountChanged => {
-            "put the old settings or credential back; or invoke the poller for each stream of the source: with \
-             {\"stream\":\"<name>\",\"account\":\"keep\"} when it is the same account, with \
-             {\"stream\":\"<name>\",\"account\":\"start_again\"} when it is another one and everything shall be imported"
+            "put the old settings or credential back; or `tidemark account keep <source>` when it is the same account, \
+             `tidemark account start-again <source>` when it is another one and everything shall be imported"
         }
     }
 }
@@ -134,7 +133,7 @@ mod tests {
     #[test]
     fn who_changed_the_account_learns_every_way_on() {
         let next_step = next_step(&Notice::AccountChanged);
-        for way in ["old settings", r#""account":"keep""#, r#""account":"start_again""#] {
+        for way in ["old settings", "account keep", "account start-again"] {
             assert!(next_step.contains(way), "{next_step}");
         }
     }

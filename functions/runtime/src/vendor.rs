@@ -8,7 +8,7 @@ use tidemark_aws::secrets::SourceSecret;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::http::{BaseUrl, RequestsPerSecond};
 use tidemark_sources::registry::{self, AnySource, BadSource};
-pub use tidemark_sources::registry::{parse_streams, streams_of};
+pub use tidemark_sources::registry::{is_scanned, parse_streams, streams_of};
 
 use crate::environment::Environment;
 

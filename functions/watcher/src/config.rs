@@ -6,15 +6,12 @@ use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::cloudwatch::MetricSink;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
+use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_engine::watch::{WatchedStream, Watcher};
 use tidemark_runtime::environment::Environment;
-use tidemark_runtime::rate::Rate;
-use tidemark_runtime::vendor::{self, streams_of};
+use tidemark_runtime::vendor::{self, is_scanned};
 use tidemark_runtime::worlds::WatcherWorld;
-
-/// The assumed time between two scans when a `cron(..)` sets it. It is long, because nothing is known about the times.
-const CRON_INTERVAL: Duration = Duration::from_hours(24);
 
 /// How often streams are polled.
 const POLL_RATE: &str = "TIDEMARK_POLL_RATE";
@@ -42,7 +39,7 @@ impl Config {
             "at least twice PollRate, such as 900 (StaleAfterSeconds): with less, one late poll is a stale stream",
         );
         let scan_rate = environment.read("TIDEMARK_SCAN_RATE", "a rate such as rate(1 hour)", Rate::parse);
-        let rests_for = scan_rate.map(|rate| rate.interval_or(CRON_INTERVAL)).unwrap_or_default();
+        let rests_for = scan_rate.map(|rate| rate.interval_or(SCAN_CRON_INTERVAL)).unwrap_or_default();
         let watched: Vec<_> =
             SourceKind::ALL.iter().filter_map(|kind| watched(environment, *kind, rests_for)).collect();
         scan_rate?;
@@ -96,15 +93,7 @@ fn watched(
     let settings = settings.unwrap_or_default();
     let wanted = "all, names with commas between, or nothing when the source is off";
     let names = environment.read(&variable, wanted, |text| vendor::parse_streams(kind, &settings, text))?;
-    // The template's schedules do not depend on a source's settings: whether a stream is scanned is its default. Streams that
-    // the settings name have schedules of their own.
-    let mut streams = streams_of(kind, "{}").unwrap_or_default();
-    let added = streams_of(kind, &settings).unwrap_or_default();
-    let is_known = |name: &StreamName| streams.iter().any(|stream| stream.name == *name);
-    let added: Vec<_> = added.into_iter().filter(|stream| !is_known(&stream.name)).collect();
-    streams.extend(added);
-    let is_scanned = |name: &StreamName| streams.iter().any(|stream| stream.name == *name && !stream.filtered);
-    let rests_for = |name: &StreamName| if is_scanned(name) { scan_interval } else { Duration::ZERO };
+    let rests_for = |name: &StreamName| if is_scanned(kind, &settings, name) { scan_interval } else { Duration::ZERO };
     let watched = names.into_iter().map(|name| WatchedStream { rests_for: rests_for(&name), name });
     Some((kind, watched.collect()))
 }

@@ -20,6 +20,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long a call may take with all its tries.
 const OPERATION: Duration = Duration::from_secs(15);
+/// How long an invocation may take: as long as a function may work.
+#[cfg(feature = "operator")]
+const INVOCATION: Duration = Duration::from_mins(15);
 /// How often a call is tried.
 const ATTEMPTS: u32 = 3;
 
@@ -38,11 +41,29 @@ impl Sdk {
         Self::of(settled(aws_config::defaults(BehaviorVersion::latest()), ProxyConfig::from_env()).load().await)
     }
 
-    /// The way to an emulator at `endpoint`, with a made-up region and credentials: for tests.
+    /// The same for a person: with a profile and a region of that person's AWS configuration, where they are named.
+    #[cfg(feature = "operator")]
+    pub async fn of_person(profile: Option<&str>, region: Option<&str>) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region.to_owned()));
+        }
+        Self::of(settled(loader, ProxyConfig::from_env()).load().await)
+    }
+
+    /// The way to an emulator at `endpoint`, with a made-up region, as the root of its one account.
     pub async fn local(endpoint: &str) -> Self {
+        Self::local_as(endpoint, "test", "test", None).await
+    }
+
+    /// The same with other credentials of the emulator's.
+    pub async fn local_as(endpoint: &str, key_id: &str, secret: &str, session: Option<&str>) -> Self {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "an emulator"))
+            .credentials_provider(Credentials::new(key_id, secret, session.map(str::to_owned), None, "an emulator"))
             .endpoint_url(endpoint);
         Self::of(settled(loader, ProxyConfig::disabled()).load().await)
     }
@@ -66,6 +87,26 @@ impl Sdk {
 
     pub(crate) fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
         aws_sdk_cloudwatch::Client::new(&self.config)
+    }
+
+    #[cfg(feature = "operator")]
+    pub(crate) fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::new(&self.config)
+    }
+
+    #[cfg(feature = "operator")]
+    pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.config)
+    }
+
+    /// For invocations, which last as long as the function works and are not tried again.
+    #[cfg(feature = "operator")]
+    pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(INVOCATION).build();
+        let config = aws_sdk_lambda::config::Builder::from(&self.config)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::disabled());
+        aws_sdk_lambda::Client::from_conf(config.build())
     }
 
     fn of(config: SdkConfig) -> Self {

@@ -9,6 +9,7 @@
 //! | `ChangeQueue` | [`sqs::SqsQueue`] | SQS |
 //! | `Credentials` | [`secrets::SourceSecret`] | Secrets Manager |
 //! | `Measurements` | [`cloudwatch::MetricSink`] | CloudWatch |
+//! | operator's reads and acts | [`stack`], [`invoke`], [`identity`], [`dynamodb::CopyTable`], [`sqs::DeadLetters`] | with the feature `operator` |
 //! | `Clock`, `Random` | [`clock::SystemClock`], [`clock::SystemRandom`] | the machine |
 //!
 //! What holds for all of them:
@@ -29,7 +30,14 @@ pub mod clock;
 pub mod cloudwatch;
 pub mod dynamodb;
 mod errors;
+#[cfg(feature = "operator")]
+pub mod identity;
+#[cfg(feature = "operator")]
+pub mod invoke;
+pub mod rate;
 pub mod secrets;
 pub mod sqs;
+#[cfg(feature = "operator")]
+pub mod stack;
 
 pub use client::Sdk;

@@ -6,6 +6,10 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+#[cfg(feature = "operator")]
+use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
+#[cfg(feature = "operator")]
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{ChangeQueue, Clock, Outgoing};
 
@@ -109,6 +113,106 @@ impl<C: Clock> ChangeQueue for SqsQueue<C> {
         }
         Ok(accepted_count)
     }
+}
+
+/// A message that lies in a dead-letter queue.
+#[cfg(feature = "operator")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// What SQS calls it.
+    pub message_id: String,
+    /// Its body.
+    pub body: String,
+    /// When it was sent first, on the clock of SQS.
+    pub sent_at: Option<LocalMillis>,
+    handle: String,
+}
+
+/// A dead-letter queue, for an operator.
+#[cfg(feature = "operator")]
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    client: Client,
+    url: String,
+}
+
+#[cfg(feature = "operator")]
+impl DeadLetters {
+    /// The dead-letter queue at `url`.
+    pub fn new(sdk: &Sdk, url: impl Into<String>) -> Self {
+        Self { client: sdk.sqs(), url: url.into() }
+    }
+
+    /// How many messages lie there, about.
+    ///
+    /// # Errors
+    /// Any [`StoreFailure`].
+    pub async fn depth(&self) -> Result<u64, StoreFailure> {
+        let waiting = QueueAttributeName::ApproximateNumberOfMessages;
+        let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let sent = asked.attribute_names(waiting.clone()).attribute_names(hidden.clone()).send().await;
+        let answer = sent.map_err(|error| AwsError::of(error).store_failure("count the dead letters"))?;
+        let counts = answer.attributes.unwrap_or_default();
+        let count = |name| counts.get(&name).and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+        Ok(count(waiting) + count(hidden))
+    }
+
+    /// Takes up to `limit` messages. Nobody else sees them for a minute, or until they are put back.
+    ///
+    /// # Errors
+    /// Any [`StoreFailure`].
+    pub async fn take(&self, limit: usize) -> Result<Vec<Letter>, StoreFailure> {
+        let mut letters = Vec::new();
+        while letters.len() < limit {
+            let sent = self
+                .client
+                .receive_message()
+                .queue_url(&self.url)
+                .max_number_of_messages(10)
+                .visibility_timeout(60)
+                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+                .send()
+                .await;
+            let answer = sent.map_err(|error| AwsError::of(error).store_failure("take dead letters"))?;
+            let found = answer.messages.unwrap_or_default();
+            if found.is_empty() {
+                break;
+            }
+            letters.extend(found.into_iter().filter_map(letter_of));
+        }
+        Ok(letters)
+    }
+
+    /// Lets others see a message again that was taken.
+    ///
+    /// # Errors
+    /// Any [`StoreFailure`].
+    pub async fn put_back(&self, letter: &Letter) -> Result<(), StoreFailure> {
+        let call = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.handle);
+        let sent = call.visibility_timeout(0).send().await;
+        sent.map(|_| ()).map_err(|error| AwsError::of(error).store_failure("put a dead letter back"))
+    }
+
+    /// Deletes a message that was taken.
+    ///
+    /// # Errors
+    /// Any [`StoreFailure`].
+    pub async fn delete(&self, letter: &Letter) -> Result<(), StoreFailure> {
+        let sent = self.client.delete_message().queue_url(&self.url).receipt_handle(&letter.handle).send().await;
+        sent.map(|_| ()).map_err(|error| AwsError::of(error).store_failure("delete a dead letter"))
+    }
+}
+
+#[cfg(feature = "operator")]
+fn letter_of(message: aws_sdk_sqs::types::Message) -> Option<Letter> {
+    let sent_at = message.attributes.unwrap_or_default().remove(&MessageSystemAttributeName::SentTimestamp);
+    Some(Letter {
+        message_id: message.message_id.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+        sent_at: sent_at.and_then(|at| at.parse().ok()).map(LocalMillis::new),
+        handle: message.receipt_handle?,
+    })
 }
 
 /// A message as it is sent.

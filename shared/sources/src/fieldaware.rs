@@ -36,10 +36,10 @@ use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
 
 use self::call::{Call, Got, Outcome};
-use self::classes::{CHANGES, Class, List};
+use self::classes::{CHANGES, Class, List, UUID};
 use self::events::EventPage;
 use self::locator::Locator;
-use self::path::{canonical, is_token};
+use self::path::{Path, canonical, is_segment, is_token};
 pub use self::settings::FieldAwareSettings;
 use crate::account::Account;
 use crate::credential::Keeper;
@@ -68,6 +68,35 @@ pub(crate) fn streams(_settings: &FieldAwareSettings) -> Vec<StreamTraits> {
         filtered: true,
         first: Position::Token { text: String::new(), sequence: 0 },
     }]
+}
+
+/// The one stream that is polled.
+pub(crate) fn feed() -> StreamName {
+    CHANGES.stream
+}
+
+/// The streams that its records are kept under.
+pub(crate) fn record_streams() -> Vec<StreamName> {
+    classes::CLASSES.iter().map(|class| class.records.clone()).collect()
+}
+
+/// The record that a listed id names.
+pub(crate) fn record_of(id: &RecordId) -> Option<(StreamName, RecordId)> {
+    Locator::parse(id)?.record()
+}
+
+/// The listed id of a record, which may be given as one already. None where a record's path is not known from its uuid.
+pub(crate) fn listed_id(records: &StreamName, id: &RecordId) -> Option<RecordId> {
+    if Locator::parse(id).is_some_and(|locator| locator.class.records == *records) {
+        return Some(id.clone());
+    }
+    let class = classes::of_records(records.as_str())?;
+    match class.list {
+        List::At { detail, .. } if is_segment(id.as_str()) => {
+            Locator { class, path: Path::of_address(&detail.replace(UUID, id.as_str()))? }.id()
+        }
+        List::At { .. } | List::BelowUsers { .. } => None,
+    }
 }
 
 impl<C: Clock, K: Credentials> FieldAware<C, K> {

@@ -127,6 +127,50 @@ pub fn is_on_by_default(kind: SourceKind, stream: &StreamName) -> bool {
     }
 }
 
+/// Whether a stream's schedule is `ScanRate`, because its list has no update filter.
+///
+/// The template's schedules do not depend on a source's settings: whether a stream is scanned is its default. Streams that
+/// the settings name have schedules of their own.
+pub fn is_scanned(kind: SourceKind, settings: &str, stream: &StreamName) -> bool {
+    let by_default = streams_of(kind, "{}").unwrap_or_default();
+    let added = streams_of(kind, settings).unwrap_or_default();
+    by_default.iter().chain(&added).find(|known| known.name == *stream).is_some_and(|known| !known.filtered)
+}
+
+/// The names of a source's streams, whether turned on or not. `settings` may name further ones; those that are refused add
+/// none.
+pub fn stream_names(kind: SourceKind, settings: &str) -> Vec<StreamName> {
+    let streams = streams_of(kind, settings).or_else(|_| streams_of(kind, "{}")).unwrap_or_default();
+    streams.into_iter().map(|stream| stream.name).collect()
+}
+
+/// The streams that a source's records are kept under: those that are polled, but for a feed, which tells of several.
+pub fn record_streams(kind: SourceKind, settings: &str) -> Vec<StreamName> {
+    match kind {
+        SourceKind::FieldAware => fieldaware::record_streams(),
+        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => stream_names(kind, settings),
+    }
+}
+
+/// The record that an id owed by a polled stream stands for: itself, but for a feed, whose ids are locators. None for
+/// what is no locator.
+pub fn record_of(kind: SourceKind, polled: &StreamName, id: &RecordId) -> Option<(StreamName, RecordId)> {
+    match kind {
+        SourceKind::FieldAware => fieldaware::record_of(id),
+        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Some((polled.clone(), id.clone())),
+    }
+}
+
+/// Where a fetch of a record is owed: the polled stream, and the id under which it lists the record.
+///
+/// None for a FieldAware record whose path is not known without its user; its locator is taken as an id too.
+pub fn owed_as(kind: SourceKind, records: &StreamName, id: &RecordId) -> Option<(StreamName, RecordId)> {
+    match kind {
+        SourceKind::FieldAware => Some((fieldaware::feed(), fieldaware::listed_id(records, id)?)),
+        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Some((records.clone(), id.clone())),
+    }
+}
+
 /// A list of streams that is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BadStreams {
@@ -153,8 +197,7 @@ pub enum BadStreams {
 /// # Errors
 /// [`BadStreams`], naming all unknown streams and those that there are.
 pub fn parse_streams(kind: SourceKind, settings: &str, text: &str) -> Result<Vec<StreamName>, BadStreams> {
-    let streams = streams_of(kind, settings).or_else(|_| streams_of(kind, "{}")).unwrap_or_default();
-    let known: Vec<StreamName> = streams.into_iter().map(|stream| stream.name).collect();
+    let known = stream_names(kind, settings);
     let listed: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let known_texts = || known.iter().map(|name| name.as_str().to_owned()).collect();
     if listed.is_empty() {
@@ -395,6 +438,35 @@ mod tests {
             assert_eq!(at, is_read.then_some(1_782_900_000_000), "{kind} {settings} {stream}");
             assert_eq!(source.stamp(&stream, "soon"), None);
         }
+    }
+
+    #[test]
+    fn a_record_is_owed_as_it_is_listed_and_back() {
+        let id = |text: &str| RecordId::parse(text).unwrap();
+        for (kind, records, given, polled, owed) in [
+            (SourceKind::FieldMotion, "jobs", "7", "jobs", Some("7")),
+            (SourceKind::FieldAware, "jobs", "7cc5", "changes", Some("jobs/job/7cc5")),
+            (SourceKind::FieldAware, "jobs", "jobs/job/7cc5", "changes", Some("jobs/job/7cc5")),
+            (SourceKind::FieldAware, "unavailable_times", "2", "changes", None),
+            (
+                SourceKind::FieldAware,
+                "unavailable_times",
+                "unavailable_times/user/1/unavailability/2",
+                "changes",
+                Some("unavailable_times/user/1/unavailability/2"),
+            ),
+            (SourceKind::FieldAware, "jobs", "customers/customer/1", "changes", None),
+        ] {
+            let records = StreamName::known(records);
+            let found = owed_as(kind, &records, &id(given));
+            let expected = owed.map(|owed| (StreamName::known(polled), id(owed)));
+            assert_eq!(found, expected, "{kind} {records} {given}");
+            if let Some((polled, owed)) = found {
+                assert_eq!(record_of(kind, &polled, &owed).unwrap().0, records);
+                assert!(record_streams(kind, "{}").contains(&records) && stream_names(kind, "{}").contains(&polled));
+            }
+        }
+        assert_eq!(record_of(SourceKind::FieldAware, &StreamName::known("changes"), &id("ships/1")), None);
     }
 
     #[test]

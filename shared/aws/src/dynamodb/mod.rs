@@ -13,6 +13,8 @@ mod table;
 
 pub use checkpoints::CheckpointTable;
 pub use ledger::LedgerTable;
+#[cfg(feature = "operator")]
+pub use records::{CopyTable, StoredRecord};
 pub use records::{RecordTable, VersionTable};
 
 /// The version of the items' shape that this program writes and reads.

@@ -16,6 +16,8 @@
 //! in batches of statements, each of which is a guess whether the record is stored; where the guess was wrong, and where
 //! a table knows no statements, the look is written by an update of its own.
 
+#[cfg(feature = "operator")]
+mod copy;
 mod version;
 mod versions;
 
@@ -27,6 +29,8 @@ use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{Clock, Records, Stored, Written};
 use tidemark_engine::record::{Look, Seen};
 
+#[cfg(feature = "operator")]
+pub use self::copy::{CopyTable, StoredRecord};
 use self::version::Version;
 pub use self::versions::VersionTable;
 use super::table::{Table, Update};

@@ -50,10 +50,30 @@ pub(super) struct Query<'a> {
     pub(super) values: Item,
     /// Which attributes are wanted; all when empty.
     pub(super) projection: &'a str,
+    /// What items have to be beyond their key; anything when empty. What it leaves out is read and paid for.
+    pub(super) filter: &'a str,
+    /// Whether the items come in the reverse order of their sort keys.
+    pub(super) is_backward: bool,
     /// How many items to read at most.
     pub(super) limit: usize,
     /// Whether the read is strongly consistent, at twice the price.
     pub(super) is_consistent: bool,
+}
+
+impl<'a> Query<'a> {
+    /// All items that the key condition finds, whole, strongly consistent.
+    pub(super) fn new(operation: &'static str, condition: &'a str, values: Item) -> Self {
+        Self {
+            operation,
+            condition,
+            values,
+            projection: "",
+            filter: "",
+            is_backward: false,
+            limit: usize::MAX,
+            is_consistent: true,
+        }
+    }
 }
 
 impl Table {
@@ -177,27 +197,41 @@ impl Table {
         let mut items = Vec::new();
         let mut from = None;
         while items.len() < query.limit {
-            let sent = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .key_condition_expression(query.condition)
-                .set_projection_expression(some_text(query.projection))
-                .set_expression_attribute_names(Some(names(&[query.condition, query.projection])))
-                .set_expression_attribute_values(Some(query.values.clone()))
-                .set_limit(i32::try_from(query.limit - items.len()).ok())
-                .consistent_read(query.is_consistent)
-                .set_exclusive_start_key(from)
-                .send()
-                .await;
-            let answer = sent.map_err(|error| AwsError::of(error).store_failure(query.operation))?;
-            items.extend(answer.items.unwrap_or_default());
-            from = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            let limit = i32::try_from(query.limit - items.len()).ok();
+            let (found, next) = self.query_page(&query, limit, from).await?;
+            items.extend(found);
+            from = next;
             if from.is_none() {
                 break;
             }
         }
         Ok(items)
+    }
+
+    /// One answer of a query, up to `limit` items behind the key `from`, and the key to go on behind.
+    pub(super) async fn query_page(
+        &self,
+        query: &Query<'_>,
+        limit: Option<i32>,
+        from: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreFailure> {
+        let sent = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression(query.condition)
+            .set_projection_expression(some_text(query.projection))
+            .set_filter_expression(some_text(query.filter))
+            .set_expression_attribute_names(Some(names(&[query.condition, query.projection, query.filter])))
+            .set_expression_attribute_values(Some(query.values.clone()))
+            .set_limit(limit)
+            .scan_index_forward(!query.is_backward)
+            .consistent_read(query.is_consistent)
+            .set_exclusive_start_key(from)
+            .send()
+            .await;
+        let answer = sent.map_err(|error| AwsError::of(error).store_failure(query.operation))?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
     }
 }
 

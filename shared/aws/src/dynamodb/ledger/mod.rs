@@ -6,8 +6,11 @@
 //! | id of the retry lane | `work#source#stream` | `retry#id` | [`retry`] |
 //! | state of the stream | `work#source#stream` | `state` | [`state`] |
 //! | state of the source | `source#source` | `-` | [`state`], [`schedule`] |
+//! | act of an operator | `audit` | `at#chance` | [`operator`] |
 
 pub mod chunks;
+#[cfg(feature = "operator")]
+mod operator;
 pub mod retry;
 pub mod schedule;
 pub mod state;
@@ -178,7 +181,7 @@ impl<C: Clock> Ledger for LedgerTable<C> {
     async fn head(&self, stream: &StreamKey, lane: Lane, limit: usize) -> Result<Vec<Chunk>, StoreFailure> {
         let operation = "read chunks";
         let values = work_from(stream, chunks::prefix_of(lane));
-        let query = Query { operation, condition: BEGINS_WITH, values, projection: "", limit, is_consistent: true };
+        let query = Query { limit, ..Query::new(operation, BEGINS_WITH, values) };
         all_of(operation, stream, &self.table.query(query).await?, chunks::chunk_of)
     }
 
@@ -186,8 +189,8 @@ impl<C: Clock> Ledger for LedgerTable<C> {
         let operation = "count what is owed";
         let count = async |lane| {
             let values = work_from(stream, chunks::prefix_of(lane));
-            let (projection, limit) = (chunks::IDS, usize::MAX);
-            let query = Query { operation, condition: BEGINS_WITH, values, projection, limit, is_consistent: false };
+            let (projection, is_consistent) = (chunks::IDS, false);
+            let query = Query { projection, is_consistent, ..Query::new(operation, BEGINS_WITH, values) };
             let items = self.table.query(query).await?;
             let counts = items.iter().map(|item| Reader::of(item).texts("ids").map_or(0, <[String]>::len));
             Ok(u64::try_from(counts.sum::<usize>()).unwrap_or(u64::MAX))
@@ -229,8 +232,7 @@ impl<C: Clock> Ledger for LedgerTable<C> {
 
     async fn retry_entries(&self, stream: &StreamKey) -> Result<Vec<RetryEntry>, StoreFailure> {
         let operation = "read the retry lane";
-        let (values, limit) = (work_from(stream, retry::PREFIX), usize::MAX);
-        let query = Query { operation, condition: BEGINS_WITH, values, projection: "", limit, is_consistent: true };
+        let query = Query::new(operation, BEGINS_WITH, work_from(stream, retry::PREFIX));
         let mut entries = all_of(operation, stream, &self.table.query(query).await?, retry::entry_of)?;
         entries.sort_by(|left, right| left.id.cmp(&right.id));
         Ok(entries)

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// What the time between two scans is taken for when a `cron(..)` sets it: long, because its times may be any.
+pub const SCAN_CRON_INTERVAL: Duration = DAY;
+
 /// A schedule expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {

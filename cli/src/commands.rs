@@ -1,0 +1,45 @@
+//! One file a command.
+
+mod account;
+mod audit;
+mod checkpoint;
+mod dead_letters;
+mod explain;
+mod fetch;
+mod pause;
+mod quarantine;
+mod records;
+mod shell;
+mod status;
+
+use crate::Ended;
+use crate::args::Command;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Runs a command.
+pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<Ended, Failure> {
+    let context = &mut context;
+    match command {
+        Command::Status { place, watch: false } => status::once(context, place.as_ref()).await,
+        Command::Status { place, watch: true } => status::watch(context, place.as_ref()).await,
+        Command::Explain { of, id } => explain::run(context, &of, &id).await,
+        Command::Records { of, ids, since, deleted, format } => {
+            let wanted = records::Wanted { since: since.map(|since| since.at(context.now)), deleted, format };
+            records::run(context, &of, &ids, &wanted).await
+        }
+        Command::Quarantine(act) => quarantine::run(context, act).await,
+        Command::DeadLetters(act) => dead_letters::run(context, act).await,
+        Command::Fetch { of, ids, from_file, consent } => {
+            fetch::run(context, &of, ids, from_file.as_deref(), &consent).await
+        }
+        Command::Checkpoint(act) => checkpoint::run(context, act).await,
+        Command::Account(act) => account::run(context, act).await,
+        Command::Pause { place, span, consent } => pause::pause(context, &place, span, &consent).await,
+        Command::Resume { place, consent } => pause::resume(context, &place, &consent).await,
+        Command::Audit { limit } => audit::run(context, limit).await,
+        Command::Completions { shell } => shell::completions(context, shell),
+        Command::Man => shell::man(context),
+        Command::Version => shell::version(context),
+    }
+}

@@ -1,0 +1,385 @@
+//! How every stream stands, and what needs a person.
+
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use serde::Serialize;
+use tidemark_aws::clock::SystemClock;
+use tidemark_aws::sqs::DeadLetters;
+use tidemark_engine::checkpoint::Checkpoint;
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::failure::{FailureClass, StoreFailure, disposition};
+use tidemark_engine::health::{SourceState, StreamState};
+use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
+use tidemark_engine::standing::State;
+use tidemark_engine::stream::{SourceKind, StreamKey};
+use tidemark_engine::watch::{StreamReport, look_at};
+
+use crate::Ended;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::names::Place;
+use crate::page;
+use crate::stack::{Deployment, Stack};
+use crate::time;
+
+/// How often `--watch` draws.
+const REDRAW: Duration = Duration::from_secs(3);
+/// From this width on, times are absolute too.
+const WIDE: u16 = 140;
+
+/// What the page shows.
+#[derive(Serialize)]
+struct Status {
+    stack: String,
+    at: String,
+    streams: Vec<Row>,
+    /// What needs a person, the worst first.
+    attention: Vec<Attention>,
+    /// Sources that are off.
+    off: Vec<&'static str>,
+    #[serde(skip)]
+    now: LocalMillis,
+}
+
+#[derive(Serialize)]
+struct Row {
+    source: &'static str,
+    stream: String,
+    state: &'static str,
+    until: Option<String>,
+    import_done_count: Option<u64>,
+    import_listed_count: Option<u64>,
+    last_success_at: Option<String>,
+    committed: Option<String>,
+    last_stored_at: Option<String>,
+    owed_fresh_count: u64,
+    owed_bulk_count: u64,
+    quarantine_count: usize,
+    troubled_count: usize,
+    staleness_seconds: Option<u64>,
+    lag_seconds: u64,
+    held_back: Option<String>,
+    #[serde(skip)]
+    seen: Seen,
+}
+
+/// What was read of a stream.
+struct Seen {
+    state: State,
+    last_success_at: Option<LocalMillis>,
+    committed_at: Option<LocalMillis>,
+    last_stored_at: Option<LocalMillis>,
+}
+
+#[derive(Serialize)]
+struct Attention {
+    source: Option<&'static str>,
+    stream: Option<String>,
+    what: String,
+    next: String,
+}
+
+/// What the tables hold of one stream.
+struct Found {
+    report: StreamReport,
+    checkpoint: Option<Checkpoint>,
+    shared: StreamState,
+}
+
+pub(super) async fn once(context: &mut Context<'_>, place: Option<&Place>) -> Result<Ended, Failure> {
+    let stack = context.stack().await?;
+    let status = look(context, &stack, place).await?;
+    context.show(&status, |status, context| {
+        let page = status.page(context);
+        Ok(context.out.write_all(page.as_bytes())?)
+    })?;
+    Ok(if status.attention.is_empty() { Ended::Well } else { Ended::WithAttention })
+}
+
+/// Draws again and again; a failure in between is shown and outlived.
+pub(super) async fn watch(context: &mut Context<'_>, place: Option<&Place>) -> Result<Ended, Failure> {
+    if context.global.json {
+        let what = "--watch draws for a person, --json is for a program";
+        return Err(Failure::Usage(format!("{what}\nnext: leave one of them out")));
+    }
+    let stack = context.stack().await?;
+    loop {
+        context.now = SystemClock.now();
+        let page = match look(context, &stack, place).await {
+            Ok(status) => status.page(context),
+            Err(failure) => format!("{}\n{failure}\n", time::absolute(context.now)),
+        };
+        let clear = if context.terminal.is_screen { "\u{1b}[H\u{1b}[2J" } else { "" };
+        write!(context.out, "{clear}{page}")?;
+        context.out.flush()?;
+        SystemClock.sleep(REDRAW).await;
+    }
+}
+
+async fn look(context: &mut Context<'_>, stack: &Stack, place: Option<&Place>) -> Result<Status, Failure> {
+    let now = context.now;
+    if let Some(place) = place {
+        stack.source(place.source)?;
+    }
+    let wanted = stack.sources.iter().filter(|source| place.is_none_or(|place| place.source == source.source));
+    let wanted: Vec<&Deployment> = wanted.collect();
+    let mut status = Status {
+        stack: stack.name.clone(),
+        at: time::rfc3339(now),
+        streams: Vec::new(),
+        attention: Vec::new(),
+        off: Vec::new(),
+        now,
+    };
+    let stream = match place {
+        Some(Place { source, stream: Some(stream) }) => Some(stack.polled(*source, stream)?),
+        _ => None,
+    };
+    let stream = stream.as_ref();
+    let sdk = context.sdk().await?;
+    let queues = wanted.iter().map(|source| DeadLetters::new(sdk, source.dead_letters_url.as_str()));
+    let queues: Vec<DeadLetters> = queues.collect();
+    let (found, depths) = futures_util::join!(
+        try_join_all(wanted.iter().map(|source| async {
+            let shared = stack.ledger.source_state(source.source).await?;
+            let keys = source.streams.iter().filter(|name| stream.is_none_or(|stream| *stream == **name));
+            let keys = keys.map(|name| StreamKey { source: source.source, name: name.clone() });
+            let streams = try_join_all(keys.map(|key| find(stack, key, &shared, now))).await?;
+            Ok::<_, StoreFailure>((shared, streams))
+        })),
+        join_all(queues.iter().map(DeadLetters::depth)),
+    );
+    for ((source, (shared, streams)), depth) in wanted.iter().zip(found?).zip(depths) {
+        for found in &streams {
+            status.streams.push(Row::of(found));
+            status.attention.extend(needs(stack, found, &shared, now));
+        }
+        if place.is_some() {
+            let off = source.off().into_iter().filter(|name| stream.is_none_or(|stream| stream == name));
+            status.streams.extend(off.map(|name| Row::off(source.source, name.to_string())));
+        }
+        match depth {
+            Ok(0) => {}
+            Ok(depth) => status.attention.push(dead_letters(source.source, depth)),
+            // A person who may read tables and not queues still learns how the streams stand.
+            Err(failure) => {
+                let failure = Failure::from(failure);
+                writeln!(context.notes, "note: {failure}")?;
+            }
+        }
+    }
+    if !stack.is_scheduled {
+        status.attention.push(Attention {
+            source: None,
+            stream: None,
+            what: "the schedules are disabled: nothing is polled, and no alarm rings".to_owned(),
+            next: "deploy with ScheduleState=ENABLED".to_owned(),
+        });
+    }
+    if place.is_none() {
+        let is_on = |kind: &SourceKind| stack.sources.iter().any(|source| source.source == *kind);
+        status.off = SourceKind::ALL.iter().filter(|kind| !is_on(kind)).map(|kind| kind.as_str()).collect();
+    }
+    Ok(status)
+}
+
+async fn find(stack: &Stack, key: StreamKey, source: &SourceState, now: LocalMillis) -> Result<Found, StoreFailure> {
+    let limits = stack.limits(&key);
+    let (report, checkpoint, shared) = futures_util::try_join!(
+        look_at(&stack.checkpoints, &stack.ledger, key.clone(), limits, source, now),
+        stack.checkpoints.load(&key),
+        stack.ledger.stream_state(&key),
+    )?;
+    Ok(Found { report, checkpoint, shared })
+}
+
+impl Row {
+    fn of(found: &Found) -> Self {
+        let Found { report, checkpoint, shared } = found;
+        let until = match report.state {
+            State::Paused { until } => until,
+            State::Refused { until } | State::VendorDown { until } => Some(until),
+            _ => None,
+        };
+        let import = match report.state {
+            State::Importing { done_count, listed_count } => Some((done_count, listed_count)),
+            _ => None,
+        };
+        let committed = checkpoint.as_ref().map(|checkpoint| &checkpoint.committed);
+        let seen = Seen {
+            state: report.state,
+            last_success_at: checkpoint.as_ref().and_then(|checkpoint| checkpoint.last_success_at),
+            committed_at: committed
+                .and_then(tidemark_engine::position::Position::at)
+                .map(|at| LocalMillis::new(at.get())),
+            last_stored_at: shared.last_stored_at,
+        };
+        Self {
+            source: report.stream.source.as_str(),
+            stream: report.stream.name.to_string(),
+            state: report.state.as_str(),
+            until: until.map(time::rfc3339),
+            import_done_count: import.map(|(done_count, _)| done_count),
+            import_listed_count: import.map(|(_, listed_count)| listed_count),
+            last_success_at: seen.last_success_at.map(time::rfc3339),
+            committed: committed.map(ToString::to_string),
+            last_stored_at: seen.last_stored_at.map(time::rfc3339),
+            owed_fresh_count: report.owed.fresh_count,
+            owed_bulk_count: report.owed.bulk_count,
+            quarantine_count: report.quarantine_count,
+            troubled_count: report.troubled_count,
+            staleness_seconds: checkpoint.as_ref().map(|_| report.standing.staleness.as_secs()),
+            lag_seconds: report.standing.lag.as_secs(),
+            held_back: report.held_back.clone(),
+            seen,
+        }
+    }
+
+    /// A stream that is not polled.
+    fn off(source: SourceKind, stream: String) -> Self {
+        let seen = Seen { state: State::Off, last_success_at: None, committed_at: None, last_stored_at: None };
+        Self {
+            source: source.as_str(),
+            stream,
+            state: State::Off.as_str(),
+            until: None,
+            import_done_count: None,
+            import_listed_count: None,
+            last_success_at: None,
+            committed: None,
+            last_stored_at: None,
+            owed_fresh_count: 0,
+            owed_bulk_count: 0,
+            quarantine_count: 0,
+            troubled_count: 0,
+            staleness_seconds: None,
+            lag_seconds: 0,
+            held_back: None,
+            seen,
+        }
+    }
+}
+
+/// What needs a person at a stream, and the next step.
+fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -> Vec<Attention> {
+    let Found { report, checkpoint, shared } = found;
+    let StreamKey { source: kind, name } = &report.stream;
+    let place = format!("{kind}/{name}");
+    let mut needed = Vec::new();
+    let mut add = |what: String, next: String| {
+        needed.push(Attention { source: Some(kind.as_str()), stream: Some(name.to_string()), what, next });
+    };
+    let cause = || {
+        let breakers = [&shared.breaker, &source.breaker];
+        breakers.into_iter().find_map(|breaker| breaker.why.clone())
+    };
+    match report.state {
+        State::Paused { .. } => {
+            let pauses = [(&source.pause, kind.to_string()), (&shared.pause, place.clone())];
+            for (pause, whom) in pauses {
+                if let Some(pause) = pause.as_ref().filter(|pause| pause.is_on(now) && !pause.excuses(now)) {
+                    let since = time::shown(pause.since, now);
+                    let what = format!("paused by {} since {since}: {}", pause.by, pause.why);
+                    add(what, format!("tidemark resume {whom}"));
+                }
+            }
+        }
+        State::AccountChanged => add(
+            "the account, its key or a setting that changes what is listed is another one; nothing is listed"
+                .to_owned(),
+            format!("tidemark account keep {kind} {name}, or start-again if it is another account"),
+        ),
+        State::Refused { .. } | State::VendorDown { .. } => {
+            let why = cause();
+            let next = disposition(why.as_ref().map_or(FailureClass::Transient, |why| why.class)).next_step;
+            let cause = why.map_or_else(|| "the vendor failed".to_owned(), |why| why.cause);
+            add(cause, next.to_owned());
+        }
+        State::Stale if checkpoint.is_none() => {
+            add("it was never polled".to_owned(), stack.log(*kind, "poller"));
+        }
+        State::Stale => {
+            let what = format!("nothing was listed or stored for {}", time::span(report.standing.staleness));
+            let role =
+                if checkpoint.as_ref().is_some_and(|found| found.owed_since.is_some()) { "fetcher" } else { "poller" };
+            add(what, stack.log(*kind, role));
+        }
+        State::QuarantineFull | State::Importing { .. } | State::Behind | State::Fresh | State::Off => {}
+    }
+    if report.troubled_count > 0 {
+        let what =
+            format!("{} in quarantine will not heal without a person", page::plural(report.troubled_count, "id"));
+        add(what, format!("tidemark quarantine list {kind} {name}"));
+    }
+    needed
+}
+
+fn dead_letters(source: SourceKind, depth: u64) -> Attention {
+    let count = usize::try_from(depth).unwrap_or(usize::MAX);
+    Attention {
+        source: Some(source.as_str()),
+        stream: None,
+        what: format!("{} in the dead-letter queue", page::plural(count, "message")),
+        next: format!("tidemark dead-letters list {source}"),
+    }
+}
+
+impl Status {
+    fn page(&self, context: &Context<'_>) -> String {
+        let terminal = context.terminal;
+        let now = self.now;
+        let when = |at: Option<LocalMillis>| match at {
+            None => "-".to_owned(),
+            Some(at) if terminal.width >= WIDE => time::shown(at, now),
+            Some(at) => time::relative(at, now),
+        };
+        let mut page = format!("{}  {}\n\n", self.stack, time::absolute(now));
+        if self.streams.is_empty() {
+            page.push_str("No source is on.\n");
+        } else {
+            let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "OWED", "QUARANTINE"];
+            let mut table = page::table(terminal, head);
+            let mut source = "";
+            for row in &self.streams {
+                if row.source != source {
+                    source = row.source;
+                    table.add_row(vec![source]);
+                }
+                let committed = match (row.seen.committed_at, &row.committed) {
+                    (None, Some(token)) => token.clone(),
+                    (at, _) => when(at),
+                };
+                table.add_row(vec![
+                    format!("  {}", row.stream).into(),
+                    page::state(row.seen.state),
+                    when(row.seen.last_success_at).into(),
+                    committed.into(),
+                    when(row.seen.last_stored_at).into(),
+                    page::count(row.owed_fresh_count + row.owed_bulk_count),
+                    page::count(u64::try_from(row.quarantine_count).unwrap_or(u64::MAX)),
+                ]);
+            }
+            page.push_str(&page::lines(&table));
+        }
+        if !self.off.is_empty() {
+            page = format!("{page}\nOff: {}\n", self.off.join(", "));
+        }
+        for row in self.streams.iter().filter(|row| matches!(row.seen.state, State::Paused { .. })) {
+            let held_back = row.held_back.as_deref().unwrap_or_default();
+            page = format!("{page}\n{}/{}: {held_back}\n", row.source, row.stream);
+        }
+        if !self.attention.is_empty() {
+            page.push_str("\nNeeds a person:\n");
+        }
+        for Attention { source, stream, what, next } in &self.attention {
+            let place = match (source, stream) {
+                (Some(source), Some(stream)) => format!("{source}/{stream}: "),
+                (Some(source), None) => format!("{source}: "),
+                _ => String::new(),
+            };
+            page = format!("{page}  {place}{what}\n    next: {next}\n");
+        }
+        page
+    }
+}

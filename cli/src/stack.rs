@@ -1,0 +1,178 @@
+//! The deployed stack: which tables, queues and functions there are, and how it is set up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidemark_aws::Sdk;
+use tidemark_aws::clock::SystemClock;
+use tidemark_aws::dynamodb::{CheckpointTable, CopyTable, LedgerTable};
+use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
+use tidemark_aws::stack::{self, Deployed};
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::watch::Limits;
+use tidemark_sources::registry::{is_scanned, parse_streams, stream_names};
+
+use crate::failure::Failure;
+use crate::names;
+
+/// The template's default of `StaleAfterSeconds`.
+const STALE_AFTER: Duration = Duration::from_mins(15);
+
+/// A deployed stack.
+pub(crate) struct Stack {
+    pub(crate) name: String,
+    pub(crate) checkpoints: CheckpointTable,
+    pub(crate) ledger: LedgerTable<SystemClock>,
+    pub(crate) copy: CopyTable,
+    /// The sources that are on.
+    pub(crate) sources: Vec<Deployment>,
+    /// The settings of the sources that have some.
+    settings: BTreeMap<SourceKind, String>,
+    /// Whether the schedules are enabled.
+    pub(crate) is_scheduled: bool,
+    stale_after: Duration,
+    scan_interval: Duration,
+}
+
+/// A source of a stack that is on.
+pub(crate) struct Deployment {
+    pub(crate) source: SourceKind,
+    /// The streams that are polled.
+    pub(crate) streams: Vec<StreamName>,
+    /// All that it has.
+    all: Vec<StreamName>,
+    pub(crate) poller: String,
+    pub(crate) queue_url: String,
+    pub(crate) dead_letters_url: String,
+}
+
+impl Stack {
+    /// Finds the stack by its name.
+    pub(crate) async fn find(sdk: &Sdk, name: &str) -> Result<Self, Failure> {
+        let region = sdk.config().region().map(ToString::to_string).unwrap_or_default();
+        let Some(deployed) = stack::describe(sdk, name).await? else {
+            let what = format!("there is no stack called {name} in the region {region}");
+            let next =
+                "name it with --stack or TIDEMARK_STACK, and its region with --region; or deploy it with `make deploy`";
+            return Err(Failure::Unreachable(format!("{what}\nnext: {next}")));
+        };
+        let table = |output: &str| {
+            deployed.outputs.get(output).ok_or_else(|| {
+                let what = format!("the stack {name} has no output {output}; its status is {}", deployed.status);
+                let next = "wait until its deployment has ended, or name the stack of Tidemark with --stack";
+                Failure::Unreachable(format!("{what}\nnext: {next}"))
+            })
+        };
+        let parameter = |name: &str| deployed.parameters.get(name);
+        let seconds = parameter("StaleAfterSeconds").and_then(|text| text.parse().ok());
+        let scan_rate = parameter("ScanRate").and_then(|text| Rate::parse(text).ok());
+        let sources = SourceKind::ALL.iter().filter_map(|source| Deployment::of(&deployed, *source).transpose());
+        Ok(Self {
+            name: name.to_owned(),
+            checkpoints: CheckpointTable::new(sdk, table("CheckpointsTable")?),
+            ledger: LedgerTable::new(sdk, table("LedgerTable")?, SystemClock),
+            copy: CopyTable::new(sdk, table("RecordsTable")?),
+            sources: sources.collect::<Result<_, _>>()?,
+            settings: SourceKind::ALL
+                .iter()
+                .filter_map(|source| Some((*source, settings_of(&deployed, *source)?)))
+                .collect(),
+            is_scheduled: parameter("ScheduleState").is_none_or(|state| state != "DISABLED"),
+            stale_after: seconds.map_or(STALE_AFTER, Duration::from_secs),
+            scan_interval: scan_rate.map_or(Duration::from_hours(1), |rate| rate.interval_or(SCAN_CRON_INTERVAL)),
+        })
+    }
+
+    /// A source, which has to be on.
+    pub(crate) fn source(&self, source: SourceKind) -> Result<&Deployment, Failure> {
+        self.sources.iter().find(|deployment| deployment.source == source).ok_or_else(|| {
+            let on: Vec<&str> = self.sources.iter().map(|deployment| deployment.source.as_str()).collect();
+            let on = if on.is_empty() { "none".to_owned() } else { on.join(", ") };
+            let next = format!("set {}SecretArn in a deployment to turn it on", prefix(source));
+            Failure::Usage(format!("{source} is off in the stack {}; on: {on}\nnext: {next}", self.name))
+        })
+    }
+
+    /// A stream of a source that is polled.
+    pub(crate) fn polled(&self, source: SourceKind, text: &str) -> Result<StreamName, Failure> {
+        names::polled(source, self.settings(source), text)
+    }
+
+    /// A stream that records of a source are kept under.
+    pub(crate) fn of_records(&self, source: SourceKind, text: &str) -> Result<StreamName, Failure> {
+        names::of_records(source, self.settings(source), text)
+    }
+
+    /// The settings of a source.
+    fn settings(&self, source: SourceKind) -> &str {
+        self.settings.get(&source).map_or("{}", String::as_str)
+    }
+
+    /// From when on a stream counts as stale.
+    pub(crate) fn limits(&self, stream: &StreamKey) -> Limits {
+        let is_scanned = is_scanned(stream.source, self.settings(stream.source), &stream.name);
+        let rests_for = if is_scanned { self.scan_interval } else { Duration::ZERO };
+        Limits { rests_for, stale_after: self.stale_after }
+    }
+
+    /// The command that shows a function's log.
+    pub(crate) fn log(&self, source: SourceKind, role: &str) -> String {
+        format!("aws logs tail /aws/lambda/{}/{source}-{role} --since 1h", self.name)
+    }
+}
+
+impl Deployment {
+    /// A source of a stack, if it is on.
+    fn of(deployed: &Deployed, source: SourceKind) -> Result<Option<Self>, Failure> {
+        let prefix = prefix(source);
+        let output = |name: &str| deployed.outputs.get(&format!("{prefix}{name}")).filter(|value| !value.is_empty());
+        let outputs = (output("PollerFunction"), output("QueueUrl"), output("DeadLetterQueueUrl"));
+        let (Some(poller), Some(queue_url), Some(dead_letters_url)) = outputs else { return Ok(None) };
+        let named = deployed.parameters.get(&format!("{prefix}Streams")).map_or("all", String::as_str);
+        let settings = settings_of(deployed, source).unwrap_or_default();
+        let streams = parse_streams(source, &settings, named).map_err(|bad| {
+            Failure::Unreachable(format!("the parameter {prefix}Streams of the stack is not right: {bad}"))
+        })?;
+        Ok(Some(Self {
+            source,
+            all: stream_names(source, &settings),
+            streams,
+            poller: poller.clone(),
+            queue_url: queue_url.clone(),
+            dead_letters_url: dead_letters_url.clone(),
+        }))
+    }
+
+    /// The keys of the streams that are polled; of one of them, if one is named.
+    pub(crate) fn keys(&self, stream: Option<&StreamName>) -> Result<Vec<StreamKey>, Failure> {
+        let key = |name: &StreamName| StreamKey { source: self.source, name: name.clone() };
+        let Some(wanted) = stream else { return Ok(self.streams.iter().map(key).collect()) };
+        if self.streams.contains(wanted) {
+            return Ok(vec![key(wanted)]);
+        }
+        let on: Vec<&str> = self.streams.iter().map(StreamName::as_str).collect();
+        let next = format!("name it in {}Streams in a deployment to turn it on", prefix(self.source));
+        let what = format!("the stream {}/{wanted} is off; on: {}", self.source, on.join(", "));
+        Err(Failure::Usage(format!("{what}\nnext: {next}")))
+    }
+
+    /// The streams that the source has and that are not polled.
+    pub(crate) fn off(&self) -> Vec<StreamName> {
+        self.all.iter().filter(|stream| !self.streams.contains(stream)).cloned().collect()
+    }
+}
+
+/// The settings of a source, as its parameter has them.
+fn settings_of(deployed: &Deployed, source: SourceKind) -> Option<String> {
+    deployed.parameters.get(&format!("{}Settings", prefix(source))).cloned()
+}
+
+/// What the parameters and outputs of a source begin with.
+pub(crate) fn prefix(source: SourceKind) -> &'static str {
+    match source {
+        SourceKind::FieldMotion => "FieldMotion",
+        SourceKind::FieldAware => "FieldAware",
+        SourceKind::FsmNavigator => "FsmNavigator",
+        SourceKind::Fieldly => "Fieldly",
+    }
+}

@@ -1,0 +1,64 @@
+//! The documented policies are enough for the commands, and no more than they need.
+
+use tidemark_cli::Terminal;
+use tidemark_engine::work::{Lane, Reason};
+
+use crate::stage::Stage;
+
+const READS: [&str; 7] = [
+    "status",
+    "explain fieldmotion customers 1",
+    "records fieldmotion customers",
+    "quarantine list fieldmotion",
+    "checkpoint show fieldmotion customers",
+    "dead-letters list fieldmotion",
+    "audit",
+];
+
+const ACTS: [&str; 8] = [
+    "quarantine retry fieldmotion --yes",
+    "quarantine drop fieldmotion jobs 9 --why test --yes",
+    "fetch fieldmotion customers 1 --yes",
+    "dead-letters redrive fieldmotion --yes",
+    "dead-letters purge fieldmotion --yes",
+    "pause fieldmotion --why test --yes",
+    "pause fieldmotion/jobs --why test --yes",
+    "resume fieldmotion --yes", // of what was paused before
+];
+
+async fn stage() -> Stage {
+    let stage = Stage::fresh().await;
+    stage.store("customers", "1", "{}").await;
+    stage.owe("customers", Lane::Fresh, 0, &["1"]).await;
+    stage.set_aside("jobs", "9", Reason::Outage, 1).await;
+    stage.send_letters().await;
+    stage
+}
+
+#[tokio::test]
+async fn the_policy_for_reading_lets_read_and_nothing_else() {
+    let stage = stage().await;
+    for command in READS {
+        let ran = stage.run_as(stage.role("Reader").await, Terminal::none(), command, "").await;
+        assert!(ran.code < 2 && ran.notes.is_empty(), "{command}: {ran}");
+    }
+    stage.run("pause fieldmotion --why 'set up' --yes").await;
+    for command in ACTS {
+        let ran = stage.run_as(stage.role("Reader").await, Terminal::none(), command, "").await;
+        assert_eq!(ran.code, 3, "{command}: {ran}");
+        assert!(ran.notes.contains("not authorized to perform: dynamodb:PutItem"), "the audit comes first: {ran}");
+    }
+}
+
+#[tokio::test]
+async fn with_the_policy_for_operating_every_act_can_be_done() {
+    let stage = stage().await;
+    for command in ACTS {
+        let ran = stage.run_as(stage.role("Operator").await, Terminal::none(), command, "").await;
+        assert_eq!(ran.code, 0, "{command}: {ran}");
+        assert!(!ran.out.contains("nothing_to_do"), "{command}: {ran}");
+    }
+    // There is no such function, which only one who may ask for it learns.
+    let ran = stage.run_as(stage.role("Operator").await, Terminal::none(), "account keep fieldmotion --yes", "").await;
+    assert!(ran.notes.contains("cannot invoke the function"), "{ran}");
+}

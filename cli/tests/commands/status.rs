@@ -1,0 +1,120 @@
+//! `status` in each state.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use tidemark_cli::Terminal;
+use tidemark_engine::failure::FailureClass;
+use tidemark_engine::health::{ACCOUNT_CHANGED, Pause, Why};
+use tidemark_engine::ports::Ledger;
+use tidemark_engine::stream::SourceKind;
+use tidemark_engine::work::{Lane, Reason};
+
+use crate::stage::{NOW, Stage, ago, emulator, stream};
+
+fn why(class: FailureClass, cause: &str) -> Why {
+    Why { class, cause: cause.to_owned() }
+}
+
+#[tokio::test]
+async fn all_is_fresh() {
+    let stage = Stage::fresh().await;
+    assert_snapshot!("fresh", stage.run("status").await);
+    assert_snapshot!("fresh_json", stage.run("status --json").await);
+}
+
+#[tokio::test]
+async fn an_import_is_under_way() {
+    let stage = Stage::new(&[]).await;
+    stage.checkpoint("customers", |state| state.import_count = 4).await;
+    stage.checkpoint("jobs", |state| state.held_since = Some(ago(30))).await;
+    stage.owe("customers", Lane::Bulk, 0, &["1", "2", "3"]).await;
+    stage.owe("jobs", Lane::Fresh, 0, &["1"]).await;
+    assert_snapshot!("importing", stage.run("status").await);
+    assert_snapshot!("importing_json", stage.run("status fieldmotion/customers --json").await);
+}
+
+#[tokio::test]
+async fn streams_stand_still() {
+    let stage = Stage::new(&[]).await;
+    stage.checkpoint("customers", |state| state.last_success_at = Some(ago(1_400))).await;
+    let ran = stage.run("status").await;
+    assert_snapshot!("stale_and_never_polled", ran);
+}
+
+#[tokio::test]
+async fn records_are_in_quarantine() {
+    let stage = Stage::fresh().await;
+    stage.set_aside("customers", "4711", Reason::Record, 1).await;
+    stage.set_aside("jobs", "9", Reason::Outage, 1).await;
+    assert_snapshot!("quarantined", stage.run("status").await);
+}
+
+#[tokio::test]
+async fn the_vendor_is_down_or_refuses() {
+    let stage = Stage::fresh().await;
+    let until = NOW.plus(Duration::from_mins(5));
+    let refusal = why(FailureClass::Forbidden, "403 from the list of jobs");
+    stage.ledger.pause_stream(&stream("jobs"), until, &refusal).await.unwrap();
+    let down = why(FailureClass::Unauthorized, "401, also after the secret was read again");
+    stage.ledger.pause_source(SourceKind::FieldMotion, until, Duration::from_mins(5), &down).await.unwrap();
+    assert_snapshot!("vendor_down_and_refused", stage.run("status").await);
+}
+
+#[tokio::test]
+async fn the_account_is_another_one() {
+    let stage = Stage::fresh().await;
+    let changed = why(FailureClass::Forbidden, ACCOUNT_CHANGED);
+    stage.ledger.pause_stream(&stream("jobs"), NOW.shifted(-9_000), &changed).await.unwrap();
+    assert_snapshot!("account_changed", stage.run("status").await);
+}
+
+#[tokio::test]
+async fn a_person_paused_it() {
+    let stage = Stage::fresh().await;
+    let pause = |since| Pause { since, until: None, by: "anna".to_owned(), why: "their move".to_owned() };
+    stage.ledger.begin_stream_pause(&stream("jobs"), &pause(ago(90_000))).await.unwrap();
+    stage.ledger.begin_stream_pause(&stream("customers"), &pause(ago(60))).await.unwrap();
+    assert_snapshot!("paused", stage.run("status").await);
+}
+
+#[tokio::test]
+async fn what_is_off_is_shown_where_it_is_asked_for() {
+    let stage = Stage::new(&[("FieldMotionStreams", "customers"), ("ScheduleState", "DISABLED")]).await;
+    stage.checkpoint("customers", |_| {}).await;
+    assert_snapshot!("off", stage.run("status fieldmotion").await);
+    let ran = stage.run("status fieldly").await;
+    assert_eq!(ran.code, 2, "{ran}");
+    assert!(ran.notes.contains("fieldly is off in the stack tidemark; on: fieldmotion"), "{ran}");
+}
+
+#[tokio::test]
+async fn pages_fit_a_narrow_terminal_and_colours_come_only_where_they_are_wanted() {
+    let stage = Stage::fresh().await;
+    let narrow = Terminal { width: 50, ..Terminal::none() };
+    let ran = stage.run_as(emulator().await.1, narrow, "status", "").await;
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 50), "{ran}");
+    assert!(!ran.out.contains('\u{1b}'), "{ran}");
+    let colours = Terminal { has_colours: true, ..Terminal::none() };
+    let ran = stage.run_as(emulator().await.1, colours, "status", "").await;
+    assert!(ran.out.contains('\u{1b}'), "{ran}");
+    let json = stage.run_as(emulator().await.1, colours, "status --json", "").await;
+    assert!(serde_json::from_str::<Value>(&json.out).is_ok(), "{json}");
+}
+
+#[tokio::test]
+async fn nothing_is_deployed() {
+    let stage = Stage::new(&[]).await;
+    let ran = stage.run("status --stack nowhere").await;
+    assert_eq!((ran.code, ran.out.as_str()), (3, ""));
+    assert!(ran.notes.contains("no stack called nowhere in the region us-east-1\nnext: name it with --stack"), "{ran}");
+}
+
+#[tokio::test]
+async fn a_permission_is_missing() {
+    let stage = Stage::fresh().await;
+    let ran = stage.run_as(stage.role("Stranger").await, Terminal::none(), "status", "").await;
+    assert_eq!(ran.code, 3, "{ran}");
+    assert!(ran.notes.contains("not authorized to perform: dynamodb:GetItem"), "{ran}");
+}
