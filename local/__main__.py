@@ -51,7 +51,13 @@ def up() -> int:
         print(f"  fake {vendor.kind.title:<15}{vendor.url} (control port {vendor.control_url})")
     print(
         """
-The schedules tick every minute. To work with it:
+The schedules tick every minute. To look at it (`make install` installs `tidemark`; else make cli ARGS="--local status"):
+
+  tidemark --local status
+  tidemark --local records fieldmotion customers
+  tidemark --local checkpoint show fieldmotion customers
+
+To work with it:
 
   make invoke FUNCTION=poller EVENT=events/poller-customers.json
   . .local/env                          # AWS tools then work on this cloud
