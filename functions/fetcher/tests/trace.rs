@@ -41,7 +41,7 @@ fn answer(mut asked: Asked, headers: &str, body: &str) {
     asked.stream.write_all(format!("{head}{body}").as_bytes()).expect("it reads");
 }
 
-/// The case TRACE: a message with a row, which the runtime would write whole.
+/// A message with a row, which the runtime would write whole.
 #[test]
 fn no_body_is_logged_at_any_level() {
     let lambda = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -143,7 +143,6 @@ mod tests {
         assert_eq!(line["message"], "polled");
     }
 
-    /// The case TRACE.
     #[test]
     fn other_crates_stay_at_info_whatever_is_asked_for() {
         for text in ["trace", "lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,tidemark_engine=trace"] {

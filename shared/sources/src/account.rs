@@ -1,6 +1,6 @@
 //! The mark of an account: what tells one vendor account, and one way of listing it, from another.
 //!
-//! It is made of everything that changes which records a list tells of, under which ids, and how stamps are read. What
+//! It is made of everything that changes which records a list names, under which ids, and how stamps are read. What
 //! changes the pace, the number of rows in a page, the fields of a record or the meaning of an error is left out: it may be
 //! changed at any time. So is whatever is secret, so that a rotated key changes nothing; the id of a key, where a vendor
 //! gives one, is no secret.

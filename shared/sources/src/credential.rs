@@ -1,4 +1,4 @@
-//! A source's credential: the texts its secret holds, and reading it anew when the vendor rejects it.
+//! A source's credential: the texts its secret holds, and reading it again when the vendor rejects it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,7 +37,7 @@ pub(crate) enum BadCredential {
 
 impl<const N: usize> Credential<N> {
     /// Reads a JSON object with these members. White space around the JSON and around the values is forgiven: secrets
-    /// are pasted. Other members are left alone: rotation tools add their own.
+    /// are pasted. Other members are ignored: rotation tools add their own.
     fn parse(names: [&'static str; N], secret: &SecretString) -> Result<Self, BadCredential> {
         let form = || format!("{{{}}}", names.map(|name| format!(r#""{name}":"..""#)).join(","));
         let text = secret.expose_secret().trim().trim_start_matches('\u{feff}');
@@ -142,7 +142,7 @@ impl<K: Credentials, const N: usize> Keeper<K, N> {
         known.as_ref().is_some_and(|known| known.is(credential))
     }
 
-    /// The credential to start with: the remembered secret may be a broken one that was mended since.
+    /// The credential to start with: the remembered secret may be a broken one that was fixed since.
     async fn usable(&self, call: &str) -> Result<Credential<N>, SourceFailure> {
         match self.remembered(call).await {
             Err(unusable) if unusable.class == FailureClass::Unauthorized => self.fresh(call).await,
@@ -150,7 +150,7 @@ impl<K: Credentials, const N: usize> Keeper<K, N> {
         }
     }
 
-    /// The credential after `rejected`. Of several calls that were rejected together one reads the secret anew, and the
+    /// The credential after `rejected`. Of several calls that were rejected together one reads the secret again, and the
     /// others take what it found.
     async fn renewed(&self, call: &str, rejected: &Credential<N>) -> Result<Credential<N>, SourceFailure> {
         let _one_at_a_time = self.renewal.lock().await;

@@ -2,13 +2,13 @@
 //!
 //! One stream is polled, `changes`. Its events tell which record was created, updated or deleted, never how; they spread
 //! into a record stream for each class of entities (see `classes.rs`). A listed id is a locator, the record stream and
-//! the path of the record (see `locator.rs`). Details bear no time of their last edit; an event has one.
+//! the path of the record (see `locator.rs`). Details have no time of their last edit; an event has one.
 //!
 //! Addresses in answers are never requested, only their paths are, at the configured host (see `path.rs`).
 //!
 //! A first import takes a token, lists everything there is (see `snapshot.rs`), and goes on from the token.
 //!
-//! How one could get it wrong: take a page that holds no event of ours for the end of the feed; compute a token from the
+//! How one could get it wrong: take a page that holds no event of a copied class for the end of the feed; compute a token from the
 //! ids of events; take a short page for the last one (pages are always smaller than asked for); tell a quote from a job by
 //! its address; forget the filters on a follow-up, which the vendor's addresses do.
 //!
@@ -63,7 +63,7 @@ pub(crate) fn streams(_settings: &FieldAwareSettings) -> Vec<StreamTraits> {
     vec![StreamTraits {
         name: CHANGES.stream,
         shape: ListShape::Feed,
-        // Details bear none: what orders two versions of a record is when each was fetched.
+        // Details have none: what orders two versions of a record is when each was fetched.
         stamped: false,
         filtered: true,
         first: Position::Token { text: String::new(), sequence: 0 },
@@ -140,7 +140,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             return Err(SourceFailure::new(FailureClass::TokenRejected, format!("{pattern}: the token is not one")));
         }
         let page_size = self.settings.page_size.map(|size| size.to_string());
-        // Sent with every page: the vendor's addresses of next pages bear none of it.
+        // Sent with every page: the vendor's addresses of next pages have none of it.
         let filters = [
             ("pageSize", page_size.as_deref()),
             ("entityClass", self.settings.entity_class),
@@ -249,7 +249,7 @@ fn pattern(class: &Class) -> String {
     }
 }
 
-/// A record, under the id that it bears.
+/// A record, under the id in its row.
 fn record(json: &str) -> Result<Found, Malformed> {
     let json = json.trim_ascii();
     let object = Object::of(json).ok_or(Malformed::Shape("no object"))?;

@@ -2,7 +2,7 @@
 //!
 //! Each object type is a stream, those that the settings name among them. A list answers up to 50 whole rows of those
 //! changed since a bound, in an order that nobody wrote down, so the engine walks the pages forth and back; a record is
-//! fetched alone only when its row could not be stored. Each row bears its stamp. Deletions are not listed, and a record
+//! fetched alone only when its row could not be stored. Each row has its stamp. Deletions are not listed, and a record
 //! that is gone is answered with a 404 in the vendor's own words.
 //!
 //! A first import sends no bound, so that rows without a stamp are imported, too; then it compares once what a bound shows
@@ -12,7 +12,7 @@
 //! the client need not touch the work item. Money stays in cents, time in seconds, distance in metres, instants in UTC.
 //!
 //! How one could get it wrong: end a list as the guide's own sample does (see `answer.rs`), take a record's serial number
-//! for its id, let every call ask for a token of its own (see `token.rs`), or believe that the filter was heeded.
+//! for its id, let every call ask for a token of its own (see `token.rs`), or believe that the filter was applied.
 //!
 //! Source: the "Fieldly Public API" guide; what it leaves open is in [`FieldlySettings`].
 
@@ -54,7 +54,7 @@ use crate::time;
 
 /// How far below the bound a row may be stamped without a doubt about the filter: stamps may lack their milliseconds.
 const FILTER_TOLERANCE: Duration = Duration::from_secs(1);
-/// What a person can do about a bound that is not heeded...
+/// What a person can do about a bound that is not applied...
 const BOUND_STEP: &str = "set updated_filters of this stream to the vendor's name of the filter for changes, or to null (the list \
                           is then read whole each time), or filter_formats to date; nothing is imported before";
 /// ...about one that is refused...
@@ -74,7 +74,7 @@ pub struct Fieldly<C, K> {
     settings: FieldlySettings,
     streams: Vec<StreamTraits>,
     honoured: Honoured,
-    /// Streams of which it was said that their filter is not heeded.
+    /// Streams of which it was said that their filter is not applied.
     unfiltered: Mutex<BTreeSet<StreamName>>,
 }
 
@@ -164,7 +164,7 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
         self.http.send(turn, request).await.map_err(|problem| call.failure(problem))
     }
 
-    /// Says once of each stream that its filter is not heeded: it is then listed whole each time, which costs calls and
+    /// Says once of each stream that its filter is not applied: it is then listed whole each time, which costs calls and
     /// loses nothing.
     fn doubt_filter(&self, resource: &Resource, rows: &Rows, bound: StampMillis) {
         let older_count = rows.count_before(bound.minus(FILTER_TOLERANCE));
@@ -175,7 +175,7 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
                 stream = %resource.stream,
                 filter,
                 older_count,
-                "the vendor lists rows older than asked for: it does not heed this filter, see updated_filters in \
+                "the vendor lists rows older than asked for: it does not apply this filter, see updated_filters in \
                  FieldlySettings; every poll now lists everything"
             );
         }
@@ -257,8 +257,8 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
         Ok(Listed::Rows(rows, date))
     }
 
-    /// On a first import: refuses a list whose bound is not heeded.
-    async fn check_heeded(
+    /// On a first import: refuses a list whose bound is not applied.
+    async fn check_applied(
         &self,
         resource: &Resource,
         bound: Option<StampMillis>,
@@ -266,7 +266,7 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
     ) -> Result<(), SourceFailure> {
         let Some(filter) = &resource.updated_filter else { return Ok(()) };
         let first_page = async |bound| Ok(self.rows(resource, 1, bound).await?.into_rows());
-        if self.honoured.is_heeded(&resource.stream, bound, rows, first_page).await? {
+        if self.honoured.is_applied(&resource.stream, bound, rows, first_page).await? {
             return Ok(());
         }
         let cause = format!(
@@ -301,7 +301,7 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
             && is_first_import
             && page == 1
         {
-            self.check_heeded(resource, bound, rows).await?;
+            self.check_applied(resource, bound, rows).await?;
         }
         Ok(listed.into_page())
     }

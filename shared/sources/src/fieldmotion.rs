@@ -1,7 +1,7 @@
 //! FieldMotion: signed form posts that list what changed, and one more for each record.
 //!
 //! Each object type is a stream. Most list all changed ids at once, without stamps and without a cursor; a detail answers
-//! one row, which bears its stamp. Some list whole rows, in one answer; where such a type has no detail, a single record is
+//! one row, which has its stamp. Some list whole rows, in one answer; where such a type has no detail, a single record is
 //! looked up in the list of all. Stock containers have ids alone: their record is their id.
 //!
 //! Every error is an object with `error`, usually with status 200, so no answer is taken for data before it was looked at
@@ -172,7 +172,7 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         Call { function, parameters, terms, is_of_ids: true }
     }
 
-    /// A list of rows: those edited after `from`, or all. A bound leaves out what bears no stamp, so a first import sends
+    /// A list of rows: those edited after `from`, or all. A bound leaves out what has no stamp, so a first import sends
     /// none.
     fn row_list(
         &self,

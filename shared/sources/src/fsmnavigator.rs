@@ -6,7 +6,7 @@
 //! belongs to a parent is listed by one call a parent (`children.rs`).
 //!
 //! The vendor describes its answers in two ways that contradict each other (`answer.rs`); both are read. A status 200
-//! may bear `"success":false`, and a refusal may be somebody else's, so no answer is believed before it was looked at for
+//! may have `"success":false`, and a refusal may be somebody else's, so no answer is believed before it was looked at for
 //! that (`call.rs`). Every answer says how many calls are left: they slow the calls down before the vendor refuses them.
 //!
 //! **A first import** sends no bound, so that rows without a stamp are imported, too; then it compares once what a bound
@@ -53,14 +53,14 @@ use crate::http::{
 use crate::rows::{Honoured, Listed, Rows, tell_of_odd};
 use crate::time::reading;
 
-/// The header that bears the key.
+/// The header that carries the key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Where the functions are below the vendor's host.
 const BASE_PATH: &str = "/api/v1";
 /// How far a row's stamp may lie below the bound before the bound counts as ignored: a second, and another because the
 /// bound is sent cut to the second.
 const BOUND_TOLERANCE: Duration = Duration::from_secs(2);
-/// What a person can do about a bound that is not heeded.
+/// What a person can do about a bound that is not applied.
 const BOUND_STEP: &str = "set filter_parameter to the vendor's name of the lower bound, or incremental of this stream to client_scan \
                           (the list is then read whole each time); nothing is imported before";
 
@@ -136,7 +136,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         };
         let answer = self.http.send(turn, request).await.map_err(failed)?;
         if !self.settings.ignores_rate_headers {
-            self.http.heed(&answer);
+            self.http.respect(&answer);
         }
         call.judge(answer, &self.settings.error_codes, credential)
     }
@@ -202,15 +202,15 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         }
     }
 
-    /// On a first import: refuses a list whose bound is not heeded.
-    async fn check_heeded(
+    /// On a first import: refuses a list whose bound is not applied.
+    async fn check_applied(
         &self,
         object_type: &'static ObjectType,
         bound: Option<StampMillis>,
         rows: &Rows,
     ) -> Result<(), SourceFailure> {
         let first_page = async |bound| Ok(self.rows(object_type, 1, bound).await?.into_rows());
-        if self.honoured.is_heeded(&object_type.stream, bound, rows, first_page).await? {
+        if self.honoured.is_applied(&object_type.stream, bound, rows, first_page).await? {
             return Ok(());
         }
         let cause = format!(
@@ -259,7 +259,7 @@ impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
                 self.check_bound(object_type, bound, rows);
             }
             if is_filtered && is_first_import && page == 1 {
-                self.check_heeded(object_type, bound, rows).await?;
+                self.check_applied(object_type, bound, rows).await?;
             }
         }
         Ok(listed.into_page())

@@ -16,7 +16,7 @@ pub struct Asked {
     pub url: String,
     /// The form that it posts; none for a GET.
     pub form: Option<String>,
-    /// The header that bears the credential.
+    /// The header that carries the credential.
     pub credential: Option<Vec<u8>>,
 }
 

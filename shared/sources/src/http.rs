@@ -88,7 +88,7 @@ pub(crate) struct Request<'a> {
     pub(crate) segments: &'a [&'a str],
     /// The query, not yet encoded.
     pub(crate) query: &'a [(&'a str, &'a str)],
-    /// The header that bears the credential, if one does.
+    /// The header that carries the credential, if one does.
     pub(crate) credential: Option<(HeaderName, HeaderValue)>,
     /// The form to post, already encoded.
     pub(crate) form: Option<String>,
@@ -101,7 +101,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// Its headers, for what one vendor alone says in them.
     pub(crate) headers: HeaderMap,
-    /// How long the vendor asks to be left alone, by the header of that name; at most a quarter of an hour.
+    /// How long the vendor asks for no calls, by the header of that name; at most a quarter of an hour.
     pub(crate) retry_after: Option<Duration>,
     /// When the vendor answered, on its clock.
     pub(crate) date: Option<VendorMillis>,
@@ -130,7 +130,7 @@ impl Answer {
 /// Speaks to one vendor, at one address, at its pace.
 pub(crate) struct HttpClient<C> {
     /// Made for the first request: reading the system's certificates takes longer than the rest of a cold start, and an
-    /// invocation that finds nothing to ask never needs them. Made anew after an answer that did not come: its
+    /// invocation that finds nothing to ask never needs them. Made again after an answer that did not come: its
     /// connection may be dead, and would be used again.
     client: Mutex<Option<Client>>,
     base: BaseUrl,
@@ -233,7 +233,7 @@ impl<C: Clock> HttpClient<C> {
         self.gate.turn(&self.clock).await
     }
 
-    /// Waits until the rate and what was [heeded](Self::heed) allow one more request.
+    /// Waits until the rate and what was [respected](Self::respect) allow one more request.
     ///
     /// # Errors
     /// [`Problem::Spent`] when the vendor allows none for longer than is worth waiting.
@@ -242,16 +242,16 @@ impl<C: Clock> HttpClient<C> {
     }
 
     /// Takes from an answer how many calls the vendor still allows, for the steered turns to come.
-    pub(crate) fn heed(&self, answer: &Answer) {
+    pub(crate) fn respect(&self, answer: &Answer) {
         if let Some(allowance) = Allowance::of(&answer.headers, self.clock.now()) {
-            self.gate.heed(allowance);
+            self.gate.respect(allowance);
         }
     }
 
     /// Sends one request to an address below the base URL: a POST when it has a form, else a GET.
     ///
     /// A GET that is redirected to the same address but for a slash at its end is sent there once, and the setting is
-    /// told of as wrong; every other redirect is refused.
+    /// reported as a wrong setting; every other redirect is refused.
     ///
     /// # Errors
     /// A [`Problem`]: no whole answer within the limits, a redirect, or an address that cannot be called.

@@ -31,7 +31,7 @@ pub(crate) enum Malformed {
     /// There is nothing.
     #[error("the answer is empty")]
     Empty,
-    /// It is a page for people.
+    /// It is an HTML page.
     #[error("the answer is HTML, not JSON")]
     Html,
     /// It is not JSON, or only its beginning.

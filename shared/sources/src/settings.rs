@@ -1,6 +1,6 @@
 //! Reads a source's settings: a JSON object in which every key is optional and none may be unknown.
 //!
-//! A serde derive would stop at the first problem; whoever writes settings by hand wants all of them at once.
+//! A serde derive would stop at the first problem; a person who writes settings by hand wants all of them at once.
 
 use std::fmt;
 

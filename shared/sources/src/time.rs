@@ -1,7 +1,7 @@
 //! Stamps and bounds, as far as they are the same for every vendor.
 //!
 //! A stamp has two readings: the one in which the vendor compares it, and the instant in UTC. Of a vendor whose stamps
-//! bear their offset, or are in UTC where they bear none, both are the same number. One with naive stamps in a zone of its
+//! have their offset, or are in UTC where they have none, both are the same number. One with naive stamps in a zone of its
 //! own has its own module for them (`fieldmotion/zone.rs`).
 
 use jiff::Timestamp;

@@ -1,7 +1,7 @@
 //! What was done to a record, over all its events that are stored together.
 //!
 //! The newest event about a record stands for all: no other is kept. The `actions` of an event tell what was done to jobs,
-//! quotes and their tasks, and are told once; so the newest event is given those of the ones before it.
+//! quotes and their tasks, and are sent once; so the newest event is given those of the ones before it.
 
 use tidemark_engine::record::Body;
 
@@ -12,7 +12,7 @@ const ACTIONS: &str = "actions";
 const EVENT_BYTES_MAX: usize = 32 << 10;
 
 /// The later event with the actions of both, in their order; as it was received where the earlier one adds none. An event
-/// that is told again adds nothing. Of more actions than fit the oldest are left out.
+/// that comes again adds nothing. Of more actions than fit the oldest are left out.
 pub(super) fn joined(earlier: &Body, later: &Body) -> Body {
     merged(earlier.text(), later.text()).map_or_else(|| later.clone(), Body::new)
 }
@@ -42,7 +42,7 @@ fn merged(earlier: &str, later: &str) -> Option<String> {
     Some(format!("{start}{}]}}", kept.join(",")))
 }
 
-/// Whether two events of one record are the same event. The earlier one may bear more actions by now.
+/// Whether two events of one record are the same event. The earlier one may have more actions by now.
 fn is_same(earlier: &Object<'_>, later: &Object<'_>) -> bool {
     let told = |event: &Object<'_>| Some((event.id("id")?, event.text("status")));
     told(earlier).is_some_and(|earlier| Some(earlier) == told(later))

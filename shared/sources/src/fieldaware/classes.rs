@@ -22,7 +22,7 @@ pub(super) struct Class {
     pub(super) list: List,
     /// Whether the feed can be filtered by it.
     pub(super) is_filterable: bool,
-    /// Whether the feed tells of it.
+    /// Whether the feed has events of it.
     pub(super) is_told: bool,
     /// Whether its list takes `archived`.
     pub(super) has_archive: bool,

@@ -123,7 +123,7 @@ impl Cursor {
         Self { class, is_archive: false, is_alone: false, walk: Some(Walk::START), queue: None }
     }
 
-    /// Reads a cursor; none when it is not one of ours.
+    /// Reads a cursor; none when it is foreign.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (is_alone, text) = text.strip_prefix('!').map_or((false, text), |text| (true, text));
         let (is_archive, text) = text.strip_prefix('+').map_or((false, text), |text| (true, text));
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(walked(&by_link), [0, 1, 2, 2, 1, 0]);
         let by_count = [extent(2, Some(5), None), extent(2, Some(5), None), extent(1, Some(5), None)];
         assert_eq!(walked(&by_count), [0, 1, 2, 2, 1, 0]);
-        // Neither is told: the first empty page is the end.
+        // The answer says neither: the first empty page is the end.
         assert_eq!(walked(&[extent(2, None, None), extent(2, None, None)]), [0, 1, 2, 1, 0]);
     }
 

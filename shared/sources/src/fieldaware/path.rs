@@ -1,6 +1,6 @@
 //! Paths and tokens, taken out of what the vendor sends.
 //!
-//! An address in an answer is never requested: it may name another host, and the request bears the credential. Only its
+//! An address in an answer is never requested: it may name another host, and the request has the credential. Only its
 //! path is read, and only if every segment is plain; that path is then asked for at the configured host.
 
 use std::fmt;

@@ -25,8 +25,8 @@ const STATUSES: [&str; 3] = ["CREATED", "UPDATED", "DELETED"];
 /// | `custom_fields` | `false` | whether the declarations of custom fields are kept, too, as the record stream `custom_fields` | they need a right of their own |
 /// | `archived` | `[]` | which of the record streams `items`, `users` and `unavailable_time_types` are imported with what is archived | the reference's filter |
 /// | `page_size` | none | the feed's `pageSize`, from 2 on: pages are strictly smaller | the guide names no default and no maximum |
-/// | `entity_class` | none | the feed's `entityClass`, one class; the feed then tells of nothing else | the guide's filter |
-/// | `status` | none | the feed's `status`, one of `CREATED`, `UPDATED`, `DELETED`; the feed then tells of nothing else | the guide's filter |
+/// | `entity_class` | none | the feed's `entityClass`, one class; the feed then has nothing else | the guide's filter |
+/// | `status` | none | the feed's `status`, one of `CREATED`, `UPDATED`, `DELETED`; the feed then has nothing else | the guide's filter |
 /// | `detail_paths` | `{}` | record stream -> path such as `/job/{uuid}`, used for all its records instead of what addresses in events and lists say | the guide's `url` |
 /// | `list_paths` | `{}` | record stream -> path of its list, or `null` to leave it out of a first import | the reference; `/fieldquote/` by analogy |
 /// | `list_page_size` | 100 | the lists' `pageSize`, at most 500 | one sample's default is 20 |

@@ -11,7 +11,7 @@
 //! same page twice in a row. A later page that is refused is one behind the end, unless more rows were counted; then the class is
 //! listed again later. Any other failure ends the call, and the cursor stays where it is.
 //!
-//! Declarations of custom fields are told by no event: their list is read again once a day.
+//! Declarations of custom fields have no events: their list is read again once a day.
 
 use reqwest::StatusCode;
 use tidemark_engine::change::{Later, Page, WhyLater};
@@ -62,7 +62,7 @@ enum Read {
 }
 
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
-    /// One page of everything there is. A cursor that is not one of ours starts from the beginning.
+    /// One page of everything there is. A foreign cursor starts from the beginning.
     pub(super) async fn snapshot(&self, cursor: Option<&str>) -> Result<Page, SourceFailure> {
         let here = cursor.and_then(Cursor::parse).filter(|cursor| self.settings.keeps(cursor.class));
         let Some(here) = here.or_else(|| self.settings.listed_after(None).map(Cursor::start)) else {

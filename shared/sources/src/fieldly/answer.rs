@@ -16,7 +16,7 @@ use crate::json::{Malformed, Object, entries};
 use crate::rows::{self, Counts, Rows, Sent};
 use crate::time;
 
-/// The members that may tell of pages, unless the settings name one.
+/// The members that may describe the pages, unless the settings name one.
 const METADATA_KEYS: [&str; 3] = ["metadata", "meta", "pagination"];
 /// The members of a refusal, which never hold rows.
 const ERROR_KEYS: [&str; 2] = ["errors", "error"];
@@ -45,7 +45,7 @@ pub(super) struct Asked<'a> {
     pub(super) resource: &'a Resource,
     /// Which page, from 1.
     pub(super) page: u32,
-    /// The member that tells of pages, when it is known.
+    /// The member that describes the pages, when it is known.
     pub(super) metadata_key: Option<&'a str>,
 }
 
@@ -155,7 +155,7 @@ pub(super) fn refused_parameters<'a>(body: &[u8], sent: &[(&'a str, &str)]) -> V
     sent.iter().map(|(name, _)| *name).filter(|name| errors.get(name).is_some()).collect()
 }
 
-/// An empty value: whoever always sends `errors` sends this when there are none.
+/// An empty value: a vendor that always sends `errors` sends this when there are none.
 fn is_nothing(value: &str) -> bool {
     let inner =
         [('[', ']'), ('{', '}')].iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close));

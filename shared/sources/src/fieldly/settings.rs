@@ -52,7 +52,7 @@ pub(super) struct Resource {
     pub(super) filter_format: FilterFormat,
     /// The field of a row that is its id.
     pub(super) id_field: String,
-    /// The field of a row that bears its stamp, if one does.
+    /// The field of a row that has its stamp, if one does.
     pub(super) updated_field: Option<String>,
     /// Further parameters of its list.
     pub(super) query: Vec<(String, String)>,
@@ -99,10 +99,10 @@ impl Resource {
 /// | `rows_keys` | by itself | stream -> member of a list answer that holds the rows; by itself it is the last part of the path, else the only array | the guide's fragment of `work_items` |
 /// | `updated_filters` | `"updated_at"` | stream -> parameter for the lower bound; `null` lists everything each time | by analogy with the guide's `created_at` |
 /// | `filter_formats` | `"datetime"` | stream -> how the bound is written: `"datetime"` (`2026-01-15T10:00:00.000Z`), or `"date"` (`2026-01-14`, the whole day before) | the guide: ISO 8601, in UTC; its sample filters by date |
-/// | `updated_fields` | `"updated_at"` | stream -> field of a row that bears its stamp; `null`: there is none | by analogy with the filter |
+/// | `updated_fields` | `"updated_at"` | stream -> field of a row that has its stamp; `null`: there is none | by analogy with the filter |
 /// | `id_fields` | `"id"` | stream -> field of a row that is its id | the guide |
 /// | `queries` | `{}` | stream -> further parameters of its list, such as `{"type":"workorder"}` | - |
-/// | `metadata_key` | by itself | member of a list answer that tells of its pages; by itself it is `metadata` or `meta` | the guide says "metadata" |
+/// | `metadata_key` | by itself | member of a list answer that describes its pages; by itself it is `metadata` or `meta` | the guide says "metadata" |
 /// | `per_page` | 50 | rows in a page, 1 to 50 | the guide |
 /// | `token_path` | `"oauth/token"` | path of the token endpoint below the base URL | the guide |
 /// | `token_renew_margin_seconds` | 60 | how long before its end a token is renewed, 0 to 1800 | own choice |

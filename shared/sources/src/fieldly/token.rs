@@ -1,14 +1,14 @@
 //! Access tokens: OAuth 2.0 client credentials, one token for all calls of a process.
 //!
-//! A token is asked for when a call needs it, kept until a margin before its end, and asked for anew when a call finds it
-//! rejected. Whoever needs one while it is being asked for waits for that one request, and shares what becomes of it,
+//! A token is asked for when a call needs it, kept until a margin before its end, and asked for again when a call finds it
+//! rejected. A call that needs one while it is being asked for waits for that one request, and shares what becomes of it,
 //! failure included: no crowd of calls ever becomes a crowd of token requests.
 //!
 //! Some vendors end a client's earlier token when they grant another one, so that processes end each other's. A token that
 //! was granted a moment ago and is refused says nothing about the client: the call fails as in an outage, and the engine's
 //! growing waits, of different lengths in each process, let the others finish what they do.
 //!
-//! Tokens are not shared between processes: a token is valid for an hour whoever else has one, so a process costs one
+//! Tokens are not shared between processes: a token is valid for an hour even if others have one, so a process costs one
 //! request an hour, and a store of tokens would be one more place to keep a secret in.
 //!
 //! Source: the "Fieldly Public API" guide, 1.1; RFC 6749 sections 4.4 and 5. What a refusal looks like is undocumented,
@@ -39,7 +39,7 @@ const LIFETIME_MAX: Duration = Duration::from_hours(24);
 const BYTES_MAX: usize = 64 << 10;
 /// A token is no record's, so its failure is never one either.
 const TERMS: Terms = Terms { purpose: Purpose::List, bytes_max: BYTES_MAX };
-/// Errors of RFC 6749 (5.2) that a mended secret would cure.
+/// Errors of RFC 6749 (5.2) that a corrected secret would cure.
 const REJECTIONS: [&str; 2] = ["invalid_client", "unauthorized_client"];
 
 /// An access token, and how long it is used. It cannot be printed, and is wiped when dropped.
@@ -51,7 +51,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// The header that bears it.
+    /// The header that carries it.
     pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let value = HeaderValue::from_str(&format!("Bearer {}", self.text.expose_secret())).ok()?;
         Some((AUTHORIZATION, value))

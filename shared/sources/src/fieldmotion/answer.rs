@@ -59,7 +59,7 @@ pub(super) struct Entries {
 pub(super) enum Row {
     /// A row.
     Found {
-        /// The id it bears.
+        /// The id in it.
         id: RecordId,
         /// Its JSON text, exactly as received.
         body: Body,
@@ -96,7 +96,7 @@ pub(super) fn is_php_message(body: &[u8]) -> bool {
     const LEVELS: [&str; 6] =
         ["Warning:", "Notice:", "Deprecated:", "Fatal error:", "Parse error:", "Recoverable error:"];
     let start = String::from_utf8_lossy(body.get(..400).unwrap_or(body)).replace(['\n', '\r', '\t'], " ");
-    // `<br />\n<b>Warning</b>:  Undefined ..` where it is written for people.
+    // `<br />\n<b>Warning</b>:  Undefined ..` where it is written as HTML.
     let plain = ["<br />", "<br>", "<b>", "</b>", "<p>", "PHP "].iter().fold(start, |text, tag| text.replace(tag, ""));
     LEVELS.iter().any(|level| plain.trim_start().starts_with(level))
 }
@@ -255,7 +255,7 @@ fn is_digits(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The id that a list's entry is or bears.
+/// The id that a list's entry is or has.
 fn entry_id(entry: &str) -> Option<RecordId> {
     if entry.starts_with('{') { scalar_id(Members::of(entry).ok()?.id?.get()) } else { scalar_id(entry) }
 }

@@ -33,7 +33,7 @@ impl ApiNow {
         self.is_proved.store(true, Ordering::Relaxed);
     }
 
-    /// The other forms, for whoever is rejected first; none for anyone after, and none once a call was taken.
+    /// The other forms, for the call that is rejected first; none for anyone after, and none once a call was taken.
     pub(super) fn others(&self) -> Vec<ApiNowFormat> {
         if self.is_proved.load(Ordering::Relaxed) || self.is_tried.swap(true, Ordering::Relaxed) {
             return Vec::new();

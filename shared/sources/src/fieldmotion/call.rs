@@ -10,7 +10,7 @@ use super::signature::Parameters;
 use crate::http::{Answer, Problem, Purpose, Terms, Words};
 use crate::json::{self, Malformed};
 
-/// One call: everything but the time, the signature and the credential, which are made anew for every attempt.
+/// One call: everything but the time, the signature and the credential, which are made again for every attempt.
 pub(super) struct Call<'a> {
     pub(super) function: &'a str,
     pub(super) parameters: Parameters,

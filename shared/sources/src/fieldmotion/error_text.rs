@@ -331,7 +331,6 @@ mod tests {
         assert_eq!(ErrorWords::default().shown(&"busy ".repeat(30), NAMES).split(' ').count(), WORDS_SHOWN + 1);
     }
 
-    /// The case PII.
     #[test]
     fn no_word_of_a_customer_is_shown() {
         let text = "customer Jane Smith (Dr. O'Hara, Allergy: penicillin) is archived";

@@ -6,7 +6,7 @@
 //!
 //! As a protection this is weak: MD5 collides, the answer is not signed, and a signed form can be sent again for as long
 //! as the vendor accepts its `_api_now`. What protects the call is TLS; hence no plain `http`, no redirect, and a form
-//! that is signed anew for every attempt and never logged.
+//! that is signed again for every attempt and never logged.
 //!
 //! Source: `docs.fieldmotion.com`, "Short Polling" and "Getting Started"; the encoder's rules and the vectors below were
 //! worked out with PHP 8.2.

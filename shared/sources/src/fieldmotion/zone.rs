@@ -46,7 +46,7 @@ impl Zone {
         StampMillis::new(at.get()).shifted(i64::from(offset.seconds()) * 1000)
     }
 
-    /// Reads a naive time, or one that bears an offset of its own, keeping the vendor's text. None for anything else,
+    /// Reads a naive time, or one that has an offset of its own, keeping the vendor's text. None for anything else,
     /// `0000-00-00 00:00:00` among it.
     pub(super) fn stamp(&self, text: &str) -> Option<Stamp> {
         let trimmed = text.trim();

@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(ids(&page(r#"{"jobs":[],"total_pages":0}"#).unwrap()), [""; 0]);
     }
 
-    /// Case S2, and other forms in which frameworks write a list.
+    /// A null with a total of 0, and other forms in which frameworks write a list.
     #[test]
     fn other_forms_of_a_list_are_read() {
         for (json, expected, pages_total) in [

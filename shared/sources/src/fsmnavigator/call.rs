@@ -1,6 +1,6 @@
 //! One call, and what its answer is worth.
 //!
-//! A status of success may bear a failure, and a status of failure may be that of something before the vendor: an answer
+//! A status of success may hold a failure, and a status of failure may be that of something before the vendor: an answer
 //! is data only when neither says otherwise, and a refusal only in the vendor's own words.
 
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl Call<'_> {
         }
     }
 
-    /// That a record is not there, if the answer says so. In the vendor's own words it is gone; a page for people, or
+    /// That a record is not there, if the answer says so. In the vendor's own words it is gone; an HTML page, or
     /// somebody else's words, say nothing about it.
     fn not_there(
         &self,

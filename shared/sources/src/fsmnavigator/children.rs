@@ -24,7 +24,7 @@ use crate::rows::{Listed, Rows, tell_of_odd};
 
 /// How many parents make a page: so few that a page takes seconds, not minutes.
 const PARENTS_A_PAGE: &str = "10";
-/// Whoever lists so many of one parent, and says nothing of pages, may have more.
+/// A vendor that lists so many of one parent, and says nothing of pages, may have more.
 const SHORT_LIST_MAX: usize = 50;
 /// How many pages of one parent are read.
 const PAGES_MAX: u32 = 200;
@@ -59,7 +59,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             _ => page.saturating_add(1),
         }));
         for Change { id: parent_id, .. } in parents.changes {
-            // That one parent cannot be read is no word about another.
+            // That one parent cannot be read says nothing about another.
             let children = self.children(object_type, parent, &parent_id).await.map_err(as_the_lists)?;
             if let Children::Rows(rows, _) = children {
                 all.unusable_count += rows.unusable_count;

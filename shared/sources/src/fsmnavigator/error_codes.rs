@@ -11,7 +11,7 @@ use crate::http::{ALLOW_LIST_STEP, Purpose};
 use crate::json::Object;
 use crate::settings::{Settings, texts};
 
-/// What is shown of a code that is no word.
+/// What is shown of a code that is not a plain word.
 const NOT_SHOWN: &str = "..";
 const SHOWN_BYTES_MAX: usize = 64;
 
@@ -43,7 +43,7 @@ pub(super) enum Meaning {
 pub(super) struct Reported {
     /// Its code; empty when there is none.
     pub(super) code: String,
-    /// How many seconds the body asks to be left alone.
+    /// How many seconds the body asks for no calls.
     pub(super) retry_after_seconds: Option<u64>,
     /// Whether it has the vendor's own shape. Others before the vendor report failures, too, in shapes of their own.
     is_own: bool,
@@ -66,7 +66,7 @@ impl Reported {
         let is_failed = success.map_or(!code.is_empty(), |success| success != "true");
         let is_own = match success {
             Some(success) => success == "false" && !code.is_empty(),
-            // A row that bears a member of that name is none.
+            // A row that has a member of that name is none.
             None => {
                 is_code(&code)
                     && ["message", "request_id"].iter().any(|name| body.text(name).is_some())

@@ -16,7 +16,7 @@ use crate::settings::{BadSettings, Settings};
 const PER_PAGE_MAX: u64 = 100;
 /// A good balance, as the guide has it.
 const PER_PAGE: u64 = 50;
-/// No wait is longer, whoever asks for it.
+/// No wait is longer, even if the vendor asks for it.
 const RETRY_AFTER_SECONDS_MAX: u64 = 900;
 /// Where a first import starts unless the settings say otherwise.
 const FIRST_CHECKPOINT: &str = "2000-01-01T00:00:00Z";
@@ -92,7 +92,7 @@ impl IdField {
 /// | `incremental` | jobs `"server"`, others `"client_scan"` | stream -> `"server"` (the list takes a lower bound) or `"client_scan"` (all rows are listed and compared) | documented for jobs alone |
 /// | `filter_parameter` | `"updated_since"` | the parameter for the lower bound | the guide |
 /// | `updated_field` | `"updated_at"` | the row's stamp | the reference pages |
-/// | `unstamped` | `[]` | streams whose rows bear no stamp | own choice |
+/// | `unstamped` | `[]` | streams whose rows have no stamp | own choice |
 /// | `first_checkpoint` | `"2000-01-01T00:00:00Z"` | where a first import starts; up to the default everything is imported, rows without a stamp included | own choice |
 /// | `retry_after_max_seconds` | `900` | the longest wait that is taken over from the vendor, 1 to 900 | own choice |
 /// | `rate_headers` | `"follow"` | whether `X-RateLimit-Remaining` and `-Reset` slow the calls down: `"follow"` or `"ignore"` | the reference pages |
@@ -210,7 +210,7 @@ impl FsmNavigatorSettings {
         query.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether rows of this type bear a stamp.
+    /// Whether rows of this type have a stamp.
     pub(super) fn is_stamped(&self, object_type: &ObjectType) -> bool {
         !self.unstamped.contains(object_type.stream.as_str())
     }

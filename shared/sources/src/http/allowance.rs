@@ -1,6 +1,6 @@
 //! What a vendor says it still allows, and what that means for the next call.
 //!
-//! Some vendors tell with every answer how many calls are left and when the count starts anew. Whoever reads that can
+//! Some vendors tell with every answer how many calls are left and when the count starts again. A source that reads that can
 //! slow down before the limit is hit, instead of running into it at full speed.
 
 use std::time::Duration;
@@ -16,10 +16,10 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// The longest time between two calls while some are left. A longer one would outlast the functions that wait, and the
 /// last calls before a limit are better made than slept away: when none is left, nobody calls.
 const SPACING_MAX: Duration = Duration::from_secs(30);
-/// How long it is waited for the count to start anew when no call is left; beyond that the call is refused, so that the
+/// How long it is waited for the count to start again when no call is left; beyond that the call is refused, so that the
 /// source's breaker opens for everyone.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// A count that starts anew later than this is no daily limit, so its header is something else than a Unix time.
+/// A count that starts again later than this is no daily limit, so its header is something else than a Unix time.
 const RESET_MAX: Duration = Duration::from_hours(25);
 
 /// How many calls are left, and until when.

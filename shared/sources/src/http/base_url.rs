@@ -49,7 +49,7 @@ impl BaseUrl {
         if text.is_empty() {
             return Err(BadBaseUrl::Missing);
         }
-        // The URL standard forgives backslashes, inner white space and missing slashes; whoever writes them means
+        // The URL standard forgives backslashes, inner white space and missing slashes; a person who writes them means
         // something else than the parser makes of it.
         let odd = |c: char| c == '\\' || c.is_whitespace() || c.is_control();
         if text.contains(odd) {

@@ -6,7 +6,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use tidemark_engine::clock::{LocalMillis, VendorMillis};
 
-/// The longest wait that is taken over from a vendor; whoever asks for more is asked again after this.
+/// The longest wait that is taken over from a vendor; a vendor that asks for more is asked again after this.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
 /// A wrong name of the weekday leaves the instant readable.
@@ -17,7 +17,7 @@ pub(super) fn date(headers: &HeaderMap) -> Option<VendorMillis> {
     instant(text(headers, &DATE)?)
 }
 
-/// How long the vendor asks to be left alone, at most [`RETRY_AFTER_MAX`]. None when it does not say, or says something
+/// How long the vendor asks for no calls, at most [`RETRY_AFTER_MAX`]. None when it does not say, or says something
 /// that is neither a number of seconds nor an HTTP date to come.
 ///
 /// Clock: a date counts from the answer's own `Date`, so that the vendor's clock is compared with itself, else from

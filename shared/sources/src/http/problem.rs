@@ -47,7 +47,7 @@ pub(crate) enum Problem {
     Status {
         /// The status.
         status: StatusCode,
-        /// How long the vendor asks to be left alone.
+        /// How long the vendor asks for no calls.
         retry_after: Option<Duration>,
         /// Whose words came with it.
         words: Words,

@@ -4,7 +4,7 @@
 //! before the wire: whatever a caller does, one process sends at most one request per interval. It waits by the
 //! `Clock` port, and it sees the clock only through differences, so that a clock set back delays nobody.
 //!
-//! A source whose vendor tells how many calls it still allows can have itself steered by that ([`Gate::heed`],
+//! A source whose vendor tells how many calls it still allows can have itself steered by that ([`Gate::respect`],
 //! [`Gate::steered_turn`]): it slows down before the limit is hit, and calls nobody once it is.
 
 use std::num::NonZeroU32;
@@ -110,7 +110,7 @@ impl Gate {
     }
 
     /// Takes to heart what the vendor allows from now on.
-    pub(super) fn heed(&self, allowance: Allowance) {
+    pub(super) fn respect(&self, allowance: Allowance) {
         self.change_allowance(|_| Some(allowance));
     }
 
@@ -147,7 +147,7 @@ fn whole_millis(wait: Duration) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The limiter's time: what it was told, in nanoseconds; it never goes back.
+/// The limiter's time: what it was set to, in nanoseconds; it never goes back.
 #[derive(Clone, Debug, Default)]
 struct ToldTime(Arc<AtomicU64>);
 
@@ -268,7 +268,7 @@ mod tests {
             passed.push(clock.now().get());
         }
         assert_eq!(passed, [0, 500], "nothing is known of a limit");
-        gate.heed(allowed(4, 40));
+        gate.respect(allowed(4, 40));
         for _ in 0..4 {
             gate.steered_turn(&clock).await.unwrap();
             passed.push(clock.now().get());
@@ -283,7 +283,7 @@ mod tests {
     async fn an_allowance_wider_than_the_rate_changes_nothing() {
         let clock = Sleeper::default();
         let gate = Gate::new(rate("2"), clock.now());
-        gate.heed(allowed(1_000, 60));
+        gate.respect(allowed(1_000, 60));
         for expected in [0, 500, 1_000] {
             gate.steered_turn(&clock).await.unwrap();
             assert_eq!(clock.now().get(), expected);
@@ -294,7 +294,7 @@ mod tests {
     async fn nobody_passes_when_no_call_is_left_until_the_reset() {
         let clock = Sleeper::default();
         let gate = Gate::new(rate("100000"), clock.now());
-        gate.heed(allowed(1, 60));
+        gate.respect(allowed(1, 60));
         gate.steered_turn(&clock).await.unwrap();
         for left in [60, 20] {
             clock.0.store((60 - left) * 1_000, Ordering::Relaxed);
@@ -311,7 +311,7 @@ mod tests {
     async fn whoever_is_not_steered_is_never_refused() {
         let clock = Sleeper::default();
         let gate = Gate::new(rate("2"), clock.now());
-        gate.heed(allowed(0, 3_600));
+        gate.respect(allowed(0, 3_600));
         let _turn = gate.turn(&clock).await;
         assert_eq!(clock.now().get(), 0);
     }

@@ -1,4 +1,4 @@
-//! Whose words an unsuccessful answer bears.
+//! Whose words an unsuccessful answer has.
 //!
 //! "Rejected", "no right", "not there" and "refused" are believed only when the vendor itself says so. What stands before
 //! a vendor (a gateway, a firewall, a load balancer) answers with the same statuses, and knows nothing of records.
@@ -13,14 +13,14 @@ use crate::json;
 /// How a source knows its vendor's own error: from the JSON text of an answer, which may be cut short and closed again.
 pub(crate) type OwnError = fn(&str) -> bool;
 
-/// Whose words an answer bears.
+/// Whose words an answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Words {
     /// The vendor's: an error of its own shape.
     Vendors,
     /// Nobody's: there is no body.
     Nobodys,
-    /// A page for people.
+    /// An HTML page.
     Page,
     /// Text that is no JSON.
     Text,
@@ -99,7 +99,7 @@ impl fmt::Display for Words {
         f.write_str(match self {
             Self::Vendors => "its own error",
             Self::Nobodys => "no text",
-            Self::Page => "a page for people",
+            Self::Page => "an HTML page",
             Self::Text => "text that is no JSON",
             Self::OtherJson => "JSON that is no error of the vendor's",
         })

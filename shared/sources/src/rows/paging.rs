@@ -1,4 +1,4 @@
-//! What an answer tells of the list that it is a page of.
+//! What an answer says about the list that it is a page of.
 
 use reqwest::StatusCode;
 

@@ -1,4 +1,4 @@
-//! Whether a list's lower bound is heeded.
+//! Whether a list's lower bound is applied.
 //!
 //! A filter that means "equal to", that has another name, or that filters by another time lists nothing and says so with
 //! a status of success: the copy would stay as it is for ever. It shows when what an unfiltered page holds is asked for
@@ -19,17 +19,17 @@ use super::Rows;
 /// How far below a row's stamp the bound lies: a distance that no two rows have by chance.
 const BELOW: Duration = Duration::from_secs(3_607);
 
-/// The streams whose bound was seen to be heeded.
+/// The streams whose bound was seen to be applied.
 #[derive(Debug, Default)]
 pub(crate) struct Honoured(Mutex<BTreeSet<StreamName>>);
 
 impl Honoured {
-    /// Whether, on a stream's first import, the bound of the lists to come is heeded, as far as that shows. `rows` is the
+    /// Whether, on a stream's first import, the bound of the lists to come is applied, as far as that shows. `rows` is the
     /// first page with the bound `bound`, or without any; `first_page` asks for the other one.
     ///
     /// # Errors
     /// Those of asking.
-    pub(crate) async fn is_heeded(
+    pub(crate) async fn is_applied(
         &self,
         stream: &StreamName,
         bound: Option<StampMillis>,
@@ -39,19 +39,19 @@ impl Honoured {
         if self.is_known(stream) {
             return Ok(true);
         }
-        let is_heeded = match (bound, Probe::of(rows)) {
+        let is_applied = match (bound, Probe::of(rows)) {
             (Some(_), Some(_)) => true,
-            (None, Some(probe)) => probe.is_heeded_by(&first_page(Some(probe.bound)).await?),
+            (None, Some(probe)) => probe.is_applied_by(&first_page(Some(probe.bound)).await?),
             // An empty list is no sign of either, unless there should be rows in it.
             (Some(bound), None) if rows.changes.is_empty() => {
                 return Ok(!holds_later(&first_page(None).await?.changes, bound));
             }
             (_, None) => return Ok(true),
         };
-        if is_heeded {
+        if is_applied {
             self.note(stream);
         }
-        Ok(is_heeded)
+        Ok(is_applied)
     }
 
     fn is_known(&self, stream: &StreamName) -> bool {
@@ -74,7 +74,7 @@ struct Probe {
 
 impl Probe {
     /// A probe made from an unfiltered page, from the middle one of its stamps: the newest row may not be in every index
-    /// of the vendor's yet. None when no row bears a stamp.
+    /// of the vendor's yet. None when no row has a stamp.
     fn of(rows: &Rows) -> Option<Self> {
         let mut stamped: Vec<(StampMillis, &RecordId)> =
             rows.changes.iter().filter_map(|change| Some((change.stamp()?.at, &change.id))).collect();
@@ -84,7 +84,7 @@ impl Probe {
     }
 
     /// Whether the first page of the list with the bound can be what the bound lets through.
-    fn is_heeded_by(&self, rows: &Rows) -> bool {
+    fn is_applied_by(&self, rows: &Rows) -> bool {
         let is_whole = rows.pages_total.is_some_and(|pages| pages <= 1);
         !rows.changes.is_empty() && (!is_whole || rows.changes.iter().any(|change| change.id == self.id))
     }
@@ -125,7 +125,7 @@ mod tests {
     fn nothing_or_all_but_the_row_is_no_lower_bound() {
         let probe = Probe { bound: StampMillis::new(0), id: RecordId::parse("1").unwrap() };
         let one = Some(1);
-        for (stamps, pages_total, is_heeded) in [
+        for (stamps, pages_total, is_applied) in [
             (&[][..], None, false),
             (&[], Some(0), false),
             (&[one], Some(1), false),
@@ -133,7 +133,7 @@ mod tests {
             (&[one], None, true),
             (&[one, one], Some(1), true),
         ] {
-            assert_eq!(probe.is_heeded_by(&rows(stamps, pages_total)), is_heeded, "{stamps:?} {pages_total:?}");
+            assert_eq!(probe.is_applied_by(&rows(stamps, pages_total)), is_applied, "{stamps:?} {pages_total:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! FieldAware in the suite's terms.
 //!
-//! A list is a page of the first import here, the only listing that tells of all records; a stream that comes to rest
+//! A list is a page of the first import here, the only listing that names all records; a stream that comes to rest
 //! has followed the feed as well.
 
 use serde_json::json;
@@ -53,7 +53,7 @@ impl Vendor for FakeFieldAware {
         RecordId::parse(format!("customers/customer/{record}")).unwrap()
     }
 
-    /// Its details bear no stamp.
+    /// Its details have no stamp.
     fn stamp_of(_record: &TruthRecord) -> Option<StampMillis> {
         None
     }

@@ -20,7 +20,7 @@ const BEGINNING: StampMillis = StampMillis::new(946_684_800_000);
 pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
     /// Which source reads it.
     const KIND: SourceKind;
-    /// The stream that is polled; its records bear stamps and can be fetched.
+    /// The stream that is polled; its records have stamps and can be fetched.
     const STREAM: &'static str;
     /// The fake's stream that the records are in: another one only for a feed, whose records have streams of their own.
     const RECORDS: &'static str = Self::STREAM;
@@ -44,10 +44,10 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
     /// Accepts this credential, and no other any more.
     fn rotate(&self, text: &str);
 
-    /// A list answer in the vendor's shape with these entries: an id, or an entry that bears none.
+    /// A list answer in the vendor's shape with these entries: an id, or an entry without one.
     fn list_answer(entries: &[Option<&str>]) -> String;
 
-    /// The id under which a list tells of a record: itself, but for a feed.
+    /// The id under which a list names a record: itself, but for a feed.
     fn listed_id(record: &str) -> RecordId {
         RecordId::parse(record).unwrap()
     }
@@ -57,7 +57,7 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
         &record.body
     }
 
-    /// The stamp that a fetched record bears; none where records bear none.
+    /// The stamp that a fetched record has; none where records have none.
     fn stamp_of(record: &TruthRecord) -> Option<StampMillis> {
         Some(StampMillis::new(record.last_edited_ms))
     }

@@ -33,7 +33,7 @@ pub(crate) struct World<V> {
 }
 
 impl<V: Vendor> World<V> {
-    /// A vendor without records, whose clock stands still but for whoever sleeps.
+    /// A vendor without records, whose clock stands still except when somebody sleeps.
     pub(crate) async fn start() -> Self {
         Self::with_secret(&V::secret(OLD)).await
     }
@@ -55,7 +55,7 @@ impl<V: Vendor> World<V> {
         Self { vendor, keys, ports, owners: Cell::new(0) }
     }
 
-    /// A vendor with so many records that have been there for long, and the ids under which a list tells of them.
+    /// A vendor with so many records that have been there for long, and the ids under which a list names them.
     pub(crate) async fn with_records(count: usize) -> (Self, Vec<RecordId>) {
         let world = Self::start().await;
         world.vendor.seed_count(V::RECORDS, count).unwrap();

@@ -34,7 +34,7 @@ fn event(id: u32) -> String {
     format!(r#"{{"entityClass":"Item","status":"UPDATED","entity":{{"uuid":"{ITEM}"}},"id":{id}}}"#)
 }
 
-/// The cases D1 and D1e.
+/// For ten seconds, and for longer than a message lasts.
 #[tokio::test]
 async fn details_that_a_gateway_answers_with_404_delete_nothing() {
     for (words, rounds) in [("404 page not found", 1), ("", 1), ("404 page not found", 3), ("", 3)] {
@@ -61,7 +61,6 @@ async fn details_that_a_gateway_answers_with_404_delete_nothing() {
     }
 }
 
-/// The case P10.
 #[tokio::test]
 async fn a_token_that_a_gateway_refuses_is_asked_again_and_what_lies_behind_it_arrives() {
     for (status, words) in [(404, "404 page not found"), (400, "")] {
@@ -85,7 +84,6 @@ async fn a_token_that_a_gateway_refuses_is_asked_again_and_what_lies_behind_it_a
     }
 }
 
-/// The case A2.
 #[tokio::test]
 async fn a_class_that_a_firewall_refuses_once_is_imported() {
     let stage = Stage::at(|_| {}, CUSTOMERS).await;
@@ -97,7 +95,6 @@ async fn a_class_that_a_firewall_refuses_once_is_imported() {
     stage.compare();
 }
 
-/// The case P9.
 #[tokio::test]
 async fn many_empty_pages_before_an_event_are_read_in_one_tick() {
     let copied = fed(|token| match token {
@@ -117,7 +114,6 @@ async fn many_empty_pages_before_an_event_are_read_in_one_tick() {
     assert!(copied.stored("items").contains_key(ITEM));
 }
 
-/// The case NX.
 #[tokio::test]
 async fn a_feed_whose_last_page_has_no_next_is_followed_and_told_once() {
     let asked = AtomicU32::new(0);

@@ -52,7 +52,7 @@ impl Stage {
         panic!("it does not settle: {notices:?}");
     }
 
-    /// The same a few times, whatever the polls tell: behind an inclusive token the newest event is told again by every one.
+    /// The same a few times, whatever the polls tell: behind an inclusive token the newest event comes again with every one.
     pub(crate) async fn repeat(&self) {
         for _ in 0..6 {
             self.tick().await;
@@ -182,7 +182,7 @@ async fn changes_behind_many_pages_of_others_arrive() {
     stage.settle().await;
     vendor.add(Add { count: 70, ..Add::one("items") }).unwrap();
     let job = vendor.add(Add::one("jobs")).unwrap().ids.remove(0);
-    // Pages without an event of ours are read on within the tick.
+    // Pages without an event of a copied class are read on within the tick.
     assert_eq!(stage.tick().await.owed_count, 1);
     stage.settle().await;
     let stored: Vec<String> = stage

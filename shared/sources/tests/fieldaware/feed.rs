@@ -275,7 +275,6 @@ async fn a_token_that_somebody_else_refuses_is_kept() {
     }
 }
 
-/// The case S4, events.
 #[tokio::test]
 async fn odd_events_are_counted_and_the_good_ones_kept() {
     let account = account("{}").await;

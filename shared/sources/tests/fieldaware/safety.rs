@@ -94,7 +94,7 @@ async fn no_address_of_a_next_page_is_requested() {
     let elsewhere = Elsewhere::start().await;
     let item = serde_json::json!({"entityClass": "Item", "entity": {"uuid": JOB}});
     for next in elsewhere.corpus("/changes/63182002/") {
-        // Nothing of ours is on the page, so the source itself goes on to the next one.
+        // Nothing that is copied is on the page, so the source itself goes on to the next one.
         let page = serde_json::json!({"items": [item], "next": next}).to_string();
         account.vendor.fault(Fault::new(answer(200, &page)).times(1)).unwrap();
         match account.try_events("63182001").await {

@@ -242,7 +242,7 @@ async fn a_class_whose_list_is_refused_is_left_out_with_a_warning() {
     }
 }
 
-/// The case A2b: it asks for attention, and is tried again until it is allowed.
+/// It asks for attention, and is tried again until it is allowed.
 #[tokio::test]
 async fn a_class_that_is_refused_asks_for_attention_and_is_imported_once_it_is_allowed() {
     let stage = Stage::at(|settings| settings.forbidden = vec!["customers".to_owned()], "{}").await;
@@ -424,7 +424,6 @@ async fn a_later_page_that_the_vendor_refuses_is_behind_the_end() {
     }
 }
 
-/// The case S4, rows.
 #[tokio::test]
 async fn rows_that_are_none_are_counted_and_the_others_kept() {
     let account = account(r#"{"record_streams":["customers"]}"#).await;

@@ -1,5 +1,5 @@
 //! What the vendor, and what stands before it, really answer: each end of a list and each refusal under the real poller
-//! and fetcher. Names in brackets are those of the inputs that showed the failure.
+//! and fetcher.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,7 +70,7 @@ fn failed(outcome: &PollOutcome) -> (FailureClass, &str) {
     }
 }
 
-/// Without metadata, or with some under another key, a short page in mid-list is not the end (P2).
+/// Without metadata, or with some under another key, a short page in mid-list is not the end.
 #[tokio::test]
 async fn a_list_without_metadata_is_read_to_its_first_empty_page() {
     for metadata in ["", r#","info":{"total_pages":1,"page":1}"#] {
@@ -90,7 +90,7 @@ async fn a_list_without_metadata_is_read_to_its_first_empty_page() {
     }
 }
 
-/// A vendor that ignores `page` shows its first page again (P3).
+/// A vendor that ignores `page` shows its first page again.
 #[tokio::test]
 async fn a_full_page_that_repeats_is_told_of_and_commits_nothing() {
     let (_clock, copied) = copied(r#"{"per_page":10}"#, |_| clients(&(1..=10).map(row).collect::<Vec<_>>())).await;
@@ -99,7 +99,7 @@ async fn a_full_page_that_repeats_is_told_of_and_commits_nothing() {
     assert!(report.notices.contains(&Notice::ListMoving), "{report:?}");
 }
 
-/// Exactly two full pages without metadata, and page 3 is refused (P4b).
+/// Exactly two full pages without metadata, and page 3 is refused.
 #[tokio::test]
 async fn a_refused_page_behind_the_last_one_is_the_end() {
     for (status, refusal) in [
@@ -139,7 +139,7 @@ async fn a_page_that_is_refused_for_another_reason_is_a_failure() {
     }
 }
 
-/// After page 1 a row is deleted, so that the last page is gone for good (P4).
+/// After page 1 a row is deleted, so that the last page is gone for good.
 #[tokio::test]
 async fn a_list_that_becomes_shorter_is_walked_again_from_its_beginning() {
     let rows: Arc<Mutex<Vec<String>>> = Arc::new(Mutex::new((1..=21).map(row).collect()));
@@ -163,7 +163,7 @@ async fn a_list_that_becomes_shorter_is_walked_again_from_its_beginning() {
     assert!((1..=21).filter(|id| *id != 5).all(|id| stored.contains_key(&id.to_string())), "{stored:?}");
 }
 
-/// S2, S6, and other forms of nothing.
+/// A null, a 204, and other forms of nothing.
 #[tokio::test]
 async fn a_list_of_nothing_is_quiet_however_it_is_written() {
     for (status, body) in [
@@ -179,7 +179,7 @@ async fn a_list_of_nothing_is_quiet_however_it_is_written() {
     }
 }
 
-/// Lifetimes in any form (A3).
+/// Lifetimes in any form.
 #[tokio::test]
 async fn a_token_serves_whatever_its_lifetime_is_written_as() {
     for expires_in in ["3600.0", "-1", r#""""#, "null", r#""3600""#, "[]"] {
@@ -224,7 +224,7 @@ async fn functions_that_end_each_others_token_get_on() {
     assert_eq!(copied.stored("clients").len(), 2);
 }
 
-/// A row without a stamp is in no list with a bound, so the first import sends none (P7).
+/// A row without a stamp is in no list with a bound, so the first import sends none.
 #[tokio::test]
 async fn a_first_import_brings_rows_without_a_stamp() {
     let (_clock, copied) =
@@ -237,7 +237,7 @@ async fn a_first_import_brings_rows_without_a_stamp() {
     assert!(lists.last().unwrap().parameter("updated_at").is_some(), "later lists bear the bound");
 }
 
-/// A filter that means "equal to" lists nothing, for ever (EQ).
+/// A filter that means "equal to" lists nothing, for ever.
 #[tokio::test]
 async fn a_filter_that_is_not_heeded_is_noticed_on_the_first_import() {
     for settings in ["{}", r#"{"first_checkpoint":"2025-12-01T00:00:00Z"}"#] {
@@ -274,7 +274,7 @@ async fn a_list_that_the_settings_name_is_a_stream() {
     assert!(copied.script.asked().iter().any(|asked| asked.parameter("changed_after").is_some()));
 }
 
-/// Case P1: a list in another order at every reading.
+/// A list in another order at every reading.
 #[tokio::test]
 async fn rows_that_come_in_another_order_each_time_are_imported() {
     let reading = AtomicUsize::new(0);
@@ -294,7 +294,7 @@ async fn rows_that_come_in_another_order_each_time_are_imported() {
     assert_eq!(copied.stored("clients").len(), 23);
 }
 
-/// S5: one odd row.
+/// One odd row.
 #[tokio::test]
 async fn one_row_that_is_no_json_stops_no_other() {
     let (_clock, copied) = copied("{}", |asked| {

@@ -156,7 +156,7 @@ async fn a_stream_without_filter_or_stamp_says_so_and_is_listed_whole() {
     assert_eq!(page.changes.len(), 3);
     assert!(page.changes.iter().all(|change| change.stamp().is_none() && change.row().is_some()));
     assert_eq!(account.calls()[0].parameters, ["page", "per_page"]);
-    assert!(!logged().contains("does not heed"));
+    assert!(!logged().contains("does not apply"));
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_filter_that_is_not_heeded_is_told_once_and_loses_nothing() {
     }
     let lines = logged();
     let told: Vec<&str> =
-        lines.lines().filter(|line| line.contains("does not heed") && line.contains("travel_reports")).collect();
+        lines.lines().filter(|line| line.contains("does not apply") && line.contains("travel_reports")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("WARN") && told[0].contains("older_count=3"), "{told:?}");
 }
@@ -182,7 +182,7 @@ async fn a_stamp_without_its_milliseconds_is_no_doubt_about_the_filter() {
     account.vendor.add(Add::with_id("time_reports", "1")).unwrap();
     let second = account.now().get().div_euclid(1000) * 1000;
     account.page("time_reports", StampMillis::new(second + 999), 1).await.unwrap();
-    assert!(!logged().lines().any(|line| line.contains("does not heed") && line.contains("time_reports")));
+    assert!(!logged().lines().any(|line| line.contains("does not apply") && line.contains("time_reports")));
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ async fn a_token_of_another_client_is_never_used() {
     let account = account("{}").await;
     account.list("clients").await.unwrap();
     account.vendor.rotate("other", "secret", true);
-    // Remembered anew by another call, while the old token is still good.
+    // Remembered again by another call, while the old token is still good.
     let keys = account.keys.clone();
     keys.change(&secret("other", "secret"));
     tidemark_engine::ports::Credentials::fresh_secret(&keys).await.unwrap();

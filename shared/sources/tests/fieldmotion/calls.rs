@@ -42,7 +42,7 @@ async fn the_time_of_a_call_is_written_in_each_format() {
             vendor.zone_offset_seconds = if settings.contains("Lagos") { 3600 } else { 0 };
         });
         assert_eq!(account.listed("jobs").await, [""; 0], "{settings}");
-        // Signed anew: what was right five minutes ago is refused by now.
+        // Signed again: what was right five minutes ago is refused by now.
         account.vendor.advance(Duration::from_hours(1));
         assert_eq!(account.listed("jobs").await, [""; 0], "{settings}");
         assert_eq!(account.vendor.request_counts().refused, 0);

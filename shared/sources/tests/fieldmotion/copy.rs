@@ -69,7 +69,7 @@ impl Copy {
     }
 }
 
-/// The case S1: six customers whose detail is empty for good.
+/// Six customers whose detail is empty for good.
 #[tokio::test]
 async fn records_that_answer_nothing_are_set_aside_and_all_others_stored() {
     let copy = Copy::of("customers").await;
@@ -91,7 +91,7 @@ async fn records_that_answer_nothing_are_set_aside_and_all_others_stored() {
     assert!(copy.stored(&others[0]).unwrap().contains("later"));
 }
 
-/// The case A1: one record over which the vendor's program fails.
+/// One record over which the vendor's program fails.
 #[tokio::test]
 async fn a_record_over_which_the_vendors_program_fails_stops_no_other() {
     let copy = Copy::of("customers").await;
@@ -106,9 +106,8 @@ async fn a_record_over_which_the_vendors_program_fails_stops_no_other() {
     assert_eq!(copy.stored_count(), ids.len() - 1);
 }
 
-/// The case P8: the list goes by another time than the rows bear. How far back the list is asked follows the vendor's
+/// The list goes by another time than the rows have. How far back the list is asked follows the vendor's
 /// clock, not the rows, so that the same ids are fetched at a few ticks and not at every one.
-/// The case P8.
 #[tokio::test]
 async fn ids_that_are_listed_by_another_time_than_their_rows_bear_are_not_fetched_for_ever() {
     let copy = Copy::of("customers").await;

@@ -115,7 +115,7 @@ async fn empty_objects_and_broken_details_are_settings() {
     assert_eq!(account.fetch("customers", "1").await.unwrap_err().class, FailureClass::Record);
 }
 
-/// The case S1: what lasts is the engine's to judge; nothing is taken for an outage of the vendor, and nothing for gone.
+/// The engine judges what lasts: nothing is taken for an outage of the vendor, and nothing for gone.
 #[tokio::test]
 async fn an_empty_answer_to_a_detail_is_a_record_that_is_missing() {
     let account = account("{}").await;
@@ -131,7 +131,7 @@ async fn an_empty_answer_to_a_detail_is_a_record_that_is_missing() {
     assert_eq!(account.list("customers").await.unwrap_err().class, FailureClass::Transient, "an empty 200 is none");
 }
 
-/// The cases A1 and A1c.
+/// A PHP error that names a `key`, for one record, and a PHP warning before a list.
 #[tokio::test]
 async fn a_failure_of_the_vendors_program_is_never_a_rejected_credential() {
     let account = account("{}").await;
@@ -188,7 +188,6 @@ async fn causes_that_differ_have_next_steps_that_differ() {
     }
 }
 
-/// The case PII.
 #[tokio::test]
 async fn no_word_of_a_customer_reaches_a_failure() {
     let account = account("{}").await;

@@ -111,7 +111,6 @@ async fn entries_without_an_id_are_counted_and_the_others_kept() {
     assert_eq!(page.changes.iter().map(|change| change.id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
 }
 
-/// The case NEG.
 #[tokio::test]
 async fn ids_that_begin_with_a_minus_are_ids_like_any_other() {
     let account = account("{}").await;

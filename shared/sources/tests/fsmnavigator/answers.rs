@@ -1,5 +1,5 @@
 //! What the vendor, and what stands before it, really answer: each end of a list, each refusal and each odd row under the
-//! real poller and fetcher. Names in brackets are those of the inputs that showed the failure.
+//! real poller and fetcher.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ fn failed(outcome: &PollOutcome) -> (FailureClass, &str) {
     }
 }
 
-/// Without a total a short page in mid-list is not the end (P2).
+/// Without a total a short page in mid-list is not the end.
 #[tokio::test]
 async fn a_list_without_a_total_is_read_to_its_first_empty_page() {
     let (_clock, copied) = copied(r#"{"per_page":10}"#, |asked| {
@@ -87,7 +87,7 @@ async fn a_list_without_a_total_is_read_to_its_first_empty_page() {
     assert_eq!(copied.stored("customers").len(), 29);
 }
 
-/// A vendor that ignores `page` shows its first page again (P3).
+/// A vendor that ignores `page` shows its first page again.
 #[tokio::test]
 async fn a_full_page_that_repeats_is_told_of_and_commits_nothing() {
     for paging in ["", r#","page":1"#] {
@@ -102,7 +102,7 @@ async fn a_full_page_that_repeats_is_told_of_and_commits_nothing() {
     }
 }
 
-/// After page 1 a row is deleted, so that the last page is gone for good (P4).
+/// After page 1 a row is deleted, so that the last page is gone for good.
 #[tokio::test]
 async fn a_list_that_becomes_shorter_is_walked_again_from_its_beginning() {
     for refusal in [NOT_FOUND, r#"{"detail":"Invalid page."}"#] {
@@ -166,7 +166,7 @@ async fn a_page_that_a_gateway_refuses_is_an_outage() {
     }
 }
 
-/// S2: the rows are `null`, and the total is 0. S6: a 204.
+/// The rows are `null` and the total is 0, or a 204 comes.
 #[tokio::test]
 async fn a_list_of_nothing_is_quiet_however_it_is_written() {
     for (status, body) in [
@@ -184,7 +184,7 @@ async fn a_list_of_nothing_is_quiet_however_it_is_written() {
     }
 }
 
-/// A 204 to a list with a bound, after an import (S6).
+/// A 204 to a list with a bound, after an import.
 #[tokio::test]
 async fn no_content_is_no_changes() {
     let (_clock, copied) = copied("{}", |asked| {
@@ -200,7 +200,7 @@ async fn no_content_is_no_changes() {
     assert_eq!(copied.stored("jobs").len(), 2);
 }
 
-/// One row with `NaN` (S5), or in another encoding: the other rows are stored, the odd one is tried by itself, and a
+/// One row with `NaN`, or in another encoding: the other rows are stored, the odd one is tried by itself, and a
 /// person hears of stream and page.
 #[tokio::test]
 async fn one_row_that_is_no_json_stops_no_other() {
@@ -251,7 +251,7 @@ async fn a_page_that_cannot_be_read_is_named_and_harms_no_other_stream() {
     assert_eq!(copied.stored("technicians").len(), 4);
 }
 
-/// A row without a stamp is in no list with a bound, so the first import sends none (P7).
+/// A row without a stamp is in no list with a bound, so the first import sends none.
 #[tokio::test]
 async fn a_first_import_brings_rows_without_a_stamp() {
     let (_clock, copied) =
@@ -273,7 +273,7 @@ async fn a_first_checkpoint_of_ones_own_is_sent() {
     assert_eq!(copied.stored("jobs").len(), 20);
 }
 
-/// A filter that means "equal to" lists nothing, for ever (EQ).
+/// A filter that means "equal to" lists nothing, for ever.
 #[tokio::test]
 async fn a_filter_that_is_not_heeded_is_noticed_on_the_first_import() {
     for settings in ["{}", r#"{"first_checkpoint":"2025-12-01T00:00:00Z"}"#] {
@@ -297,7 +297,7 @@ async fn a_filter_that_is_not_heeded_is_noticed_on_the_first_import() {
     }
 }
 
-/// A filter that is heeded costs one call more, once; one that is ignored lists everything, and is told of later.
+/// A filter that is applied costs one call more, once; one that is ignored lists everything, and is reported later.
 #[tokio::test]
 async fn a_filter_that_is_heeded_is_compared_once() {
     let (_clock, copied) = copied("{}", |asked| list("jobs", &(1..=5).map(row).collect::<Vec<_>>(), asked)).await;
@@ -307,7 +307,7 @@ async fn a_filter_that_is_heeded_is_compared_once() {
     assert_eq!(bounds, [false, true]);
 }
 
-/// Every row bears a signed URL that differs at every reading, or the list comes in another order each time (P1).
+/// Every row has a signed URL that differs at every reading, or the list comes in another order each time.
 #[tokio::test]
 async fn rows_that_differ_at_every_reading_are_imported_and_committed() {
     for is_shuffled in [false, true] {

@@ -12,7 +12,7 @@ use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials};
 use tidemark_fakes::{Effect, Fake, FixedAnswer};
 
-/// The vendor's own clock, so that neither the test's machine nor its speed matters. Whoever sleeps moves it.
+/// The vendor's own clock, so that neither the test's machine nor its speed matters. Sleeping moves it.
 #[derive(Clone)]
 pub(crate) struct VendorTime(pub(crate) Fake);
 
@@ -45,12 +45,12 @@ impl SharedKeys {
         }))
     }
 
-    /// Changes the secret; the old one is remembered until it is read anew.
+    /// Changes the secret; the old one is remembered until it is read again.
     pub(crate) fn change(&self, secret: &str) {
         secret.clone_into(&mut self.0.now.lock().unwrap());
     }
 
-    /// How often it was read anew.
+    /// How often it was read again.
     pub(crate) fn fresh_count(&self) -> usize {
         self.0.fresh_count.load(Ordering::Relaxed)
     }
@@ -79,7 +79,7 @@ pub(crate) fn answer(status: u16, body: &str) -> Effect {
     })
 }
 
-/// Everything that a failure shows to whoever prints it, with the errors below it.
+/// Everything that a failure shows to the caller that prints it, with the errors below it.
 pub(crate) fn shown(failure: &SourceFailure) -> String {
     let mut shown = vec![format!("{failure} {failure:?}")];
     let mut below = failure.source();

@@ -22,7 +22,7 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_mins(5);
 /// How long a message stays out of sight once it was received.
 const VISIBILITY: Duration = Duration::from_mins(12);
 
-/// The engine's clock: the vendor's, moved by whoever sleeps. A long sleep is a deadline, which no test reaches.
+/// The engine's clock: the vendor's, moved by sleeping. A long sleep is a deadline, which no test reaches.
 #[derive(Clone)]
 pub(crate) struct EngineTime(VendorTime);
 

@@ -79,7 +79,7 @@ fn what_is_no_page_is_never_an_empty_one() {
     }
 }
 
-/// Case S2, and other forms in which frameworks write a list.
+/// A null with a total of 0, and other forms in which frameworks write a list.
 #[test]
 fn other_forms_of_a_list_are_read() {
     for (json, expected, pages_total) in [
@@ -181,7 +181,7 @@ fn total_count_is() {
     }
 }
 
-/// Case P2.
+/// A page that is one row short in mid-list proves nothing.
 #[test]
 fn without_metadata_no_page_is_the_last() {
     for (json, page) in [

@@ -1,4 +1,4 @@
-//! Answers that did not succeed, and those that bear an error instead of data.
+//! Answers that did not succeed, and those that hold an error instead of data.
 
 use super::*;
 use crate::http::Words;
@@ -51,7 +51,7 @@ async fn a_refusal_counts_in_the_vendors_own_words_alone() {
     }
 }
 
-/// The case GZ: 64 KB on the wire that are 64 MiB.
+/// 64 KB on the wire that are 64 MiB.
 #[tokio::test]
 async fn a_compressed_error_text_is_inflated_to_its_first_2_kib_alone() {
     let text = format!(r#"{{"error":"{}"}}"#, "not logged in ".repeat(5 << 20));
