@@ -32,7 +32,7 @@ async fn a_missing_scope_is_403() {
 #[tokio::test]
 async fn an_unknown_address_is_404() {
     let fake = with_jobs(1).await;
-    for target in ["inventory", "jobs/789/notes", ""] {
+    for target in ["invoices", "jobs/789/notes", ""] {
         assert_eq!(get(&fake, target).await.status(), 404, "{target}");
     }
 }
