@@ -49,18 +49,22 @@ impl BaseUrl {
         if text.is_empty() {
             return Err(BadBaseUrl::Missing);
         }
-        // The URL standard forgives backslashes, inner white space and missing slashes; a person who writes them means
-        // something else than the parser makes of it.
-        let odd = |c: char| c == '\\' || c.is_whitespace() || c.is_control();
+        // The URL standard forgives backslashes, inner white space, missing and doubled slashes, dots and letters that only
+        // look Latin; a person who writes them means something else than the parser makes of it.
+        let odd = |c: char| c == '\\' || c.is_whitespace() || c.is_control() || !c.is_ascii();
         if text.contains(odd) {
             return Err(BadBaseUrl::Unreadable);
         }
-        let scheme = text.split_once("://").ok_or(BadBaseUrl::Unreadable)?.0;
+        let (scheme, rest) = text.split_once("://").ok_or(BadBaseUrl::Unreadable)?;
         let plain = match scheme.to_ascii_lowercase().as_str() {
             "https" => false,
             "http" => true,
             _ => return Err(BadBaseUrl::Scheme),
         };
+        let is_odd = |part: &str| part.is_empty() || are_dots(&part.to_ascii_lowercase().replace("%2e", "."));
+        if rest.trim_end_matches('/').split('/').any(is_odd) {
+            return Err(BadBaseUrl::Unreadable);
+        }
         let mut url = Url::parse(text).map_err(|_| BadBaseUrl::Unreadable)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BadBaseUrl::UserInfo);
@@ -115,10 +119,14 @@ impl fmt::Debug for BaseUrl {
     }
 }
 
-/// Whether a text can be one segment of a path. Dots alone mean another address; of control characters some are dropped
-/// on the way, so that another record would be asked for.
+/// Whether a text can be one segment of a path. Dots alone mean another address, for some servers even with parameters
+/// behind them (`..;x`); of control characters some are dropped on the way, so that another record would be asked for.
 pub(super) fn can_be_a_segment(text: &str) -> bool {
-    !matches!(text, "." | "..") && !text.contains(char::is_control)
+    !text.split(';').next().is_some_and(are_dots) && !text.contains(char::is_control)
+}
+
+fn are_dots(text: &str) -> bool {
+    matches!(text, "." | "..")
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -170,6 +178,18 @@ mod tests {
             ("http://localhost@evil.example", BadBaseUrl::UserInfo),
             ("https://host.example/?a=1", BadBaseUrl::Query),
             ("https://host.example/#a", BadBaseUrl::Fragment),
+            ("https://https://host.example", BadBaseUrl::Unreadable),
+            ("https://host.example//a", BadBaseUrl::Unreadable),
+            ("https://host.example/a/../b", BadBaseUrl::Unreadable),
+            ("https://host.example/a/%2E%2e/b", BadBaseUrl::Unreadable),
+            ("https://\u{ff48}ost.example", BadBaseUrl::Unreadable),
+            ("https://host.example:99999", BadBaseUrl::Unreadable),
+            ("https://[::1", BadBaseUrl::Unreadable),
+            ("https//host.example", BadBaseUrl::Unreadable),
+            ("ws://host.example", BadBaseUrl::Scheme),
+            ("http://localhost.:9100", BadBaseUrl::PlainToOtherHost),
+            ("http://127.0.0.1.nip.io", BadBaseUrl::PlainToOtherHost),
+            ("http://host.example:443", BadBaseUrl::PlainToOtherHost),
         ] {
             assert_eq!(BaseUrl::parse(text), Err(why), "{text}");
             assert!(!why.to_string().contains("password@"));
@@ -187,11 +207,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_one_segment_is_none() {
-        for text in [".", "..", "a\tb", "\n", "a\0", "\u{7f}", "\u{85}"] {
+        for text in [".", "..", "..;", ".;x", "..;a=1", "a\tb", "\n", "a\0", "\u{7f}", "\u{85}"] {
             assert!(!can_be_a_segment(text), "{text:?}");
         }
         let base = BaseUrl::parse("https://host.example").unwrap();
-        for text in ["", "...", "a b", "%2e", "%2E%2e", ".%2e", "a/../b", "\\", "é", "7", "..;"] {
+        for text in ["", "...", "a b", "%2e", "%2E%2e", ".%2e", "a/../b", "\\", "é", "7", "a;..", ";.."] {
             assert!(can_be_a_segment(text), "{text:?}");
             let url = base.join(&["jobs", text]);
             let segments: Vec<&str> = url.path_segments().unwrap().collect();
