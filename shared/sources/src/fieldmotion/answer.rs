@@ -72,7 +72,8 @@ pub(super) enum Row {
     Missing,
 }
 
-/// The text of an answer that is the vendor's own error: an object with `error`, and nothing that others write beside it.
+/// The text of an answer that is an error: an object with `error`, and nothing that others write beside it. Empty for an
+/// error that is no text.
 /// `None` for anything else, a row with a field of that name which is empty among it.
 pub(super) fn error_text(json: &str) -> Option<String> {
     if !json.trim_ascii_start().starts_with('{') {
@@ -86,9 +87,9 @@ pub(super) fn error_text(json: &str) -> Option<String> {
     Some(serde_json::from_str(error).unwrap_or_default())
 }
 
-/// Whether an answer is the vendor's own error.
+/// Whether an answer is the vendor's own error: the vendor writes a text.
 pub(super) fn is_own_error(json: &str) -> bool {
-    error_text(json).is_some()
+    error_text(json).is_some_and(|text| !text.is_empty())
 }
 
 /// Whether a text is what PHP says when a program fails, which it may write before or in the place of an answer.

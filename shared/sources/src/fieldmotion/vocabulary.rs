@@ -27,6 +27,16 @@ pub(super) const PROGRAM: &[&str] = &[
     "primary key",
     "foreign key",
     "sql syntax",
+    "sqlstate",
+    "access denied for user",
+    "using password",
+    "authentication method unknown",
+    "authentication plugin",
+    "failed to open",
+    "headers already sent",
+    "maximum execution time",
+    "memory size",
+    "on line",
 ];
 /// Too many calls.
 pub(super) const THROTTLED: &[&str] = &["too many requests", "rate limit", "rate limited", "throttled"];

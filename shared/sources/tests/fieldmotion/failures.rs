@@ -131,6 +131,32 @@ async fn an_empty_answer_to_a_detail_is_a_record_that_is_missing() {
     assert_eq!(account.list("customers").await.unwrap_err().class, FailureClass::Transient, "an empty 200 is none");
 }
 
+/// Kind: a failure is named by its cause. What PHP, the database and the disk say quotes names of the vendor's program,
+/// such as `login`, and refuses nothing.
+#[tokio::test]
+async fn what_the_vendors_server_says_of_itself_is_no_refusal() {
+    let account = account("{}").await;
+    account.vendor.seed_count("customers", 1).unwrap();
+    for text in [
+        "Access denied for user 'fm'@'localhost' (using password: YES)",
+        "SQLSTATE[28000] [1045] Access denied for user 'fm'@'10.0.0.5'",
+        "The server requested authentication method unknown to the client",
+        "file_put_contents(/var/log/api.log): failed to open stream: Permission denied",
+        "include(/var/www/login.php): Failed to open stream: No such file or directory",
+        "Cannot modify header information - headers already sent by (output started at /var/www/login.php:12)",
+        "Maximum execution time of 30 seconds exceeded in /var/www/auth/lib.php on line 7",
+        "Allowed memory size of 134217728 bytes exhausted (tried to allocate 20480 bytes) in /www/auth.php",
+        "Duplicate entry 'login' for key 'users.login'",
+        "Undefined variable $credentials in /var/www/login.php on line 12",
+        "Trying to access array offset on value of type null",
+        "Call to a member function authenticate() on null",
+    ] {
+        let classes = account.classes(Effect::Error(text.to_owned())).await;
+        assert_eq!(classes, (FailureClass::Transient, FailureClass::Record), "{text}");
+    }
+    assert_eq!(account.keys.fresh_count(), 0, "the credential was never in doubt");
+}
+
 /// A PHP error that names a `key`, for one record, and a PHP warning before a list.
 #[tokio::test]
 async fn a_failure_of_the_vendors_program_is_never_a_rejected_credential() {
