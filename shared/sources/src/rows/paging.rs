@@ -107,10 +107,12 @@ impl Counts {
             (Some(total), None) => Some(1).filter(|_| asked == 1 && rows >= total),
             (None, _) => None,
         };
-        // Fewer rows than the counts leave for this page: pages are not as long as they are said to be.
+        // Other rows than the counts leave for this page: pages are not as long as they are said to be. Behind the counted
+        // end that may be the last page, shown again.
         if let (Some(total), Some(per_page)) = (total, per_page) {
             let before = (asked - 1).saturating_mul(per_page);
-            if rows < total.saturating_sub(before).min(per_page) {
+            let left = total.saturating_sub(before).min(per_page);
+            if rows < left || (rows > left && left > 0) {
                 return None;
             }
         }

@@ -1,7 +1,8 @@
 //! What the vendor, and what stands before it, really answer: each end of a list and each refusal under the real poller
 //! and fetcher.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Transient};
@@ -90,6 +91,44 @@ async fn a_list_without_metadata_is_read_to_its_first_empty_page() {
     }
 }
 
+/// Kind: the end of a list. 25 rows, ten a page, counted in the ways of many frameworks, and wrongly.
+#[tokio::test]
+async fn a_list_is_read_to_its_end_however_it_is_counted() {
+    for metadata in [
+        r#"{"total_pages":"3","page":"{page}"}"#,
+        r#"{"total_pages":3.0,"page":{page}}"#,
+        r#"{"total_count":25,"per_page":10}"#,
+        r#"{"total_count":25,"per_page":20,"page":{page}}"#,
+        r#"{"total_count":"25","page":{page}}"#,
+        r#"{"current_page":{page},"last_page":3,"total":25}"#,
+        r#"{"total_pages":0,"page":{page}}"#,
+        r#"{"total_pages":-1,"total_count":-1}"#,
+        r#"{"total_pages":99999999999,"page":{page}}"#,
+        r#"{"total_pages":{grown}}"#,
+        r#"{"total_pages":null,"total_count":null}"#,
+        r#"{"total_pages":1,"next_page":{next}}"#,
+        r#"{"total_pages":{page},"links":{"next":{next}}}"#,
+        r#"{"total_pages":"many"}"#,
+        r#"[{"total_pages":1}]"#,
+        "null",
+        r#""1 of 3""#,
+    ] {
+        let settings = r#"{"per_page":10,"updated_filters":{"clients":null}}"#;
+        let (_clock, copied) = copied(settings, move |asked| {
+            let rows: Vec<String> = (1..=25).map(row).collect();
+            let number = asked.page();
+            let next = if number < 3 { (number + 1).to_string() } else { "null".to_owned() };
+            let metadata = metadata.replace("{page}", &number.to_string()).replace("{next}", &next);
+            let metadata = metadata.replace("{grown}", &(number + 1).min(3).to_string());
+            reply(200, format!(r#"{{"clients":[{}],"metadata":{metadata}}}"#, page(&rows, asked, 10).join(",")))
+        })
+        .await;
+        copied.sync("clients").await;
+        copied.settle("clients").await;
+        assert_eq!(copied.stored("clients").len(), 25, "{metadata}");
+    }
+}
+
 /// A vendor that ignores `page` shows its first page again.
 #[tokio::test]
 async fn a_full_page_that_repeats_is_told_of_and_commits_nothing() {
@@ -163,6 +202,29 @@ async fn a_list_that_becomes_shorter_is_walked_again_from_its_beginning() {
     assert!((1..=21).filter(|id| *id != 5).all(|id| stored.contains_key(&id.to_string())), "{stored:?}");
 }
 
+/// A vendor that refuses pages beyond a number: what was read counts, and the list goes on from its newest stamp.
+#[tokio::test]
+async fn a_cap_on_deep_pages_is_passed_by_the_newest_stamp() {
+    let (_clock, copied) = copied(r#"{"per_page":10}"#, |asked| {
+        if asked.page() > 2 {
+            return reply(400, r#"{"errors":{"page":["is too deep"]}}"#);
+        }
+        // Ten minutes apart: a page is more than the list is asked for again.
+        let row = |id: usize| format!(r#"{{"id":{id},"updated_at":"{}"}}"#, stamp(id * 600));
+        let rows: Vec<String> = (1..=75).map(row).collect();
+        let pages = page(&rows, &Asked { query: without_page(asked), ..asked.clone() }, usize::MAX).len().div_ceil(10);
+        let (shown, number) = (page(&rows, asked, 10).join(","), asked.page());
+        reply(200, format!(r#"{{"clients":[{shown}],"metadata":{{"page":{number},"total_pages":{pages}}}}}"#))
+    })
+    .await;
+    copied.settle("clients").await;
+    assert_eq!(copied.stored("clients").len(), 75);
+}
+
+fn without_page(asked: &Asked) -> BTreeMap<String, String> {
+    asked.query.iter().filter(|(name, _)| *name != "page").map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// A null, a 204, and other forms of nothing.
 #[tokio::test]
 async fn a_list_of_nothing_is_quiet_however_it_is_written() {
@@ -182,7 +244,24 @@ async fn a_list_of_nothing_is_quiet_however_it_is_written() {
 /// Lifetimes in any form.
 #[tokio::test]
 async fn a_token_serves_whatever_its_lifetime_is_written_as() {
-    for expires_in in ["3600.0", "-1", r#""""#, "null", r#""3600""#, "[]"] {
+    for expires_in in [
+        "3600.0",
+        "-1",
+        r#""""#,
+        "null",
+        r#""3600""#,
+        "[]",
+        "{}",
+        "true",
+        "-0.5",
+        "3.6e3",
+        "1e400",
+        "99999999999999999999",
+        r#"" 3600 ""#,
+        r#""3600s""#,
+        r#""PT1H""#,
+        r#""2026-01-01T01:00:00Z""#,
+    ] {
         let (_clock, copied) = with_tokens("{}", move |asked| {
             if is_for_token(asked) { granted(expires_in) } else { clients(&page(&[row(1)], asked, 50)) }
         })
@@ -192,6 +271,45 @@ async fn a_token_serves_whatever_its_lifetime_is_written_as() {
         assert_eq!(copied.stored("clients").len(), 1, "{expires_in}");
         let tokens = copied.script.asked().iter().filter(|asked| is_for_token(asked)).count();
         assert_eq!(tokens, 1, "{expires_in}");
+    }
+}
+
+/// Kind: tokens. Each answer with the token is one that serves, or none.
+#[tokio::test]
+async fn a_token_is_found_in_whatever_holds_one_and_nothing_else_is_taken_for_one() {
+    for (granted, serves) in [
+        (r#"{"access_token":"t0k3n"}"#, true),
+        (r#"{"access_token":"t0k3n","token_type":null}"#, true),
+        (r#"{"access_token":"t0k3n","token_type":"bearer"}"#, true),
+        (r#"{"access_token":"t0k3n","token_type":"BEARER","error":null}"#, true),
+        ("\u{feff}{\"access_token\":\"t0k3n\"}\r\n", true),
+        (r#"{"token_type":"Bearer","scope":"","created_at":null,"access_token":"t0k3n"}"#, true),
+        (r#"{"access_token":"t0k3n","refresh_token":null,"expires_at":"soon"}"#, true),
+        (r#"{"access_token":null,"token_type":"Bearer"}"#, false),
+        (r#"{"access_token":["t0k3n"]}"#, false),
+        (r#"{"access_token":{"value":"t0k3n"}}"#, false),
+        (r#"{"access_token":"t0k\n3n"}"#, false),
+        (r#"{"access_token":"t0k\u00003n"}"#, false),
+        (r#"{"access_token":" "}"#, false),
+        (r#"{"access_token":"t0k3n"#, false),
+        (r#""t0k3n""#, false),
+        ("access_token=t0k3n&token_type=bearer", false),
+    ] {
+        let (_clock, copied) = with_tokens("{}", move |asked| match asked.authorization.as_str() {
+            _ if is_for_token(asked) => reply(200, granted),
+            "Bearer t0k3n" => clients(&page(&[row(1)], asked, 50)),
+            _ => reply(401, r#"{"error":"invalid_token"}"#),
+        })
+        .await;
+        let report = copied.sync("clients").await;
+        assert!(!report.notices.contains(&Notice::CredentialRejected), "{granted}: {report:?}");
+        if serves {
+            copied.settle("clients").await;
+        } else {
+            assert_eq!(failed(&report.outcome).0, Transient, "{granted}");
+            assert!(copied.script.asked().iter().all(is_for_token), "{granted}");
+        }
+        assert_eq!(copied.stored("clients").len(), usize::from(serves), "{granted}");
     }
 }
 
@@ -236,6 +354,51 @@ async fn a_first_import_brings_rows_without_a_stamp() {
     assert_eq!(lists[0].parameter("updated_at"), None);
     assert!(lists.last().unwrap().parameter("updated_at").is_some(), "later lists bear the bound");
 }
+
+/// Kind: stamps. A row with an odd one is imported, and hides no later edit.
+#[tokio::test]
+async fn a_row_with_an_odd_stamp_is_imported_and_what_is_edited_later_arrives() {
+    for odd in ODD_STAMPS {
+        let edited_ms = Arc::new(AtomicI64::new(0));
+        let edited = Arc::clone(&edited_ms);
+        let (clock, copied) = copied("{}", move |asked| {
+            let mut rows = vec![row(1), format!(r#"{{"id":2,"updated_at":{odd}}}"#)];
+            rows.push(match edited.load(Ordering::Relaxed) {
+                0 => row(3),
+                at => {
+                    let at = jiff::Timestamp::from_millisecond(at).unwrap().strftime("%Y-%m-%dT%H:%M:%S.000Z");
+                    format!(r#"{{"id":3,"updated_at":"{at}","edited":true}}"#)
+                }
+            });
+            clients(&page(&rows, asked, 50))
+        })
+        .await;
+        copied.sync("clients").await;
+        copied.sync("clients").await;
+        assert_eq!(copied.stored("clients").len(), 3, "{odd}");
+        edited_ms.store(clock.now_ms(), Ordering::Relaxed);
+        copied.sync("clients").await;
+        copied.sync("clients").await;
+        assert!(copied.stored("clients")["3"].contains("edited"), "{odd}");
+    }
+}
+
+const ODD_STAMPS: [&str; 14] = [
+    "null",
+    "0",
+    "1767225600",
+    "true",
+    "[]",
+    "{}",
+    r#""""#,
+    r#""yesterday""#,
+    r#""2026-01-01""#,
+    r#""2026-02-30T00:00:00.000Z""#,
+    r#""0000-00-00T00:00:00.000Z""#,
+    r#""0001-01-01T00:00:00.000Z""#,
+    r#""1970-01-01T00:00:00.000Z""#,
+    r#""2100-01-01T00:00:00.000Z""#,
+];
 
 /// A filter that means "equal to" lists nothing, for ever.
 #[tokio::test]

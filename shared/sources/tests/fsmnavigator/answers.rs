@@ -87,6 +87,42 @@ async fn a_list_without_a_total_is_read_to_its_first_empty_page() {
     assert_eq!(copied.stored("customers").len(), 29);
 }
 
+/// Kind: the end of a list. 25 rows, ten a page, counted in the ways of many frameworks, and wrongly.
+#[tokio::test]
+async fn a_list_is_read_to_its_end_however_it_is_counted() {
+    for counts in [
+        r#""page":"{page}","total_pages":"3""#,
+        r#""page":{page}.0,"total_pages":3.0"#,
+        r#""total":25,"per_page":10"#,
+        r#""total":"25","per_page":"10","page":{page}"#,
+        r#""total":25,"per_page":20,"page":{page}"#,
+        r#""total":0,"total_pages":0"#,
+        r#""total":-1,"total_pages":-1"#,
+        r#""total":5,"page":{page}"#,
+        r#""total_pages":99999999999"#,
+        r#""total_pages":{grown}"#,
+        r#""total_pages":1,"next_page":{next}"#,
+        r#""total_pages":{page},"links":{"next":{next}}"#,
+        r#""total":null,"total_pages":null,"page":null"#,
+        r#""total":{"value":25},"total_pages":[1]"#,
+        r#""total_pages":"many""#,
+        r#""pagination":"page {page}""#,
+    ] {
+        let (_clock, copied) = copied(r#"{"per_page":10}"#, move |asked| {
+            let rows: Vec<String> = (1..=25).map(row).collect();
+            let number = asked.page();
+            let next = if number < 3 { (number + 1).to_string() } else { "null".to_owned() };
+            let counts = counts.replace("{page}", &number.to_string()).replace("{next}", &next);
+            let counts = counts.replace("{grown}", &(number + 1).min(3).to_string());
+            reply(200, format!(r#"{{"success":true,"customers":[{}],{counts}}}"#, cut(&rows, asked)))
+        })
+        .await;
+        copied.sync("customers").await;
+        copied.settle("customers").await;
+        assert_eq!(copied.stored("customers").len(), 25, "{counts}");
+    }
+}
+
 /// A vendor that ignores `page` shows its first page again.
 #[tokio::test]
 async fn a_full_page_that_repeats_is_told_of_and_commits_nothing() {
