@@ -327,6 +327,9 @@ impl<C: Clock> HttpClient<C> {
             // A second one: it leads in circles.
             return Err(Problem::Redirect { status, target: Target::Nowhere });
         }
+        if matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::IM_USED) {
+            return Err(Problem::Part { status });
+        }
         let headers = response.headers().clone();
         let header_bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if header_bytes > problem::HEADER_KIB_MAX << 10 {

@@ -34,6 +34,12 @@ pub(crate) enum Problem {
         /// How large it may be.
         bytes_max: usize,
     },
+    /// A part of an answer, or its difference to another one, which nobody asked for: what is missing would be lost.
+    #[error("the vendor answered with status {status}, which is not a whole answer")]
+    Part {
+        /// The status.
+        status: StatusCode,
+    },
     /// A redirect that is not followed: another host would be sent the credential or the signed body.
     #[error("the vendor answered with status {status}, {target}, which is refused")]
     Redirect {
@@ -94,6 +100,7 @@ impl Problem {
             | Self::Late(_)
             | Self::Broken(_)
             | Self::HeadersTooLarge
+            | Self::Part { .. }
             | Self::Redirect { .. } => FailureClass::Transient,
             Self::TooLarge { .. } => record_if_detail(purpose),
             Self::Unaddressable => match purpose {
@@ -129,6 +136,9 @@ impl Problem {
                 let blocker = blocker.filter(|_| status.is_client_error());
                 blocker.map(Blocker::next_step).or_else(|| step_of_status(*status, *words, purpose))
             }
+            Self::Part { .. } => {
+                Some("ask the vendor what stands before its API and sends parts of answers, such as a cache")
+            }
             Self::TooLarge { .. } if purpose == Purpose::List => {
                 Some("ask for smaller pages, if the source has a setting for it; else ask the vendor to page this list")
             }
@@ -153,6 +163,7 @@ impl Problem {
             }
             Self::HeadersTooLarge
             | Self::TooLarge { .. }
+            | Self::Part { .. }
             | Self::Redirect { .. }
             | Self::Status { .. }
             | Self::Unaddressable

@@ -6,7 +6,7 @@ use tidemark_engine::change::Found;
 use tidemark_engine::failure::FailureClass::{Record, Throttled, Transient};
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::record::RecordId;
-use tidemark_fakes::{CallKind, Effect, Fault, Hold, HoldFilter, Mode, RetryAfter};
+use tidemark_fakes::{CallKind, Effect, Fault, FixedAnswer, Hold, HoldFilter, Mode, RetryAfter};
 
 use crate::Vendor;
 use crate::support::{answer, shown};
@@ -85,6 +85,13 @@ pub(crate) async fn statuses_have_their_classes<V: Vendor>() {
         (throttled(429, RetryAfter::DateInSeconds(60)), both(wait(60))),
         (throttled(429, RetryAfter::DateInSeconds(-60)), both(no_wait)),
         (throttled(429, RetryAfter::Text("soon".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("30, 60".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("30s".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("0x1e".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("Infinity".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("-30".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("2026-01-01T00:00:00Z".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("00000000000000000000000000000030".to_owned())), both(wait(30))),
         (throttled(503, RetryAfter::Seconds(5)), both(wait(5))),
         (throttled(503, RetryAfter::Text("soon".to_owned())), both(Transient)),
     ] {
@@ -94,7 +101,7 @@ pub(crate) async fn statuses_have_their_classes<V: Vendor>() {
 }
 
 /// Bodies that no vendor writes: of gateways, firewalls and frameworks.
-const OTHERS_WORDS: [&str; 9] = [
+const OTHERS_WORDS: [&str; 25] = [
     "",
     "{}",
     "null",
@@ -104,6 +111,25 @@ const OTHERS_WORDS: [&str; 9] = [
     r#"{"timestamp":"2026-01-01T00:00:00Z","status":404,"error":"Not Found","path":"/x"}"#,
     r#"{"statusCode":403,"message":"Forbidden resource","error":"Forbidden"}"#,
     r#"[{"code":7}]"#,
+    // Firewalls and gateways.
+    "error code: 1020",
+    "RBAC: access denied",
+    "no healthy upstream",
+    r#"{"message":null}"#,
+    r#"{"message":"no Route matched with those values","request_id":"1"}"#,
+    r#"{"fault":{"faultstring":"Unable to identify proxy","detail":{"errorcode":"flow.ApplicationNotFound"}}}"#,
+    r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[],"result":null}"#,
+    "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
+    // Frameworks.
+    r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.5","title":"Not Found","status":404,"traceId":"00-1"}"#,
+    r#"{"error":{"code":"ResourceNotFound","message":"The resource was not found."}}"#,
+    r#"{"code":5,"message":"Method does not exist.","details":[]}"#,
+    r#"{"detail":"Not found."}"#,
+    r#"{"error":null}"#,
+    r#"{"errors":[]}"#,
+    // No object at all.
+    r#""Not Found""#,
+    "\u{feff}404",
 ];
 
 /// Kind: absence and refusal are believed only in the vendor's own words.
@@ -126,6 +152,67 @@ pub(crate) async fn a_refusal_in_others_words_is_an_outage_and_nothing_is_gone<V
     }
     assert_eq!(world.keys.fresh_count(), 0, "the credential was never in doubt");
     assert!(world.list().await.is_ok() && world.fetch(&ids[0]).await.is_ok());
+}
+
+/// What a proxy passes on of an answer is not the whole of it, whatever it looks like.
+pub(crate) async fn a_part_of_an_answer_or_a_garbled_one_is_an_outage<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(2).await;
+    let record = world.record_of(&ids[0]);
+    let whole = V::list_answer(&[Some(record.as_str())]);
+    for (status, header) in [
+        (206, ("Content-Range", "bytes 0-99/5000")),
+        (206, ("Accept-Ranges", "bytes")),
+        (200, ("Content-Encoding", "gzip")),
+        (300, ("Alternates", "{}")),
+        (304, ("ETag", "\"1\"")),
+        (226, ("IM", "vcdiff")),
+    ] {
+        let effect = Effect::Answer(FixedAnswer {
+            status,
+            body: whole.clone(),
+            content_type: "application/json".to_owned(),
+            headers: [(header.0.to_owned(), header.1.to_owned())].into(),
+        });
+        world.vendor.fault(Fault::new(effect).on_call(CallKind::List)).unwrap();
+        let listed = world.list().await;
+        world.vendor.clear_faults();
+        assert_eq!(
+            listed.map(|page| page.changes.len()).map_err(|failure| failure.class),
+            Err(Transient),
+            "{status} {header:?}"
+        );
+    }
+}
+
+/// Kind: a failure is named by its cause, and its next step fits it.
+pub(crate) async fn what_stands_before_the_vendor_is_named_and_no_credential_is_blamed<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(1).await;
+    for (status, words, step) in [
+        (403, "Your IP address 203.0.113.7 is not allowed to access this resource.", "list of allowed addresses"),
+        (401, r#"{"message":"Client IP not in allowlist"}"#, "list of allowed addresses"),
+        (403, "error code: 1020", "nothing if it passes"),
+        (403, "<title>Access denied | example.com used Cloudflare to restrict access</title>", "firewall"),
+        (406, "<h1>Not Acceptable!</h1>An appropriate representation could not be found. Mod_Security", "firewall"),
+        (400, "<html><h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port</html>", "base URL"),
+        (404, "default backend - 404", "base URL"),
+        (405, "<html>405 Not Allowed</html>", "base URL"),
+        (407, "", "what stands before its API"),
+        (413, "<html>413 Request Entity Too Large</html>", "what stands before its API"),
+        (421, "Misdirected Request", "base URL"),
+        (426, "Upgrade Required", "base URL"),
+        (431, "Request Header Fields Too Large", "what stands before its API"),
+        (451, "<html>451 Unavailable For Legal Reasons</html>", "what stands before its API"),
+        (498, r#"{"error":{"code":498}}"#, "what stands before its API"),
+    ] {
+        let [listed, fetched] = tried(&world, &ids[0], &answer(status, words)).await;
+        // One that says "not found" may be believed once it has lasted.
+        for failure in [listed.unwrap()].into_iter().chain(fetched) {
+            assert_eq!(failure.class, Transient, "{status} {words}: {failure}");
+            let next_step = failure.next_step.unwrap_or_default();
+            assert!(next_step.contains(step), "{status} {words}: {next_step}");
+        }
+    }
+    assert_eq!(world.keys.fresh_count(), 0, "the credential was never in doubt");
 }
 
 /// The longest list of ids may have 64 MiB, so this has more.

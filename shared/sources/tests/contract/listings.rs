@@ -91,6 +91,34 @@ pub(crate) async fn a_bad_entry_is_counted_and_the_others_kept<V: Vendor>() {
     assert_eq!((records, page.unusable_count), (vec!["1".to_owned(), "2".to_owned()], 1));
 }
 
+/// Kind: one odd thing stops no stream. Each stands where an id should.
+pub(crate) async fn an_odd_id_is_counted_and_the_others_kept<V: Vendor>() {
+    let long = format!("\"{}\"", "9".repeat(5_000));
+    for odd in [
+        "null",
+        "true",
+        "[]",
+        "[1]",
+        "{}",
+        r#"{"$oid":"5"}"#,
+        r#""""#,
+        r#""\ud800""#,
+        "NaN",
+        "Infinity",
+        "false",
+        r#"["1"]"#,
+        long.as_str(),
+    ] {
+        let world = World::<V>::start().await;
+        let body = V::list_answer(&[Some("1"), Some("odd one"), Some("2")]).replace(r#""odd one""#, odd);
+        world.vendor.fault(Fault::new(answer(200, &body)).on_call(CallKind::List)).unwrap();
+        let page = world.list().await.unwrap_or_else(|failure| panic!("{odd}: {}", shown(&failure)));
+        let records: Vec<String> =
+            page.changes.iter().map(|change| world.record_of(&change.id).as_str().to_owned()).collect();
+        assert_eq!((records, page.unusable_count), (vec!["1".to_owned(), "2".to_owned()], 1), "{odd}");
+    }
+}
+
 pub(crate) async fn a_list_of_bad_entries_alone_is_a_failure<V: Vendor>() {
     let world = World::<V>::start().await;
     let body = V::list_answer(&[None, None]);

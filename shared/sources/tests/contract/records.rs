@@ -21,6 +21,29 @@ pub(crate) async fn a_record_is_fetched_byte_for_byte<V: Vendor>() {
     }
 }
 
+/// Kind: stamps. What is no time is none, so that nothing is ordered by it.
+pub(crate) async fn a_text_that_is_no_time_is_no_stamp<V: Vendor>() {
+    let world = World::<V>::start().await;
+    for text in [
+        "",
+        " ",
+        "null",
+        "0000-00-00 00:00:00",
+        "0000-00-00T00:00:00Z",
+        "2026-02-30 10:00:00",
+        "2026-02-30T10:00:00Z",
+        "2026-13-01T10:00:00Z",
+        "2026-01-01T25:00:00Z",
+        "2026-01-01T10:00:00+99:00",
+        "99999999999999999999",
+        "yesterday",
+        "\u{662}\u{660}\u{662}\u{666}-01-01 10:00:00",
+        "2026-01-01T10:00:00Z; DROP TABLE",
+    ] {
+        assert_eq!(world.stamp(text), None, "{text}");
+    }
+}
+
 pub(crate) async fn a_vanished_record_is_gone_and_the_others_are_not<V: Vendor>() {
     let (world, ids) = World::<V>::with_records(2).await;
     let vanished = world.record_of(&ids[0]);

@@ -52,6 +52,11 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
         RecordId::parse(record).unwrap()
     }
 
+    /// The id under which a record is stored: its own, but where it is kept under its parent's.
+    fn stored_id(record: &str) -> RecordId {
+        RecordId::parse(record).unwrap()
+    }
+
     /// What is stored of a record: its JSON, byte for byte.
     fn stored_body(record: &TruthRecord) -> &str {
         &record.body

@@ -125,8 +125,7 @@ impl<V: Vendor> World<V> {
 
     /// What is stored of a record that is not marked deleted.
     fn stored(&self, id: &str) -> Option<String> {
-        let key =
-            RecordKey { source: V::KIND, stream: StreamName::known(V::RECORDS), id: RecordId::parse(id).unwrap() };
+        let key = RecordKey { source: V::KIND, stream: StreamName::known(V::RECORDS), id: V::stored_id(id) };
         let stored: Option<StoredRecord> = self.ports.tables.with(|tables| tables.records.get(&key).cloned());
         let record = stored.filter(|record| record.deleted.is_none())?;
         Some(record.body?.text().to_owned())
