@@ -366,7 +366,7 @@ mod tests {
     fn of_many_unknown_classes_a_few_are_named_and_briefly() {
         let items: Vec<String> = (1..60).map(|length| event_of(&"x".repeat(length), "")).collect();
         assert_eq!(read(&items.join(",")).unknown_classes.len(), 5);
-        // What is no word may be anything, a key that the vendor repeats among it.
+        // What is not a plain word may be anything, a key that the vendor repeats among it.
         for name in ["9dcae3660ec84eac", "a key", "\u{e000}", "", &"x".repeat(61)] {
             let named = read(&event_of(name, "")).unknown_classes;
             assert_eq!(Vec::from_iter(named), ["(not shown)"], "{name}");
