@@ -144,7 +144,7 @@ pub fn stream_names(kind: SourceKind, settings: &str) -> Vec<StreamName> {
     streams.into_iter().map(|stream| stream.name).collect()
 }
 
-/// The streams that a source's records are kept under: those that are polled, but for a feed, which tells of several.
+/// The streams that a source's records are kept under: those that are polled, but for a feed, which names several.
 pub fn record_streams(kind: SourceKind, settings: &str) -> Vec<StreamName> {
     match kind {
         SourceKind::FieldAware => fieldaware::record_streams(),
