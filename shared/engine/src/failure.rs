@@ -1,7 +1,6 @@
 //! Failures: what kinds there are, and what each one leads to. The whole policy is [`disposition`].
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -73,50 +72,39 @@ pub struct Disposition {
 
 /// What a failure of this class leads to.
 pub const fn disposition(class: FailureClass) -> Disposition {
-    match class {
-        FailureClass::Transient => Disposition {
-            tried_again: true,
-            stops: Stops::StreamInARow,
-            next_step: "nothing if it passes; else look at the vendor's status page and at the base URL",
-        },
-        FailureClass::Throttled { .. } => Disposition {
-            tried_again: false,
-            stops: Stops::Source,
-            next_step: "nothing if it is rare; else lower RequestsPerSecond",
-        },
-        FailureClass::Unauthorized => Disposition {
-            tried_again: false,
-            stops: Stops::Source,
-            next_step: "put a valid credential into the source's secret; nothing else needs to be done",
-        },
-        FailureClass::SecretLocked => Disposition {
-            tried_again: true,
-            stops: Stops::StreamInARow,
-            next_step: "let the function use the secret's key: set SecretKmsKeyArn (or KmsKeyArn) to it, and see that it is \
-                        enabled and its key policy allows the function's role",
-        },
-        FailureClass::Forbidden => Disposition {
-            tried_again: false,
-            stops: Stops::Stream,
-            next_step: "give the vendor's API user the right to read this object type, or turn the stream off",
-        },
-        FailureClass::Record => Disposition {
-            tried_again: false,
-            stops: Stops::Record,
-            next_step: "look at the record in the vendor's application; it is tried again by itself",
-        },
-        FailureClass::TokenRejected => Disposition {
-            tried_again: false,
-            stops: Stops::Token,
-            next_step: "nothing: everything is listed once, from a new token",
-        },
-    }
+    let (tried_again, stops, next_step) = match class {
+        FailureClass::Transient => {
+            let next_step = "nothing if it passes; else look at the vendor's status page and at the base URL";
+            (true, Stops::StreamInARow, next_step)
+        }
+        FailureClass::Throttled { .. } => (false, Stops::Source, "nothing if it is rare; else lower RequestsPerSecond"),
+        FailureClass::Unauthorized => {
+            let next_step = "put a valid credential into the source's secret; nothing else needs to be done";
+            (false, Stops::Source, next_step)
+        }
+        FailureClass::SecretLocked => {
+            let next_step = "let the function use the secret's key: set SecretKmsKeyArn (or KmsKeyArn) to it, and see that it is \
+                             enabled and its key policy allows the function's role";
+            (true, Stops::StreamInARow, next_step)
+        }
+        FailureClass::Forbidden => {
+            let next_step = "give the vendor's API user the right to read this object type, or turn the stream off";
+            (false, Stops::Stream, next_step)
+        }
+        FailureClass::Record => {
+            let next_step = "look at the record in the vendor's application; it is tried again by itself";
+            (false, Stops::Record, next_step)
+        }
+        FailureClass::TokenRejected => (false, Stops::Token, "nothing: everything is listed once, from a new token"),
+    };
+    Disposition { tried_again, stops, next_step }
 }
 
 /// A vendor call that failed.
 ///
 /// `cause` names status and kind, never a body, a query or a credential.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{cause}")]
 pub struct SourceFailure {
     /// What it means.
     pub class: FailureClass,
@@ -143,18 +131,6 @@ impl SourceFailure {
     #[must_use]
     pub fn with_next_step(self, next_step: &'static str) -> Self {
         Self { next_step: Some(next_step), ..self }
-    }
-}
-
-impl fmt::Display for SourceFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.cause)
-    }
-}
-
-impl Error for SourceFailure {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
     }
 }
 

@@ -23,7 +23,6 @@ mod lease;
 mod list;
 mod owe;
 mod owed;
-mod ports;
 mod report;
 mod rows;
 mod send;
@@ -33,16 +32,34 @@ mod state;
 mod tick;
 mod walk;
 
-use crate::{Clock, Ledger, Notice, Source, StoreFailure, StreamKey, StreamName, StreamTraits, describe};
+use crate::{
+    ChangeQueue, Checkpoints, Clock, Ledger, Notice, Ports, Source, StoreFailure, StreamKey, StreamName, StreamTraits,
+    describe,
+};
 #[cfg_attr(
     not(test),
     expect(clippy::wildcard_imports, reason = "the steps of a tick know each other by name alone")
 )]
 use {clocks::*, ids::*, owe::*, owed::*, state::*, walk::*};
 
-pub use ports::{Poller, PollerPorts};
 pub use report::{PollError, PollOutcome, PollReport};
 pub use settings::{OVERLAP_MIN, PollSettings, TICK_MAX};
+
+/// The ports that a poller needs.
+pub trait PollerPorts: Ports {
+    /// The checkpoints.
+    fn checkpoints(&self) -> &impl Checkpoints;
+    /// The change queue.
+    fn queue(&self) -> &impl ChangeQueue;
+}
+
+/// The poller of one source.
+pub struct Poller<P> {
+    /// Its ports.
+    pub ports: P,
+    /// Its settings.
+    pub settings: PollSettings,
+}
 
 impl<P: PollerPorts> Poller<P> {
     /// Does one tick of a stream; `owner` names the invocation and must be unique to it.
@@ -54,16 +71,12 @@ impl<P: PollerPorts> Poller<P> {
         if !self.settings.streams.contains(stream) {
             return Ok(PollReport::new(PollOutcome::TurnedOff));
         }
-        let key = self.key_of(stream);
+        let key = StreamKey { source: self.ports.source().kind(), name: stream.clone() };
         let failed = |failure| PollError::Store { stream: key.clone(), failure };
         self.tick(&key, traits, owner).await.map_err(failed)
     }
 
-    pub(crate) fn key_of(&self, stream: &StreamName) -> StreamKey {
-        StreamKey { source: self.ports.source().kind(), name: stream.clone() }
-    }
-
-    pub(crate) fn traits_of(&self, stream: &StreamName) -> Result<&StreamTraits, PollError> {
+    fn traits_of(&self, stream: &StreamName) -> Result<&StreamTraits, PollError> {
         let source = self.ports.source();
         source.streams().iter().find(|traits| traits.name == *stream).ok_or_else(|| PollError::UnknownStream {
             source_name: source.kind().as_str(),

@@ -41,7 +41,7 @@ impl Reading {
     }
 
     /// Whether the vendor's clock was further ahead at the last listing.
-    pub(super) fn is_after_step(&self, before: &Clocks, zone: &impl Zone) -> bool {
+    pub(super) fn is_after_step(&self, before: &Clocks, zone: Zone) -> bool {
         let low = in_stamps(zone, self.gap().low, self.end);
         before.gap_ms.is_some_and(|kept_ms| in_stamps(zone, kept_ms, before.listed_at) - low > STEP_MIN_MS)
     }
@@ -56,31 +56,22 @@ impl Reading {
     }
 
     /// What the stamps' clock had reached at most when the answer was there.
-    pub(super) fn latest(&self, zone: &impl Zone) -> StampMillis {
-        zone.reading(VendorMillis::new(self.end.get() + self.gap().high))
+    pub(super) fn latest(&self, zone: Zone) -> StampMillis {
+        zone(VendorMillis::new(self.end.get() + self.gap().high))
     }
 }
 
-/// How instants of the vendor's clock would be stamped.
-pub(super) trait Zone {
-    /// The stamp of an edit made at `at`.
-    fn reading(&self, at: VendorMillis) -> StampMillis;
-}
-
-impl<F: Fn(VendorMillis) -> StampMillis> Zone for F {
-    fn reading(&self, at: VendorMillis) -> StampMillis {
-        self(at)
-    }
-}
+/// The stamps that edits made at instants of the vendor's clock would bear.
+pub(super) type Zone<'a> = &'a dyn Fn(VendorMillis) -> StampMillis;
 
 /// A gap in UTC, as it was at `at`, in the reading of stamps.
-fn in_stamps(zone: &impl Zone, gap_ms: i64, at: LocalMillis) -> i64 {
-    zone.reading(VendorMillis::new(at.get().saturating_add(gap_ms))).get().saturating_sub(at.get())
+fn in_stamps(zone: Zone, gap_ms: i64, at: LocalMillis) -> i64 {
+    zone(VendorMillis::new(at.get().saturating_add(gap_ms))).get().saturating_sub(at.get())
 }
 
 impl Clocks {
     /// When a look began, in the reading of stamps; none before the vendor's clock is known.
-    pub(super) fn stamp_of(&self, at: LocalMillis, zone: &impl Zone) -> Option<StampMillis> {
+    pub(super) fn stamp_of(&self, at: LocalMillis, zone: Zone) -> Option<StampMillis> {
         let gap = in_stamps(zone, self.gap_ms?, self.listed_at);
         Some(StampMillis::new(at.get().saturating_add(gap)))
     }
@@ -123,7 +114,7 @@ pub(super) fn moved(
     first: &Reading,
     evidence: &[Evidence],
     overlap: Duration,
-    zone: &impl Zone,
+    zone: Zone,
 ) -> Moved {
     let mut clocks = *before;
     let mut notices = Vec::new();

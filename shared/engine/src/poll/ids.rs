@@ -4,7 +4,7 @@
 //! the last one that was put go on. An edit made since may have an id below it; the next fresh listing tells of that.
 
 use super::{Debt, Halt, InHand, Listed, OwedWork, PollerPorts, Tick, in_flight};
-use crate::{Change, Cursor, Lane, ListRequest, Listing, Position, Rule, Scope};
+use crate::{Change, Cursor, Lane, ListRequest, LocalMillis, Position, Rule};
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_ids(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
@@ -15,28 +15,14 @@ impl<P: PollerPorts> Tick<'_, P> {
             changes.retain(|change| !owed.retries.iter().any(|entry| entry.id == change.id));
         }
         let evidence = self.evidence_of(&changes).await?;
-        let moved = self.moved(&reading, &evidence);
         let begun_at = reading.start;
         let found = !changes.is_empty();
-        let holds = Some(self.checkpoint.scanned.clone());
         let mut rest = changes.into_iter().peekable();
-        let last = {
-            let mut debt = self.fresh_debt(owed, holds.clone(), begun_at, sends);
-            self.owe(&mut debt, &mut rest, self.poller.settings.fresh_chunks()).await?;
-            debt.last
-        };
-        let mut in_hand = InHand::Nothing;
-        if let (Some(last), Some(_)) = (last, rest.peek()) {
-            let cursor = Cursor::Id(last);
-            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
-            if self.checkpoint.backlog.len() == 1 {
-                in_hand = InHand::Ids { rest: rest.collect(), listed_at: begun_at };
-            }
-        }
-        self.checkpoint.clocks = moved.clocks;
-        moved.notices.into_iter().for_each(|notice| self.report.notice(notice));
-        let scanned = Some(Position::At(moved.scanned));
-        Ok(Listed { scanned, found, in_hand, ..Listed::nothing(begun_at) })
+        let mut debt = self.fresh_debt(owed, Some(self.checkpoint.scanned.clone()), begun_at, sends);
+        self.owe(&mut debt, &mut rest, self.poller.settings.fresh_chunks()).await?;
+        let last = debt.last.filter(|_| rest.peek().is_some());
+        let rest = last.map(|last| (Cursor::Id(last), InHand::Ids { rest: rest.collect(), listed_at: begun_at }));
+        Ok(Listed { found, ..self.listed(from, &reading, &evidence, rest) })
     }
 
     /// Where fresh changes go: as many as a visibility timeout has calls for are sent at once.
@@ -44,7 +30,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         &self,
         owed: &OwedWork,
         holds: Option<Position>,
-        listed_at: crate::clock::LocalMillis,
+        listed_at: LocalMillis,
         sends: bool,
     ) -> Debt {
         let room = self.fresh_cap().saturating_sub(in_flight(&owed.fresh, self.now()));

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Evidence, Halt, Moved, PollerPorts, Reading, Tick, Zone, moved};
+use super::{Evidence, Halt, InHand, Listed, PollerPorts, Reading, Tick, moved};
 use crate::{
-    Again, Clock, Ledger, ListRequest, LocalMillis, Notice, Page, Rule, Slots, Source, StampMillis, VendorMillis, again,
+    Again, Clock, Cursor, Ledger, ListRequest, Listing, LocalMillis, Notice, Page, Position, Rule, Scope, Slots,
+    Source, StampMillis, VendorMillis, again,
 };
 
 /// The longest that a list waits for its slot: longer than any fetcher takes slots ahead, so that a clock far off cannot
@@ -98,15 +99,36 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         self.checkpoint.scanned.at().unwrap_or_default()
     }
 
-    pub(super) fn zone(&self) -> impl Zone + use<'a, P> {
+    /// The stamps that edits made at instants of the vendor's clock would bear.
+    pub(super) fn zone(&self) -> impl Fn(VendorMillis) -> StampMillis + use<'a, P> {
         let source = self.poller.ports.source();
-        move |at: VendorMillis| source.reading(at)
+        move |at| source.reading(at)
     }
 
-    /// Where `scanned` moves to after a listing whose first answer was `first`.
-    pub(super) fn moved(&mut self, first: &Reading, evidence: &[Evidence]) -> Moved {
+    /// What follows from a list that was read to where it is bounded, of which `first` was the first answer. The `rest`,
+    /// where it goes on and what of it is in hand, is handed over.
+    pub(super) fn listed(
+        &mut self,
+        from: StampMillis,
+        first: &Reading,
+        evidence: &[Evidence],
+        rest: Option<(Cursor, InHand)>,
+    ) -> Listed {
+        let begun_at = first.start;
+        let mut listed = Listed::nothing(begun_at);
+        let (clocks, scanned, overlap) = (&self.checkpoint.clocks, self.scanned_stamp(), self.poller.settings.overlap);
         let evidence = if self.traits.stamped { evidence } else { &[] };
-        let clocks = &self.checkpoint.clocks;
-        moved(clocks, self.scanned_stamp(), first, evidence, self.poller.settings.overlap, &self.zone())
+        let moved = moved(clocks, scanned, first, evidence, overlap, &self.zone());
+        if let Some((cursor, in_hand)) = rest {
+            let holds = Some(self.checkpoint.scanned.clone());
+            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
+            if self.checkpoint.backlog.len() == 1 {
+                listed.in_hand = in_hand;
+            }
+        }
+        self.checkpoint.clocks = moved.clocks;
+        moved.notices.into_iter().for_each(|notice| self.report.notice(notice));
+        listed.scanned = Some(Position::At(moved.scanned));
+        listed
     }
 }

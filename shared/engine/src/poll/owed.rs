@@ -69,7 +69,6 @@ impl<P: PollerPorts> Tick<'_, P> {
         let intervals = if has_snapshot { INTERVALS_AHEAD } else { 1 };
         let bulk_limit = chunks_in(settings.poll_interval.saturating_mul(intervals));
         let bulk = ledger.head(&stream, Lane::Bulk, bulk_limit).await?;
-        let bulk_is_whole = bulk.len() < bulk_limit;
         let retries = match early_retries {
             Some(retries) => retries,
             None => ledger.retry_entries(&stream).await?,
@@ -79,6 +78,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             None => ledger.stream_state(&stream).await?,
         };
         self.check_mark(&state).await?;
+        let bulk_is_whole = bulk.len() < bulk_limit;
         // What a rewind puts first may hide older work that is still owed.
         let hidden_since = if fresh.len() < fresh_limit && bulk_is_whole { None } else { self.checkpoint.owed_since };
         let owed = self.weigh(fresh, bulk, retries, state);

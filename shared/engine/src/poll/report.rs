@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::{FailureClass, LocalMillis, Notice, Position, StoreFailure, StreamKey, StreamName};
 
 /// How a tick ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub enum PollOutcome {
     /// The stream is turned off.
     TurnedOff,
@@ -24,6 +24,7 @@ pub enum PollOutcome {
     /// Too many ids are in quarantine: nothing new is listed until they drain.
     Frozen,
     /// The list was read; nothing is owed.
+    #[default]
     Quiet,
     /// The list was read; ids are owed a fetch.
     Owing,
@@ -41,7 +42,7 @@ pub enum PollOutcome {
 }
 
 /// What a tick did.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct PollReport {
     /// How it ended.
     pub outcome: PollOutcome,
@@ -63,16 +64,7 @@ pub struct PollReport {
 
 impl PollReport {
     pub(super) fn new(outcome: PollOutcome) -> Self {
-        Self {
-            outcome,
-            calls_count: 0,
-            listed_count: 0,
-            unchanged_count: 0,
-            owed_count: 0,
-            sent_count: 0,
-            committed: None,
-            notices: Vec::new(),
-        }
+        Self { outcome, ..Self::default() }
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {

@@ -13,9 +13,7 @@
 use super::{
     Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Route, Tick, Walk, Walked, version_of,
 };
-use crate::{
-    Change, Cursor, Lane, ListRequest, Listing, Notice, Page, PageWalk, Position, RecordId, Rule, Scope, StampMillis,
-};
+use crate::{Change, Cursor, Lane, ListRequest, Notice, Page, PageWalk, RecordId, Rule, StampMillis};
 
 /// How many pages a list may have: five million rows of fifty to a page.
 const PAGES_MAX: u32 = 100_000;
@@ -25,35 +23,25 @@ const PASSES_MAX: u32 = 6;
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_rows(&mut self, owed: &OwedWork) -> Result<Listed, Halt> {
         let from = self.list_from();
-        let holds = Some(self.checkpoint.scanned.clone());
         let chunk_max = self.poller.settings.fresh_chunks();
         let set_aside = owed.set_aside();
-        let route = Route { from, lane: Lane::Fresh, holds: holds.clone(), begun_at: None, set_aside, chunk_max };
+        let holds = Some(self.checkpoint.scanned.clone());
+        let route = Route { from, lane: Lane::Fresh, holds, begun_at: None, set_aside, chunk_max };
         let mut walk = Walk::at(PageWalk::START);
         let put_before = self.put_count;
         let walked = self.walk(&route, &mut walk).await?;
         let found = self.put_count > put_before;
-        let begun_at = walk.first.map_or(self.started_at, |first| first.start);
-        let mut listed = Listed { found, ..Listed::nothing(begun_at) };
         let Some(first) = walk.first.filter(|_| walked != Walked::Moving) else {
             self.report.notice(Notice::ListMoving);
-            return Ok(listed);
+            return Ok(Listed { found, ..Listed::nothing(walk.first.map_or(self.started_at, |first| first.start)) });
         };
-        let moved = self.moved(&first, &walk.evidence);
-        if let Walked::Sealed(from) = walked {
-            let cursor = Cursor::Start;
-            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
-        } else if walked == Walked::Cut {
-            let cursor = Cursor::Pages(walk.place);
-            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
-            if self.checkpoint.backlog.len() == 1 {
-                listed.in_hand = InHand::Walk(Box::new(walk));
-            }
-        }
-        self.checkpoint.clocks = moved.clocks;
-        moved.notices.into_iter().for_each(|notice| self.report.notice(notice));
-        listed.scanned = Some(Position::At(moved.scanned));
-        Ok(listed)
+        let evidence = std::mem::take(&mut walk.evidence);
+        let (from, rest) = match walked {
+            Walked::Sealed(from) => (from, Some((Cursor::Start, InHand::Nothing))),
+            Walked::Cut => (from, Some((Cursor::Pages(walk.place), InHand::Walk(Box::new(walk))))),
+            Walked::Whole | Walked::Moving => (from, None),
+        };
+        Ok(Listed { found, ..self.listed(from, &first, &evidence, rest) })
     }
 
     /// Walks on until the list is read whole, enough chunks are put, or this tick has to stop.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Halt, OwedWork, PollerPorts, Tick, in_flight};
-use crate::{ChangeQueue, Chunk, Ledger, LocalMillis, Message, Outgoing, RetryEntry, Rule, SourceState, retry_after};
+use crate::{
+    ChangeQueue, Chunk, Ledger, LocalMillis, Message, Outgoing, RecordId, RetryEntry, Row, Rule, SourceState,
+    retry_after,
+};
 
 /// The longest a message can be kept invisible when it is sent (SQS).
 const DELAY_MAX: Duration = Duration::from_mins(15);
@@ -33,11 +36,6 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.send(&outgoing).await?;
         self.ahead_count += outgoing.len();
         Ok(())
-    }
-
-    pub(super) async fn send_due_fresh(&mut self, owed: &OwedWork) -> Result<(), Halt> {
-        let cap = self.fresh_cap();
-        self.send_due(&owed.fresh, cap).await.map(drop)
     }
 
     /// Sends bulk work that is due, after fresh work was sent. Returns how many more ids of it may be sent.
@@ -77,13 +75,14 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Sends the chunks of a lane that are due, the first ones first, while fewer than `cap` ids are in flight.
     /// Returns how many ids were sent.
-    async fn send_due(&mut self, chunks: &[Chunk], cap: usize) -> Result<usize, Halt> {
+    pub(super) async fn send_due(&mut self, chunks: &[Chunk], cap: usize) -> Result<usize, Halt> {
         let now = self.now();
         let mut busy = in_flight(chunks, now);
         let busy_before = busy;
         self.ahead_count += busy;
         let mut due: Vec<&Chunk> = Vec::new();
-        for chunk in chunks.iter().filter(|chunk| chunk.next_at <= now && !is_never_again(chunk)) {
+        let is_sent_again = |chunk: &Chunk| chunk.next_at == LocalMillis::default() || !Rule::Resend.is_left_out();
+        for chunk in chunks.iter().filter(|chunk| chunk.next_at <= now && is_sent_again(chunk)) {
             if due.is_empty() || busy < cap {
                 busy += chunk.ids.len();
                 due.push(chunk);
@@ -99,47 +98,28 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// The message of a chunk.
-    pub(super) fn message_of(
-        &self,
-        chunk: &Chunk,
-        rows: BTreeMap<crate::record::RecordId, crate::message::Row>,
-        delay: Duration,
-    ) -> Outgoing {
+    pub(super) fn message_of(&self, chunk: &Chunk, rows: BTreeMap<RecordId, Row>, delay: Duration) -> Outgoing {
         let ids = chunk.ids.iter().cloned().collect();
         Outgoing { message: Message::of_chunk(&chunk.key, ids, rows, &self.checkpoint.account_mark), delay }
     }
 
     /// Sends messages, each invisible until the vendor's rate has room for it: so fetchers do not wait, and pay, for
-    /// their slots. Returns how many from the front were accepted.
-    pub(super) async fn send_paced(&mut self, mut outgoing: Vec<Outgoing>) -> Result<usize, Halt> {
-        for one in &mut outgoing {
-            if one.message.rows.is_empty() {
-                one.delay = self.delay().max(one.delay);
-                self.ahead_count += one.message.ids.len();
-            }
+    /// their slots.
+    pub(super) async fn send_paced(&mut self, mut outgoing: Vec<Outgoing>) -> Result<(), Halt> {
+        for one in outgoing.iter_mut().filter(|one| one.message.rows.is_empty()) {
+            let ahead = u32::try_from(self.ahead_count).unwrap_or(u32::MAX);
+            let delay = self.poller.settings.call_interval.saturating_mul(ahead).min(DELAY_MAX);
+            one.delay = Duration::from_secs(delay.as_secs()).max(one.delay);
+            self.ahead_count += one.message.ids.len();
         }
         self.send(&outgoing).await
     }
 
-    fn delay(&self) -> Duration {
-        let ahead = u32::try_from(self.ahead_count).unwrap_or(u32::MAX);
-        let delay = self.poller.settings.call_interval.saturating_mul(ahead);
-        Duration::from_secs(delay.min(DELAY_MAX).as_secs())
-    }
-
-    /// Sends messages and returns how many from the front were accepted. What is not accepted stays owed, and is sent
-    /// again when its patience is over.
-    async fn send(&mut self, outgoing: &[Outgoing]) -> Result<usize, Halt> {
-        if outgoing.is_empty() {
-            return Ok(0);
+    /// Sends messages. What is not accepted stays owed, and is sent again when its patience is over.
+    async fn send(&mut self, outgoing: &[Outgoing]) -> Result<(), Halt> {
+        if !outgoing.is_empty() {
+            self.report.sent_count += self.poller.ports.queue().send(outgoing).await?;
         }
-        let sent = self.poller.ports.queue().send(outgoing).await?;
-        self.report.sent_count += sent;
-        Ok(sent)
+        Ok(())
     }
-}
-
-/// Whether a chunk was sent before, where the rule that sends it again is left out.
-fn is_never_again(chunk: &Chunk) -> bool {
-    Rule::Resend.is_left_out() && chunk.next_at > LocalMillis::default()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Evidence, Halt, PollerPorts, Tick, Zone};
+use super::{Evidence, Halt, PollerPorts, Tick};
 use crate::{Change, LocalMillis, Notice, RecordId, Rule, Source, StoredVersion, stored};
 
 /// How a listed row compares with what is stored.
@@ -89,7 +89,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let zone = self.zone();
         let evidence = versions.values().filter_map(|stored| {
             let stamp = source.stamp(&self.traits.name, stored.stamp.as_ref()?)?;
-            let seen_at = zone.reading(stored.seen_at?);
+            let seen_at = zone(stored.seen_at?);
             Some(Evidence { looked_at: stored.looked_at, distance_ms: seen_at.millis_since(stamp.at) })
         });
         Ok(evidence.collect())

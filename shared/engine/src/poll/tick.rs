@@ -21,7 +21,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let is_paused = owed.state.breaker.open(self.now()).is_some();
         if !is_paused {
             self.send_due_retries(&owed).await?;
-            self.send_due_fresh(&owed).await?;
+            self.send_due(&owed.fresh, self.fresh_cap()).await?;
         }
         if owed.is_full() {
             self.report.notice(Notice::QuarantineFull { count: owed.retries.len() });
