@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_needs_attention_counts_once_under_its_stack_and_source() {
-        let mut lines = raised(&[Notice::Resync, Notice::FirstImport, Notice::ZoneDoubt { behind_ms: 7 }]);
+        let mut lines = raised(&[Notice::Resync, Notice::FirstImport, Notice::ZoneDoubt(7)]);
         assert_eq!(lines.len(), 2);
         let timestamp = lines[1]["_aws"]["Timestamp"].take();
         assert!(timestamp.is_u64(), "{timestamp}");
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_standing_cause_has_its_line_and_counts_nothing() {
-        let paused = [Notice::UnusableIds { count: 1 }, Notice::UnusableIds { count: 2 }, Notice::CredentialRejected];
+        let paused = [Notice::UnusableIds(1), Notice::UnusableIds(2), Notice::CredentialRejected];
         let lines = raised(&paused);
         let figures: Vec<_> = lines.iter().map(|line| (&line["notice"], &line["AttentionCount"])).collect();
         assert_eq!(
@@ -147,8 +147,8 @@ mod tests {
     fn news_is_no_reason_to_ring() {
         let news = [
             Notice::FirstImport,
-            Notice::Quarantined { count: 9 },
-            Notice::ClockStep { step_ms: 60_000 },
+            Notice::Quarantined(9),
+            Notice::ClockStep(60_000),
             Notice::DateMissing,
             Notice::BreakerOpened,
         ];

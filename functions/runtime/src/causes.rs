@@ -44,7 +44,7 @@ impl Causes {
 
 /// Whether every stream of the source meets the same cause.
 fn is_of_the_source(notice: &Notice) -> bool {
-    matches!(notice, Notice::CredentialRejected | Notice::AccountChanged | Notice::ClockDoubt { .. })
+    matches!(notice, Notice::CredentialRejected | Notice::AccountChanged | Notice::ClockDoubt(_))
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
         let mut count = 0;
         let mut rings = |now: &LocalMillis| {
             count += 1;
-            causes.rings(&stream("jobs"), &Notice::UnusableIds { count }, *now)
+            causes.rings(&stream("jobs"), &Notice::UnusableIds(count), *now)
         };
         let rung: Vec<LocalMillis> = ticks.filter(|now| rings(now)).collect();
         assert_eq!(rung, [0, 24, 48].map(|hours| START.plus(Duration::from_hours(hours))));
@@ -75,9 +75,9 @@ mod tests {
     #[test]
     fn a_cause_rings_at_once_whatever_else_stands() {
         let mut causes = Causes::default();
-        assert!(causes.rings(&stream("jobs"), &Notice::UnusableIds { count: 1 }, START));
+        assert!(causes.rings(&stream("jobs"), &Notice::UnusableIds(1), START));
         assert!(causes.rings(&stream("jobs"), &Notice::CredentialRejected, START));
-        assert!(causes.rings(&stream("tasks"), &Notice::UnusableIds { count: 1 }, START));
+        assert!(causes.rings(&stream("tasks"), &Notice::UnusableIds(1), START));
         assert!(!causes.rings(&stream("tasks"), &Notice::CredentialRejected, START), "the source has one credential");
     }
 

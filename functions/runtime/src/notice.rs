@@ -11,17 +11,17 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(name(self.0))?;
         match self.0 {
-            Notice::Quarantined { count }
-            | Notice::StampsMissing { count }
-            | Notice::UnusableIds { count }
-            | Notice::VolatileRows { count }
-            | Notice::QuarantineFull { count } => write!(f, " ({count})"),
-            Notice::TombstonesWithheld { count } => write!(f, " ({count})"),
-            Notice::ClockDoubt { offset_ms: millis }
-            | Notice::ClockStep { step_ms: millis }
-            | Notice::ZoneDoubt { behind_ms: millis }
-            | Notice::FutureStamp { ahead_ms: millis } => write!(f, " ({millis} ms)"),
-            Notice::LeftOut { stream } => write!(f, " ({stream})"),
+            Notice::Quarantined(count)
+            | Notice::StampsMissing(count)
+            | Notice::TombstonesWithheld(count)
+            | Notice::UnusableIds(count)
+            | Notice::VolatileRows(count)
+            | Notice::QuarantineFull(count) => write!(f, " ({count})"),
+            Notice::ClockDoubt(millis)
+            | Notice::ClockStep(millis)
+            | Notice::ZoneDoubt(millis)
+            | Notice::FutureStamp(millis) => write!(f, " ({millis} ms)"),
+            Notice::LeftOut(stream) => write!(f, " ({stream})"),
             Notice::FirstImport
             | Notice::DateMissing
             | Notice::LedgerLost
@@ -44,22 +44,22 @@ pub fn list(notices: &[Notice]) -> String {
 pub fn name(notice: &Notice) -> &'static str {
     match notice {
         Notice::FirstImport => "first_import",
-        Notice::Quarantined { .. } => "quarantined",
-        Notice::ClockDoubt { .. } => "clock_doubt",
-        Notice::ClockStep { .. } => "clock_step",
+        Notice::Quarantined(_) => "quarantined",
+        Notice::ClockDoubt(_) => "clock_doubt",
+        Notice::ClockStep(_) => "clock_step",
         Notice::DateMissing => "date_missing",
-        Notice::ZoneDoubt { .. } => "zone_doubt",
-        Notice::StampsMissing { .. } => "stamps_missing",
-        Notice::FutureStamp { .. } => "future_stamp",
-        Notice::TombstonesWithheld { .. } => "tombstones_withheld",
+        Notice::ZoneDoubt(_) => "zone_doubt",
+        Notice::StampsMissing(_) => "stamps_missing",
+        Notice::FutureStamp(_) => "future_stamp",
+        Notice::TombstonesWithheld(_) => "tombstones_withheld",
         Notice::LedgerLost => "ledger_lost",
         Notice::ListMoving => "list_moving",
-        Notice::LeftOut { .. } => "left_out",
-        Notice::UnusableIds { .. } => "unusable_ids",
-        Notice::VolatileRows { .. } => "volatile_rows",
+        Notice::LeftOut(_) => "left_out",
+        Notice::UnusableIds(_) => "unusable_ids",
+        Notice::VolatileRows(_) => "volatile_rows",
         Notice::Resync => "resync",
         Notice::StreamPaused => "stream_paused",
-        Notice::QuarantineFull { .. } => "quarantine_full",
+        Notice::QuarantineFull(_) => "quarantine_full",
         Notice::BreakerOpened => "breaker_opened",
         Notice::CredentialRejected => "credential_rejected",
         Notice::AccountChanged => "account_changed",
@@ -70,21 +70,21 @@ pub fn name(notice: &Notice) -> &'static str {
 pub fn next_step(notice: &Notice) -> &'static str {
     match notice {
         Notice::FirstImport => "nothing: the stream is imported for the first time",
-        Notice::Quarantined { .. } => {
+        Notice::Quarantined(_) => {
             "look at the reasons with `tidemark quarantine list <source>`; the ids are tried again automatically"
         }
-        Notice::ClockDoubt { .. } => {
+        Notice::ClockDoubt(_) => {
             "compare the Date header of the vendor's answers with the true time; if the vendor is wrong, tell the vendor"
         }
-        Notice::ClockStep { .. } => "nothing: the list started earlier by the same time, so no change is lost",
+        Notice::ClockStep(_) => "nothing: the list started earlier by the same time, so no change is lost",
         Notice::DateMissing => "nothing if it is rare; else look for a proxy that removes the Date header",
-        Notice::ZoneDoubt { .. } | Notice::FutureStamp { .. } => {
+        Notice::ZoneDoubt(_) | Notice::FutureStamp(_) => {
             "compare the time zone in the source's settings with the vendor account's"
         }
-        Notice::StampsMissing { .. } => {
+        Notice::StampsMissing(_) => {
             "compare the stamp field in the source's settings with the fields that the vendor sends"
         }
-        Notice::TombstonesWithheld { .. } => {
+        Notice::TombstonesWithheld(_) => {
             "look at the vendor whether so many records are gone; they are in quarantine and are marked deleted when they \
              are still gone after 31 hours"
         }
@@ -92,18 +92,18 @@ pub fn next_step(notice: &Notice) -> &'static str {
             "find out who deleted or restored the ledger table; everything since the last commit is listed again"
         }
         Notice::ListMoving => "nothing if it is rare: the list is read again; else poll at quieter hours or more often",
-        Notice::LeftOut { .. } => {
+        Notice::LeftOut(_) => {
             "look at the warning in the log that names the list: give the key's user the right to read it, or leave it out in \
              the source's settings; it is listed again every hour"
         }
-        Notice::UnusableIds { .. } => "look in the vendor's application for records without an id",
-        Notice::VolatileRows { .. } => {
+        Notice::UnusableIds(_) => "look in the vendor's application for records without an id",
+        Notice::VolatileRows(_) => {
             "nothing is lost; if the writes cost too much, look for a field that differs at every reading, such as a signed \
              URL, and leave it out of the list in the source's settings where the vendor can"
         }
         Notice::Resync => "nothing: everything is listed once from a new token; expect a day with more calls",
         Notice::StreamPaused => "give the vendor's API user the right to read this object type, or turn the stream off",
-        Notice::QuarantineFull { .. } => {
+        Notice::QuarantineFull(_) => {
             "look at the reasons with `tidemark quarantine list <source>` and fix the common cause; listing goes on when they drain"
         }
         Notice::BreakerOpened => "look at the cause in the log; calls start again automatically after the pause",
@@ -121,12 +121,7 @@ mod tests {
 
     #[test]
     fn figures_stand_behind_names() {
-        let notices = [
-            Notice::FirstImport,
-            Notice::ZoneDoubt { behind_ms: 3_600_000 },
-            Notice::LedgerLost,
-            Notice::Quarantined { count: 3 },
-        ];
+        let notices = [Notice::FirstImport, Notice::ZoneDoubt(3_600_000), Notice::LedgerLost, Notice::Quarantined(3)];
         assert_eq!(list(&notices), "first_import, zone_doubt (3600000 ms), ledger_lost, quarantined (3)");
     }
 

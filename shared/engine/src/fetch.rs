@@ -142,7 +142,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         let (ledger, source) = (fetcher.ports.ledger(), fetcher.ports.source());
         let is_stamped = source.streams().iter().any(|traits| traits.name == task.stream.name && traits.stamped);
         if is_stamped && self.seen_count > 0 && self.stamped_count == 0 {
-            report.notice(Notice::StampsMissing { count: self.seen_count });
+            report.notice(Notice::StampsMissing(self.seen_count));
         }
         report.left_count = task.ids.len() - finished.len().min(task.ids.len());
         let paused_until = calls.conclude(&fetcher.ports, &mut report).await?;

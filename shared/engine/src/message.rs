@@ -74,22 +74,15 @@ impl Message {
         rows: BTreeMap<RecordId, Row>,
         account_mark: impl Into<String>,
     ) -> Self {
-        Self::of(&key.stream, key.sort_key(), ids, rows, account_mark.into())
+        let StreamKey { source, name: stream } = key.stream.clone();
+        let (chunk, account_mark) = (key.sort_key(), account_mark.into());
+        Self { version: MESSAGE_VERSION, source, stream, chunk, ids, account_mark, rows }
     }
 
     /// A message about an id of the retry lane.
     pub fn of_retry(stream: &StreamKey, id: RecordId, account_mark: impl Into<String>) -> Self {
-        Self::of(stream, RETRY.to_owned(), vec![id], BTreeMap::new(), account_mark.into())
-    }
-
-    fn of(
-        stream: &StreamKey,
-        chunk: String,
-        ids: Vec<RecordId>,
-        rows: BTreeMap<RecordId, Row>,
-        account_mark: String,
-    ) -> Self {
-        let (source, stream) = (stream.source, stream.name.clone());
+        let StreamKey { source, name: stream } = stream.clone();
+        let (chunk, ids, account_mark, rows) = (RETRY.to_owned(), vec![id], account_mark.into(), BTreeMap::new());
         Self { version: MESSAGE_VERSION, source, stream, chunk, ids, account_mark, rows }
     }
 

@@ -7,72 +7,40 @@ use crate::StreamName;
 pub enum Notice {
     /// The stream had no checkpoint: its first import begins.
     FirstImport,
-    /// Ids went into quarantine.
-    Quarantined {
-        /// How many.
-        count: usize,
-    },
-    /// The local and the vendor's clock are more than five minutes apart.
-    ClockDoubt {
-        /// Vendor's less local time, in milliseconds.
-        offset_ms: i64,
-    },
-    /// The vendor's clock went back, or its local time did at the end of summer time: the list starts earlier once.
-    ClockStep {
-        /// By how much, in milliseconds.
-        step_ms: i64,
-    },
+    /// So many ids went into quarantine.
+    Quarantined(usize),
+    /// The local and the vendor's clock are more than five minutes apart: vendor's less local time, in milliseconds.
+    ClockDoubt(i64),
+    /// The vendor's clock went back by so many milliseconds, or its local time did at the end of summer time: the list starts
+    /// earlier once.
+    ClockStep(i64),
     /// The vendor's answer had no Date: its clock is guessed from the local one.
     DateMissing,
-    /// A record was edited after it was last looked at, yet its stamp is older than that look: probably a wrong time
-    /// zone in the settings.
-    ZoneDoubt {
-        /// How far the stamp is behind the vendor's clock, in milliseconds.
-        behind_ms: i64,
-    },
-    /// Records of a stream that should bear stamps bore none.
-    StampsMissing {
-        /// How many.
-        count: usize,
-    },
-    /// A stamp lies in the future.
-    FutureStamp {
-        /// How far ahead of the vendor's clock, in milliseconds.
-        ahead_ms: i64,
-    },
+    /// A record was edited after it was last looked at, yet its stamp is older than that look, and so many milliseconds behind
+    /// the vendor's clock: probably a wrong time zone in the settings.
+    ZoneDoubt(i64),
+    /// So many records of a stream that should bear stamps bore none.
+    StampsMissing(usize),
+    /// A stamp lies in the future, so many milliseconds ahead of the vendor's clock.
+    FutureStamp(i64),
     /// So many records of one chunk seemed gone that none was marked deleted; they are in quarantine.
-    TombstonesWithheld {
-        /// How many.
-        count: u32,
-    },
+    TombstonesWithheld(usize),
     /// The ledger was lost: everything is listed again from the last commit.
     LedgerLost,
     /// The list moved too much to be read whole; it is read again.
     ListMoving,
-    /// A part of everything there is was left out, because its list is refused or moves; it is listed again later.
-    LeftOut {
-        /// The record stream.
-        stream: StreamName,
-    },
-    /// The list held entries without a usable id, which can be neither fetched nor stored.
-    UnusableIds {
-        /// How many.
-        count: usize,
-    },
-    /// Rows whose body differs at every reading, though their stamp does not: each listing stores them again.
-    VolatileRows {
-        /// How many.
-        count: usize,
-    },
+    /// A part of everything there is was left out, because this stream's list is refused or moves; it is listed again later.
+    LeftOut(StreamName),
+    /// The list held so many entries without a usable id, which can be neither fetched nor stored.
+    UnusableIds(usize),
+    /// So many rows have a body that differs at every reading, though their stamp does not: each listing stores them again.
+    VolatileRows(usize),
     /// The feed's token was rejected: everything is listed once from a new one.
     Resync,
     /// The vendor refuses the stream.
     StreamPaused,
-    /// More ids are in quarantine than a stream may have.
-    QuarantineFull {
-        /// How many.
-        count: usize,
-    },
+    /// So many ids are in quarantine, more than a stream may have.
+    QuarantineFull(usize),
     /// Calls pause after failures.
     BreakerOpened,
     /// The vendor rejected the credential, also after it was read again.
@@ -82,30 +50,10 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whether a person has to look at it.
+    /// Whether a person has to look at it. Quarantine and staleness have metrics of their own; other news is no trouble.
     pub fn needs_attention(&self) -> bool {
-        match self {
-            Self::ClockDoubt { .. }
-            | Self::ZoneDoubt { .. }
-            | Self::StampsMissing { .. }
-            | Self::FutureStamp { .. }
-            | Self::TombstonesWithheld { .. }
-            | Self::LedgerLost
-            | Self::ListMoving
-            | Self::LeftOut { .. }
-            | Self::UnusableIds { .. }
-            | Self::Resync
-            | Self::StreamPaused
-            | Self::CredentialRejected
-            | Self::AccountChanged
-            | Self::QuarantineFull { .. } => true,
-            // Quarantine and staleness have metrics of their own; the others are news, not trouble.
-            Self::FirstImport
-            | Self::Quarantined { .. }
-            | Self::ClockStep { .. }
-            | Self::DateMissing
-            | Self::VolatileRows { .. }
-            | Self::BreakerOpened => false,
-        }
+        let is_news =
+            matches!(self, Self::FirstImport | Self::ClockStep(_) | Self::DateMissing | Self::VolatileRows(_));
+        !is_news && !matches!(self, Self::Quarantined(_) | Self::BreakerOpened)
     }
 }

@@ -33,8 +33,8 @@ mod tick;
 mod walk;
 
 use crate::{
-    ChangeQueue, Checkpoints, Clock, Ledger, Notice, Ports, Source, StoreFailure, StreamKey, StreamName, StreamTraits,
-    describe,
+    ChangeQueue, Checkpoints, Clock, Ledger, Notice, Ports, Slots, Source, StoreFailure, StreamKey, StreamName,
+    StreamTraits, describe,
 };
 #[cfg_attr(
     not(test),
@@ -99,7 +99,19 @@ impl<P: PollerPorts> Poller<P> {
             Ok(checkpoint) => checkpoint,
             Err(outcome) => return Ok(PollReport { outcome, ..report }),
         };
-        let mut tick = Tick::new(self, traits, leased, report, started_at);
+        let mut tick = Tick {
+            poller: self,
+            traits,
+            lease_version: leased.version,
+            checkpoint: leased,
+            report,
+            started_at,
+            put_count: 0,
+            ahead_count: 0,
+            slots: Slots::default(),
+            in_hand: InHand::Nothing,
+            renewed_at: started_at,
+        };
         let outcome = match tick.work(&source_state).await {
             Ok(outcome) => outcome,
             Err(Halt::Fenced) => PollOutcome::Fenced,

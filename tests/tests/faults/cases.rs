@@ -76,7 +76,7 @@ async fn an_edit_whose_stamp_is_older_than_the_look_before_it_raises_doubt_about
     stage.act(tidemark_engine::operate::Act::Rewind(tidemark_engine::position::Position::At(stamp))).await;
     stage.tick().await;
     let reports = stage.drain().await;
-    let doubt = reports.iter().flat_map(|report| &report.notices).find(|it| matches!(it, Notice::ZoneDoubt { .. }));
+    let doubt = reports.iter().flat_map(|report| &report.notices).find(|it| matches!(it, Notice::ZoneDoubt(_)));
     assert!(doubt.is_some_and(Notice::needs_attention), "{reports:?}");
 }
 

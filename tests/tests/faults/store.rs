@@ -100,7 +100,7 @@ async fn entries_without_a_usable_id_ask_for_attention_and_the_others_are_stored
     stage.edit(["a"]);
     stage.vendor(|vendor| vendor.unusable_count = 3);
     let report = stage.tick().await;
-    let notice = Notice::UnusableIds { count: 3 };
+    let notice = Notice::UnusableIds(3);
     assert_eq!((notice.needs_attention(), report.notices.contains(&notice)), (true, true), "{report:?}");
     stage.settle().await;
     assert_eq!(left(&stage), NOTHING);

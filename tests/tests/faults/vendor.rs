@@ -59,7 +59,7 @@ async fn records_that_lost_their_stamps_are_stored_and_ask_for_attention() {
     stage.edit(["b"]);
     stage.tick().await;
     let reports = stage.drain().await;
-    let notice = Notice::StampsMissing { count: 1 };
+    let notice = Notice::StampsMissing(1);
     assert_eq!((notice.needs_attention(), reports[0].notices.contains(&notice)), (true, true), "{reports:?}");
     assert_eq!((left(&stage), stage.record("b").and_then(|record| record.stamp)), (NOTHING, None));
     // One among others that have theirs is not worth a notice.
@@ -189,7 +189,7 @@ async fn a_vendors_date_that_is_missing_or_a_day_off_is_told_and_loses_nothing()
             for name in ["a", "b", "c", "d", "e"] {
                 stage.edit([name]);
                 let report = stage.play(1).await.unwrap();
-                told |= report.notices.iter().any(|n| matches!(n, Notice::DateMissing | Notice::ClockDoubt { .. }));
+                told |= report.notices.iter().any(|n| matches!(n, Notice::DateMissing | Notice::ClockDoubt(_)));
             }
             stage.play(3).await;
             // A day is less than the 26 hours by which stamps may lag at first.

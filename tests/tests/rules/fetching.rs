@@ -327,7 +327,7 @@ async fn many_records_that_seem_gone_are_asked_for_for_a_day_before_they_are_del
     stage.vendor(|vendor| vendor.hidden = all.iter().take(10).map(|text| id(text)).collect());
     stage.tick().await;
     let reports = stage.drain().await;
-    let withheld = Notice::TombstonesWithheld { count: 10 };
+    let withheld = Notice::TombstonesWithheld(10);
     assert!(reports[0].notices.contains(&withheld) && withheld.needs_attention(), "{reports:?}");
     let deleted = || all.iter().filter(|id| stage.record(id).is_some_and(|it| it.deleted.is_some())).count();
     assert_eq!((stage.retries().len(), deleted(), stage.retries()[0].reason), (10, 0, Reason::SeemsGone));

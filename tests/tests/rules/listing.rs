@@ -280,7 +280,7 @@ async fn a_stamp_that_reads_later_than_the_list_moves_scanned_no_further_than_it
         let now = stage.now();
         stage.vendor(|vendor| vendor.edit_stamped(&id("b"), now, stamp));
         let report = stage.tick().await;
-        assert!(report.notices.iter().any(|it| matches!(it, Notice::FutureStamp { .. })), "{report:?}");
+        assert!(report.notices.iter().any(|it| matches!(it, Notice::FutureStamp(_))), "{report:?}");
         assert!(stage.checkpoint().scanned.at() <= Some(StampMillis::new(now.get() + 1_000)));
         stage.drain().await;
         assert_eq!(stage.differences(), Vec::<String>::new());

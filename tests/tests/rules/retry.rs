@@ -121,7 +121,7 @@ async fn a_record_error_rings_at_once() {
     stage.tick().await;
     let reports = stage.drain().await;
     assert!(stage.retries()[0].needs_attention());
-    assert_eq!(reports[0].notices, [Notice::Quarantined { count: 1 }]);
+    assert_eq!(reports[0].notices, [Notice::Quarantined(1)]);
 }
 
 #[tokio::test]
@@ -285,7 +285,7 @@ async fn more_than_a_thousand_entries_freeze_their_stream_and_nothing_is_lost() 
     stage.fetch_until(stage.now().plus(Duration::from_mins(1))).await;
     let frozen = stage.tick().await;
     assert_eq!(frozen.outcome, tidemark_engine::poll::PollOutcome::Frozen);
-    let notice = Notice::QuarantineFull { count: 1_001 };
+    let notice = Notice::QuarantineFull(1_001);
     assert!(notice.needs_attention() && frozen.notices.contains(&notice), "{frozen:?}");
     // WHILE it is frozen nothing new is listed, and nothing is committed past what is missing
     let before = stage.checkpoint();

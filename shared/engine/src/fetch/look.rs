@@ -225,7 +225,7 @@ impl<P: FetcherPorts> Looker<'_, P> {
         stored.stamp.as_ref()?;
         let seen_at = self.fetcher.ports.source().reading(stored.seen_at?);
         let behind_ms = seen_at.millis_since(stamp.at);
-        (behind_ms > millis_of(STAMP_AGE_MAX)).then_some(Notice::ZoneDoubt { behind_ms })
+        (behind_ms > millis_of(STAMP_AGE_MAX)).then_some(Notice::ZoneDoubt(behind_ms))
     }
 }
 

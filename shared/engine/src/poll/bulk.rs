@@ -43,7 +43,7 @@ struct Room {
 
 impl<P: PollerPorts> Tick<'_, P> {
     /// Goes on with the oldest listing of the backlog while there are time and room; `sends` ids may be sent.
-    pub(super) async fn go_on(&mut self, owed: &OwedWork, mut in_hand: InHand, sends: usize) -> Result<(), Halt> {
+    pub(super) async fn go_on(&mut self, owed: &OwedWork, sends: usize) -> Result<(), Halt> {
         let settings = &self.poller.settings;
         let ids = |chunks: &[Chunk]| chunks.iter().map(|chunk| chunk.ids.len()).sum::<usize>();
         let ahead = settings.calls_in(settings.poll_interval.saturating_mul(INTERVALS_AHEAD));
@@ -56,17 +56,10 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             let went = match (&listing.scope, self.traits.shape) {
                 (Scope::Changes { from }, ListShape::Pages) => {
-                    let walk = match std::mem::replace(&mut in_hand, InHand::Nothing) {
-                        InHand::Walk(walk) => *walk,
-                        InHand::Nothing | InHand::Ids { .. } => Walk::at(place_of(&listing.cursor)),
-                    };
-                    let (went, walk) = self.go_on_rows(*from, &listing, walk, owed, &mut room).await?;
-                    in_hand = InHand::Walk(walk);
-                    went
+                    self.go_on_rows(*from, &listing, owed, &mut room).await?
                 }
                 (Scope::Changes { from }, ListShape::Whole | ListShape::Feed) => {
-                    let hand = std::mem::replace(&mut in_hand, InHand::Nothing);
-                    self.go_on_ids(*from, &listing, hand, &mut room).await?
+                    self.go_on_ids(*from, &listing, &mut room).await?
                 }
                 (Scope::Snapshot, _) => self.go_on_snapshot(&listing, &mut met, &mut room).await?,
             };
@@ -74,7 +67,7 @@ impl<P: PollerPorts> Tick<'_, P> {
                 break;
             }
             if self.checkpoint.backlog.first().map(|next| &next.begun_at) != Some(&listing.begun_at) {
-                in_hand = InHand::Nothing;
+                self.in_hand = InHand::Nothing;
                 met.clear();
             }
         }
@@ -110,14 +103,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(goes_on)
     }
 
-    async fn go_on_ids(
-        &mut self,
-        from: StampMillis,
-        listing: &Listing,
-        hand: InHand,
-        room: &mut Room,
-    ) -> Result<Went, Halt> {
-        let (rest, listed_at) = match hand {
+    async fn go_on_ids(&mut self, from: StampMillis, listing: &Listing, room: &mut Room) -> Result<Went, Halt> {
+        let (rest, listed_at) = match std::mem::take(&mut self.in_hand) {
             InHand::Ids { rest, listed_at } => (rest, listed_at),
             InHand::Nothing | InHand::Walk(_) => {
                 let (page, reading) = self.call(ListRequest::Changed { from }, 1).await?;
@@ -145,15 +132,18 @@ impl<P: PollerPorts> Tick<'_, P> {
         &mut self,
         from: StampMillis,
         listing: &Listing,
-        mut walk: Walk,
         owed: &OwedWork,
         room: &mut Room,
-    ) -> Result<(Went, Box<Walk>), Halt> {
+    ) -> Result<Went, Halt> {
         // A chunk of rows takes one call, that of its page. Of a lane too long to be read nothing more can be put.
         let chunk_max = if owed.bulk_is_whole { room.sends.min(CHUNKS_A_WRITE) } else { 0 };
         if chunk_max == 0 {
-            return Ok((Went::Waits(listing.cursor.clone()), Box::new(walk)));
+            return Ok(Went::Waits(listing.cursor.clone()));
         }
+        let mut walk = match std::mem::take(&mut self.in_hand) {
+            InHand::Walk(walk) => *walk,
+            InHand::Nothing | InHand::Ids { .. } => Walk::at(place_of(&listing.cursor)),
+        };
         let begun_at = Some(listing.begun_at);
         let (holds, set_aside) = (listing.holds.clone(), owed.set_aside());
         let route = Route { from, lane: Lane::Bulk, holds, begun_at, set_aside, chunk_max };
@@ -182,7 +172,8 @@ impl<P: PollerPorts> Tick<'_, P> {
                 return Err(halt);
             }
         };
-        Ok((went, Box::new(walk)))
+        self.in_hand = InHand::Walk(Box::new(walk));
+        Ok(went)
     }
 
     /// One page of everything there is. A list that moves is shown more than once by its source: what this tick has `met`,

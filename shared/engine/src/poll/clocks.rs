@@ -52,7 +52,7 @@ impl Reading {
             return Some(Notice::DateMissing);
         }
         let offset_ms = self.gap().low;
-        (offset_ms.saturating_abs() > millis_of(OFFSET_MAX)).then_some(Notice::ClockDoubt { offset_ms })
+        (offset_ms.saturating_abs() > millis_of(OFFSET_MAX)).then_some(Notice::ClockDoubt(offset_ms))
     }
 
     /// What the stamps' clock had reached at most when the answer was there.
@@ -137,7 +137,7 @@ pub(super) fn moved(
     }
     let ahead_ms = evidence.iter().map(|seen| -seen.distance_ms).max().unwrap_or(0);
     if ahead_ms > millis_of(AHEAD_MAX) {
-        notices.push(Notice::FutureStamp { ahead_ms });
+        notices.push(Notice::FutureStamp(ahead_ms));
     }
 
     if is_first || is_step {
@@ -154,7 +154,7 @@ pub(super) fn moved(
         target = scanned.shifted(-step_ms);
         clocks.evidence_from = first.end.plus(NO_DATE).shifted(step_ms);
         if first.date.is_some() {
-            notices.push(Notice::ClockStep { step_ms });
+            notices.push(Notice::ClockStep(step_ms));
         }
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn after_a_step_back_the_list_starts_earlier_by_the_step() {
         let moved = after(&known(0, Duration::ZERO), &reading(300_000, -200_000), &[]);
         assert_eq!(moved.scanned.get(), T.get() - 200_000);
-        assert_eq!(moved.notices, [Notice::ClockStep { step_ms: 200_000 }]);
+        assert_eq!(moved.notices, [Notice::ClockStep(200_000)]);
         assert_eq!(moved.clocks.evidence_from, T.shifted(300_000 + 1_000 + 400_000 + 200_000));
     }
 

@@ -135,7 +135,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let wait = match why {
             WhyLater::Untold => UNTOLD_FOR,
             WhyLater::Refused | WhyLater::Moving => {
-                self.report.notice(Notice::LeftOut { stream });
+                self.report.notice(Notice::LeftOut(stream));
                 LEFT_OUT_FOR
             }
         };

@@ -32,7 +32,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
                     let reading = Reading { start, end: clock.now(), date: page.date };
                     self.report.listed_count += page.changes.len();
                     if page.unusable_count > 0 {
-                        self.report.notice(Notice::UnusableIds { count: page.unusable_count });
+                        self.report.notice(Notice::UnusableIds(page.unusable_count));
                     }
                     if let Some(notice) = reading.notice() {
                         self.report.notice(notice);
@@ -115,7 +115,6 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         rest: Option<(Cursor, InHand)>,
     ) -> Listed {
         let begun_at = first.start;
-        let mut listed = Listed::nothing(begun_at);
         let (clocks, scanned, overlap) = (&self.checkpoint.clocks, self.scanned_stamp(), self.poller.settings.overlap);
         let evidence = if self.traits.stamped { evidence } else { &[] };
         let moved = moved(clocks, scanned, first, evidence, overlap, &self.zone());
@@ -123,12 +122,11 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             let holds = Some(self.checkpoint.scanned.clone());
             self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
             if self.checkpoint.backlog.len() == 1 {
-                listed.in_hand = in_hand;
+                self.in_hand = in_hand;
             }
         }
         self.checkpoint.clocks = moved.clocks;
         moved.notices.into_iter().for_each(|notice| self.report.notice(notice));
-        listed.scanned = Some(Position::At(moved.scanned));
-        listed
+        Listed { scanned: Some(Position::At(moved.scanned)), ..Listed::nothing(begun_at) }
     }
 }

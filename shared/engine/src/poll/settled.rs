@@ -51,7 +51,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             kept.push(change);
         }
         if volatile_count > 0 {
-            self.report.notice(Notice::VolatileRows { count: volatile_count });
+            self.report.notice(Notice::VolatileRows(volatile_count));
         }
         Ok((kept, met))
     }

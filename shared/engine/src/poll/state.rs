@@ -43,7 +43,9 @@ pub(super) struct Tick<'a, P: PollerPorts> {
     pub(super) ahead_count: usize,
     /// Slots on the schedule of calls that are taken and not used yet.
     pub(super) slots: Slots,
-    renewed_at: LocalMillis,
+    pub(super) in_hand: InHand,
+    /// When the lease was written last.
+    pub(super) renewed_at: LocalMillis,
 }
 
 /// What a listing came to.
@@ -56,13 +58,13 @@ pub(super) struct Listed {
     pub(super) found: bool,
     /// Whether all that there is was listed, or handed over.
     pub(super) is_whole: bool,
-    /// What was listed and not put yet.
-    pub(super) in_hand: InHand,
 }
 
 /// What this tick's own listing has listed and not put yet, so that it need not be listed again.
+#[derive(Default)]
 pub(super) enum InHand {
     /// Nothing.
+    #[default]
     Nothing,
     /// Ids above the cursor, in order.
     Ids { rest: Vec<Change>, listed_at: LocalMillis },
@@ -73,32 +75,11 @@ pub(super) enum InHand {
 impl Listed {
     /// Nothing was listed.
     pub(super) fn nothing(begun_at: LocalMillis) -> Self {
-        Self { scanned: None, begun_at, found: false, is_whole: true, in_hand: InHand::Nothing }
+        Self { scanned: None, begun_at, found: false, is_whole: true }
     }
 }
 
-impl<'a, P: PollerPorts> Tick<'a, P> {
-    pub(super) fn new(
-        poller: &'a Poller<P>,
-        traits: &'a StreamTraits,
-        checkpoint: Checkpoint,
-        report: PollReport,
-        started_at: LocalMillis,
-    ) -> Self {
-        Self {
-            poller,
-            traits,
-            lease_version: checkpoint.version,
-            checkpoint,
-            report,
-            started_at,
-            put_count: 0,
-            ahead_count: 0,
-            slots: Slots::default(),
-            renewed_at: started_at,
-        }
-    }
-
+impl<P: PollerPorts> Tick<'_, P> {
     pub(super) fn now(&self) -> LocalMillis {
         self.poller.ports.clock().now()
     }

@@ -1,6 +1,6 @@
 //! One tick, in the order of the protocol.
 
-use super::{Halt, InHand, Listed, OwedWork, PollOutcome, PollerPorts, Tick};
+use super::{Halt, Listed, OwedWork, PollOutcome, PollerPorts, Tick};
 use crate::{
     FailureClass, Ledger, ListShape, LocalMillis, Notice, OPEN_MAX, Rule, SourceFailure, SourceState, Stops,
     StoreFailure, Why, disposition, short_pause,
@@ -24,7 +24,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.send_due(&owed.fresh, self.fresh_cap()).await?;
         }
         if owed.is_full() {
-            self.report.notice(Notice::QuarantineFull { count: owed.retries.len() });
+            self.report.notice(Notice::QuarantineFull(owed.retries.len()));
             self.release().await?;
             return Ok(PollOutcome::Frozen);
         }
@@ -35,10 +35,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         let lists = self.traits.filtered || self.checkpoint.backlog.is_empty();
         let listed = if lists { self.list(source, &owed, !is_paused).await? } else { Listed::nothing(self.started_at) };
         let (is_read, is_whole) = (listed.scanned.is_some() || !lists, listed.is_whole);
-        let in_hand = self.conclude(&owed, listed).await?;
+        self.conclude(&owed, listed).await?;
         let sends = if is_paused { 0 } else { self.send_due_bulk(&owed).await? };
         if !self.checkpoint.backlog.is_empty() {
-            self.go_on(&owed, in_hand, sends).await?;
+            self.go_on(&owed, sends).await?;
             if self.checkpoint.backlog.is_empty() && self.put_count == 0 {
                 self.note_owed(&owed, None);
             }
@@ -68,7 +68,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// C2: `scanned`, `committed` and all that follows from the listing, in one write, after the chunks were put.
-    async fn conclude(&mut self, owed: &OwedWork, listed: Listed) -> Result<InHand, Halt> {
+    async fn conclude(&mut self, owed: &OwedWork, listed: Listed) -> Result<(), Halt> {
         let now = self.now();
         let committed = self.checkpoint.committed.clone();
         self.note_owed(owed, listed.found.then_some(listed.begun_at));
@@ -82,12 +82,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         if next.committed != committed {
             self.report.committed = Some(next.committed.clone());
         }
-        if next.backlog.is_empty() {
-            self.store_last(next).await?;
-        } else {
-            self.store(next).await?;
-        }
-        Ok(listed.in_hand)
+        if next.backlog.is_empty() { self.store_last(next).await } else { self.store(next).await }
     }
 
     /// Notes since when something is owed; `put_at` is the start of a listing that put chunks.

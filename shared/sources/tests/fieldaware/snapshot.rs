@@ -251,7 +251,7 @@ async fn a_class_that_is_refused_asks_for_attention_and_is_imported_once_it_is_a
         vendor.seed_count(stream, 30).unwrap();
     }
     let notices = stage.settle().await;
-    let left_out = Notice::LeftOut { stream: StreamName::known("customers") };
+    let left_out = Notice::LeftOut(StreamName::known("customers"));
     assert!(notices.contains(&left_out) && left_out.needs_attention(), "{notices:?}");
     let customers = || stage.stored_count("customers");
     assert_eq!((customers(), stage.stored_count("items"), stage.stored_count("users")), (0, 30, 30));
@@ -279,7 +279,7 @@ async fn a_class_whose_list_fails_for_good_stops_no_other() {
         vendor.seed_count("items", 3).unwrap();
         vendor.fault(Fault::new(answer(status, OWN_ERROR)).on_function("/customer/")).unwrap();
         let notices = stage.settle().await;
-        assert!(notices.contains(&Notice::LeftOut { stream: StreamName::known("customers") }), "{status}: {notices:?}");
+        assert!(notices.contains(&Notice::LeftOut(StreamName::known("customers"))), "{status}: {notices:?}");
         assert_eq!((stage.stored_count("customers"), stage.stored_count("items")), (0, 3), "{status}");
     }
 }
@@ -298,7 +298,7 @@ async fn a_list_whose_pages_are_not_turned_is_told_of_and_left_out() {
         vendor.seed_count("customers", 25).unwrap();
         vendor.seed_count("items", 10).unwrap();
         let notices = stage.settle().await;
-        let left_out = Notice::LeftOut { stream: StreamName::known("customers") };
+        let left_out = Notice::LeftOut(StreamName::known("customers"));
         assert!(notices.contains(&Notice::ListMoving) && notices.contains(&left_out), "{notices:?}");
         assert_eq!(stage.stored_count("items"), 10);
         vendor.configure(|settings| settings.ignores_page = false);
@@ -316,8 +316,8 @@ async fn pages_that_are_refused_though_they_hold_rows_are_told_of() {
     vendor.seed_count("customers", 25).unwrap();
     vendor.seed_count("items", 20).unwrap();
     let notices = stage.settle().await;
-    assert!(notices.contains(&Notice::LeftOut { stream: StreamName::known("customers") }), "{notices:?}");
-    assert!(!notices.contains(&Notice::LeftOut { stream: StreamName::known("items") }), "{notices:?}");
+    assert!(notices.contains(&Notice::LeftOut(StreamName::known("customers"))), "{notices:?}");
+    assert!(!notices.contains(&Notice::LeftOut(StreamName::known("items"))), "{notices:?}");
     assert_eq!((stage.stored_count("customers"), stage.stored_count("items")), (20, 20));
 }
 

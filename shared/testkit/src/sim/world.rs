@@ -242,7 +242,7 @@ impl World {
             }
             for notice in &report.notices {
                 match notice {
-                    tidemark_engine::notice::Notice::ClockStep { .. } => stats.clock_steps += 1,
+                    tidemark_engine::notice::Notice::ClockStep(_) => stats.clock_steps += 1,
                     tidemark_engine::notice::Notice::Resync => stats.resyncs += 1,
                     _ => {}
                 }
