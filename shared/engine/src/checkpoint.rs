@@ -55,7 +55,7 @@ pub struct Checkpoint {
 }
 
 /// What a stream knows of its vendor's clock. Rules: section 4 of `docs/protocol.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clocks {
     /// Vendor's clock less local clock in milliseconds, a lower bound, in UTC; none before the first listing.
     pub gap_ms: Option<i64>,
@@ -85,15 +85,7 @@ pub struct Raise {
 impl Clocks {
     /// Nothing is known yet.
     pub fn unknown(stamped: bool) -> Self {
-        Self {
-            gap_ms: None,
-            gap_at: LocalMillis::default(),
-            held_gap_ms: None,
-            raise: None,
-            behind: if stamped { BEHIND_FIRST } else { BEHIND_UNSTAMPED },
-            listed_at: LocalMillis::default(),
-            evidence_from: LocalMillis::default(),
-        }
+        Self { behind: if stamped { BEHIND_FIRST } else { BEHIND_UNSTAMPED }, ..Self::default() }
     }
 }
 
@@ -135,8 +127,8 @@ pub enum Cursor {
     Source(String),
 }
 
-/// A walk over numbered pages: forward, backward, and so on until nothing new shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A walk over numbered pages: forward, backward, and so on until nothing new shows. The default is its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageWalk {
     /// Passes finished; after an odd number the next one goes backward.
     pub pass: u32,
@@ -144,7 +136,7 @@ pub struct PageWalk {
     pub step: u32,
     /// Whether this pass met a row that no pass before had met.
     pub added: bool,
-    /// How many pages the last forward pass met.
+    /// How many pages the last forward pass met; none before the first page.
     pub pages: u32,
     /// How many passes before this one, in a row, met nothing new.
     pub barren: u32,

@@ -59,11 +59,8 @@ pub enum BadMessage {
     #[error("the message is not a change message: {0}")]
     Shape(String),
     /// It was written by a program with another idea of messages.
-    #[error("the message has version {found}, this program reads version {MESSAGE_VERSION}")]
-    Version {
-        /// What it says.
-        found: u64,
-    },
+    #[error("the message has version {0}, this program reads version {MESSAGE_VERSION}")]
+    Version(u64),
 }
 
 impl Message {
@@ -98,7 +95,7 @@ impl Message {
         let place = |fault: &serde_json::Error| format!("{:?} error at column {}", fault.classify(), fault.column());
         let Versioned { version } = serde_json::from_str(text).map_err(|fault| BadMessage::Shape(place(&fault)))?;
         if version != u64::from(MESSAGE_VERSION) {
-            return Err(BadMessage::Version { found: version });
+            return Err(BadMessage::Version(version));
         }
         let message: Self = serde_json::from_str(text).map_err(|fault| BadMessage::Shape(place(&fault)))?;
         match message.work() {

@@ -6,9 +6,6 @@ use crate::{RecordId, RecordKey, Source, StoreFailure, StoredVersion, StoredVers
 
 /// The stored versions of a stream's listed ids, by id; missing ones are left out. So is a locator that names no record:
 /// the fetcher says what is wrong with it.
-///
-/// # Errors
-/// Any [`StoreFailure`].
 pub(crate) async fn versions_of<'i, S: Source, V: StoredVersions>(
     source: &S,
     versions: &V,

@@ -140,9 +140,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         if chunk_max == 0 {
             return Ok(Went::Waits(listing.cursor.clone()));
         }
+        let place = if let Cursor::Pages(place) = listing.cursor { place } else { PageWalk::default() };
         let mut walk = match std::mem::take(&mut self.in_hand) {
             InHand::Walk(walk) => *walk,
-            InHand::Nothing | InHand::Ids { .. } => Walk::at(place_of(&listing.cursor)),
+            InHand::Nothing | InHand::Ids { .. } => Walk::at(place),
         };
         let begun_at = Some(listing.begun_at);
         let (holds, set_aside) = (listing.holds.clone(), owed.set_aside());
@@ -158,7 +159,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let went = match walked {
             Ok(Walked::Whole) => Went::Whole,
             Ok(Walked::Sealed(from)) => {
-                walk = Walk::at(PageWalk::START);
+                walk = Walk::default();
                 Went::From(from)
             }
             Ok(Walked::Cut) => Went::On(Cursor::Pages(walk.place)),
@@ -234,12 +235,5 @@ impl<P: PollerPorts> Tick<'_, P> {
     fn count_import(&mut self, put: usize) {
         let put = u64::try_from(put).unwrap_or(u64::MAX);
         self.checkpoint.import_count = self.checkpoint.import_count.saturating_add(put);
-    }
-}
-
-fn place_of(cursor: &Cursor) -> PageWalk {
-    match cursor {
-        Cursor::Pages(place) => *place,
-        Cursor::Start | Cursor::Id(_) | Cursor::Source(_) => PageWalk::START,
     }
 }

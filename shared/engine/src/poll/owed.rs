@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::{Halt, PollerPorts, Tick};
 use crate::{
-    Checkpoint, Chunk, Lane, Ledger, LocalMillis, Notice, Position, RETRY_MAX, Random, RecordId, RetryEntry, Rule,
-    Scope, Stops, StreamState, disposition,
+    Checkpoint, Chunk, Lane, Ledger, LocalMillis, Notice, Position, Random, RecordId, RetryEntry, Rule, Scope, Stops,
+    StreamState, disposition,
 };
 
 /// How many intervals' worth of calls a snapshot may be ahead of what is fetched.
@@ -38,11 +38,6 @@ impl OwedWork {
     /// The ids of the retry lane.
     pub(super) fn set_aside(&self) -> HashSet<RecordId> {
         self.retries.iter().map(|entry| entry.id.clone()).collect()
-    }
-
-    /// Whether so much waits in the retry lane that nothing new is listed.
-    pub(super) fn is_full(&self) -> bool {
-        self.retries.len() > RETRY_MAX
     }
 }
 

@@ -13,7 +13,7 @@
 use super::{
     Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Route, Tick, Walk, Walked, version_of,
 };
-use crate::{Change, Cursor, Lane, ListRequest, Notice, Page, PageWalk, RecordId, Rule, StampMillis};
+use crate::{Change, Cursor, Lane, ListRequest, Notice, Page, RecordId, Rule, StampMillis};
 
 /// How many pages a list may have: five million rows of fifty to a page.
 const PAGES_MAX: u32 = 100_000;
@@ -27,7 +27,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let set_aside = owed.set_aside();
         let holds = Some(self.checkpoint.scanned.clone());
         let route = Route { from, lane: Lane::Fresh, holds, begun_at: None, set_aside, chunk_max };
-        let mut walk = Walk::at(PageWalk::START);
+        let mut walk = Walk::default();
         let put_before = self.put_count;
         let walked = self.walk(&route, &mut walk).await?;
         let found = self.put_count > put_before;

@@ -2,7 +2,7 @@
 
 use super::{Halt, Listed, OwedWork, PollOutcome, PollerPorts, Tick};
 use crate::{
-    FailureClass, Ledger, ListShape, LocalMillis, Notice, OPEN_MAX, Rule, SourceFailure, SourceState, Stops,
+    FailureClass, Ledger, ListShape, LocalMillis, Notice, OPEN_MAX, RETRY_MAX, Rule, SourceFailure, SourceState, Stops,
     StoreFailure, Why, disposition, short_pause,
 };
 
@@ -23,7 +23,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.send_due_retries(&owed).await?;
             self.send_due(&owed.fresh, self.fresh_cap()).await?;
         }
-        if owed.is_full() {
+        if owed.retries.len() > RETRY_MAX {
             self.report.notice(Notice::QuarantineFull(owed.retries.len()));
             self.release().await?;
             return Ok(PollOutcome::Frozen);

@@ -7,9 +7,6 @@ use super::{Evidence, Reading};
 use crate::{Change, Lane, LocalMillis, Page, PageWalk, Position, RecordId, StampMillis};
 
 impl PageWalk {
-    pub(super) const START: Self =
-        Self { pass: 0, step: 0, added: false, pages: 1, barren: 0, newest: None, is_capped: false };
-
     pub(super) fn is_forward(self) -> bool {
         self.pass.is_multiple_of(2)
     }
@@ -59,6 +56,7 @@ impl PageWalk {
 }
 
 /// A walk under way within one tick.
+#[derive(Default)]
 pub(super) struct Walk {
     pub(super) place: PageWalk,
     /// Rows met in this tick, as digests of id and stamp.
@@ -102,18 +100,9 @@ pub(super) struct Route {
 
 impl Walk {
     pub(super) fn at(place: PageWalk) -> Self {
-        Self {
-            place,
-            met: HashSet::new(),
-            shown_before: HashMap::new(),
-            shown: HashMap::new(),
-            rows_max: 0,
-            // A forward pass that is under way has learnt of more pages from the vendor alone.
-            told: Some(place.pages).filter(|pages| place.is_forward() && place.step > 0 && *pages > place.step),
-            refused_at: None,
-            first: None,
-            evidence: Vec::new(),
-        }
+        // A forward pass that is under way has learnt of more pages from the vendor alone.
+        let told = Some(place.pages).filter(|pages| place.is_forward() && place.step > 0 && *pages > place.step);
+        Self { place, told, ..Self::default() }
     }
 
     /// A page that was refused as not there, although the vendor had told of it: the list has become shorter, and is
@@ -123,7 +112,7 @@ impl Walk {
         let is_news = self.is_capped() && !is_known;
         if is_news {
             self.refused_at = Some(self.place.page());
-            self.place = PageWalk { pass: self.place.pass, barren: 0, ..PageWalk::START };
+            self.place = PageWalk { pass: self.place.pass, ..PageWalk::default() };
             self.place.pass -= self.place.pass % 2;
             self.shown.clear();
             self.told = None;
@@ -177,13 +166,13 @@ mod tests {
 
     #[test]
     fn passes_alternate_their_direction() {
-        let at = |pass, step| PageWalk { pass, step, pages: 3, ..PageWalk::START }.page();
+        let at = |pass, step| PageWalk { pass, step, pages: 3, ..PageWalk::default() }.page();
         assert_eq!([at(0, 0), at(0, 2), at(1, 0), at(1, 2), at(2, 0)], [1, 3, 3, 1, 1]);
     }
 
     #[test]
     fn a_vendor_that_tells_no_total_is_walked_to_its_first_empty_page_and_back() {
-        let mut place = PageWalk::START;
+        let mut place = PageWalk::default();
         let forward = [(None, false), (None, false), (None, true)].map(|(told, empty)| place.step(told, empty));
         assert_eq!(forward, [false, false, true]);
         place = place.next_pass();
