@@ -42,19 +42,19 @@ impl<C: Copy> Instant<C> {
         self.0
     }
 
-    /// This instant moved by `millis` milliseconds, saturating.
+    /// Moved by `millis` milliseconds, saturating.
     #[must_use]
     pub const fn shifted(self, millis: i64) -> Self {
         Self::new(self.0.saturating_add(millis))
     }
 
-    /// This instant and `span` later, saturating.
+    /// `span` later, saturating.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         self.shifted(millis_of(span))
     }
 
-    /// `span` before this instant, saturating.
+    /// `span` earlier, saturating.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         self.shifted(-millis_of(span))

@@ -1,17 +1,8 @@
-//! Use case 2, the fetcher: look at the ids of one message, store what the looks showed, and finish their chunk.
+//! Use case 2, the fetcher: look at the ids of one message, store what was seen, and finish their chunk. Section 6 of
+//! `docs/protocol.md`: read what is owed (`task`), look at what is not paid for (`look`, `calls`), store it (`store`), put
+//! what failed into the retry lane (`aside`), then take the ids out of the chunk. After a crash: `crash`.
 //!
-//! The chunk in the ledger says what is owed; the message is a hint. So a message that comes twice, late or forged does
-//! no harm. In the order of section 6 of `docs/protocol.md`:
-//!
-//! 1. read the chunk, or the entry of the retry lane (`task`);
-//! 2. read what is stored: a look that began after the id was listed has paid for it;
-//! 3. look at each other id: its row, its announced deletion, or a call (`look`, `calls`), and store it (`store`);
-//! 4. what failed goes to the retry lane, entry first (`aside`);
-//! 5. take the finished ids out of the chunk, and acknowledge whatever became of them: what is left is sent again by the
-//!    poller, so that an outage burns no receives and fills no dead-letter queue.
-//!
-//! Only a crash brings a message back by itself; from the second delivery on the ids are taken one by one, and the one
-//! under way is written down before it is tried (`crash`).
+//! The message is a hint, and is acknowledged whatever became of its ids: an outage burns no receives.
 
 mod aside;
 mod calls;

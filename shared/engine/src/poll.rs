@@ -1,19 +1,9 @@
-//! Use case 1, the poller: list what changed, owe it in the ledger, send it, and commit what is paid for.
+//! Use case 1, the poller: list what changed, owe it in the ledger, send it, and commit what is paid for. Section 5 of
+//! `docs/protocol.md`: take the stream (`lease`), read what is owed (`owed`), send what is due (`send`), list (`ids`, `rows`,
+//! `feed`), put chunks (`owe`), move `scanned` (`clocks`) and `committed` in one write (`tick`), go on with the backlog (`bulk`).
 //!
-//! A tick takes no input but the stream's name, and finds out from the checkpoint what there is to do: so a tick that
-//! comes twice, late, or after a crash does the right thing, and the next tick is the retry of this one. It never waits
-//! for fetching. In the order of section 5 of `docs/protocol.md`:
-//!
-//! 1. take the lease, unless the account is another one (`lease`);
-//! 2. read what is owed, and what that holds the checkpoint at (`owed`);
-//! 3. send what is due (`send`);
-//! 4. list (`ids`, `rows`, `feed`), put chunks and send them (`owe`), then move `scanned` by the position rules
-//!    (`clocks`) and `committed` by what is owed, in one write (`tick`);
-//! 5. go on with a listing that was too big for one tick (`bulk`).
-//!
-//! Ways to get this wrong: moving `scanned` before the chunks are put; committing to what this tick listed; reading the
-//! ledger's mark before its lanes; stamping a row with the time at which it was processed; believing a refused
-//! conditional write without reading back; calling waiting progress.
+//! A tick takes no input but the stream's name: one that comes twice, late, or after a crash does the right thing, and the
+//! next tick is its retry. It never waits for fetching.
 
 mod bulk;
 mod clocks;

@@ -1,7 +1,8 @@
 //! What the engine asks of the world.
 //!
-//! Each method's guarantees are law: `tidemark_testkit::contract` holds every implementation to them. Where nothing else is said, an error is any [`StoreFailure`], and the call may have taken
-//! effect.
+//! Each method's guarantees are law: `tidemark_testkit::contract` holds every implementation to them. Where nothing else
+//! is said, an error is any [`StoreFailure`], and the call may have taken effect. L1 to R1: section 3 of
+//! `docs/protocol.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,37 +17,20 @@ use crate::{
 pub trait Source {
     /// Which vendor this is.
     fn kind(&self) -> SourceKind;
-
     /// Its streams, whether turned on or not.
     fn streams(&self) -> &[StreamTraits];
-
-    /// Lists one page of changes. Reads only; every call is a fresh, freshly signed request, tried once.
-    ///
-    /// # Errors
-    /// A failure of any class but [`crate::failure::FailureClass::Record`]. Whatever is not a well-formed list is a
-    /// failure, never an empty page.
+    /// Lists one page of changes, in one freshly signed request, tried once. Whatever is not a well-formed list is a
+    /// failure, of any class but `Record`, never an empty page.
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure>;
-
-    /// Fetches one record. Reads only; tried once, but for one renewal of a rejected credential.
-    ///
-    /// # Errors
-    /// A failure of any class but [`crate::failure::FailureClass::TokenRejected`].
+    /// Fetches one record; tried once, but for one renewal of a rejected credential. Fails in any class but `TokenRejected`.
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure>;
-
     /// A digest of the base URL, the key's id where it has one, and every setting that changes what a list shows or how
-    /// stamps are read. Two sources with the same mark list the same records alike.
-    ///
-    /// # Errors
-    /// As for a credential that cannot be read.
+    /// stamps are read. Fails as a credential that cannot be read.
     async fn account_mark(&self) -> Result<String, SourceFailure>;
-
-    /// An instant of the vendor's clock as the vendor's stamps would show it. The time zone setting is used here and for
-    /// [`Stamp::utc`], and nowhere else.
+    /// An instant of the vendor's clock as its stamps show it. The time zone is used here and for [`Stamp::utc`] alone.
     fn reading(&self, at: VendorMillis) -> StampMillis;
-
     /// Reads a stamp of this stream once more, from the text that is stored.
     fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp>;
-
     /// The record that a listed id stands for: itself, but for a feed, whose ids are locators.
     ///
     /// # Errors
@@ -64,16 +48,9 @@ pub trait Source {
 
 /// The credential of a source.
 pub trait Credentials {
-    /// The secret's JSON text; remembered for a few minutes.
-    ///
-    /// # Errors
-    /// Unauthorized or transient, with the secret's name and never its value.
+    /// The secret's JSON text; remembered for a few minutes. Fails as unauthorized or transient, naming the secret.
     async fn secret(&self) -> Result<secrecy::SecretString, SourceFailure>;
-
     /// The same, read again: for a credential that the vendor has just rejected.
-    ///
-    /// # Errors
-    /// As [`Credentials::secret`].
     async fn fresh_secret(&self) -> Result<secrecy::SecretString, SourceFailure>;
 }
 
@@ -88,15 +65,10 @@ pub enum Written {
 
 /// The checkpoints. Every write is one conditional write of one item.
 pub trait Checkpoints {
-    /// The state of a stream, strongly consistent.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`]; `Malformed` for an item of another schema version, which is never written either.
+    /// The state of a stream, strongly consistent. `Malformed` for another schema version, which is never written either.
     async fn load(&self, stream: &StreamKey) -> Result<Option<Checkpoint>, StoreFailure>;
-
     /// Creates the state of a stream that has none. Refused when there is one.
     async fn create(&self, first: &Checkpoint) -> Result<Written, StoreFailure>;
-
     /// C1, C2: replaces the state by `next` if the stored version is `next.version - 1`.
     async fn store(&self, next: &Checkpoint) -> Result<Written, StoreFailure>;
 }
@@ -116,22 +88,16 @@ pub struct Owed {
 pub trait Ledger {
     /// L1: puts the chunks, all of them or an error; some may then be there. Putting one again is extra work and no harm.
     async fn put_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreFailure>;
-
     /// The first `limit` chunks of a lane, in key order.
     async fn head(&self, stream: &StreamKey, lane: Lane, limit: usize) -> Result<Vec<Chunk>, StoreFailure>;
-
     /// How many ids the lanes owe, for a report. May be eventually consistent.
     async fn owed(&self, stream: &StreamKey) -> Result<Owed, StoreFailure>;
-
     /// One chunk.
     async fn chunk(&self, key: &ChunkKey) -> Result<Option<Chunk>, StoreFailure>;
-
     /// L2: notes when a chunk that is sent now is sent again.
     async fn mark_sent(&self, key: &ChunkKey, next_at: LocalMillis) -> Result<Written, StoreFailure>;
-
     /// L3: takes ids out of a chunk and notes when the rest is sent again. Idempotent.
     async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure>;
-
     /// L3 after a crash: takes ids out of a chunk and notes which id is tried next, by itself.
     async fn mark_trying(
         &self,
@@ -139,20 +105,15 @@ pub trait Ledger {
         gone: &BTreeSet<RecordId>,
         trying: &Trying,
     ) -> Result<Written, StoreFailure>;
-
     /// L4: deletes a chunk whose ids are all finished.
     async fn delete_chunk(&self, key: &ChunkKey) -> Result<(), StoreFailure>;
-
     /// The retry lane of a stream, by id.
     async fn retry_entries(&self, stream: &StreamKey) -> Result<Vec<RetryEntry>, StoreFailure>;
-
     /// One entry of the retry lane.
     async fn retry_entry(&self, stream: &StreamKey, id: &RecordId) -> Result<Option<RetryEntry>, StoreFailure>;
-
     /// L5, L6: puts an id into the retry lane. Where it is there already, `listed_at`, reason and cause are raised to the
     /// newer failure and `holds` falls to the lower one, each by itself; the rest stays.
     async fn set_aside(&self, entry: &RetryEntry) -> Result<(), StoreFailure>;
-
     /// L2 of the retry lane: notes that an entry is sent now.
     async fn reschedule(
         &self,
@@ -161,33 +122,24 @@ pub trait Ledger {
         attempts: u32,
         next_at: LocalMillis,
     ) -> Result<Written, StoreFailure>;
-
     /// L7: deletes an entry of the retry lane, if its `listed_at` is before `looked_at`.
     async fn resolve(&self, stream: &StreamKey, id: &RecordId, looked_at: LocalMillis)
     -> Result<Written, StoreFailure>;
-
     /// What the functions of a stream share.
     async fn stream_state(&self, stream: &StreamKey) -> Result<StreamState, StoreFailure>;
-
     /// Writes the ledger's mark of a stream.
     async fn write_mark(&self, stream: &StreamKey, mark: &str) -> Result<(), StoreFailure>;
-
     /// Notes that something of the stream was stored at `at`; only rises.
     async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
-
     /// Adds failures in a row of a stream and returns how many there are now. A repeated arrival counts twice, which errs
     /// on the gentle side.
     async fn add_failures(&self, stream: &StreamKey, count: u32) -> Result<u32, StoreFailure>;
-
     /// Pauses a stream until `until`, unless it is paused for longer.
     async fn pause_stream(&self, stream: &StreamKey, until: LocalMillis, why: &Why) -> Result<Written, StoreFailure>;
-
     /// Ends a stream's pause and forgets its failures.
     async fn resume_stream(&self, stream: &StreamKey) -> Result<(), StoreFailure>;
-
     /// What the functions of a source share.
     async fn source_state(&self, source: SourceKind) -> Result<SourceState, StoreFailure>;
-
     /// Pauses a source until `until`, unless it is paused for longer; `open_for` is how long that is.
     async fn pause_source(
         &self,
@@ -196,13 +148,10 @@ pub trait Ledger {
         open_for: Duration,
         why: &Why,
     ) -> Result<Written, StoreFailure>;
-
     /// Ends a source's pause.
     async fn resume_source(&self, source: SourceKind) -> Result<(), StoreFailure>;
-
     /// Notes that a stream has bulk work at `at`.
     async fn note_bulk(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
-
     /// Reserves `calls` calls, each `interval` long, on the source's shared schedule: returns the instant the first may
     /// be made, none before `earliest`, or none, reserving nothing, when that would be after `latest`. Reservations never
     /// overlap.
@@ -223,20 +172,15 @@ pub enum Stored {
     Written,
     /// A later look was there already, which is as good.
     Superseded,
-    /// It does not fit into the table; nothing was written.
-    TooLarge {
-        /// How large it is.
-        bytes: usize,
-    },
+    /// Its so many bytes do not fit into the table; nothing was written.
+    TooLarge(usize),
 }
 
 /// The records, for the one who writes them.
 pub trait Records {
     /// R1: stores each look, unless the stored one began at or after it; what became of each, in their order. A
-    /// tombstone leaves body and stamp as they are. Idempotent. No two looks are about one record.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`]; some looks may then be stored.
+    /// tombstone leaves body and stamp as they are. Idempotent. No two looks are about one record. After an error some may
+    /// be stored.
     async fn store(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure>;
 }
 
@@ -258,10 +202,8 @@ pub struct Outgoing {
 
 /// The change queue, for the one who sends. Delivery is at least once, in any order.
 pub trait ChangeQueue {
-    /// Sends messages and returns how many from the front were accepted; those behind may have been sent too.
-    ///
-    /// # Errors
-    /// Any [`StoreFailure`], when nothing is known of any.
+    /// Sends messages and returns how many from the front were accepted; those behind may have been sent too. After an error
+    /// nothing is known of any.
     async fn send(&self, messages: &[Outgoing]) -> Result<usize, StoreFailure>;
 }
 
@@ -269,7 +211,6 @@ pub trait ChangeQueue {
 pub trait Clock {
     /// Now.
     fn now(&self) -> LocalMillis;
-
     /// Comes back after `span`.
     async fn sleep(&self, span: Duration);
 }

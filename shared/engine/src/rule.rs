@@ -1,8 +1,5 @@
-//! Rules that can be left out, so that tests can show that they would be missed.
-//!
-//! Each variant is a wrong protocol of `docs/protocol.md`, named by the rule that it lacks. Only with the feature
-//! `mutants`, which the testkit alone asks for, can a rule be left out at all; without it every question below is answered
-//! "no" when the program is compiled.
+//! Rules that a build for tests (feature `mutants`) can leave out, so that a test must miss them. Each is a wrong protocol:
+//! section 13 of `docs/protocol.md`.
 
 #[cfg(feature = "mutants")]
 use std::cell::Cell;

@@ -1,7 +1,5 @@
-//! Slots on the schedule of calls that all functions of a source share: an interval each, and nobody's twice.
-//!
-//! The schedule itself is kept by [`crate::ports::Ledger::reserve`]. A function takes several slots in a row in one
-//! write, and calls at each of them.
+//! Slots on the schedule of calls that all functions of a source share ([`crate::ports::Ledger::reserve`]): an interval
+//! each, and nobody's twice. A function takes several in a row in one write.
 
 use std::time::Duration;
 

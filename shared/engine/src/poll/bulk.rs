@@ -1,8 +1,6 @@
-//! Going on with a listing that was too big for one tick, beside the fresh ones.
-//!
-//! Chunks are put into the bulk lane, then the cursor is written: a poller that dies in between puts them once more. Ids
-//! are put as fast as the ledger takes them; rows, which must be sent with their chunk, only up to an interval's worth in
-//! flight, a call each chunk; a snapshot, whose pages cost calls, only some intervals ahead of what is fetched.
+//! Going on with a listing that was too big for one tick: chunks are put into the bulk lane, then the cursor is written. Ids
+//! are put as fast as the ledger takes them; rows, sent with their chunk, up to an interval's worth in flight; a snapshot,
+//! whose pages cost calls, some intervals ahead of what is fetched.
 
 use std::collections::HashSet;
 use std::iter::Peekable;

@@ -1,12 +1,5 @@
-//! Following a feed of events behind an opaque token.
-//!
-//! A listing reads the events behind `scanned`, up to an interval's calls, and moves `scanned` to the token behind them.
-//! The events of one record are joined: the newest counts, and keeps what the ones before it alone told of, those included
-//! that are still owed. The feed is read once: a record is looked at only when details
-//! cannot lag behind its event any more ([`crate::work::DETAILS_LAG`]).
-//!
-//! Without a token, or when it is rejected and a new one is not, `scanned` moves to a token taken now, and everything is
-//! listed once in the bulk lane: what changes meanwhile comes through the feed.
+//! Following a feed of events behind an opaque token: section 5 of `docs/protocol.md`. The newest event of a record counts,
+//! and keeps what those before it alone told of. Without a usable token everything is listed once, in the bulk lane.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,7 +1,4 @@
-//! Listing a stream whose list gives all changed ids at once, without stamps and without a cursor.
-//!
-//! The ids are taken in the order of their text: where a big listing goes on, the list is called again and the ids above
-//! the last one that was put go on. An edit made since may have an id below it; the next fresh listing tells of that.
+//! Listing a stream whose list gives all changed ids at once, in the order of ids: so a cursor can say how far it is put.
 
 use super::{Debt, Halt, InHand, Listed, OwedWork, PollerPorts, Tick, in_flight};
 use crate::{Change, Cursor, Lane, ListRequest, LocalMillis, Position, Rule};

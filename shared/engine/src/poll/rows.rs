@@ -1,14 +1,8 @@
-//! Listing a stream whose list gives numbered pages of rows while it moves.
+//! Listing numbered pages of rows that move while they are read: section 5 of `docs/protocol.md`, "rows".
 //!
-//! An edit moves a row to another page, and every row behind it shifts: a single walk through the pages skips rows that
-//! nobody edited. So the pages are walked forward, then backward, until a pass meets no row that was stamped at or before
-//! the horizon and not met before, and either shows the same pages as the pass before, or follows another that met none: a
-//! row that slips past a forward pass by a deletion may slip past the next by an edit. Rows that move because they were
-//! edited are stamped later, and belong to the next listing. Passes are compared by ids and stamps, not by bodies, which
-//! may differ at every reading.
-//!
-//! Some vendors refuse pages beyond a number, whatever they hold. What was read until there counts, and the list goes on from its
-//! newest stamp, where rows come in the order of their stamps; else it cannot be read whole, and that is reported.
+//! Pages are walked forward and backward until a pass meets no row that is stamped up to the horizon and not met before, and
+//! shows the pages of the pass before, or follows another that met none. Bodies are not compared: they may differ each time.
+//! Where deep pages are refused, rows in the order of their stamps are listed on from the newest; other lists are reported.
 
 use super::{
     Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Route, Tick, Walk, Walked, version_of,

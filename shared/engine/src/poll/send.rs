@@ -1,5 +1,4 @@
-//! Sending what is due: fresh work up to the calls of one visibility timeout, retries up to a tenth of that, bulk work up
-//! to this stream's share of one interval's calls. Each lane may always send one.
+//! Sending what is due, each lane up to its cap, and always one: section 5 of `docs/protocol.md`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
