@@ -43,13 +43,13 @@ impl From<StoreFailure> for Failure {
     fn from(failure: StoreFailure) -> Self {
         let (operation, below, next) = match &failure {
             StoreFailure::Malformed { .. } => return Self::Unreachable(failure.to_string()),
-            StoreFailure::Denied { operation, source } => (
+            StoreFailure::Denied(operation, source) => (
                 operation,
                 chain(source.as_ref()),
                 "give the caller this permission, or name another profile with --profile; the policies that the commands \
                  need are in docs/cli.md",
             ),
-            StoreFailure::Unavailable { operation, source } => (
+            StoreFailure::Unavailable(operation, source) => (
                 operation,
                 chain(source.as_ref()),
                 "look at the region (--region), the credentials (--profile) and the network, then try again",

@@ -66,8 +66,8 @@ pub(crate) fn hold(
     let is_given = |secret: &str| {
         let by_id = match call {
             Call::Fetch(_, id) => id.as_str().contains(secret),
-            Call::List(_, ListRequest::Events { token }) => token.contains(secret),
-            Call::List(_, ListRequest::Snapshot { cursor: Some(cursor) }) => cursor.contains(secret),
+            Call::List(_, ListRequest::Events(token)) => token.contains(secret),
+            Call::List(_, ListRequest::Snapshot(Some(cursor))) => cursor.contains(secret),
             Call::List(..) => false,
         };
         by_id

@@ -17,7 +17,7 @@ const FROM: StampMillis = StampMillis::new(1_767_000_000_000);
 fuzz_target!(|data: &[u8]| {
     let mut input = Input::of(data);
     let (kind, stream, request) = input.pick(&[
-        (SourceKind::FieldMotion, "customers", ListRequest::Changed { from: FROM }),
+        (SourceKind::FieldMotion, "customers", ListRequest::Changed(FROM)),
         (SourceKind::FieldAware, "changes", ListRequest::NewestToken),
         (SourceKind::FsmNavigator, "jobs", ListRequest::Page { from: FROM, page: 2 }),
         (SourceKind::Fieldly, "clients", ListRequest::Page { from: FROM, page: 2 }),

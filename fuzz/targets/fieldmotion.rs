@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     let replies = input.replies();
     let id = RecordId::parse(["7", "683138"][input.choose(2)]).expect("a good id");
     let request = match input.choose(4) {
-        0 => Call::List(stream, ListRequest::Changed { from }),
+        0 => Call::List(stream, ListRequest::Changed(from)),
         1 => Call::List(stream, ListRequest::Page { from, page: 1 }),
         2 => Call::List(stream, ListRequest::Page { from, page: 2 }),
         _ => Call::Fetch(stream, &id),

@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     let mut reply = Response::new(body.into_bytes());
     *reply.status_mut() = StatusCode::from_u16(status).expect("a status");
     let call = if is_list {
-        Call::List(&JOBS, ListRequest::Changed { from: StampMillis::new(1_767_000_000_000) })
+        Call::List(&JOBS, ListRequest::Changed(StampMillis::new(1_767_000_000_000)))
     } else {
         Call::Fetch(&JOBS, &id)
     };

@@ -11,7 +11,7 @@ use tidemark_fuzz::{Call, Input, Outcome, Setup, play};
 use tidemark_sources::fuzzing::Reply;
 
 const FROM: StampMillis = StampMillis::new(1_767_000_000_000);
-const LIST: ListRequest<'static> = ListRequest::Changed { from: FROM };
+const LIST: ListRequest<'static> = ListRequest::Changed(FROM);
 const PAGE: ListRequest<'static> = ListRequest::Page { from: FROM, page: 1 };
 const NEWEST: ListRequest<'static> = ListRequest::NewestToken;
 /// Two parents: three calls, the later ones as fast as the answers before them allow.

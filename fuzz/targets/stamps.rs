@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
     }
     // A list from this stamp on begins at it or just before it, never after it: what lies between would be lost.
     let request = match (kind, stream.as_str()) {
-        (SourceKind::FieldMotion, "customers" | "jobs") => ListRequest::Changed { from: stamp.at },
+        (SourceKind::FieldMotion, "customers" | "jobs") => ListRequest::Changed(stamp.at),
         _ => ListRequest::Page { from: stamp.at, page: 2 },
     };
     if matches!(request, ListRequest::Page { .. }) && kind == SourceKind::FieldMotion {

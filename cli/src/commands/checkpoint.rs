@@ -74,7 +74,7 @@ impl Shown {
         let is_leased = state.lease_until > now;
         let listing = |listing: &tidemark_engine::checkpoint::Listing| Listing {
             from: match &listing.scope {
-                Scope::Changes { from } => Some(from.to_string()),
+                Scope::Changes(from) => Some(from.to_string()),
                 Scope::Snapshot => None,
             },
             begun_at: time::rfc3339(listing.begun_at),
@@ -118,7 +118,7 @@ fn show(context: &mut Context<'_>, key: &StreamKey, state: &State) -> Result<(),
     }
     for listing in &state.backlog {
         let from = match &listing.scope {
-            Scope::Changes { from } => format!("changes since {}", time::absolute(*from)),
+            Scope::Changes(from) => format!("changes since {}", time::absolute(*from)),
             Scope::Snapshot => "everything there is".to_owned(),
         };
         writeln!(out, "  lists beside     {from}, begun {}", time::shown(listing.begun_at, now))?;

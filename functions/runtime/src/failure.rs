@@ -52,8 +52,8 @@ impl ErrorKind {
     /// The kind that a failure of our own tables or queue is.
     pub fn of_store(failure: &StoreFailure) -> Self {
         match failure {
-            StoreFailure::Unavailable { .. } => Self::StoreUnavailable,
-            StoreFailure::Denied { .. } => Self::StoreDenied,
+            StoreFailure::Unavailable(..) => Self::StoreUnavailable,
+            StoreFailure::Denied(..) => Self::StoreDenied,
             StoreFailure::Malformed { .. } => Self::StoreMalformed,
         }
     }
@@ -78,12 +78,12 @@ impl From<PollError> for InvocationError {
     fn from(error: PollError) -> Self {
         let kind = match &error {
             PollError::UnknownStream { .. } => ErrorKind::UnknownStream,
-            PollError::Store { failure, .. } => ErrorKind::of_store(failure),
+            PollError::Store(_, failure) => ErrorKind::of_store(failure),
         };
         // A store's failure stands in the text of the error that wraps it; only what is below that is new.
         let below = match &error {
             PollError::UnknownStream { .. } => None,
-            PollError::Store { failure, .. } => failure.source(),
+            PollError::Store(_, failure) => failure.source(),
         };
         Self::new(kind, with_causes(&error, below))
     }
@@ -123,13 +123,13 @@ mod tests {
     use super::*;
 
     fn denied() -> StoreFailure {
-        StoreFailure::Denied { operation: "put_chunks", source: "AccessDeniedException: no".into() }
+        StoreFailure::Denied("put_chunks", "AccessDeniedException: no".into())
     }
 
     #[test]
     fn the_kind_and_the_whole_chain_reach_the_caller() {
         let stream = StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("jobs") };
-        let error = InvocationError::from(PollError::Store { stream, failure: denied() });
+        let error = InvocationError::from(PollError::Store(stream, denied()));
         let diagnostic = Diagnostic::from(error);
         assert_eq!(diagnostic.error_type, "StoreDenied");
         assert_eq!(

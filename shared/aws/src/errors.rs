@@ -111,7 +111,7 @@ impl AwsError {
 
     /// The role or the stack is not as the call needs it.
     pub(crate) fn denied(self, operation: &'static str) -> StoreFailure {
-        StoreFailure::Denied { operation, source: Box::new(self) }
+        StoreFailure::Denied(operation, Box::new(self))
     }
 
     /// What it means for a table or queue call.
@@ -119,7 +119,7 @@ impl AwsError {
         if self.is_denial() {
             return self.denied(operation);
         }
-        StoreFailure::Unavailable { operation, source: Box::new(self) }
+        StoreFailure::Unavailable(operation, Box::new(self))
     }
 }
 
@@ -144,8 +144,8 @@ mod tests {
         ];
         for (code, message, meaning) in cases {
             let found = match answered(code, message).store_failure("put") {
-                StoreFailure::Denied { operation: "put", .. } => "denied",
-                StoreFailure::Unavailable { operation: "put", .. } => "unavailable",
+                StoreFailure::Denied("put", _) => "denied",
+                StoreFailure::Unavailable("put", _) => "unavailable",
                 other => panic!("{other:?}"),
             };
             assert_eq!(found, meaning, "{code}: {message}");

@@ -254,7 +254,7 @@ fn delay_seconds(delay: Duration) -> i32 {
 }
 
 fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> StoreFailure {
-    StoreFailure::Unavailable { operation: OPERATION, source }
+    StoreFailure::Unavailable(OPERATION, source)
 }
 
 #[cfg(test)]

@@ -49,31 +49,21 @@ impl Change {
 /// What the poller asks a source to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListRequest<'a> {
-    /// Everything changed after `from` (whether `from` itself is meant is the vendor's secret: the overlap covers
-    /// both), for [`crate::stream::ListShape::Whole`].
-    Changed {
-        /// The lower bound, in the reading of the vendor's stamps.
-        from: StampMillis,
-    },
-    /// Page `page`, counted from 1, of the rows changed after `from`, for [`crate::stream::ListShape::Pages`].
+    /// All changes after a stamp (or at it: the overlap covers both), for [`crate::stream::ListShape::Whole`].
+    Changed(StampMillis),
+    /// Numbered rows changed after a stamp, for [`crate::stream::ListShape::Pages`].
     Page {
         /// The lower bound, in the reading of the vendor's stamps.
         from: StampMillis,
-        /// Which page.
+        /// Which page, from 1.
         page: u32,
     },
     /// The events behind a token, for [`crate::stream::ListShape::Feed`].
-    Events {
-        /// The token, as the vendor gave it.
-        token: &'a str,
-    },
+    Events(&'a str),
     /// The feed's newest token, without events.
     NewestToken,
-    /// One page of everything there is, for a feed's first import; `cursor` is what the page before gave.
-    Snapshot {
-        /// Where to go on, none at the start.
-        cursor: Option<&'a str>,
-    },
+    /// One page of everything there is, for a feed's first import; goes on at the cursor that the page before gave.
+    Snapshot(Option<&'a str>),
 }
 
 /// One answer of a list call.
@@ -85,8 +75,7 @@ pub struct Page {
     pub pages_total: Option<u32>,
     /// Where to go on: a feed's next token, or a snapshot's cursor, which is none at the end.
     pub next: Option<String>,
-    /// Whether the vendor refused this page, which is not the first, as one that is not there. Without rows it may be the
-    /// end of the list, or a list that has become shorter, or a cap on deep paging.
+    /// Whether the vendor refused this page, not the first, as one that is not there: the end, or a cap on deep paging.
     pub is_refused: bool,
     /// Whether a feed has told all there is by now. A page that tells nothing of ours is not the end of it.
     pub is_end: bool,
@@ -112,9 +101,9 @@ pub struct Later {
 /// Why a part of a snapshot is listed again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyLater {
-    /// The vendor refuses its list, or the rest of it: the snapshot goes on without.
+    /// The vendor refuses its list, or the rest of it. The snapshot goes on without.
     Refused,
-    /// A page of it repeats another one: it moves too much, or its pages are not turned. The snapshot goes on without.
+    /// A page of it repeats another one. The snapshot goes on without.
     Moving,
     /// It was read whole, but the feed tells nothing of what changes in it.
     Untold,

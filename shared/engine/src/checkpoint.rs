@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{LocalMillis, Position, RecordId, StampMillis, StreamKey, StreamTraits};
 
-/// How long a poller owns its stream without writing the checkpoint again, on the local clock.
+/// How long a poller owns its stream after each write.
 pub const LEASE: Duration = Duration::from_mins(3);
 /// How many listings may be under way before two are merged.
 pub const BACKLOG_MAX: usize = 4;
@@ -13,19 +13,16 @@ pub const BEHIND_FIRST: Duration = Duration::from_hours(26);
 /// `behind` of a stream whose records bear no stamps.
 pub const BEHIND_UNSTAMPED: Duration = Duration::from_mins(5);
 
-/// The durable state of a stream.
-///
-/// Guarantees, kept by the condition of every write ([`crate::ports::Checkpoints`]): `version` rises by one with each
-/// write, and a writer that does not know the newest version changes nothing. `committed <= scanned`.
+/// The durable state of a stream: section 2 of `docs/protocol.md`. Instants are on the local clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Whose state this is.
+    /// The stream.
     pub stream: StreamKey,
-    /// Raised by every write.
+    /// Raised by one with every write.
     pub version: i64,
     /// The next list starts an overlap below this.
     pub scanned: Position,
-    /// Everything at or below is stored: enough to recover from when ledger and queue are lost.
+    /// Everything at or below is stored; never above `scanned`.
     pub committed: Position,
     /// Until when the stream is owned, on the owner's clock.
     pub lease_until: LocalMillis,
@@ -41,12 +38,11 @@ pub struct Checkpoint {
     pub ledger_mark: Option<String>,
     /// The account and the settings that this state belongs to.
     pub account_mark: String,
-    /// When a list was last read to where it is bounded. Local clock.
+    /// When a list was last read to where it is bounded.
     pub last_success_at: Option<LocalMillis>,
-    /// When a listing of the backlog last went on. Local clock.
+    /// When a listing of the backlog last went on.
     pub last_progress_at: Option<LocalMillis>,
     /// Start of the listing that owes the oldest open work, when the poller last looked; nothing when nothing is owed.
-    /// Local clock.
     pub owed_since: Option<LocalMillis>,
     /// The same with what waits in the retry lane and holds the checkpoint.
     pub held_since: Option<LocalMillis>,
@@ -106,10 +102,7 @@ pub struct Listing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The changes from a lower bound on.
-    Changes {
-        /// The lower bound of the list.
-        from: StampMillis,
-    },
+    Changes(StampMillis),
     /// Everything there is, for a feed without a usable token.
     Snapshot,
 }
@@ -182,9 +175,9 @@ impl Checkpoint {
 
 fn merge(a: &Listing, b: &Listing) -> Option<Listing> {
     let scope = match (&a.scope, &b.scope) {
-        (Scope::Changes { from: a }, Scope::Changes { from: b }) => Scope::Changes { from: (*a).min(*b) },
+        (Scope::Changes(a), Scope::Changes(b)) => Scope::Changes((*a).min(*b)),
         (Scope::Snapshot, Scope::Snapshot) => Scope::Snapshot,
-        (Scope::Changes { .. }, Scope::Snapshot) | (Scope::Snapshot, Scope::Changes { .. }) => return None,
+        (Scope::Changes(_), Scope::Snapshot) | (Scope::Snapshot, Scope::Changes(_)) => return None,
     };
     let holds = match (a.holds.clone(), b.holds.clone()) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -100,9 +100,7 @@ pub const fn disposition(class: FailureClass) -> Disposition {
     Disposition { tried_again, stops, next_step }
 }
 
-/// A vendor call that failed.
-///
-/// `cause` names status and kind, never a body, a query or a credential.
+/// A vendor call that failed. `cause` names status and kind, never a body, a query or a credential.
 #[derive(Debug, Error)]
 #[error("{cause}")]
 pub struct SourceFailure {
@@ -146,27 +144,15 @@ pub fn describe(failure: &SourceFailure, stream: &StreamKey) -> String {
     format!("source {}, stream {}: {causes}; next: {next_step}", stream.source, stream.name)
 }
 
-/// A table or queue call of our own that failed, after the adapter's retries.
+/// A table or queue call of our own that failed, after the adapter's retries; the text says which.
 #[derive(Debug, Error)]
 pub enum StoreFailure {
     /// Throttled, unreachable or failing: the same call may succeed later. It may also have taken effect.
-    #[error("{operation} did not succeed; it is tried again at the next tick")]
-    Unavailable {
-        /// Which call.
-        operation: &'static str,
-        /// The error below.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
+    #[error("{0} did not succeed; it is tried again at the next tick")]
+    Unavailable(&'static str, #[source] Box<dyn Error + Send + Sync>),
     /// The function's role does not allow it, or the table or queue does not exist.
-    #[error("{operation} was refused; compare the deployed stack with its template (role, table and queue names)")]
-    Denied {
-        /// Which call.
-        operation: &'static str,
-        /// The error below.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
+    #[error("{0} was refused; compare the deployed stack with its template (role, table and queue names)")]
+    Denied(&'static str, #[source] Box<dyn Error + Send + Sync>),
     /// What is stored has a shape that this program does not know.
     #[error(
         "{operation}: the item {key} has an unknown shape ({cause}); it was written by another version of this program: \

@@ -108,8 +108,7 @@ impl Breaker {
     }
 }
 
-/// How long a stream pauses after so many failures in a row: nothing below [`FAILURES_TO_OPEN`], then a minute,
-/// doubling.
+/// How long a stream pauses after so many failures in a row: from [`FAILURES_TO_OPEN`] on a minute, doubling.
 pub fn pause_after(failure_count: u32) -> Option<Duration> {
     let further = failure_count.checked_sub(FAILURES_TO_OPEN)?;
     Some(OPEN_FIRST.saturating_mul(1 << further.min(4)).min(OPEN_MAX))

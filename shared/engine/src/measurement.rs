@@ -2,7 +2,7 @@
 
 use crate::SourceKind;
 
-/// What is measured. Dimensions are per source only, so that the cost stays the same whatever the number of streams.
+/// What is measured, by source alone: so the cost stays the same whatever the number of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MeasurementName {
     /// The stalest stream's staleness, in seconds; of a stream that is scanned, the time since its scan was due.

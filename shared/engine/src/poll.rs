@@ -62,8 +62,7 @@ impl<P: PollerPorts> Poller<P> {
             return Ok(PollReport::new(PollOutcome::TurnedOff));
         }
         let key = StreamKey { source: self.ports.source().kind(), name: stream.clone() };
-        let failed = |failure| PollError::Store { stream: key.clone(), failure };
-        self.tick(&key, traits, owner).await.map_err(failed)
+        self.tick(&key, traits, owner).await.map_err(|failure| PollError::Store(key, failure))
     }
 
     fn traits_of(&self, stream: &StreamName) -> Result<&StreamTraits, PollError> {

@@ -77,9 +77,7 @@ impl fmt::Debug for RecordId {
     }
 }
 
-/// The JSON text of one record, byte for byte as the vendor sent it.
-///
-/// It cannot be printed: bodies hold personal data and never reach a log, an error or a metric.
+/// The JSON text of one record, byte for byte as the vendor sent it. It holds personal data, and cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Body(Box<str>);
 
@@ -159,7 +157,7 @@ pub struct Look {
     pub seen: Seen,
     /// The newest event about it, for feeds: JSON as the vendor sent it.
     pub event: Option<Body>,
-    /// Whether the record was stored already, as far as is known. A hint for the store; it may be wrong.
+    /// Whether the record seems stored already: a hint for the store.
     pub is_stored: bool,
 }
 

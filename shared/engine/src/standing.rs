@@ -15,8 +15,7 @@ const NEVER: LocalMillis = LocalMillis::new(0);
 /// How a stream stands at an instant of the local clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// How long the list was not read, or, where something is owed, how long nothing of it was stored or listed further:
-    /// the longer of the two.
+    /// How long the list was not read, or nothing of what is owed was stored or listed further: the longer of the two.
     pub staleness: Duration,
     /// How long the oldest work that holds the checkpoint has waited; zero when nothing does.
     pub lag: Duration,
@@ -26,8 +25,7 @@ pub struct Standing {
     pub is_listing: bool,
 }
 
-/// How a stream stands at `now`. Waiting is no progress: a stream whose fetchers are dead goes stale although its list is
-/// read at every tick. A missing checkpoint counts as stale since 1970.
+/// How a stream stands at `now`. Waiting is no progress. A missing checkpoint counts as stale since 1970.
 pub fn standing(checkpoint: Option<&Checkpoint>, state: &StreamState, now: LocalMillis) -> Standing {
     let Some(checkpoint) = checkpoint else {
         return Standing { staleness: now.since(NEVER), lag: Duration::ZERO, import_count: 0, is_listing: false };

@@ -10,25 +10,9 @@ use thiserror::Error;
 use crate::Position;
 
 /// A vendor that Tidemark knows how to read.
-///
-/// Adding one makes the compiler list every place that has to learn about it.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[derive(strum::Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum SourceKind {
     /// FieldMotion: signed form posts, changed ids per object type.
@@ -123,8 +107,7 @@ pub struct StreamTraits {
     pub name: StreamName,
     /// How its list call answers.
     pub shape: ListShape,
-    /// Whether its records bear a last-edited stamp. Where they do, all of them missing is an alarm; where they
-    /// do not, `behind` is [`crate::checkpoint::BEHIND_UNSTAMPED`].
+    /// Whether its records bear a last-edited stamp.
     pub stamped: bool,
     /// Whether the list takes a lower bound. A stream without one is scanned whole, at a slower rate.
     pub filtered: bool,

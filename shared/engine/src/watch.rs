@@ -34,8 +34,7 @@ pub struct Watcher<P> {
 pub struct WatchedStream {
     /// Which.
     pub name: StreamName,
-    /// How long it rests between two polls because its list has to be read whole: its staleness counts from when the
-    /// next scan is due. Nothing for the others.
+    /// How long it rests between two scans of its whole list; nothing for the others.
     pub rests_for: Duration,
 }
 
@@ -63,10 +62,8 @@ pub struct StreamReport {
 }
 
 impl<P: WatcherPorts> Watcher<P> {
-    /// Looks at every watched stream, publishes the figures of each source and then the heartbeat.
-    ///
-    /// The heartbeat comes last and only when all the rest was read and published: a watcher that sees nothing must not
-    /// look alive.
+    /// Looks at every watched stream and publishes the figures of each source, with the heartbeat last: a watcher that sees
+    /// nothing must not look alive.
     ///
     /// # Errors
     /// [`StoreFailure`] when a table cannot be read or the figures cannot be published.

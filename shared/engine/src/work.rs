@@ -14,8 +14,7 @@ pub const CHUNK_IDS: u32 = 50;
 pub const CHUNK_BYTES: usize = 220 * 1024;
 /// A longer row travels as its id and is fetched.
 pub const ROW_BYTES_MAX: usize = 200 * 1024;
-/// How many ids of one stream may be in the retry lane before it stops listing: more than this is no longer about
-/// single records.
+/// How many ids of one stream may be in the retry lane before it stops listing.
 pub const RETRY_MAX: usize = 1_000;
 /// How long a record must seem gone before it is believed, where many seemed gone at once.
 pub const GONE_BELIEVED_AFTER: Duration = Duration::from_hours(31);
@@ -23,8 +22,7 @@ pub const GONE_BELIEVED_AFTER: Duration = Duration::from_hours(31);
 pub const TRIES_TO_ADVANCE: u32 = 5;
 /// How far details may lag behind the event that tells of them, on the local clock.
 pub const DETAILS_LAG: Duration = Duration::from_secs(20);
-/// How far the clocks of pollers and fetchers are apart as a rule: so long a fetcher waits with a message that comes too
-/// early; one that comes earlier still is put off by a poll.
+/// How far the clocks of pollers and fetchers are apart as a rule: a fetcher waits so long with a message that is early.
 pub(crate) const HOST_CLOCKS_APART: Duration = Duration::from_secs(2);
 /// The longest time between two tries of one id.
 pub const RETRY_MAX_AFTER: Duration = Duration::from_hours(24);
@@ -47,8 +45,6 @@ impl Lane {
 }
 
 /// Where a chunk is kept: `lane#holds#version#seq`, numbers padded, so that each lane is sorted by `holds`.
-///
-/// Two pollers never write the same one, because `version` is the checkpoint version that the tick's lease wrote.
 #[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[display("{stream} {}", self.sort_key())]
 pub struct ChunkKey {
@@ -58,7 +54,7 @@ pub struct ChunkKey {
     pub lane: Lane,
     /// The order of what the chunk holds; the largest number when it holds nothing.
     pub holds_order: i64,
-    /// The checkpoint version of the tick that put it.
+    /// The checkpoint version that the tick's lease wrote: two pollers never write the same key.
     pub version: i64,
     /// Its number in the tick.
     pub seq: u32,
@@ -106,13 +102,12 @@ pub struct Chunk {
     pub next_at: LocalMillis,
     /// What else the list told of the ids.
     pub told: Told,
-    /// The id that a fetcher was alone with when it last began one, after an earlier delivery had crashed.
+    /// The id that a fetcher last was alone with, after an earlier delivery had crashed.
     pub trying: Option<Trying>,
 }
 
 impl Chunk {
-    /// From when on a look pays for its ids: when they were listed; of a feed, which is read once, when details cannot lag
-    /// behind it any more.
+    /// From when on a look pays for its ids: when they were listed, or when details cannot lag behind a feed any more.
     pub fn pays_from(&self) -> LocalMillis {
         match &self.told {
             Told::Events(_) if !Rule::DetailsLag.is_left_out() => self.listed_at.plus(DETAILS_LAG),
@@ -153,9 +148,9 @@ pub struct Trying {
 /// What a retry entry does to the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoisonPolicy {
-    /// `committed` waits for it; `scanned` and fresh records go on. The checkpoint alone is then enough to recover.
+    /// `committed` waits for it: the checkpoint alone is enough to recover.
     Block,
-    /// After [`TRIES_TO_ADVANCE`] tries `committed` goes on; the entry is then the only memory of the debt.
+    /// After [`TRIES_TO_ADVANCE`] tries `committed` goes on: the entry is the only memory of the debt.
     Advance,
 }
 

@@ -177,9 +177,9 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
         known(stream)?;
         match request {
             ListRequest::NewestToken => self.newest_token().await,
-            ListRequest::Events { token } => self.events(token).await,
-            ListRequest::Snapshot { cursor } => self.snapshot(cursor).await,
-            ListRequest::Changed { .. } | ListRequest::Page { .. } => {
+            ListRequest::Events(token) => self.events(token).await,
+            ListRequest::Snapshot(cursor) => self.snapshot(cursor).await,
+            ListRequest::Changed(_) | ListRequest::Page { .. } => {
                 let cause = "FieldAware lists events behind a token, neither ids since a time nor pages";
                 Err(SourceFailure::new(FailureClass::Forbidden, cause))
             }

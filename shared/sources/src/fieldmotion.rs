@@ -282,7 +282,7 @@ impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
         let object_type = known(stream)?;
         match (request, self.settings.row_list(object_type), object_type.ids) {
-            (ListRequest::Changed { from }, None, Some(function)) => {
+            (ListRequest::Changed(from), None, Some(function)) => {
                 self.list_ids(&self.id_list(object_type, function, from)).await
             }
             (ListRequest::Page { from, page: 1 }, Some(function), _) => {

@@ -88,7 +88,7 @@ async fn taken_from_rows(count: usize) -> Result<f64, Box<dyn Error>> {
 pub(crate) async fn ids(url: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let kind = SourceKind::FieldMotion;
     let listing = Bare::new(kind, url, Vec::new())?;
-    let page = listing.source().list(&CUSTOMERS, ListRequest::Changed { from: LONG_AGO }).await?;
+    let page = listing.source().list(&CUSTOMERS, ListRequest::Changed(LONG_AGO)).await?;
     let changes: Vec<Change> = page.changes.into_iter().take(count).collect();
     let (fetcher, messages) = work(kind, url, &changes).await?;
     let (started_at, cpu_before) = (SystemClock.now(), cpu_ms()?);

@@ -77,7 +77,7 @@ impl<C: Clock> RecordTable<C> {
         for (look, answer) in looks.iter().zip(&mut stored) {
             let version = Version::of(look).map_err(|fault| unavailable(Box::new(fault)))?;
             if version.bytes() > ITEM_BYTES_MAX {
-                *answer = Some(Stored::TooLarge { bytes: version.bytes() });
+                *answer = Some(Stored::TooLarge(version.bytes()));
             } else {
                 left.push((version, answer));
             }
@@ -152,7 +152,7 @@ impl<C: Clock> RecordTable<C> {
         match self.table.try_update(update).await {
             Ok(Written::Applied) => Ok(Stored::Written),
             Ok(Written::Refused) => Ok(Stored::Superseded),
-            Err(error) if error.is_large() => Ok(Stored::TooLarge { bytes: version.bytes() }),
+            Err(error) if error.is_large() => Ok(Stored::TooLarge(version.bytes())),
             Err(error) => Err(error.store_failure(OPERATION)),
         }
     }
@@ -231,5 +231,5 @@ fn outcome_of(response: &BatchStatementResponse) -> Result<Outcome, StoreFailure
 }
 
 fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> StoreFailure {
-    StoreFailure::Unavailable { operation: OPERATION, source }
+    StoreFailure::Unavailable(OPERATION, source)
 }

@@ -77,7 +77,7 @@ async fn a_queue_that_is_not_there_is_denied() {
     let message = Message::of_retry(&stream("jobs"), id("1"), "account");
     let outgoing = Outgoing { message, delay: Duration::ZERO };
     let answer = port.send(&[outgoing]).await;
-    assert!(matches!(answer, Err(StoreFailure::Denied { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(StoreFailure::Denied(..))), "{answer:?}");
     queue.client.delete_queue().queue_url(&queue.url).send().await.expect("the queue goes");
 }
 

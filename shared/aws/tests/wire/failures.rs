@@ -146,14 +146,14 @@ async fn an_item_that_dynamodb_finds_too_large_is_told_as_such() {
     let size = "Item size to update has exceeded the maximum allowed size";
     let server = Server::answering([refusal(400, "ValidationException", size)]);
     let stored = store(&server).await.expect("an answer");
-    assert!(matches!(stored.as_slice(), [Stored::TooLarge { bytes }] if *bytes > 11), "{stored:?}");
+    assert!(matches!(stored.as_slice(), [Stored::TooLarge(bytes)] if *bytes > 11), "{stored:?}");
 }
 
 #[tokio::test]
 async fn a_write_that_is_at_fault_shows_nothing_of_the_body() {
     let server = Server::answering([refusal(400, "ValidationException", "a reserved word")]);
     let failure = store(&server).await.expect_err("it is refused");
-    assert!(matches!(failure, StoreFailure::Unavailable { .. }), "{failure:?}");
+    assert!(matches!(failure, StoreFailure::Unavailable(..)), "{failure:?}");
     assert!(!everything(&failure).contains(CANARY));
 }
 
@@ -166,7 +166,7 @@ async fn a_throttled_write_is_tried_again_before_it_is_a_failure() {
 
     let server = Server::answering((0..20).map(|_| throttled()));
     let failure = store(&server).await.expect_err("never answered");
-    assert!(matches!(failure, StoreFailure::Unavailable { .. }), "{failure:?}");
+    assert!(matches!(failure, StoreFailure::Unavailable(..)), "{failure:?}");
 }
 
 #[tokio::test]

@@ -47,9 +47,8 @@ impl<P: FetcherPorts> Work<'_, P> {
         Ok(())
     }
 
-    /// Takes out of the vanished records those that are not believed to be gone yet, and keeps them in the retry lane: so
-    /// many of one chunk seem gone that the vendor's answers are more likely wrong, or an answer is unclear. What is tried
-    /// again for such a reason is believed once that has lasted.
+    /// Keeps vanished records in the retry lane until they are believed: so many of one chunk seem gone that the vendor's
+    /// answers are more likely wrong, or an answer is unclear.
     pub(super) async fn withhold(&mut self) -> Result<(), StoreFailure> {
         let vanished = std::mem::take(&mut self.vanished);
         let count = vanished.len();

@@ -9,8 +9,7 @@ use crate::{
     StoreFailure, StreamKey, StreamState, Why, calls_in, describe, disposition, pause_after,
 };
 
-/// How much of the shared schedule a message takes in one write: a chunk's calls at the default rate. At a slower one
-/// the calls behind them take their slots singly, or one message would keep all others waiting.
+/// How much of the shared schedule a message takes in one write: more would keep all others waiting.
 pub(super) const SLOTS_SPAN: Duration = Duration::from_secs(25);
 
 /// The calls of one message.

@@ -7,8 +7,7 @@ use crate::{Clock, Ledger, Reason, RecordId, StoreFailure, Trying};
 const CRASHES_MAX: u32 = 3;
 
 impl<P: FetcherPorts> Work<'_, P> {
-    /// Looks at one id after the other. Before each, one write takes out what is finished and notes which id is next: a
-    /// fetcher that dies again dies at a known one.
+    /// Looks at one id after the other. Before each, one write takes out what is finished and notes which id is next.
     pub(super) async fn one_by_one(&mut self, owed: &[RecordId]) -> Result<(), StoreFailure> {
         let Origin::Chunk(chunk) = &self.looker.task.origin else { return Ok(()) };
         let (key, mut trying) = (chunk.key.clone(), chunk.trying.clone());

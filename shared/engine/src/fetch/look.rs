@@ -157,8 +157,7 @@ impl<P: FetcherPorts> Looker<'_, P> {
         }
     }
 
-    /// An id that failed before has failed: left in its chunk, it would stay there for ever where tries take longer than a
-    /// message may last.
+    /// An id that failed before has failed, or it would stay where tries take longer than a message may last.
     async fn out_of_time(&self, id: &RecordId, failed_before: Option<(SourceFailure, LocalMillis)>) -> Looked {
         match failed_before {
             Some((failure, looked_at)) => self.gave_up(id, &failure, looked_at).await,

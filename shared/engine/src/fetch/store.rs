@@ -96,7 +96,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         }
         for StoredLook { id, looked_at, outcome, is_gone, is_stamped, notice } in outcome.stored {
             match outcome {
-                Stored::TooLarge { bytes } => {
+                Stored::TooLarge(bytes) => {
                     let cause = format!("the record has {bytes} bytes, more than an item of the table holds");
                     self.set_aside(Failed { id, reason: Reason::Unstorable, cause, looked_at }).await?;
                     continue;

@@ -16,7 +16,7 @@ use crate::{
 
 /// How far clocks of the hosts that list and fetch may be apart.
 const HOST_CLOCKS_MAX: Duration = Duration::from_mins(5);
-/// Of the overlap what a snapshot need not wait: how far details lag behind lists, resolution, and tolerance of clocks.
+/// Of the overlap what a snapshot need not wait: details' lag, resolution, and tolerance of clocks.
 const WAITS_LESS: Duration = Duration::from_secs(33);
 
 /// How a listing stands.
@@ -53,10 +53,8 @@ impl<P: PollerPorts> Tick<'_, P> {
                 break;
             }
             let went = match (&listing.scope, self.traits.shape) {
-                (Scope::Changes { from }, ListShape::Pages) => {
-                    self.go_on_rows(*from, &listing, owed, &mut room).await?
-                }
-                (Scope::Changes { from }, ListShape::Whole | ListShape::Feed) => {
+                (Scope::Changes(from), ListShape::Pages) => self.go_on_rows(*from, &listing, owed, &mut room).await?,
+                (Scope::Changes(from), ListShape::Whole | ListShape::Feed) => {
                     self.go_on_ids(*from, &listing, &mut room).await?
                 }
                 (Scope::Snapshot, _) => self.go_on_snapshot(&listing, &mut met, &mut room).await?,
@@ -82,7 +80,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             Went::From(from) => {
                 let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
-                (listing.scope, listing.cursor) = (Scope::Changes { from }, Cursor::Start);
+                (listing.scope, listing.cursor) = (Scope::Changes(from), Cursor::Start);
             }
             Went::On(cursor) | Went::Waits(cursor) => {
                 let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
@@ -105,7 +103,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let (rest, listed_at) = match std::mem::take(&mut self.in_hand) {
             InHand::Ids { rest, listed_at } => (rest, listed_at),
             InHand::Nothing | InHand::Walk(_) => {
-                let (page, reading) = self.call(ListRequest::Changed { from }, 1).await?;
+                let (page, reading) = self.call(ListRequest::Changed(from), 1).await?;
                 let mut changes = in_id_order(page.changes);
                 if let Cursor::Id(last) = &listing.cursor {
                     changes.retain(|change| change.id > *last);
@@ -175,8 +173,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(went)
     }
 
-    /// One page of everything there is. A list that moves is shown more than once by its source: what this tick has `met`,
-    /// and what was fetched well after the listing began, is left out. What changed meanwhile comes through the feed.
+    /// One page of everything there is, without what this tick has `met`, and what was fetched well after the listing began.
     async fn go_on_snapshot(
         &mut self,
         listing: &Listing,
@@ -192,7 +189,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         if room.ahead == 0 || self.now() < shows_at {
             return Ok(Went::Waits(listing.cursor.clone()));
         }
-        let (page, reading) = self.call(ListRequest::Snapshot { cursor }, 1).await?;
+        let (page, reading) = self.call(ListRequest::Snapshot(cursor), 1).await?;
         if let Some(later) = page.later {
             self.note_later(later);
         }

@@ -39,7 +39,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let mut token = token.to_owned();
         let mut begun_at = None;
         loop {
-            let (page, reading) = self.call(ListRequest::Events { token: &token }, 1).await?;
+            let (page, reading) = self.call(ListRequest::Events(&token), 1).await?;
             let begun_at = *begun_at.get_or_insert(reading.start);
             // A token that does not move has nothing behind it: some feeds tell of the event at the token once more.
             let is_repeat = page.next.as_ref() == Some(&token);
@@ -90,7 +90,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// the call, and everything would be listed at every tick.
     async fn resync(&mut self) -> Result<Listed, Halt> {
         let (token, reading) = self.newest_token().await?;
-        match self.call(ListRequest::Events { token: &token }, 1).await {
+        match self.call(ListRequest::Events(&token), 1).await {
             Err(Halt::Source(failure)) if is_rejection(&failure) => {
                 let cause =
                     "the feed rejects a new token, too: compare the source's settings with what the vendor takes";

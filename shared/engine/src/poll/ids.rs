@@ -6,7 +6,7 @@ use crate::{Change, Cursor, Lane, ListRequest, LocalMillis, Position, Rule};
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_ids(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
         let from = self.list_from();
-        let (page, reading) = self.call(ListRequest::Changed { from }, 1).await?;
+        let (page, reading) = self.call(ListRequest::Changed(from), 1).await?;
         let mut changes = in_id_order(page.changes);
         if Rule::ListRetried.is_left_out() {
             changes.retain(|change| !owed.retries.iter().any(|entry| entry.id == change.id));

@@ -8,8 +8,7 @@ use crate::{
     Source, StampMillis, VendorMillis, again,
 };
 
-/// The longest that a list waits for its slot: longer than any fetcher takes slots ahead, so that a clock far off cannot
-/// hold a tick until its end.
+/// The longest that a list waits for its slot, whatever the clocks of others: more than a fetcher takes slots ahead.
 const SLOT_WAIT_MAX: Duration = Duration::from_mins(1);
 /// How many slots one write takes at most: few enough that others do not wait long.
 const SLOTS_A_WRITE: u32 = 10;
@@ -105,8 +104,8 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         move |at| source.reading(at)
     }
 
-    /// What follows from a list that was read to where it is bounded, of which `first` was the first answer. The `rest`,
-    /// where it goes on and what of it is in hand, is handed over.
+    /// What follows from a listing whose first answer was `first`. The `rest`, where it goes on and what of it is in hand, is
+    /// handed over.
     pub(super) fn listed(
         &mut self,
         from: StampMillis,
@@ -120,7 +119,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         let moved = moved(clocks, scanned, first, evidence, overlap, &self.zone());
         if let Some((cursor, in_hand)) = rest {
             let holds = Some(self.checkpoint.scanned.clone());
-            self.checkpoint.hand_over(Listing { scope: Scope::Changes { from }, holds, cursor, begun_at });
+            self.checkpoint.hand_over(Listing { scope: Scope::Changes(from), holds, cursor, begun_at });
             if self.checkpoint.backlog.len() == 1 {
                 self.in_hand = in_hand;
             }

@@ -27,8 +27,7 @@ pub(super) struct Debt {
 }
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Puts changes into the ledger, at most `chunk_max` chunks of them, and sends what there is room for. The rest of the
-    /// changes stays in `changes`. Returns how many chunks were put.
+    /// Puts at most `chunk_max` chunks of `changes`, and sends what there is room for. Returns how many were put.
     pub(super) async fn owe(
         &mut self,
         debt: &mut Debt,
@@ -97,8 +96,7 @@ enum Kind {
     Event,
 }
 
-/// Takes the next chunk off the changes: up to `chunk_ids` ids, and rows or events up to [`CHUNK_BYTES`]. A row that is
-/// too long for a message travels as its id.
+/// Takes the next chunk off the changes. A row that is too long for a message travels as its id.
 fn take_chunk(changes: &mut Peekable<impl Iterator<Item = Change>>, chunk_ids: usize) -> Draft {
     let mut ids = BTreeSet::new();
     let mut rows = BTreeMap::new();

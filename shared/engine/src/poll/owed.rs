@@ -47,8 +47,8 @@ pub(super) fn in_flight(chunks: &[Chunk], now: LocalMillis) -> usize {
 }
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Reads the lanes, then the retry lane, then the mark: an id in motion goes from a chunk to the retry lane, and is
-    /// seen at least once; a mark that is still there proves that what was read before was read before any loss.
+    /// Reads the lanes, then the retry lane, then the mark: an id in motion is seen at least once, and a mark that is still
+    /// there proves that what was read before was read before any loss.
     pub(super) async fn read_owed(&mut self) -> Result<OwedWork, Halt> {
         let ledger = self.poller.ports.ledger();
         let settings = &self.poller.settings;
@@ -81,8 +81,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(OwedWork { bulk_is_whole, lanes_since, ..owed })
     }
 
-    /// What is owed, and rule 6: `committed` never passes `scanned` as it was when this tick began, nor what any open
-    /// work holds.
+    /// Rule 6: `committed` never passes `scanned` as it was when this tick began, nor what any open work holds.
     fn weigh(&self, fresh: Vec<Chunk>, bulk: Vec<Chunk>, retries: Vec<RetryEntry>, state: StreamState) -> OwedWork {
         let checkpoint = &self.checkpoint;
         let policy = self.poller.settings.poison_policy;
@@ -111,8 +110,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         OwedWork { fresh, bulk, bulk_is_whole: true, retries, state, committable, lanes_since, retries_since }
     }
 
-    /// A ledger that does not bear the checkpoint's mark was lost, and with it what was owed: everything is listed again
-    /// from the last commit.
+    /// A ledger that does not bear the checkpoint's mark was lost: everything is listed again from the last commit.
     async fn check_mark(&mut self, state: &StreamState) -> Result<(), Halt> {
         let known = &self.checkpoint.ledger_mark;
         if (known.is_some() && *known == state.mark) || (known.is_some() && Rule::LedgerMark.is_left_out()) {

@@ -11,7 +11,7 @@ pub enum PollOutcome {
     TurnedOff,
     /// Another poller owns the stream; this one did nothing.
     LeaseBusy,
-    /// Another poller took over while this one worked; nothing of it counts that was not written before.
+    /// Another poller took over while this one worked.
     Fenced,
     /// The account or its settings are not those of the checkpoint; nothing is called until a person decides.
     AccountChanged,
@@ -88,12 +88,6 @@ pub enum PollError {
         known: String,
     },
     /// A table or the queue failed.
-    #[error("stream {stream}: {failure}")]
-    Store {
-        /// The stream.
-        stream: StreamKey,
-        /// The failure.
-        #[source]
-        failure: StoreFailure,
-    },
+    #[error("stream {0}: {1}")]
+    Store(StreamKey, #[source] StoreFailure),
 }

@@ -59,7 +59,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// Ids of bulk work that may be in flight: an interval's calls, shared with the source's other streams that have bulk
-    /// work, less what this stream has in flight besides, what this tick has sent included.
+    /// work, less what this stream has in flight besides.
     fn bulk_cap(&self, source: &SourceState) -> usize {
         if Rule::BulkCap.is_left_out() {
             return usize::MAX;
@@ -72,8 +72,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         (settings.calls_in(settings.poll_interval) / share).saturating_sub(self.ahead_count)
     }
 
-    /// Sends the chunks of a lane that are due, the first ones first, while fewer than `cap` ids are in flight.
-    /// Returns how many ids were sent.
+    /// Sends the first chunks of a lane that are due, while fewer than `cap` ids are in flight; how many ids were sent.
     pub(super) async fn send_due(&mut self, chunks: &[Chunk], cap: usize) -> Result<usize, Halt> {
         let now = self.now();
         let mut busy = in_flight(chunks, now);
@@ -102,8 +101,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         Outgoing { message: Message::of_chunk(&chunk.key, ids, rows, &self.checkpoint.account_mark), delay }
     }
 
-    /// Sends messages, each invisible until the vendor's rate has room for it: so fetchers do not wait, and pay, for
-    /// their slots.
+    /// Sends messages, each invisible until the vendor's rate has room for it: so fetchers do not pay for waiting.
     pub(super) async fn send_paced(&mut self, mut outgoing: Vec<Outgoing>) -> Result<(), Halt> {
         for one in outgoing.iter_mut().filter(|one| one.message.rows.is_empty()) {
             let ahead = u32::try_from(self.ahead_count).unwrap_or(u32::MAX);

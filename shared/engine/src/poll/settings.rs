@@ -7,8 +7,7 @@ use crate::{PoisonPolicy, StreamName, calls_in};
 /// The longest that a tick works before it leaves the rest to the next one.
 pub const TICK_MAX: Duration = Duration::from_mins(13);
 
-/// The smallest overlap that loses nothing: 30 s until an edit shows in lists, 20 s until it shows in details, 1 s of
-/// stamp resolution, 10 s of clock tolerance, and 2 s.
+/// The smallest overlap that loses nothing: 30 s until an edit shows in lists, 20 s in details, and 13 s of tolerances.
 pub const OVERLAP_MIN: Duration = Duration::from_secs(63);
 
 /// What an operator decides for the poller of a source.

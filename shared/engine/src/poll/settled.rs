@@ -19,13 +19,8 @@ enum Row {
 const SAMPLE: usize = 100;
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Leaves out rows that are settled: stored hash and stamp are equal, and the stored look is at least one overlap
-    /// younger than the stamp. The stamp alone is not enough: two edits of one second bear the same. Equal at once is not
-    /// enough: a revert within the overlap may still be undone by an older look that is under way.
-    ///
-    /// A row without a stamp is left out only where every scan shows every row: what it hides is healed by the next one.
-    ///
-    /// Also returns the ids whose row was stored at or after `since` as it is shown: a row that was met before.
+    /// Leaves out rows that are settled: section 7 of `docs/protocol.md`. Also returns the ids whose row was stored at or
+    /// after `since` as it is shown: a row that was met before.
     pub(super) async fn without_settled(
         &mut self,
         changes: Vec<Change>,
@@ -76,8 +71,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
     }
 
-    /// What the stored looks of some listed ids show of the stamps' clock. A sample will do: less evidence only keeps
-    /// `behind` larger.
+    /// What the stored looks of a sample of listed ids show of the stamps' clock: less evidence only keeps `behind` larger.
     pub(super) async fn evidence_of(&self, changes: &[Change]) -> Result<Vec<Evidence>, Halt> {
         if !self.traits.stamped {
             return Ok(Vec::new());

@@ -93,8 +93,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.checkpoint.held_since = owed_since.into_iter().chain(owed.retries_since).min();
     }
 
-    /// Lets a failed list call have its effect on what others share. A list that merely fails pauses nobody: the next
-    /// tick is its retry.
+    /// Lets a failed list call pause others. A list that merely fails pauses nobody: the next tick is its retry.
     pub(super) async fn note_failure(
         &mut self,
         source: &SourceState,

@@ -15,8 +15,7 @@ impl PageWalk {
         if self.is_forward() { self.step + 1 } else { self.pages.saturating_sub(self.step).max(1) }
     }
 
-    /// Notes an answer; returns whether the pass is over. Only a forward pass learns how many pages there are: from what
-    /// the vendor tells, else from the first empty one.
+    /// Notes an answer; whether the pass is over. Only a forward pass learns how many pages there are.
     pub(super) fn step(&mut self, told: Option<u32>, is_empty: bool) -> bool {
         self.step += 1;
         if !self.is_forward() {
@@ -105,8 +104,8 @@ impl Walk {
         Self { place, told, ..Self::default() }
     }
 
-    /// A page that was refused as not there, although the vendor had told of it: the list has become shorter, and is
-    /// walked from its beginning. Whether that is so, and was not tried before.
+    /// A page that the vendor had told of and now refuses: the list has become shorter, and is walked from its beginning.
+    /// Whether that is so, and was not tried before.
     pub(super) fn begin_again(&mut self) -> bool {
         let is_known = self.place.is_capped || self.refused_at == Some(self.place.page());
         let is_news = self.is_capped() && !is_known;

@@ -85,9 +85,9 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
     /// A list call, the plainest there is.
     fn request(source: &AnySource<VendorTime, SharedKeys>) -> ListRequest<'static> {
         match shape_of(source, Self::STREAM) {
-            ListShape::Whole => ListRequest::Changed { from: BEGINNING },
+            ListShape::Whole => ListRequest::Changed(BEGINNING),
             ListShape::Pages => ListRequest::Page { from: BEGINNING, page: 1 },
-            ListShape::Feed => ListRequest::Snapshot { cursor: None },
+            ListShape::Feed => ListRequest::Snapshot(None),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Account {
     }
 
     pub(crate) async fn try_events(&self, token: &str) -> Result<Page, SourceFailure> {
-        self.list(ListRequest::Events { token }).await
+        self.list(ListRequest::Events(token)).await
     }
 
     pub(crate) async fn events(&self, token: &str) -> Page {
@@ -123,7 +123,7 @@ impl Account {
     pub(crate) async fn snapshot(&self) -> Vec<Vec<String>> {
         let (mut pages, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let page = self.list(ListRequest::Snapshot { cursor: cursor.as_deref() }).await.unwrap();
+            let page = self.list(ListRequest::Snapshot(cursor.as_deref())).await.unwrap();
             assert_eq!(page.unusable_count, 0);
             pages.push(ids(&page).into_iter().map(str::to_owned).collect());
             match page.next {

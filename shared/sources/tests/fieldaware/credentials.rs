@@ -12,7 +12,7 @@ use crate::support::{SharedKeys, answer};
 async fn a_rejected_key_that_has_not_changed_is_not_tried_again() {
     let account = account("{}").await;
     account.vendor.rotate("new-key", false);
-    for request in [ListRequest::NewestToken, ListRequest::Snapshot { cursor: None }] {
+    for request in [ListRequest::NewestToken, ListRequest::Snapshot(None)] {
         account.vendor.reset_requests();
         let failure = account.list(request).await.unwrap_err();
         assert_eq!(failure.class, FailureClass::Unauthorized, "{request:?}");

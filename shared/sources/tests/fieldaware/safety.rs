@@ -121,7 +121,7 @@ async fn no_address_of_a_newest_token_or_a_row_is_requested() {
         let row = serde_json::json!({"uuid": JOB, "link": {"rel": "detail", "url": url}});
         let page = serde_json::json!({"count": 1, "items": [row]}).to_string();
         account.vendor.fault(Fault::new(answer(200, &page)).times(1)).unwrap();
-        let page = account.list(ListRequest::Snapshot { cursor: None }).await.unwrap();
+        let page = account.list(ListRequest::Snapshot(None)).await.unwrap();
         assert_eq!(ids(&page), [format!("jobs/job/{JOB}")], "{url:?}");
         account.try_fetch(ids(&page)[0]).await.unwrap();
     }

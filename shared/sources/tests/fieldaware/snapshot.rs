@@ -30,7 +30,7 @@ async fn pages_of(account: &Account, function: &str) -> Vec<String> {
     loop {
         let before = account.vendor.requests().len();
         let asked = cursor.clone().unwrap_or_default();
-        let page = account.list(ListRequest::Snapshot { cursor: cursor.as_deref() }).await.unwrap();
+        let page = account.list(ListRequest::Snapshot(cursor.as_deref())).await.unwrap();
         if account.vendor.requests().iter().skip(before).any(|request| request.function == function) {
             pages.push(asked);
         }
@@ -385,11 +385,11 @@ async fn any_other_failure_of_a_list_fails_the_call_and_it_goes_on_there() {
     ] {
         let cursor = Some("customers/1/forward/2/-/-");
         account.vendor.fault(Fault::new(effect.clone())).unwrap();
-        let failure = account.list(ListRequest::Snapshot { cursor }).await.unwrap_err();
+        let failure = account.list(ListRequest::Snapshot(cursor)).await.unwrap_err();
         assert_eq!(failure.class, class, "{effect:?}");
         super::account::assert_harmless(&failure);
         account.vendor.clear_faults();
-        let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
+        let page = account.list(ListRequest::Snapshot(cursor)).await.unwrap();
         assert_eq!((page.changes.len(), page.next.as_deref()), (1, Some("customers/1/backward/3/-/-")));
     }
 }
@@ -402,7 +402,7 @@ async fn a_class_whose_list_a_firewall_refuses_once_is_imported_later() {
         [(403, "<html><h1>403 Forbidden</h1></html>"), (403, ""), (404, "404 page not found"), (404, "{}")]
     {
         account.vendor.fault(Fault::new(answer(status, words)).times(1)).unwrap();
-        let failure = account.list(ListRequest::Snapshot { cursor: None }).await.unwrap_err();
+        let failure = account.list(ListRequest::Snapshot(None)).await.unwrap_err();
         assert_eq!(failure.class, FailureClass::Transient, "{status} {words}");
     }
     assert_eq!(account.imported().await.iter().filter(|(stream, _)| stream == "customers").count(), 3);
@@ -415,11 +415,11 @@ async fn a_later_page_that_the_vendor_refuses_is_behind_the_end() {
     for status in [400, 404, 422] {
         account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
         let cursor = Some("customers/3/forward/6/-/-");
-        let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
+        let page = account.list(ListRequest::Snapshot(cursor)).await.unwrap();
         assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/2/backward/6/-/-")), "{status}");
         account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
         let cursor = Some("customers/2/backward/6/-/-");
-        let page = account.list(ListRequest::Snapshot { cursor }).await.unwrap();
+        let page = account.list(ListRequest::Snapshot(cursor)).await.unwrap();
         assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/1/backward/6/-/-")), "{status}");
     }
 }
@@ -429,7 +429,7 @@ async fn rows_that_are_none_are_counted_and_the_others_kept() {
     let account = account(r#"{"record_streams":["customers"]}"#).await;
     let page = r#"{"count":3,"items":[null,[1],{"uuid":"07af35","vat":NaN}]}"#;
     account.vendor.fault(Fault::new(answer(200, page))).unwrap();
-    let page = account.list(ListRequest::Snapshot { cursor: None }).await.unwrap();
+    let page = account.list(ListRequest::Snapshot(None)).await.unwrap();
     assert_eq!((ids(&page), page.unusable_count), (vec!["customers/customer/07af35"], 2));
 }
 
@@ -439,7 +439,7 @@ async fn a_cursor_of_another_version_starts_from_the_beginning() {
     seed_all(&account, 1);
     for cursor in ["", "nonsense", "ships/0/forward/0/-/-", "jobs/0", "jobs/0/forward/0"] {
         account.vendor.reset_requests();
-        account.list(ListRequest::Snapshot { cursor: Some(cursor) }).await.unwrap();
+        account.list(ListRequest::Snapshot(Some(cursor))).await.unwrap();
         assert_eq!(account.asked(), ["/job/"], "{cursor}");
     }
 }
@@ -451,6 +451,6 @@ async fn a_page_of_users_that_no_checkpoint_can_hold_leaves_its_class_out() {
     let users: Vec<String> = (0..2_000).map(|n| format!(r#"{{"uuid":"{n:032}"}}"#)).collect();
     let page = format!(r#"{{"count":2000,"items":[{}]}}"#, users.join(","));
     account.vendor.fault(Fault::new(answer(200, &page))).unwrap();
-    let page = account.list(ListRequest::Snapshot { cursor: None }).await.unwrap();
+    let page = account.list(ListRequest::Snapshot(None)).await.unwrap();
     assert_eq!(page.later.map(|later| later.stream), Some(StreamName::known("unavailable_times")));
 }

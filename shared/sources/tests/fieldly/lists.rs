@@ -237,10 +237,10 @@ async fn what_this_source_does_not_have_is_refused_without_a_call() {
     assert_eq!(account.list("invoices").await.unwrap_err().class, FailureClass::Forbidden);
     assert_eq!(account.fetch("invoices", "1").await.unwrap_err().class, FailureClass::Forbidden);
     for request in [
-        ListRequest::Changed { from: BEGINNING },
-        ListRequest::Events { token: "1" },
+        ListRequest::Changed(BEGINNING),
+        ListRequest::Events("1"),
         ListRequest::NewestToken,
-        ListRequest::Snapshot { cursor: None },
+        ListRequest::Snapshot(None),
     ] {
         let failure = account.source.list(&StreamName::known("clients"), request).await.unwrap_err();
         assert_eq!(failure.class, FailureClass::Forbidden, "{request:?}");

@@ -54,7 +54,7 @@ pub(crate) const BEGINNING: StampMillis = StampMillis::new(946_684_800_000);
 
 impl Account {
     pub(crate) async fn list_from(&self, name: &'static str, from: StampMillis) -> Result<Page, SourceFailure> {
-        self.source.list(&stream(name), ListRequest::Changed { from }).await
+        self.source.list(&stream(name), ListRequest::Changed(from)).await
     }
 
     pub(crate) async fn list(&self, name: &'static str) -> Result<Page, SourceFailure> {

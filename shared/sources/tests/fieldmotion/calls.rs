@@ -104,11 +104,11 @@ async fn the_base_url_may_name_the_functions_folder_or_not() {
     for suffix in ["", "/", "/a", "/a/"] {
         let url = format!("{}{suffix}", account.vendor.url());
         let source = source_at(&url, &account.vendor, "{}", &account.keys);
-        let listed = source.list(&stream("jobs"), ListRequest::Changed { from: BEGINNING }).await;
+        let listed = source.list(&stream("jobs"), ListRequest::Changed(BEGINNING)).await;
         assert!(listed.is_ok(), "{suffix}");
     }
     let wrong = source_at(&format!("{}/b", account.vendor.url()), &account.vendor, "{}", &account.keys);
-    let failure = wrong.list(&stream("jobs"), ListRequest::Changed { from: BEGINNING }).await.unwrap_err();
+    let failure = wrong.list(&stream("jobs"), ListRequest::Changed(BEGINNING)).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Transient, "a web server's page is no word of the vendor's");
     assert!(failure.next_step.unwrap().contains("compare the base URL"), "{failure:?}");
 }
@@ -124,7 +124,7 @@ async fn requests_keep_their_distance() {
     };
     let source = registry::build(config, account.keys.clone(), VendorTime(Fake::clone(&account.vendor))).unwrap();
     for _ in 0..4 {
-        source.list(&stream("jobs"), ListRequest::Changed { from: BEGINNING }).await.unwrap();
+        source.list(&stream("jobs"), ListRequest::Changed(BEGINNING)).await.unwrap();
     }
     let at: Vec<i64> = account.vendor.requests().iter().map(|request| request.at_ms).collect();
     let apart: Vec<i64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();

@@ -242,9 +242,9 @@ async fn what_this_source_does_not_have_is_refused_without_a_call() {
     for request in [
         ListRequest::Page { from: BEGINNING, page: 1 },
         ListRequest::Page { from: BEGINNING, page: 2 },
-        ListRequest::Events { token: "1" },
+        ListRequest::Events("1"),
         ListRequest::NewestToken,
-        ListRequest::Snapshot { cursor: None },
+        ListRequest::Snapshot(None),
     ] {
         let failure = account.source.list(&stream("jobs"), request).await.unwrap_err();
         assert_eq!(failure.class, FailureClass::Forbidden, "{request:?}");

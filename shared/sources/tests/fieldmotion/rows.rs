@@ -41,7 +41,7 @@ async fn rows_are_listed_in_one_page_with_their_stamps() {
         assert_eq!(listed.changes[1].stamp().unwrap().at, StampMillis::new(1_767_225_600_000));
         let beyond = page(&account, name, BEGINNING, 2).await.unwrap();
         assert_eq!((beyond.changes.len(), beyond.pages_total), (0, Some(1)));
-        let ids = account.source.list(&stream(name), ListRequest::Changed { from: BEGINNING }).await.unwrap_err();
+        let ids = account.source.list(&stream(name), ListRequest::Changed(BEGINNING)).await.unwrap_err();
         assert_eq!(ids.class, FailureClass::Forbidden);
     }
 }
@@ -94,7 +94,7 @@ async fn other_types_are_listed_as_rows_where_a_setting_asks_for_it() {
     account.vendor.seed_count("jobs", 1).unwrap();
     assert_eq!(account.fetched("jobs", "622081").await.0, "622081");
     let usual = crate::account::account("{}").await;
-    assert!(usual.source.list(&stream("jobs"), ListRequest::Changed { from: BEGINNING }).await.is_ok());
+    assert!(usual.source.list(&stream("jobs"), ListRequest::Changed(BEGINNING)).await.is_ok());
     assert_ne!(account.source.account_mark().await.unwrap(), usual.source.account_mark().await.unwrap());
 }
 

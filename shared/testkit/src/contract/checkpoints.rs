@@ -85,7 +85,7 @@ fn listing(scope: Scope, holds: Option<Position>, cursor: Cursor) -> Listing {
 }
 
 fn changes(from: i64) -> Scope {
-    Scope::Changes { from: StampMillis::new(from) }
+    Scope::Changes(StampMillis::new(from))
 }
 
 fn with_backlog(state: &Checkpoint) -> Checkpoint {

@@ -47,11 +47,11 @@ impl Vendor {
         zone_shift: i64,
     ) -> Result<Page, SourceFailure> {
         let mut page = match request {
-            ListRequest::Changed { from } => self.changed(from, now),
+            ListRequest::Changed(from) => self.changed(from, now),
             ListRequest::Page { from, page } => self.page(from, page, now, zone_shift),
-            ListRequest::Events { token } => self.told(token, now, zone_shift)?,
+            ListRequest::Events(token) => self.told(token, now, zone_shift)?,
             ListRequest::NewestToken => Page { next: Some(token(self.told_count(now))), ..Page::default() },
-            ListRequest::Snapshot { cursor } => self.snapshot(cursor, now),
+            ListRequest::Snapshot(cursor) => self.snapshot(cursor, now),
         };
         page.unusable_count = self.unusable_count;
         if self.repeats {

@@ -310,7 +310,7 @@ struct Scripted(Operation);
 
 /// The failure of a call whose outcome is unknown.
 pub fn unavailable(operation: Operation) -> StoreFailure {
-    StoreFailure::Unavailable { operation: operation.name(), source: Box::new(Scripted(operation)) }
+    StoreFailure::Unavailable(operation.name(), Box::new(Scripted(operation)))
 }
 
 impl Operation {

@@ -39,7 +39,7 @@ impl<G: Gate> StoredVersions for MemoryTables<G> {
 fn store(tables: &mut Tables, look: &Look) -> Stored {
     let bytes = texts_of(look).map(|text| text.text().len()).sum();
     if bytes > TEXT_BYTES_MAX {
-        return Stored::TooLarge { bytes };
+        return Stored::TooLarge(bytes);
     }
     let stored = tables.records.get(&look.key);
     if !stored.is_none_or(|stored| replaces(look, stored, tables.flaw)) {

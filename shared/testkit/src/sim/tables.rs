@@ -19,7 +19,7 @@ use super::trace::What;
 use crate::memory::MemoryTables;
 
 /// What a record that does not fit is said to have.
-const TOO_LARGE: Stored = Stored::TooLarge { bytes: 500_000 };
+const TOO_LARGE: Stored = Stored::TooLarge(500_000);
 
 /// The tables of one process.
 pub(super) struct SimTables {

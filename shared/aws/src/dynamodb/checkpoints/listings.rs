@@ -30,7 +30,7 @@ pub(super) fn to_value(listing: &Listing) -> AttributeValue {
 
 fn scope_item(scope: &Scope) -> Item {
     match scope {
-        Scope::Changes { from } => item([("kind", text("changes")), ("from", instant(*from))]),
+        Scope::Changes(from) => item([("kind", text("changes")), ("from", instant(*from))]),
         Scope::Snapshot => item([("kind", text("snapshot"))]),
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn read(item: &Item) -> Result<Listing, BadShape> {
 
 fn scope_of(scope: Reader<'_>) -> Result<Scope, BadShape> {
     match scope.text("kind")? {
-        "changes" => Ok(Scope::Changes { from: scope.instant("from")? }),
+        "changes" => Ok(Scope::Changes(scope.instant("from")?)),
         "snapshot" => Ok(Scope::Snapshot),
         _ => Err(scope.unknown("kind")),
     }
@@ -98,7 +98,7 @@ pub(super) fn samples() -> impl proptest::prelude::Strategy<Value = Listing> {
 
     use super::super::samples;
 
-    let scopes = prop_oneof![samples::instants().prop_map(|from| Scope::Changes { from }), Just(Scope::Snapshot)];
+    let scopes = prop_oneof![samples::instants().prop_map(|from| Scope::Changes(from)), Just(Scope::Snapshot)];
     let capped = (proptest::option::of(samples::instants()), any::<bool>());
     let walks = (any::<(u32, u32, bool, u32, u32)>(), capped).prop_map(|(walk, (newest, is_capped))| {
         let (pass, step, added, pages, barren) = walk;

@@ -130,7 +130,7 @@ impl<C: Clock> LedgerTable<C> {
 }
 
 fn unavailable(operation: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> StoreFailure {
-    StoreFailure::Unavailable { operation, source: Box::new(source) }
+    StoreFailure::Unavailable(operation, Box::new(source))
 }
 
 /// The key of an item.

@@ -41,8 +41,7 @@ impl<C: Clock> VersionTable<C> {
     /// Reads up to [`BATCH_ITEMS`] items, and what was left over again until nothing is.
     async fn read(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreFailure> {
         let mut found = Vec::with_capacity(keys.len());
-        let wanted =
-            request(keys).map_err(|fault| StoreFailure::Unavailable { operation: OPERATION, source: Box::new(fault) });
+        let wanted = request(keys).map_err(|fault| StoreFailure::Unavailable(OPERATION, Box::new(fault)));
         let mut left = Some(wanted?);
         let mut try_count = 0;
         while let Some(wanted) = left {
@@ -57,7 +56,7 @@ impl<C: Clock> VersionTable<C> {
             let count = left.keys().len();
             try_count = if count < before { 1 } else { try_count + 1 };
             if try_count > backoff::TRIES {
-                return Err(StoreFailure::Unavailable { operation: OPERATION, source: Box::new(Leftovers { count }) });
+                return Err(StoreFailure::Unavailable(OPERATION, Box::new(Leftovers { count })));
             }
             self.clock.sleep(backoff::pause(try_count)).await;
         }

@@ -41,7 +41,7 @@ pub(super) fn ids(page: &Page) -> Vec<&str> {
 }
 
 pub(super) async fn changed(source: &MemorySource, from: StampMillis) -> Page {
-    source.list(&THINGS, ListRequest::Changed { from }).await.expect("a list")
+    source.list(&THINGS, ListRequest::Changed(from)).await.expect("a list")
 }
 
 pub(super) async fn fetched(source: &MemorySource, text: &str) -> Found {
@@ -110,7 +110,7 @@ async fn a_feed_goes_on_from_its_token_until_that_expires() {
     let settings =
         VendorSettings { page_rows: 3, token_life: Duration::from_mins(1), ..VendorSettings::new(ListShape::Feed) };
     let (source, clock) = source(settings, 4);
-    let told = async |token: &str| source.list(&THINGS, ListRequest::Events { token }).await;
+    let told = async |token: &str| source.list(&THINGS, ListRequest::Events(token)).await;
     let newest = source.list(&THINGS, ListRequest::NewestToken).await.expect("a token").next.expect("a token");
     source.with(|vendor| vendor.delete(&id("2"), clock.now(), Duration::ZERO));
     let page = told(&newest).await.expect("events");
@@ -124,7 +124,7 @@ async fn a_feed_goes_on_from_its_token_until_that_expires() {
     let none = source.record_of(&THINGS, &id("2")).expect_err("no locator");
     assert_eq!(none.class, FailureClass::Record);
 
-    let snapshot = async |cursor| source.list(&THINGS, ListRequest::Snapshot { cursor }).await.expect("a page");
+    let snapshot = async |cursor| source.list(&THINGS, ListRequest::Snapshot(cursor)).await.expect("a page");
     let first = snapshot(None).await;
     assert_eq!((ids(&first), first.next.as_deref()), (vec!["widgets/0", "widgets/1", "widgets/3"], Some("3")));
     assert!(snapshot(Some("3")).await.changes.is_empty());
@@ -151,10 +151,10 @@ async fn a_source_asks_the_vendor_of_each_stream() {
     let (customers, jobs) = (StreamName::known("customers"), StreamName::known("jobs"));
     let page = source.list(&jobs, ListRequest::Page { from, page: 1 }).await.expect("a page");
     assert_eq!(ids(&page), ["job"]);
-    let list = source.list(&customers, ListRequest::Changed { from }).await.expect("a list");
+    let list = source.list(&customers, ListRequest::Changed(from)).await.expect("a list");
     assert_eq!(ids(&list), ["customer"]);
     assert_eq!(source.fetch(&customers, &id("job")).await.expect("an answer").found, Found::Gone);
-    let other = source.list(&THINGS, ListRequest::Changed { from }).await.expect_err("no such stream");
+    let other = source.list(&THINGS, ListRequest::Changed(from)).await.expect_err("no such stream");
     assert_eq!(other.class, FailureClass::Forbidden);
 }
 

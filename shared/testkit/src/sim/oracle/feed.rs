@@ -40,7 +40,7 @@ impl Watched {
             let is_to_come = checkpoint.backlog.iter().any(|listing| match (&listing.scope, &listing.cursor) {
                 (Scope::Snapshot, Cursor::Source(last)) => id.as_str() > last.as_str(),
                 (Scope::Snapshot, _) => true,
-                (Scope::Changes { .. }, _) => false,
+                (Scope::Changes(_), _) => false,
             });
             if !is_owed && !is_to_come {
                 return broken("P1 no change is lost", || {

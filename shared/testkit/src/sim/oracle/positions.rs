@@ -68,7 +68,7 @@ impl Watched {
             let goes_on = || {
                 checkpoint.backlog.iter().any(|listing| {
                     let is_above =
-                        |version| matches!(listing.scope, Scope::Changes { from } if vendor.lists(version, from));
+                        |version| matches!(listing.scope, Scope::Changes(from) if vendor.lists(version, from));
                     let is_behind = match &listing.cursor {
                         Cursor::Id(last) => id > last,
                         Cursor::Start | Cursor::Pages(_) | Cursor::Source(_) => true,
