@@ -20,11 +20,12 @@ pub(super) struct Calls {
     state: Mutex<State>,
 }
 
-struct State {
+pub(super) struct State {
     /// Slots taken ahead, and until when the vendor asked this message to be quiet.
-    slots: Slots,
-    quiet_until: LocalMillis,
-    count: u32,
+    pub(super) slots: Slots,
+    pub(super) quiet_until: LocalMillis,
+    /// Calls made.
+    pub(super) count: u32,
     /// Failures in a row of the stream, those of earlier messages included.
     in_a_row: u32,
     /// Those of this message.
@@ -33,7 +34,8 @@ struct State {
     healed: bool,
     /// The last failure, and it for a person.
     last: Option<(Why, String)>,
-    stopped: bool,
+    /// Whether no further call should be made.
+    pub(super) stopped: bool,
     paused_until: Option<LocalMillis>,
 }
 
@@ -66,7 +68,7 @@ impl<P: FetcherPorts> Fetcher<P> {
 }
 
 impl Calls {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -78,7 +80,7 @@ impl Calls {
         stop_at: LocalMillis,
     ) -> Result<(), StoreFailure> {
         let (now, interval) = (fetcher.ports.clock().now(), fetcher.call_interval);
-        if wanted == 0 || self.is_stopped() || now >= stop_at {
+        if wanted == 0 || self.state().stopped || now >= stop_at {
             return Ok(());
         }
         let wanted = wanted.min(calls_in(SLOTS_SPAN, interval)).min(calls_in(stop_at.since(now), interval));
@@ -89,23 +91,6 @@ impl Calls {
             None => self.state().stopped = true,
         }
         Ok(())
-    }
-
-    /// The next slot whose time is not over, and the earliest that one may be.
-    pub(super) fn take_slot(&self, now: LocalMillis, interval: Duration) -> (Option<LocalMillis>, LocalMillis) {
-        let mut state = self.state();
-        (state.slots.take(now, interval), state.quiet_until)
-    }
-
-    /// No call of this message before then: the vendor asked for it.
-    pub(super) fn be_quiet_until(&self, until: LocalMillis) {
-        let mut state = self.state();
-        state.quiet_until = state.quiet_until.max(until);
-    }
-
-    /// A call is made.
-    pub(super) fn made(&self) {
-        self.state().count += 1;
     }
 
     /// A call was answered.
@@ -130,11 +115,6 @@ impl Calls {
         state.new_failures += 1;
         let in_a_row = state.in_a_row >= FAILURES_TO_OPEN && !Rule::Breaker.is_left_out();
         state.stopped |= in_a_row || stops_source;
-    }
-
-    /// Whether no further call should be made.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.state().stopped
     }
 
     /// Writes pauses, and their end, for all functions of the stream or the source; until when nobody calls.

@@ -105,18 +105,18 @@ impl<P: FetcherPorts> Looker<'_, P> {
         let mut failed_before: Option<(SourceFailure, LocalMillis)> = None;
         let mut earliest = clock.now();
         loop {
-            if self.calls.is_stopped() {
+            if self.calls.state().stopped {
                 return Looked::Left;
             }
             if !self.wait_for_slot(earliest).await {
                 return self.out_of_time(id, failed_before).await;
             }
-            if self.calls.is_stopped() {
+            if self.calls.state().stopped {
                 return Looked::Left;
             }
             let looked_at = clock.now();
             tried += 1;
-            self.calls.made();
+            self.calls.state().count += 1;
             let Some(answer) = self.in_time(self.fetcher.ports.source().fetch(&self.task.stream.name, id)).await else {
                 return self.out_of_time(id, failed_before).await;
             };
@@ -149,7 +149,8 @@ impl<P: FetcherPorts> Looker<'_, P> {
                     }
                     Some(Again::AfterQuiet(wait)) => {
                         earliest = clock.now().plus(wait);
-                        self.calls.be_quiet_until(earliest);
+                        let mut state = self.calls.state();
+                        state.quiet_until = state.quiet_until.max(earliest);
                     }
                     None => return self.gave_up(id, &failure, looked_at).await,
                 },
@@ -178,7 +179,7 @@ impl<P: FetcherPorts> Looker<'_, P> {
                     Err(_) => false,
                 };
                 // Others have shown it meanwhile: of an outage a few ids are enough.
-                if self.calls.is_stopped() {
+                if self.calls.state().stopped {
                     return Looked::Left;
                 }
                 self.calls.failed(failure, is_known && !Rule::BreakerKnown.is_left_out());
@@ -192,13 +193,11 @@ impl<P: FetcherPorts> Looker<'_, P> {
     async fn wait_for_slot(&self, earliest: LocalMillis) -> bool {
         let clock = self.fetcher.ports.clock();
         let interval = self.fetcher.call_interval;
-        let (slot, quiet_until) = self.calls.take_slot(clock.now(), interval);
-        let earliest = quiet_until.max(earliest);
-        let mut slot = slot.filter(|slot| *slot >= earliest);
+        let earliest = self.calls.state().quiet_until.max(earliest);
+        let mut slot = self.calls.state().slots.take(clock.now(), interval).filter(|slot| *slot >= earliest);
         if slot.is_none() {
-            let earliest = earliest.max(clock.now());
-            let ledger = self.fetcher.ports.ledger();
-            let reserved = ledger.reserve(self.message.source(), 1, interval, earliest, self.stop_at).await;
+            let (source, earliest) = (self.message.source(), earliest.max(clock.now()));
+            let reserved = self.fetcher.ports.ledger().reserve(source, 1, interval, earliest, self.stop_at).await;
             slot = reserved.unwrap_or(None);
         }
         let Some(slot) = slot else { return false };

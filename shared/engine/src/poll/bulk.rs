@@ -7,7 +7,7 @@ use std::iter::Peekable;
 use std::time::Duration;
 
 use super::{
-    CHUNKS_A_WRITE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Route, Tick, Walk, Walked, in_id_order,
+    CHUNKS_A_WRITE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Tick, Walk, Walked, in_id_order,
 };
 use crate::{
     Change, Chunk, Cursor, Lane, ListRequest, ListShape, Listing, LocalMillis, Notice, PageWalk, RecordId, Rule, Scope,
@@ -139,13 +139,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         let place = if let Cursor::Pages(place) = listing.cursor { place } else { PageWalk::default() };
         let mut walk = match std::mem::take(&mut self.in_hand) {
             InHand::Walk(walk) => *walk,
-            InHand::Nothing | InHand::Ids { .. } => Walk::at(place),
+            InHand::Nothing | InHand::Ids { .. } => Walk::new(from, place, Some(listing.begun_at)),
         };
-        let begun_at = Some(listing.begun_at);
-        let (holds, set_aside) = (listing.holds.clone(), owed.set_aside());
-        let route = Route { from, lane: Lane::Bulk, holds, begun_at, set_aside, chunk_max };
+        let mut debt = bulk_debt(listing, self.started_at, 0);
         let (owed_before, put_before) = (self.report.owed_count, self.put_count);
-        let walked = self.walk(&route, &mut walk).await;
+        let walked = self.walk(&mut walk, &mut debt, owed, chunk_max).await;
         if self.traits.stamped {
             self.checkpoint.clocks.learn(&walk.evidence);
         }
@@ -155,7 +153,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let went = match walked {
             Ok(Walked::Whole) => Went::Whole,
             Ok(Walked::Sealed(from)) => {
-                walk = Walk::default();
+                walk = Walk::new(from, PageWalk::default(), Some(listing.begun_at));
                 Went::From(from)
             }
             Ok(Walked::Cut) => Went::On(Cursor::Pages(walk.place)),
@@ -217,7 +215,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         room: &mut Room,
     ) -> Result<Option<RecordId>, Halt> {
         let owed_before = self.report.owed_count;
-        let mut debt = Debt { lane: Lane::Bulk, holds: listing.holds.clone(), listed_at, room: room.sends, last: None };
+        let mut debt = bulk_debt(listing, listed_at, room.sends);
         self.owe(&mut debt, rest, CHUNKS_A_WRITE).await?;
         let put = self.report.owed_count - owed_before;
         room.sends = debt.room;
@@ -231,4 +229,9 @@ impl<P: PollerPorts> Tick<'_, P> {
         let put = u64::try_from(put).unwrap_or(u64::MAX);
         self.checkpoint.import_count = self.checkpoint.import_count.saturating_add(put);
     }
+}
+
+/// Where the changes of a listing of the backlog go.
+fn bulk_debt(listing: &Listing, listed_at: LocalMillis, room: usize) -> Debt {
+    Debt { lane: Lane::Bulk, holds: listing.holds.clone(), listed_at, room, last: None }
 }

@@ -60,7 +60,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             told.sort_unstable_by_key(|(order, _)| *order);
             // Dated by the last answer: it tells of what happened until then, and a deletion dated earlier could lose against
             // a fetch that had not seen it.
-            let mut debt = self.fresh_debt(owed, Some(self.checkpoint.scanned.clone()), reading.end, sends);
+            let mut debt = self.fresh_debt(owed, reading.end, sends);
             self.owe(&mut debt, &mut told.into_iter().map(|(_, change)| change).peekable(), usize::MAX).await?;
             let scanned = Some(self.position_of(token));
             return Ok(Listed { scanned, found, is_whole: page.is_end, ..Listed::nothing(begun_at) });

@@ -1,7 +1,7 @@
 //! Listing a stream whose list gives all changed ids at once, in the order of ids: so a cursor can say how far it is put.
 
 use super::{Debt, Halt, InHand, Listed, OwedWork, PollerPorts, Tick, in_flight};
-use crate::{Change, Cursor, Lane, ListRequest, LocalMillis, Position, Rule};
+use crate::{Change, Cursor, Lane, ListRequest, LocalMillis, Rule};
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_ids(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
@@ -15,7 +15,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let begun_at = reading.start;
         let found = !changes.is_empty();
         let mut rest = changes.into_iter().peekable();
-        let mut debt = self.fresh_debt(owed, Some(self.checkpoint.scanned.clone()), begun_at, sends);
+        let mut debt = self.fresh_debt(owed, begun_at, sends);
         self.owe(&mut debt, &mut rest, self.poller.settings.fresh_chunks()).await?;
         let last = debt.last.filter(|_| rest.peek().is_some());
         let rest = last.map(|last| (Cursor::Id(last), InHand::Ids { rest: rest.collect(), listed_at: begun_at }));
@@ -23,13 +23,8 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// Where fresh changes go: as many as a visibility timeout has calls for are sent at once.
-    pub(super) fn fresh_debt(
-        &self,
-        owed: &OwedWork,
-        holds: Option<Position>,
-        listed_at: LocalMillis,
-        sends: bool,
-    ) -> Debt {
+    pub(super) fn fresh_debt(&self, owed: &OwedWork, listed_at: LocalMillis, sends: bool) -> Debt {
+        let holds = Some(self.checkpoint.scanned.clone());
         let room = self.fresh_cap().saturating_sub(in_flight(&owed.fresh, self.now()));
         Debt { lane: Lane::Fresh, holds, listed_at, room: if sends { room } else { 0 }, last: None }
     }

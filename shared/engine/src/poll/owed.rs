@@ -1,10 +1,8 @@
 //! What is owed, and what it keeps `committed` at.
 
-use std::collections::HashSet;
-
 use super::{Halt, PollerPorts, Tick};
 use crate::{
-    Checkpoint, Chunk, Lane, Ledger, LocalMillis, Notice, Position, Random, RecordId, RetryEntry, Rule, Scope, Stops,
+    Checkpoint, Chunk, Lane, Ledger, LocalMillis, Notice, Position, Random, RetryEntry, Rule, Scope, Stops,
     StreamState, disposition,
 };
 
@@ -33,11 +31,6 @@ impl OwedWork {
         let breaker = &self.state.breaker;
         let is_refused = breaker.why.as_ref().is_some_and(|why| disposition(why.class).stops == Stops::Stream);
         breaker.open(now).filter(|_| is_refused)
-    }
-
-    /// The ids of the retry lane.
-    pub(super) fn set_aside(&self) -> HashSet<RecordId> {
-        self.retries.iter().map(|entry| entry.id.clone()).collect()
     }
 }
 
@@ -73,41 +66,23 @@ impl<P: PollerPorts> Tick<'_, P> {
             None => ledger.stream_state(&stream).await?,
         };
         self.check_mark(&state).await?;
+        // Rule 6: `committed` never passes `scanned` as it was when this tick began, nor what any open work holds.
+        let (checkpoint, policy) = (&self.checkpoint, settings.poison_policy);
+        let blocking = || retries.iter().filter(|entry| entry.blocks(policy));
+        let heads = fresh.first().into_iter().chain(bulk.first()).map(|chunk| &chunk.holds);
+        let heads = heads.filter(|_| !Rule::CommittedHeads.is_left_out());
+        let listings = checkpoint.backlog.iter().map(|listing| &listing.holds);
+        let listings = listings.filter(|_| !Rule::CommittedBacklog.is_left_out());
+        let entries = blocking().map(|entry| &entry.holds).filter(|_| !Rule::CommittedRetry.is_left_out());
+        let held = heads.chain(listings).chain(entries).flatten();
+        let committable = held.fold(checkpoint.scanned.clone(), |lowest, held| lowest.min(held.clone()));
         let bulk_is_whole = bulk.len() < bulk_limit;
         // What a rewind puts first may hide older work that is still owed.
-        let hidden_since = if fresh.len() < fresh_limit && bulk_is_whole { None } else { self.checkpoint.owed_since };
-        let owed = self.weigh(fresh, bulk, retries, state);
-        let lanes_since = owed.lanes_since.into_iter().chain(hidden_since).min();
-        Ok(OwedWork { bulk_is_whole, lanes_since, ..owed })
-    }
-
-    /// Rule 6: `committed` never passes `scanned` as it was when this tick began, nor what any open work holds.
-    fn weigh(&self, fresh: Vec<Chunk>, bulk: Vec<Chunk>, retries: Vec<RetryEntry>, state: StreamState) -> OwedWork {
-        let checkpoint = &self.checkpoint;
-        let policy = self.poller.settings.poison_policy;
-        let blocking: Vec<&RetryEntry> = retries.iter().filter(|entry| entry.blocks(policy)).collect();
-        let heads = [fresh.first(), bulk.first()];
-        let mut committable = checkpoint.scanned.clone();
-        let mut hold = |held: Option<&Position>| {
-            if let Some(held) = held {
-                committable = committable.clone().min(held.clone());
-            }
-        };
-        if !Rule::CommittedHeads.is_left_out() {
-            heads.iter().flatten().for_each(|chunk| hold(chunk.holds.as_ref()));
-        }
-        if !Rule::CommittedBacklog.is_left_out() {
-            checkpoint.backlog.iter().for_each(|listing| hold(listing.holds.as_ref()));
-        }
-        if !Rule::CommittedRetry.is_left_out() {
-            for entry in &blocking {
-                hold(entry.holds.as_ref());
-            }
-        }
+        let hidden_since = if fresh.len() < fresh_limit && bulk_is_whole { None } else { checkpoint.owed_since };
         // After a step back of the vendor's clock a newer chunk may come first.
-        let lanes_since = fresh.iter().chain(&bulk).map(|chunk| chunk.listed_at).min();
-        let retries_since = blocking.iter().map(|entry| entry.since).min();
-        OwedWork { fresh, bulk, bulk_is_whole: true, retries, state, committable, lanes_since, retries_since }
+        let lanes_since = fresh.iter().chain(&bulk).map(|chunk| chunk.listed_at).chain(hidden_since).min();
+        let retries_since = blocking().map(|entry| entry.since).min();
+        Ok(OwedWork { fresh, bulk, bulk_is_whole, retries, state, committable, lanes_since, retries_since })
     }
 
     /// A ledger that does not bear the checkpoint's mark was lost: everything is listed again from the last commit.

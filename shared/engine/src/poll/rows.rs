@@ -4,10 +4,8 @@
 //! shows the pages of the pass before, or follows another that met none. Bodies are not compared: they may differ each time.
 //! Where deep pages are refused, rows in the order of their stamps are listed on from the newest; other lists are reported.
 
-use super::{
-    Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Route, Tick, Walk, Walked, version_of,
-};
-use crate::{Change, Cursor, Lane, ListRequest, Notice, Page, RecordId, Rule, StampMillis};
+use super::{Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Tick, Walk, Walked, version_of};
+use crate::{Change, Cursor, ListRequest, Notice, Page, PageWalk, RecordId, Rule, StampMillis};
 
 /// How many pages a list may have: five million rows of fifty to a page.
 const PAGES_MAX: u32 = 100_000;
@@ -17,13 +15,10 @@ const PASSES_MAX: u32 = 6;
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_rows(&mut self, owed: &OwedWork) -> Result<Listed, Halt> {
         let from = self.list_from();
-        let chunk_max = self.poller.settings.fresh_chunks();
-        let set_aside = owed.set_aside();
-        let holds = Some(self.checkpoint.scanned.clone());
-        let route = Route { from, lane: Lane::Fresh, holds, begun_at: None, set_aside, chunk_max };
-        let mut walk = Walk::default();
+        let mut debt = self.fresh_debt(owed, self.started_at, false);
+        let mut walk = Walk::new(from, PageWalk::default(), None);
         let put_before = self.put_count;
-        let walked = self.walk(&route, &mut walk).await?;
+        let walked = self.walk(&mut walk, &mut debt, owed, self.poller.settings.fresh_chunks()).await?;
         let found = self.put_count > put_before;
         let Some(first) = walk.first.filter(|_| walked != Walked::Moving) else {
             self.report.notice(Notice::ListMoving);
@@ -39,18 +34,24 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// Walks on until the list is read whole, enough chunks are put, or this tick has to stop.
-    pub(super) async fn walk(&mut self, route: &Route, walk: &mut Walk) -> Result<Walked, Halt> {
+    pub(super) async fn walk(
+        &mut self,
+        walk: &mut Walk,
+        debt: &mut Debt,
+        owed: &OwedWork,
+        chunk_max: usize,
+    ) -> Result<Walked, Halt> {
         let mut put = 0;
         loop {
-            if put >= route.chunk_max || self.now() >= self.stop_at() {
+            if put >= chunk_max || self.now() >= self.stop_at() {
                 return Ok(Walked::Cut);
             }
-            let request = ListRequest::Page { from: route.from, page: walk.place.page() };
+            let request = ListRequest::Page { from: walk.from, page: walk.place.page() };
             let (page, reading) = self.call(request, walk.place.pages.saturating_sub(walk.place.step)).await?;
             if page.is_refused && walk.begin_again() {
                 continue;
             }
-            if page.is_refused && self.may_seal(route, walk) {
+            if page.is_refused && self.may_seal(walk) {
                 walk.place.is_capped = true;
             } else if page.is_refused && walk.is_capped() {
                 return Ok(Walked::Moving);
@@ -65,7 +66,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             walk.rows_max = walk.rows_max.max(row_count);
             let told = page.pages_total;
-            put += self.take_page(route, walk, page, &reading).await?;
+            put += self.take_page(walk, debt, owed, page, &reading).await?;
             self.renew().await?;
             let is_over = walk.place.step(told, is_end);
             // One answer that says it is all there is cannot have moved.
@@ -90,16 +91,17 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Whether a page that is refused can be the end of what the vendor shows, so that the list goes on from the newest stamp
     /// that was read: the rows come in the order of their stamps, and that leads further than this list did.
-    fn may_seal(&self, route: &Route, walk: &Walk) -> bool {
-        let leads_on = |newest| self.overlap_below(newest) > route.from;
+    fn may_seal(&self, walk: &Walk) -> bool {
+        let leads_on = |newest| self.overlap_below(newest) > walk.from;
         self.traits.filtered && walk.place.is_forward() && walk.place.newest.is_some_and(leads_on)
     }
 
     /// Owes the rows of a page that were not met before and are not settled; returns how many chunks they made.
     async fn take_page(
         &mut self,
-        route: &Route,
         walk: &mut Walk,
+        debt: &mut Debt,
+        owed: &OwedWork,
         page: Page,
         reading: &Reading,
     ) -> Result<usize, Halt> {
@@ -113,16 +115,15 @@ impl<P: PollerPorts> Tick<'_, P> {
             walk.evidence.extend(nearest(shortest));
         }
         let new: Vec<Change> = page.changes.into_iter().filter(|change| walk.met.insert(version_of(change))).collect();
-        let begun_at = route.begun_at.unwrap_or(first.start);
+        let begun_at = walk.begun_at.unwrap_or(first.start);
         let (unsettled, met) = self.without_settled(new, begun_at).await?;
         let latest = first.latest(&self.zone());
         let horizon = self.checkpoint.clocks.stamp_of(begun_at, &self.zone()).unwrap_or(latest);
         let is_in_time = |change: &Change| change.stamp().is_none_or(|stamp| stamp.at <= horizon);
-        let is_known = |id: &RecordId| met.contains(id) || route.set_aside.contains(id);
+        let is_known = |id: &RecordId| met.contains(id) || owed.retries.iter().any(|entry| entry.id == *id);
         walk.place.added |= unsettled.iter().any(|change| is_in_time(change) && !is_known(&change.id));
-        let listed_at = reading.start;
-        let mut debt = Debt { lane: route.lane, holds: route.holds.clone(), listed_at, room: 0, last: None };
-        self.owe(&mut debt, &mut unsettled.into_iter().peekable(), usize::MAX).await
+        debt.listed_at = reading.start;
+        self.owe(debt, &mut unsettled.into_iter().peekable(), usize::MAX).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Evidence, Reading};
-use crate::{Change, Lane, LocalMillis, Page, PageWalk, Position, RecordId, StampMillis};
+use crate::{Change, LocalMillis, Page, PageWalk, StampMillis};
 
 impl PageWalk {
     pub(super) fn is_forward(self) -> bool {
@@ -57,7 +57,11 @@ impl PageWalk {
 /// A walk under way within one tick.
 #[derive(Default)]
 pub(super) struct Walk {
+    /// The lower bound of its list.
+    pub(super) from: StampMillis,
     pub(super) place: PageWalk,
+    /// When the listing began, in an earlier tick: rows stamped later than that need not be met.
+    pub(super) begun_at: Option<LocalMillis>,
     /// Rows met in this tick, as digests of id and stamp.
     pub(super) met: HashSet<u64>,
     /// Digests of the pages as the pass before showed them, and as this one does.
@@ -84,24 +88,11 @@ pub(super) enum Walked {
     Moving,
 }
 
-/// What is walked, and where the rows go.
-pub(super) struct Route {
-    pub(super) from: StampMillis,
-    pub(super) lane: Lane,
-    pub(super) holds: Option<Position>,
-    /// When the listing began: rows stamped later than that need not be met.
-    pub(super) begun_at: Option<LocalMillis>,
-    /// Ids in the retry lane: remembered whether they are met or not.
-    pub(super) set_aside: HashSet<RecordId>,
-    /// How many chunks may be put.
-    pub(super) chunk_max: usize,
-}
-
 impl Walk {
-    pub(super) fn at(place: PageWalk) -> Self {
+    pub(super) fn new(from: StampMillis, place: PageWalk, begun_at: Option<LocalMillis>) -> Self {
         // A forward pass that is under way has learnt of more pages from the vendor alone.
         let told = Some(place.pages).filter(|pages| place.is_forward() && place.step > 0 && *pages > place.step);
-        Self { place, told, ..Self::default() }
+        Self { from, place, begun_at, told, ..Self::default() }
     }
 
     /// A page that the vendor had told of and now refuses: the list has become shorter, and is walked from its beginning.

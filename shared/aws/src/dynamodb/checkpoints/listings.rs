@@ -98,7 +98,7 @@ pub(super) fn samples() -> impl proptest::prelude::Strategy<Value = Listing> {
 
     use super::super::samples;
 
-    let scopes = prop_oneof![samples::instants().prop_map(|from| Scope::Changes(from)), Just(Scope::Snapshot)];
+    let scopes = prop_oneof![samples::instants().prop_map(Scope::Changes), Just(Scope::Snapshot)];
     let capped = (proptest::option::of(samples::instants()), any::<bool>());
     let walks = (any::<(u32, u32, bool, u32, u32)>(), capped).prop_map(|(walk, (newest, is_capped))| {
         let (pass, step, added, pages, barren) = walk;
