@@ -210,7 +210,7 @@ fn are_as_received<'a>(bodies: impl Iterator<Item = &'a Body>, replies: &[Reply]
 
 /// The end of a list is believed only where the answer says so: by a count, or by an empty list.
 pub fn end_is_proved(page: &Page, call: Call<'_>, answer: &Reply) {
-    let Call::List(_, ListRequest::Page { page: number, .. }) = call else { return };
+    let Call::List(_, ListRequest::Page(_, number)) = call else { return };
     if page.is_refused {
         assert!(number > 1, "the first page is refused as one behind the end");
         return;

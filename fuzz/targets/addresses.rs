@@ -16,7 +16,7 @@ const JOBS: StreamName = StreamName::known("jobs");
 const CLIENTS: StreamName = StreamName::known("clients");
 const LOCATIONS: StreamName = StreamName::known("customer_locations");
 const BY_PATH: &str = r#"{"detail_style":"path"}"#;
-const PAGE: ListRequest<'static> = ListRequest::Page { from: StampMillis::new(1_767_000_000_000), page: 1 };
+const PAGE: ListRequest<'static> = ListRequest::Page(StampMillis::new(1_767_000_000_000), 1);
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input::of(data);

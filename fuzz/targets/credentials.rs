@@ -19,8 +19,8 @@ fuzz_target!(|data: &[u8]| {
     let (kind, stream, request) = input.pick(&[
         (SourceKind::FieldMotion, "customers", ListRequest::Changed(FROM)),
         (SourceKind::FieldAware, "changes", ListRequest::NewestToken),
-        (SourceKind::FsmNavigator, "jobs", ListRequest::Page { from: FROM, page: 2 }),
-        (SourceKind::Fieldly, "clients", ListRequest::Page { from: FROM, page: 2 }),
+        (SourceKind::FsmNavigator, "jobs", ListRequest::Page(FROM, 2)),
+        (SourceKind::Fieldly, "clients", ListRequest::Page(FROM, 2)),
     ]);
     let status = input.pick(&[200_u16, 400, 401, 403, 404, 422, 429, 500]);
     let shape = input.choose(6);

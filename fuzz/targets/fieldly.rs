@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     let from = input.pick(&[StampMillis::new(0), StampMillis::new(1_767_000_000_000)]);
     let id = RecordId::parse("7").expect("a good id");
     let call = match u32::try_from(input.choose(4)) {
-        Ok(page @ 1..) => Call::List(stream, ListRequest::Page { from, page }),
+        Ok(page @ 1..) => Call::List(stream, ListRequest::Page(from, page)),
         _ => Call::Fetch(stream, &id),
     };
     let given = input.replies();

@@ -27,8 +27,8 @@ fuzz_target!(|data: &[u8]| {
     let id = RecordId::parse(["7", "683138"][input.choose(2)]).expect("a good id");
     let request = match input.choose(4) {
         0 => Call::List(stream, ListRequest::Changed(from)),
-        1 => Call::List(stream, ListRequest::Page { from, page: 1 }),
-        2 => Call::List(stream, ListRequest::Page { from, page: 2 }),
+        1 => Call::List(stream, ListRequest::Page(from, 1)),
+        2 => Call::List(stream, ListRequest::Page(from, 2)),
         _ => Call::Fetch(stream, &id),
     };
     let Some(played) = play(setup, &replies, request) else { return };

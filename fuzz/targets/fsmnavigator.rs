@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     let id = RecordId::parse(["7", "c%2F1/9"][input.choose(2)]).expect("a good id");
     let page = input.choose(4);
     let call = match u32::try_from(page) {
-        Ok(page @ 1..) => Call::List(stream, ListRequest::Page { from, page }),
+        Ok(page @ 1..) => Call::List(stream, ListRequest::Page(from, page)),
         _ => Call::Fetch(stream, &id),
     };
     let Some(played) = play(setup, &replies, call) else { return };

@@ -12,7 +12,7 @@ use tidemark_sources::fuzzing::Reply;
 
 const FROM: StampMillis = StampMillis::new(1_767_000_000_000);
 const LIST: ListRequest<'static> = ListRequest::Changed(FROM);
-const PAGE: ListRequest<'static> = ListRequest::Page { from: FROM, page: 1 };
+const PAGE: ListRequest<'static> = ListRequest::Page(FROM, 1);
 const NEWEST: ListRequest<'static> = ListRequest::NewestToken;
 /// Two parents: three calls, the later ones as fast as the answers before them allow.
 const PARENTS: &str = r#"{"data":[{"id":1},{"id":2}],"pagination":{"page":1,"total_pages":1,"total":2,"per_page":10}}"#;

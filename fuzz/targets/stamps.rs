@@ -49,9 +49,9 @@ fuzz_target!(|data: &[u8]| {
     // A list from this stamp on begins at it or just before it, never after it: what lies between would be lost.
     let request = match (kind, stream.as_str()) {
         (SourceKind::FieldMotion, "customers" | "jobs") => ListRequest::Changed(stamp.at),
-        _ => ListRequest::Page { from: stamp.at, page: 2 },
+        _ => ListRequest::Page(stamp.at, 2),
     };
-    if matches!(request, ListRequest::Page { .. }) && kind == SourceKind::FieldMotion {
+    if matches!(request, ListRequest::Page(..)) && kind == SourceKind::FieldMotion {
         return;
     }
     let token = Response::new(br#"{"access_token":"t0ken"}"#.to_vec());

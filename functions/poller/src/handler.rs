@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::operate::Act;
-use tidemark_engine::poll::{PollError, Poller, PollerPorts};
+use tidemark_engine::poll::{Poller, PollerPorts};
 use tidemark_engine::ports::{Clock, Source};
-use tidemark_engine::stream::{StreamKey, StreamName, StreamTraits};
+use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_runtime::attention::Attention;
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
 
@@ -69,21 +69,16 @@ impl<P: PollerPorts, W: Write> Handler<P, W> {
                 self.attention.raise(&key, now, &report.notices);
                 return Ok(Answer { outcome });
             }
-            Asked::KeepCopy => ("keep", act::accept(ports, &key, self.traits(&key)?, &Act::KeepCopy).await?),
-            Asked::StartAgain => ("start_again", act::accept(ports, &key, self.traits(&key)?, &Act::StartAgain).await?),
-            Asked::Rewind(to) => ("rewind", act::rewind(ports, &key, self.traits(&key)?, to).await?),
+            Asked::KeepCopy => {
+                ("keep", act::accept(ports, &key, self.poller.traits_of(&key.name)?, &Act::KeepCopy).await?)
+            }
+            Asked::StartAgain => {
+                ("start_again", act::accept(ports, &key, self.poller.traits_of(&key.name)?, &Act::StartAgain).await?)
+            }
+            Asked::Rewind(to) => ("rewind", act::rewind(ports, &key, self.poller.traits_of(&key.name)?, to).await?),
         };
         let took = ports.clock().now().since(started_at);
         Ok(Answer { outcome: act::log(&key, name, &acted, took) })
-    }
-
-    fn traits(&self, key: &StreamKey) -> Result<&StreamTraits, PollError> {
-        let streams = self.poller.ports.source().streams();
-        streams.iter().find(|traits| traits.name == key.name).ok_or_else(|| PollError::UnknownStream {
-            source_name: key.source.as_str(),
-            stream: key.name.clone(),
-            known: self.known(),
-        })
     }
 
     fn known(&self) -> String {

@@ -85,7 +85,7 @@ fn shown(outcome: &PollOutcome) -> Shown<'_> {
         PollOutcome::Unlisted => {
             trouble("unlisted", "the list could not be read whole; it is read again at the next tick")
         }
-        PollOutcome::SourceFailed { class, cause } => {
+        PollOutcome::SourceFailed(class, cause) => {
             Shown { class: Some(class_name(*class)), ..trouble("source_failed", cause) }
         }
     }

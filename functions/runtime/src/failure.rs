@@ -77,12 +77,12 @@ impl Error for InvocationError {}
 impl From<PollError> for InvocationError {
     fn from(error: PollError) -> Self {
         let kind = match &error {
-            PollError::UnknownStream { .. } => ErrorKind::UnknownStream,
+            PollError::UnknownStream(..) => ErrorKind::UnknownStream,
             PollError::Store(_, failure) => ErrorKind::of_store(failure),
         };
         // A store's failure stands in the text of the error that wraps it; only what is below that is new.
         let below = match &error {
-            PollError::UnknownStream { .. } => None,
+            PollError::UnknownStream(..) => None,
             PollError::Store(_, failure) => failure.source(),
         };
         Self::new(kind, with_causes(&error, below))

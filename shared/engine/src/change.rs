@@ -51,13 +51,8 @@ impl Change {
 pub enum ListRequest<'a> {
     /// All changes after a stamp (or at it: the overlap covers both), for [`crate::stream::ListShape::Whole`].
     Changed(StampMillis),
-    /// Numbered rows changed after a stamp, for [`crate::stream::ListShape::Pages`].
-    Page {
-        /// The lower bound, in the reading of the vendor's stamps.
-        from: StampMillis,
-        /// Which page, from 1.
-        page: u32,
-    },
+    /// A page, counted from 1, of the rows changed after a stamp, for [`crate::stream::ListShape::Pages`].
+    Page(StampMillis, u32),
     /// The events behind a token, for [`crate::stream::ListShape::Feed`].
     Events(&'a str),
     /// The feed's newest token, without events.

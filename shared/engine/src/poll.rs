@@ -64,12 +64,15 @@ impl<P: PollerPorts> Poller<P> {
         self.tick(&key, traits, owner).await.map_err(|failure| PollError::Store(key, failure))
     }
 
-    fn traits_of(&self, stream: &StreamName) -> Result<&StreamTraits, PollError> {
+    /// The stream of this name.
+    ///
+    /// # Errors
+    /// [`PollError::UnknownStream`].
+    pub fn traits_of(&self, stream: &StreamName) -> Result<&StreamTraits, PollError> {
         let source = self.ports.source();
-        source.streams().iter().find(|traits| traits.name == *stream).ok_or_else(|| PollError::UnknownStream {
-            source_name: source.kind().as_str(),
-            stream: stream.clone(),
-            known: source.streams().iter().map(|t| t.name.as_str()).collect::<Vec<_>>().join(", "),
+        source.streams().iter().find(|traits| traits.name == *stream).ok_or_else(|| {
+            let known: Vec<_> = source.streams().iter().map(|traits| traits.name.as_str()).collect();
+            PollError::UnknownStream(source.kind(), stream.clone(), known.join(", "))
         })
     }
 
@@ -111,7 +114,7 @@ impl<P: PollerPorts> Poller<P> {
             Err(Halt::Source(failure)) => {
                 tick.note_failure(&source_state, &failure).await?;
                 tick.release().await?;
-                PollOutcome::SourceFailed { class: failure.class, cause: describe(&failure, key) }
+                PollOutcome::SourceFailed(failure.class, describe(&failure, key))
             }
             Err(Halt::Store(failure)) => return Err(failure),
         };

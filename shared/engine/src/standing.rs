@@ -156,6 +156,7 @@ pub fn state_of(facts: &Facts, stream: &StreamState, source: &SourceState, now: 
     if facts.standing.lag.is_zero() { State::Fresh } else { State::Behind }
 }
 
+// What grows stale, and what lags, is tested in `tests/tests/rules/staleness.rs`.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,30 +174,6 @@ mod tests {
         let traits = StreamTraits { name: name.clone(), shape: ListShape::Whole, stamped: true, filtered: true, first };
         let stream = StreamKey { source: SourceKind::FieldMotion, name };
         Checkpoint { last_success_at: Some(ago(2)), ..Checkpoint::first(stream, &traits, String::new()) }
-    }
-
-    fn staleness(checkpoint: &Checkpoint, last_stored_at: Option<LocalMillis>) -> u64 {
-        let state = StreamState { last_stored_at, ..StreamState::default() };
-        standing(Some(checkpoint), &state, NOW).staleness.as_secs() / 60
-    }
-
-    #[test]
-    fn a_stream_that_owes_nothing_is_as_stale_as_its_last_listing_is_old() {
-        assert_eq!(staleness(&checkpoint(), Some(ago(500))), 2);
-    }
-
-    #[test]
-    fn a_stream_whose_fetchers_are_dead_goes_stale_although_it_is_listed() {
-        let owing = Checkpoint { owed_since: Some(ago(90)), ..checkpoint() };
-        assert_eq!(staleness(&owing, None), 90);
-        assert_eq!(staleness(&owing, Some(ago(40))), 40);
-        assert_eq!(staleness(&Checkpoint { last_progress_at: Some(ago(7)), ..owing }, Some(ago(40))), 7);
-    }
-
-    #[test]
-    fn a_stream_that_cannot_be_listed_goes_stale_although_an_import_moves() {
-        let importing = Checkpoint { last_success_at: Some(ago(60)), owed_since: Some(ago(70)), ..checkpoint() };
-        assert_eq!(staleness(&importing, Some(ago(1))), 60);
     }
 
     #[test]
@@ -266,10 +243,4 @@ mod tests {
         assert_eq!(words, expected);
     }
 
-    #[test]
-    fn what_holds_the_checkpoint_is_the_lag() {
-        let held = Checkpoint { held_since: Some(ago(15)), ..checkpoint() };
-        assert_eq!(standing(Some(&held), &StreamState::default(), NOW).lag, Duration::from_mins(15));
-        assert_eq!(standing(Some(&checkpoint()), &StreamState::default(), NOW).lag, Duration::ZERO);
-    }
 }

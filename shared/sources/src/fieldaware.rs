@@ -179,7 +179,7 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
             ListRequest::NewestToken => self.newest_token().await,
             ListRequest::Events(token) => self.events(token).await,
             ListRequest::Snapshot(cursor) => self.snapshot(cursor).await,
-            ListRequest::Changed(_) | ListRequest::Page { .. } => {
+            ListRequest::Changed(_) | ListRequest::Page(..) => {
                 let cause = "FieldAware lists events behind a token, neither ids since a time nor pages";
                 Err(SourceFailure::new(FailureClass::Forbidden, cause))
             }

@@ -288,7 +288,7 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
         let resource = self.resource(stream)?;
-        let ListRequest::Page { from, page } = request else {
+        let ListRequest::Page(from, page) = request else {
             let path = resource.path.join("/");
             let cause = format!("GET /{path}: Fieldly lists pages, neither everything at once nor events");
             return Err(SourceFailure::new(FailureClass::Forbidden, cause));

@@ -285,12 +285,12 @@ impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
             (ListRequest::Changed(from), None, Some(function)) => {
                 self.list_ids(&self.id_list(object_type, function, from)).await
             }
-            (ListRequest::Page { from, page: 1 }, Some(function), _) => {
+            (ListRequest::Page(from, 1), Some(function), _) => {
                 let page = self.list_rows(&self.row_list(object_type, function, Some(from))).await?;
                 self.check_bound(object_type, from, &page.changes);
                 Ok(page)
             }
-            (ListRequest::Page { .. }, Some(_), _) => Ok(Page { pages_total: Some(1), ..Page::default() }),
+            (ListRequest::Page(..), Some(_), _) => Ok(Page { pages_total: Some(1), ..Page::default() }),
             _ => {
                 let cause = format!("FieldMotion lists all of {stream} at once, and no events");
                 Err(SourceFailure::new(FailureClass::Forbidden, cause))

@@ -243,7 +243,7 @@ impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
         let object_type = known(stream)?;
-        let ListRequest::Page { from, page } = request else {
+        let ListRequest::Page(from, page) = request else {
             let cause = format!("GET /{}: FSM Navigator lists pages, no ids alone and no events", object_type.resource);
             return Err(SourceFailure::new(FailureClass::Forbidden, cause));
         };

@@ -105,7 +105,7 @@ pub(crate) async fn rows(url: &str, count: usize) -> Result<(), Box<dyn Error>> 
     let listing = Bare::new(kind, url, Vec::new())?;
     let mut changes = Vec::new();
     for page in 1.. {
-        let asked = ListRequest::Page { from: LONG_AGO, page };
+        let asked = ListRequest::Page(LONG_AGO, page);
         let answer = listing.source().list(&CUSTOMERS, asked).await?;
         changes.extend(answer.changes);
         if answer.pages_total.is_none_or(|total| page >= total) {

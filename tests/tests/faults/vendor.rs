@@ -133,7 +133,7 @@ async fn a_list_that_fails_in_whatever_way_moves_no_checkpoint_and_loses_nothing
         stage.vendor(|vendor| vendor.unwell = Some(failing));
         let report = stage.tick().await;
         let after = stage.checkpoint();
-        assert!(matches!(report.outcome, PollOutcome::SourceFailed { class, .. } if class == failing), "{report:?}");
+        assert!(matches!(report.outcome, PollOutcome::SourceFailed(class, _) if class == failing), "{report:?}");
         assert_eq!((after.committed, after.scanned), (before.committed, before.scanned));
         assert_eq!(after.last_success_at, before.last_success_at, "the stream grows stale");
         stage.vendor(|vendor| vendor.unwell = None);
@@ -221,7 +221,7 @@ async fn a_feed_that_rejects_new_tokens_too_is_left_alone_and_not_listed_at_ever
     let report = stage.tick().await;
     // THEN it was asked with the old token, for a new one and with that, and it asks for attention
     assert_eq!((report.calls_count, &report.notices[..]), (3, &[Notice::StreamPaused][..]));
-    let PollOutcome::SourceFailed { class: FailureClass::Forbidden, cause } = report.outcome else {
+    let PollOutcome::SourceFailed(FailureClass::Forbidden, cause) = report.outcome else {
         panic!("{:?}", report.outcome);
     };
     assert!(cause.contains("the feed rejects a new token, too") && cause.contains("settings"), "{cause}");

@@ -91,7 +91,7 @@ async fn a_list_that_fails_pauses_nobody() {
     for _ in 0..6 {
         let report = stage.tick().await;
         assert_eq!(report.calls_count, 3, "tried three times");
-        assert!(matches!(report.outcome, PollOutcome::SourceFailed { class: FailureClass::Transient, .. }));
+        assert!(matches!(report.outcome, PollOutcome::SourceFailed(FailureClass::Transient, _)));
         stage.wait(300);
     }
     stage.vendor(|vendor| vendor.unwell = None);

@@ -73,22 +73,13 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// Writes where the listing stands; whether there is more to do now.
     async fn keep_place(&mut self, went: Went) -> Result<bool, Halt> {
         let mut next = self.checkpoint.clone();
+        let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
         let goes_on = !matches!(went, Went::Waits(_));
         match went {
-            Went::Whole => {
-                next.backlog.remove(0);
-            }
-            Went::From(from) => {
-                let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
-                (listing.scope, listing.cursor) = (Scope::Changes(from), Cursor::Start);
-            }
-            Went::On(cursor) | Went::Waits(cursor) => {
-                let Some(listing) = next.backlog.first_mut() else { return Ok(false) };
-                if listing.cursor == cursor {
-                    return Ok(goes_on);
-                }
-                listing.cursor = cursor;
-            }
+            Went::Whole => drop(next.backlog.remove(0)),
+            Went::From(from) => (listing.scope, listing.cursor) = (Scope::Changes(from), Cursor::Start),
+            Went::On(cursor) | Went::Waits(cursor) if listing.cursor == cursor => return Ok(goes_on),
+            Went::On(cursor) | Went::Waits(cursor) => listing.cursor = cursor,
         }
         next.last_progress_at = Some(self.now());
         if !self.traits.filtered {

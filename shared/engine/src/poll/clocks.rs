@@ -203,15 +203,8 @@ mod tests {
     }
 
     fn known(gap_ms: i64, behind: Duration) -> Clocks {
-        Clocks {
-            gap_ms: Some(gap_ms),
-            gap_at: T,
-            held_gap_ms: Some(gap_ms),
-            raise: None,
-            behind,
-            listed_at: T,
-            evidence_from: LocalMillis::new(0),
-        }
+        let gap_ms = Some(gap_ms);
+        Clocks { gap_ms, gap_at: T, held_gap_ms: gap_ms, behind, listed_at: T, ..Clocks::default() }
     }
 
     fn after(before: &Clocks, first: &Reading, evidence: &[Evidence]) -> Moved {
@@ -240,14 +233,6 @@ mod tests {
         let moved =
             after(&before, &reading(300_000, 0), &[seen(-1, 5), seen(0, 7_000), seen(1, 9_000), seen(2, -3_000)]);
         assert_eq!(moved.clocks.behind, Duration::from_secs(7));
-    }
-
-    #[test]
-    fn without_a_date_the_vendors_clock_may_be_400_seconds_off() {
-        let undated = Reading { date: None, ..reading(300_000, 0) };
-        let moved = after(&known(-400_000, Duration::ZERO), &undated, &[]);
-        assert_eq!(moved.scanned.get(), T.get() + 300_000 - 400_000);
-        assert_eq!(undated.notice(), Some(Notice::DateMissing));
     }
 
     #[test]

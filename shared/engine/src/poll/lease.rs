@@ -17,10 +17,7 @@ impl<P: PollerPorts> Poller<P> {
     ) -> Result<Result<Checkpoint, PollOutcome>, StoreFailure> {
         let account_mark = match self.ports.source().account_mark().await {
             Ok(mark) => mark,
-            Err(failure) => {
-                let cause = describe(&failure, key);
-                return Ok(Err(PollOutcome::SourceFailed { class: failure.class, cause }));
-            }
+            Err(failure) => return Ok(Err(PollOutcome::SourceFailed(failure.class, describe(&failure, key)))),
         };
         let checkpoints = self.ports.checkpoints();
         let found = if let Some(found) = checkpoints.load(key).await? {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{FailureClass, LocalMillis, Notice, Position, StoreFailure, StreamKey, StreamName};
+use crate::{FailureClass, LocalMillis, Notice, Position, SourceKind, StoreFailure, StreamKey, StreamName};
 
 /// How a tick ended.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,13 +32,8 @@ pub enum PollOutcome {
     Importing,
     /// The list could not be read whole; it is read again at the next tick.
     Unlisted,
-    /// The vendor failed; the checkpoint stays, and the next tick tries again.
-    SourceFailed {
-        /// What the failure means.
-        class: FailureClass,
-        /// What happened, and what a person can do.
-        cause: String,
-    },
+    /// The vendor failed, for this cause, which says what a person can do; the next tick tries again.
+    SourceFailed(FailureClass, String),
 }
 
 /// What a tick did.
@@ -78,15 +73,8 @@ impl PollReport {
 #[derive(Debug, Error)]
 pub enum PollError {
     /// There is no such stream.
-    #[error("source {source_name} has no stream {stream}; it has {known}. Correct the schedule's input")]
-    UnknownStream {
-        /// The source.
-        source_name: &'static str,
-        /// What was asked for.
-        stream: StreamName,
-        /// What there is.
-        known: String,
-    },
+    #[error("source {0} has no stream {1}; it has {2}. Correct the schedule's input")]
+    UnknownStream(SourceKind, StreamName, String),
     /// A table or the queue failed.
     #[error("stream {0}: {1}")]
     Store(StreamKey, #[source] StoreFailure),

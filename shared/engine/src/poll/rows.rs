@@ -46,7 +46,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             if put >= chunk_max || self.now() >= self.stop_at() {
                 return Ok(Walked::Cut);
             }
-            let request = ListRequest::Page { from: walk.from, page: walk.place.page() };
+            let request = ListRequest::Page(walk.from, walk.place.page());
             let (page, reading) = self.call(request, walk.place.pages.saturating_sub(walk.place.step)).await?;
             if page.is_refused && walk.begin_again() {
                 continue;

@@ -155,12 +155,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passes_alternate_their_direction() {
-        let at = |pass, step| PageWalk { pass, step, pages: 3, ..PageWalk::default() }.page();
-        assert_eq!([at(0, 0), at(0, 2), at(1, 0), at(1, 2), at(2, 0)], [1, 3, 3, 1, 1]);
-    }
-
-    #[test]
     fn a_vendor_that_tells_no_total_is_walked_to_its_first_empty_page_and_back() {
         let mut place = PageWalk::default();
         let forward = [(None, false), (None, false), (None, true)].map(|(told, empty)| place.step(told, empty));

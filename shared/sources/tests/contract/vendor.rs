@@ -86,7 +86,7 @@ pub(crate) trait Vendor: Deref<Target = Fake> + Sized {
     fn request(source: &AnySource<VendorTime, SharedKeys>) -> ListRequest<'static> {
         match shape_of(source, Self::STREAM) {
             ListShape::Whole => ListRequest::Changed(BEGINNING),
-            ListShape::Pages => ListRequest::Page { from: BEGINNING, page: 1 },
+            ListShape::Pages => ListRequest::Page(BEGINNING, 1),
             ListShape::Feed => ListRequest::Snapshot(None),
         }
     }

@@ -359,7 +359,7 @@ async fn a_commit_that_comes_late_is_told_behind_the_token() {
 async fn what_this_source_does_not_have_is_refused_without_a_call() {
     let account = account("{}").await;
     let from = StampMillis::new(0);
-    for request in [ListRequest::Changed(from), ListRequest::Page { from, page: 1 }] {
+    for request in [ListRequest::Changed(from), ListRequest::Page(from, 1)] {
         assert_eq!(account.list(request).await.unwrap_err().class, FailureClass::Forbidden, "{request:?}");
     }
     let jobs = tidemark_engine::stream::StreamName::known("jobs");

@@ -66,7 +66,7 @@ pub(crate) fn ids(page: &Page) -> Vec<&str> {
 
 impl Account {
     pub(crate) async fn page(&self, stream: &'static str, from: StampMillis, page: u32) -> Result<Page, SourceFailure> {
-        self.source.list(&StreamName::known(stream), ListRequest::Page { from, page }).await
+        self.source.list(&StreamName::known(stream), ListRequest::Page(from, page)).await
     }
 
     pub(crate) async fn list(&self, stream: &'static str) -> Result<Page, SourceFailure> {

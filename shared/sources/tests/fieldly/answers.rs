@@ -66,7 +66,7 @@ fn clients(rows: &[String]) -> Reply {
 
 fn failed(outcome: &PollOutcome) -> (FailureClass, &str) {
     match outcome {
-        PollOutcome::SourceFailed { class, cause } => (*class, cause),
+        PollOutcome::SourceFailed(class, cause) => (*class, cause),
         other => panic!("{other:?}"),
     }
 }
@@ -334,7 +334,7 @@ async fn functions_that_end_each_others_token_get_on() {
     for round in 0..4 {
         for process in &processes {
             let report = process.poll(&StreamName::known("clients"), &format!("poller-{round}")).await;
-            assert!(!matches!(report.outcome, PollOutcome::SourceFailed { .. }), "{report:?}");
+            assert!(!matches!(report.outcome, PollOutcome::SourceFailed(..)), "{report:?}");
             assert!(!report.notices.contains(&Notice::CredentialRejected));
         }
         copied.ports.fetch_all().await;

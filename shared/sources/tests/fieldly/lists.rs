@@ -226,7 +226,7 @@ async fn the_base_url_may_name_the_apis_path_or_not() {
     for suffix in ["", "/", "/api/public/v1", "/api/public/v1/"] {
         let url = format!("{}{suffix}", account.vendor.url());
         let source = source_at(&url, &account.vendor, "{}", &account.keys, "100000");
-        let listed = source.list(&StreamName::known("clients"), ListRequest::Page { from: BEGINNING, page: 1 }).await;
+        let listed = source.list(&StreamName::known("clients"), ListRequest::Page(BEGINNING, 1)).await;
         assert!(listed.is_ok(), "{suffix}");
     }
 }

@@ -240,8 +240,8 @@ async fn what_this_source_does_not_have_is_refused_without_a_call() {
     assert_eq!(unknown.class, FailureClass::Forbidden);
     assert_eq!(account.fetch("invoices", "1").await.unwrap_err().class, FailureClass::Forbidden);
     for request in [
-        ListRequest::Page { from: BEGINNING, page: 1 },
-        ListRequest::Page { from: BEGINNING, page: 2 },
+        ListRequest::Page(BEGINNING, 1),
+        ListRequest::Page(BEGINNING, 2),
         ListRequest::Events("1"),
         ListRequest::NewestToken,
         ListRequest::Snapshot(None),

@@ -17,7 +17,7 @@ use crate::support::answer;
 const DEPARTMENTS: &str = r#"[{"id":"427100","name":"Test1","users":null,"assets":"556200","last_edited":"2025-07-20 17:29:57"},{"id":"427101","name":"a\/b","last_edited":"2026-01-01 00:00:00"}]"#;
 
 async fn page(account: &Account, name: &'static str, from: StampMillis, page: u32) -> Result<Page, SourceFailure> {
-    account.source.list(&stream(name), ListRequest::Page { from, page }).await
+    account.source.list(&stream(name), ListRequest::Page(from, page)).await
 }
 
 fn show(account: &Account, function: &str, body: &str) {

@@ -82,7 +82,7 @@ impl Account {
         from: StampMillis,
         page: u32,
     ) -> Result<Page, SourceFailure> {
-        self.source.list(&stream(name), ListRequest::Page { from, page }).await
+        self.source.list(&stream(name), ListRequest::Page(from, page)).await
     }
 
     pub(crate) async fn list(&self, name: &'static str) -> Result<Page, SourceFailure> {

@@ -62,7 +62,7 @@ const NOT_FOUND: &str = r#"{"success":false,"error":"not_found","message":"Inval
 
 fn failed(outcome: &PollOutcome) -> (FailureClass, &str) {
     match outcome {
-        PollOutcome::SourceFailed { class, cause } => (*class, cause),
+        PollOutcome::SourceFailed(class, cause) => (*class, cause),
         other => panic!("{other:?}"),
     }
 }

@@ -199,7 +199,7 @@ async fn a_limit_that_is_used_up_ends_the_tick_and_opens_the_breaker() {
     let copy = Copy::of("customers", 3, "{}").await;
     copy.account.vendor.configure(|settings| settings.limit_calls = 0);
     let failed = copy.tick().await;
-    assert!(matches!(failed.outcome, PollOutcome::SourceFailed { .. }), "{failed:?}");
+    assert!(matches!(failed.outcome, PollOutcome::SourceFailed(..)), "{failed:?}");
     assert_eq!((failed.calls_count, failed.notices.contains(&Notice::BreakerOpened)), (1, true), "{failed:?}");
     assert!(matches!(copy.tick().await.outcome, PollOutcome::BreakerOpen(_)));
     assert_eq!(copy.vendor().request_counts().total, 1, "an open breaker calls nobody");
@@ -246,7 +246,7 @@ async fn what_belongs_to_a_parent_needs_the_parents_scope() {
         copy.account.vendor.grant(crate::account::KEY, &["jobs:read"]);
         let report = copy.sync().await;
         assert!(report.notices.contains(&Notice::StreamPaused), "{name}: {report:?}");
-        let PollOutcome::SourceFailed { cause, .. } = &report.outcome else { panic!("{report:?}") };
+        let PollOutcome::SourceFailed(_, cause) = &report.outcome else { panic!("{report:?}") };
         assert!(cause.contains(scope), "{cause}");
     }
 }

@@ -35,7 +35,7 @@ async fn requests_keep_their_distance() {
     let (url, keys) = (account.vendor.url(), &account.keys);
     let source = source_with_rate(url, &account.vendor, "{}", keys, "2");
     for _ in 0..4 {
-        source.list(&stream("jobs"), ListRequest::Page { from: BEGINNING, page: 1 }).await.unwrap();
+        source.list(&stream("jobs"), ListRequest::Page(BEGINNING, 1)).await.unwrap();
     }
     assert_eq!(apart(&account), [500, 500, 500]);
 }

@@ -274,7 +274,7 @@ async fn the_base_url_may_name_the_folder_or_not() {
     for suffix in ["", "/", "/api/v1", "/api/v1/"] {
         let url = format!("{}{suffix}", account.vendor.url());
         let source = source_at(&url, &account.vendor, "{}", &account.keys);
-        let request = ListRequest::Page { from: BEGINNING, page: 1 };
+        let request = ListRequest::Page(BEGINNING, 1);
         assert!(source.list(&stream("jobs"), request).await.is_ok(), "{suffix}");
     }
 }

@@ -48,7 +48,7 @@ impl Vendor {
     ) -> Result<Page, SourceFailure> {
         let mut page = match request {
             ListRequest::Changed(from) => self.changed(from, now),
-            ListRequest::Page { from, page } => self.page(from, page, now, zone_shift),
+            ListRequest::Page(from, page) => self.page(from, page, now, zone_shift),
             ListRequest::Events(token) => self.told(token, now, zone_shift)?,
             ListRequest::NewestToken => Page { next: Some(token(self.told_count(now))), ..Page::default() },
             ListRequest::Snapshot(cursor) => self.snapshot(cursor, now),

@@ -129,6 +129,6 @@ async fn a_record_may_bear_a_wrong_stamp_or_an_earlier_body() {
     clock.advance(Duration::from_secs(1));
     assert_eq!(version(&fetched(&source, "0").await), Some(1), "the first body again");
     let from = stamped(99 * HOUR);
-    let page = source.list(&THINGS, ListRequest::Page { from, page: 1 }).await.expect("a page");
+    let page = source.list(&THINGS, ListRequest::Page(from, 1)).await.expect("a page");
     assert_eq!(ids(&page), ["9"]);
 }

@@ -92,7 +92,7 @@ async fn pages_move_while_they_are_read() {
     let (source, clock) = source(settings, 4);
     let page = async |page| {
         let from = StampMillis::new(0);
-        source.list(&THINGS, ListRequest::Page { from, page }).await.expect("a page")
+        source.list(&THINGS, ListRequest::Page(from, page)).await.expect("a page")
     };
     assert_eq!(ids(&page(1).await), ["0", "1"]);
     source.with(|vendor| vendor.edit(&id("0"), clock.now(), Duration::ZERO));
@@ -149,7 +149,7 @@ async fn a_source_asks_the_vendor_of_each_stream() {
     assert_eq!(source.streams().iter().map(|traits| traits.name.as_str()).collect::<Vec<_>>(), ["customers", "jobs"]);
     let from = StampMillis::new(0);
     let (customers, jobs) = (StreamName::known("customers"), StreamName::known("jobs"));
-    let page = source.list(&jobs, ListRequest::Page { from, page: 1 }).await.expect("a page");
+    let page = source.list(&jobs, ListRequest::Page(from, 1)).await.expect("a page");
     assert_eq!(ids(&page), ["job"]);
     let list = source.list(&customers, ListRequest::Changed(from)).await.expect("a list");
     assert_eq!(ids(&list), ["customer"]);
