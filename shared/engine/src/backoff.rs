@@ -7,10 +7,8 @@ use crate::{FailureClass, Random, SourceFailure, WAIT_IN_PLACE_MAX, disposition,
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;
 
-/// How a call is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// After this long.
     After(Duration),
     /// After this long, and nobody else calls before.
     AfterQuiet(Duration),

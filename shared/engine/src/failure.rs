@@ -32,15 +32,7 @@ pub enum FailureClass {
 impl FailureClass {
     /// How long the vendor asks to be left alone, where it says so.
     pub const fn retry_after(self) -> Option<Duration> {
-        match self {
-            Self::Throttled { retry_after } => retry_after,
-            Self::Transient
-            | Self::Unauthorized
-            | Self::SecretLocked
-            | Self::Forbidden
-            | Self::Record
-            | Self::TokenRejected => None,
-        }
+        if let Self::Throttled { retry_after } = self { retry_after } else { None }
     }
 }
 

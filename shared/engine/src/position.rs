@@ -30,10 +30,7 @@ impl Position {
 
     /// The stamp, when this is one.
     pub fn at(&self) -> Option<StampMillis> {
-        match self {
-            Self::At(at) => Some(*at),
-            Self::Token { .. } => None,
-        }
+        if let Self::At(at) = self { Some(*at) } else { None }
     }
 
     /// The token, when this is one and there is one yet.

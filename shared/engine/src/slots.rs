@@ -13,7 +13,6 @@ pub(crate) fn calls_in(span: Duration, interval: Duration) -> usize {
     usize::try_from(millis_of(span) / millis_of(interval).max(1)).unwrap_or(usize::MAX).max(1)
 }
 
-/// Slots in a row that are not used yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Slots {
     next_at: LocalMillis,
@@ -21,7 +20,6 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// So many slots, of which the first is at `first_at`.
     pub(crate) fn new(first_at: LocalMillis, count: u32) -> Self {
         Self { next_at: first_at, count }
     }

@@ -209,18 +209,12 @@ impl Reason {
 impl RetryEntry {
     /// Whether it keeps `committed` where it is.
     pub fn blocks(&self, policy: PoisonPolicy) -> bool {
-        match policy {
-            PoisonPolicy::Block => true,
-            PoisonPolicy::Advance => self.attempts < TRIES_TO_ADVANCE,
-        }
+        policy == PoisonPolicy::Block || self.attempts < TRIES_TO_ADVANCE
     }
 
     /// Whether a person should hear of it: at the third try, or at once where waiting heals nothing.
     pub fn needs_attention(&self) -> bool {
-        match self.reason {
-            Reason::Outage | Reason::Asked => self.attempts >= 3,
-            Reason::Record | Reason::Unstorable | Reason::Crash | Reason::SeemsGone => true,
-        }
+        !matches!(self.reason, Reason::Outage | Reason::Asked) || self.attempts >= 3
     }
 }
 

@@ -24,7 +24,6 @@ pub(super) struct State {
     /// Slots taken ahead, and until when the vendor asked this message to be quiet.
     pub(super) slots: Slots,
     pub(super) quiet_until: LocalMillis,
-    /// Calls made.
     pub(super) count: u32,
     /// Failures in a row of the stream, those of earlier messages included.
     in_a_row: u32,
@@ -34,7 +33,6 @@ pub(super) struct State {
     healed: bool,
     /// The last failure, and it for a person.
     last: Option<(Why, String)>,
-    /// Whether no further call should be made.
     pub(super) stopped: bool,
     paused_until: Option<LocalMillis>,
 }
@@ -93,7 +91,6 @@ impl Calls {
         Ok(())
     }
 
-    /// A call was answered.
     pub(super) fn answered(&self) {
         let mut state = self.state();
         if !state.stopped {

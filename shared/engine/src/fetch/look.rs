@@ -28,7 +28,6 @@ pub(super) enum Looked {
     Seen(Sight),
     /// The record is owed a fetch, and twice not there.
     Gone(Sight),
-    /// It cannot be fetched.
     Failed(Failed),
     /// There was no time or leave to look; the id stays where it is.
     Left,
@@ -41,7 +40,6 @@ pub(super) struct Sight {
     pub(super) notice: Option<Notice>,
 }
 
-/// An id for the retry lane.
 pub(super) struct Failed {
     pub(super) id: RecordId,
     pub(super) reason: Reason,
@@ -174,10 +172,8 @@ impl<P: FetcherPorts> Looker<'_, P> {
             }
             Stops::StreamInARow | Stops::Stream | Stops::Source | Stops::Token => {
                 // A failure that is known already says nothing about the stream.
-                let is_known = match self.fetcher.ports.ledger().retry_entry(&self.task.stream, id).await {
-                    Ok(entry) => entry.is_some(),
-                    Err(_) => false,
-                };
+                let known = self.fetcher.ports.ledger().retry_entry(&self.task.stream, id).await;
+                let is_known = known.is_ok_and(|entry| entry.is_some());
                 // Others have shown it meanwhile: of an outage a few ids are enough.
                 if self.calls.state().stopped {
                     return Looked::Left;

@@ -7,9 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{Failed, FetchReport, FetcherPorts, Looked, Looker, SLOTS_SPAN, Sight};
 use crate::{LocalMillis, Notice, Reason, RecordId, Records, Rule, Seen, Source, StoreFailure, Stored, calls_in};
 
-/// How many ids are looked at at once.
 const IN_FLIGHT: usize = 10;
-/// How many looks are stored in one call.
 const BATCH_LOOKS: usize = 25;
 /// How many batches may be under way: one is stored while the next is filled.
 const BATCHES: usize = 2;
@@ -20,7 +18,6 @@ pub(super) struct Work<'a, P> {
     pub(super) report: FetchReport,
     /// Ids that are paid for, or in the retry lane.
     pub(super) finished: BTreeSet<RecordId>,
-    /// Looks that found records gone.
     pub(super) vanished: Vec<Sight>,
     /// The newest look that was stored.
     pub(super) looked_at: Option<LocalMillis>,
@@ -29,7 +26,6 @@ pub(super) struct Work<'a, P> {
     pub(super) stamped_count: usize,
 }
 
-/// What became of some looks.
 #[derive(Default)]
 struct Outcome {
     stored: Vec<StoredLook>,
@@ -68,14 +64,12 @@ impl<P: FetcherPorts> Work<'_, P> {
         Ok(())
     }
 
-    /// Looks at one id and stores what was seen.
     pub(super) async fn one(&mut self, id: &RecordId) -> Result<(), StoreFailure> {
         let looked = self.looker.look(id).await;
         let outcome = self.looker.store(vec![looked]).await?;
         self.take(outcome).await
     }
 
-    /// Marks vanished records deleted.
     pub(super) async fn bury(&mut self) -> Result<(), StoreFailure> {
         let gone = std::mem::take(&mut self.vanished);
         let outcome = self.looker.store(gone.into_iter().map(Looked::Seen).collect()).await?;

@@ -8,7 +8,6 @@ use crate::{
     StreamKey, Told, Work, stored,
 };
 
-/// Ids to look at.
 pub(super) struct Task {
     pub(super) stream: StreamKey,
     pub(super) origin: Origin,
@@ -16,9 +15,7 @@ pub(super) struct Task {
     pub(super) ids: Vec<RecordId>,
     /// When the ids were listed: a row is dated by it.
     pub(super) listed_at: LocalMillis,
-    /// From when on a look pays for the ids.
     pub(super) pays_from: LocalMillis,
-    /// What the ids keep `committed` at.
     pub(super) holds: Option<Position>,
 }
 
@@ -40,7 +37,6 @@ impl Task {
         }
     }
 
-    /// Whether a stored look has paid for an id.
     pub(super) fn is_paid(&self, stored: &StoredVersion) -> bool {
         stored.looked_at >= self.pays_from || Rule::PaidByLater.is_left_out()
     }
@@ -94,7 +90,6 @@ impl<P: FetcherPorts> Fetcher<P> {
         Ok(Some(task).filter(|task| !task.ids.is_empty()))
     }
 
-    /// What is stored of the ids, by id.
     pub(super) async fn stored_versions(&self, task: &Task) -> Result<BTreeMap<RecordId, StoredVersion>, StoreFailure> {
         stored::versions_of(self.ports.source(), self.ports.versions(), &task.stream.name, task.ids.iter()).await
     }

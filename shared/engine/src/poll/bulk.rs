@@ -19,11 +19,8 @@ const HOST_CLOCKS_MAX: Duration = Duration::from_mins(5);
 /// Of the overlap what a snapshot need not wait: details' lag, resolution, and tolerance of clocks.
 const WAITS_LESS: Duration = Duration::from_secs(33);
 
-/// How a listing stands.
 enum Went {
-    /// It is read whole.
     Whole,
-    /// It goes on here.
     On(Cursor),
     /// It goes on as a list from this stamp.
     From(StampMillis),

@@ -14,11 +14,8 @@ const AHEAD_MAX: Duration = Duration::from_mins(5);
 /// What one answer shows of the vendor's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// When the call was started.
     pub(super) start: LocalMillis,
-    /// When the answer was there.
     pub(super) end: LocalMillis,
-    /// The vendor's Date.
     pub(super) date: Option<VendorMillis>,
 }
 
@@ -46,7 +43,6 @@ impl Reading {
         before.gap_ms.is_some_and(|kept_ms| in_stamps(zone, kept_ms, before.listed_at) - low > STEP_MIN_MS)
     }
 
-    /// What is doubtful about it.
     pub(super) fn notice(&self) -> Option<Notice> {
         if self.date.is_none() {
             return Some(Notice::DateMissing);
@@ -90,20 +86,15 @@ impl Clocks {
 /// A look and a stamp in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Evidence {
-    /// When the look began.
     pub(super) looked_at: LocalMillis,
     /// How far the stamp was behind the most that the stamps' clock had reached, in milliseconds; negative when ahead.
     pub(super) distance_ms: i64,
 }
 
-/// What follows from a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moved {
-    /// Where `scanned` moves to.
     pub(super) scanned: StampMillis,
-    /// What is known of the clocks now.
     pub(super) clocks: Clocks,
-    /// What is doubtful.
     pub(super) notices: Vec<Notice>,
 }
 

@@ -102,7 +102,6 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(self.begin_snapshot(token, &reading))
     }
 
-    /// The feed's newest token, and when it was asked for.
     async fn newest_token(&mut self) -> Result<(String, Reading), Halt> {
         let (page, reading) = self.call(ListRequest::NewestToken, 1).await?;
         Ok((page.next.unwrap_or_default(), reading))

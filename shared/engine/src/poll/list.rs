@@ -59,24 +59,17 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         if is_same { Ok(()) } else { Err(Halt::AccountChanged) }
     }
 
-    /// Waits for the next slot, which no other function has; slots for `wanted` calls are taken up to
-    /// [`SLOTS_A_WRITE`] at a time. A fetcher takes slots for one chunk at most, so that a list waits for what is in hand,
-    /// never for what is owed.
+    /// Waits for the next slot. A fetcher takes slots for one chunk at most: a list waits for what is in hand, not owed.
     async fn wait_for_slot(&mut self, wanted: u32, earliest: LocalMillis) -> Result<(), Halt> {
-        let clock = self.poller.ports.clock();
-        let interval = self.poller.settings.call_interval;
-        let mut taken = self.slots.take(clock.now(), interval);
-        if taken.is_none() {
-            let source = self.checkpoint.stream.source;
-            let count = wanted.clamp(1, SLOTS_A_WRITE);
-            let whenever = LocalMillis::new(i64::MAX);
-            let ledger = self.poller.ports.ledger();
-            let first = ledger.reserve(source, count, interval, earliest.max(clock.now()), whenever).await?;
-            let first = first.unwrap_or(earliest);
-            self.slots = Slots::new(first.plus(interval), count - 1);
-            taken = Some(first);
+        let (clock, interval) = (self.poller.ports.clock(), self.poller.settings.call_interval);
+        let mut slot = self.slots.take(clock.now(), interval);
+        if slot.is_none() {
+            let (source, count) = (self.checkpoint.stream.source, wanted.clamp(1, SLOTS_A_WRITE));
+            let (earliest, whenever) = (earliest.max(clock.now()), LocalMillis::new(i64::MAX));
+            slot = self.poller.ports.ledger().reserve(source, count, interval, earliest, whenever).await?;
+            self.slots = slot.map_or_else(Slots::default, |first| Slots::new(first.plus(interval), count - 1));
         }
-        let wait = taken.unwrap_or(earliest).since(clock.now()).min(SLOT_WAIT_MAX);
+        let wait = slot.unwrap_or(earliest).since(clock.now()).min(SLOT_WAIT_MAX);
         if !wait.is_zero() {
             clock.sleep(wait).await;
         }
@@ -88,7 +81,6 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         self.overlap_below(self.scanned_stamp())
     }
 
-    /// The overlap below a stamp.
     pub(super) fn overlap_below(&self, stamp: StampMillis) -> StampMillis {
         let overlap = if Rule::Overlap.is_left_out() { Duration::ZERO } else { self.poller.settings.overlap };
         stamp.minus(overlap)
@@ -98,7 +90,6 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         self.checkpoint.scanned.at().unwrap_or_default()
     }
 
-    /// The stamps that edits made at instants of the vendor's clock would bear.
     pub(super) fn zone(&self) -> impl Fn(VendorMillis) -> StampMillis + use<'a, P> {
         let source = self.poller.ports.source();
         move |at| source.reading(at)

@@ -16,13 +16,11 @@ pub(super) const CHUNKS_A_WRITE: usize = 25;
 /// Where the changes of a listing go.
 pub(super) struct Debt {
     pub(super) lane: Lane,
-    /// What the chunks hold.
     pub(super) holds: Option<Position>,
     /// Local start of the call that listed them.
     pub(super) listed_at: LocalMillis,
     /// How many more ids may be sent at once. Rows always are: nothing but their message holds them.
     pub(super) room: usize,
-    /// The last id put so far.
     pub(super) last: Option<RecordId>,
 }
 
@@ -80,7 +78,6 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 }
 
-/// The changes of one chunk.
 struct Draft {
     ids: BTreeSet<RecordId>,
     told: Told,
@@ -91,7 +88,6 @@ struct Draft {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Id,
-    /// With the bytes of the row.
     Row,
     Event,
 }
@@ -153,17 +149,8 @@ mod tests {
         RecordId::parse(format!("{n}")).unwrap()
     }
 
-    fn body(bytes: usize) -> Body {
-        Body::new(format!("\"{}\"", "x".repeat(bytes - 2)))
-    }
-
     fn row(n: usize, bytes: usize) -> Change {
-        let listed = Listed { row: Some(body(bytes)), ..Listed::default() };
-        Change { listed: Some(Box::new(listed)), ..Change::of(id(n)) }
-    }
-
-    fn event(n: usize, bytes: usize) -> Change {
-        let listed = Listed { event: Some(body(bytes)), ..Listed::default() };
+        let listed = Listed { row: Some(Body::new("x".repeat(bytes))), ..Listed::default() };
         Change { listed: Some(Box::new(listed)), ..Change::of(id(n)) }
     }
 
@@ -188,11 +175,6 @@ mod tests {
     #[test]
     fn rows_close_a_chunk_before_they_outgrow_a_message() {
         assert_eq!(sizes(&cut((0..4).map(|n| row(n, 100 * 1024)).collect())), [2, 2]);
-    }
-
-    #[test]
-    fn events_close_a_chunk_before_they_outgrow_an_item() {
-        assert_eq!(sizes(&cut((0..50).map(|n| event(n, 25 * 1024)).collect())), [8, 8, 8, 8, 8, 8, 2]);
     }
 
     #[test]

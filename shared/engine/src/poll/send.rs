@@ -95,7 +95,6 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(busy - busy_before)
     }
 
-    /// The message of a chunk.
     pub(super) fn message_of(&self, chunk: &Chunk, rows: BTreeMap<RecordId, Row>, delay: Duration) -> Outgoing {
         let ids = chunk.ids.iter().cloned().collect();
         Outgoing { message: Message::of_chunk(&chunk.key, ids, rows, &self.checkpoint.account_mark), delay }

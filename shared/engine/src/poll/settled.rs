@@ -5,16 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use super::{Evidence, Halt, PollerPorts, Tick};
 use crate::{Change, LocalMillis, Notice, RecordId, Rule, Source, StoredVersion, stored};
 
-/// How a listed row compares with what is stored.
-enum Row {
-    /// It is the same, and stays so.
-    Settled,
-    /// Its body differs although its stamp does not: it does at every reading.
-    Volatile,
-    /// It may have to be stored.
-    Unsettled,
-}
-
 /// Of how many listed ids the stored looks are read in search of evidence.
 const SAMPLE: usize = 100;
 
@@ -32,31 +22,29 @@ impl<P: PollerPorts> Tick<'_, P> {
             versions.get(&change.id).is_some_and(|stored| stored.looked_at >= since && stored.stamp.as_ref() == stamp)
         };
         let met = changes.iter().filter(is_met).map(|change| change.id.clone()).collect();
-        let mut kept = Vec::with_capacity(changes.len());
+        let listed_count = changes.len();
         let mut volatile_count = 0;
-        for change in changes {
-            match versions.get(&change.id).map_or(Row::Unsettled, |stored| self.judge(&change, stored)) {
-                Row::Settled => {
-                    self.report.unchanged_count += 1;
-                    continue;
-                }
-                Row::Volatile => volatile_count += 1,
-                Row::Unsettled => {}
-            }
-            kept.push(change);
-        }
+        let is_unsettled = |change: &Change| {
+            let same_body = versions.get(&change.id).and_then(|stored| self.settled_with(change, stored));
+            // A body that differs though its stamp does not differs at every reading.
+            volatile_count += usize::from(same_body == Some(false) && change.stamp().is_some());
+            same_body != Some(true)
+        };
+        let kept: Vec<Change> = changes.into_iter().filter(is_unsettled).collect();
+        self.report.unchanged_count += listed_count - kept.len();
         if volatile_count > 0 {
             self.report.notice(Notice::VolatileRows(volatile_count));
         }
         Ok((kept, met))
     }
 
-    fn judge(&self, change: &Change, stored: &StoredVersion) -> Row {
-        let Some(row) = change.row().filter(|_| !stored.deleted) else { return Row::Unsettled };
+    /// Whether a row whose stamp is settled has the body that is stored; none where the stamp is not.
+    fn settled_with(&self, change: &Change, stored: &StoredVersion) -> Option<bool> {
+        let row = change.row().filter(|_| !stored.deleted)?;
         let is_same_hash = stored.fingerprint == Some(row.fingerprint());
         let is_same_stamp = change.stamp().map(|stamp| &stamp.text) == stored.stamp.as_ref();
         if Rule::EqualHash.is_left_out() && is_same_hash || Rule::EqualStamp.is_left_out() && is_same_stamp {
-            return Row::Settled;
+            return Some(true);
         }
         let clocks = &self.checkpoint.clocks;
         let looked_at = clocks.stamp_of(stored.looked_at, &self.zone()).map(|at| at.minus(clocks.behind));
@@ -64,11 +52,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             let settled_at = stamp.at.plus(self.poller.settings.overlap);
             looked_at.is_some_and(|at| at >= settled_at) || Rule::EqualSettled.is_left_out()
         });
-        match (is_same_stamp && is_late, is_same_hash) {
-            (true, true) => Row::Settled,
-            (true, false) if change.stamp().is_some() => Row::Volatile,
-            (true | false, _) => Row::Unsettled,
-        }
+        (is_same_stamp && is_late).then_some(is_same_hash)
     }
 
     /// What the stored looks of a sample of listed ids show of the stamps' clock: less evidence only keeps `behind` larger.

@@ -13,13 +13,10 @@ const LEASE_RENEWAL: Duration = Duration::from_mins(1);
 /// Why a tick stops early.
 #[derive(Debug)]
 pub(super) enum Halt {
-    /// Another poller owns the stream.
     Fenced,
     /// The credential belongs to another account than the one that the tick began with.
     AccountChanged,
-    /// The vendor failed.
     Source(SourceFailure),
-    /// The tables or the queue failed.
     Store(StoreFailure),
 }
 
@@ -44,7 +41,6 @@ pub(super) struct Tick<'a, P: PollerPorts> {
     /// Slots on the schedule of calls that are taken and not used yet.
     pub(super) slots: Slots,
     pub(super) in_hand: InHand,
-    /// When the lease was written last.
     pub(super) renewed_at: LocalMillis,
 }
 
@@ -63,17 +59,17 @@ pub(super) struct Listed {
 /// What this tick's own listing has listed and not put yet, so that it need not be listed again.
 #[derive(Default)]
 pub(super) enum InHand {
-    /// Nothing.
     #[default]
     Nothing,
     /// Ids above the cursor, in order.
-    Ids { rest: Vec<Change>, listed_at: LocalMillis },
-    /// A walk over pages.
+    Ids {
+        rest: Vec<Change>,
+        listed_at: LocalMillis,
+    },
     Walk(Box<Walk>),
 }
 
 impl Listed {
-    /// Nothing was listed.
     pub(super) fn nothing(begun_at: LocalMillis) -> Self {
         Self { scanned: None, begun_at, found: false, is_whole: true }
     }

@@ -7,7 +7,6 @@ use crate::{
 };
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// The whole tick, after the lease was taken.
     pub(super) async fn work(&mut self, source: &SourceState) -> Result<PollOutcome, Halt> {
         let owed = self.read_owed().await?;
         if let Some(until) = owed.refused_until(self.now()) {

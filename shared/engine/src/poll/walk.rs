@@ -57,7 +57,6 @@ impl PageWalk {
 /// A walk under way within one tick.
 #[derive(Default)]
 pub(super) struct Walk {
-    /// The lower bound of its list.
     pub(super) from: StampMillis,
     pub(super) place: PageWalk,
     /// When the listing began, in an earlier tick: rows stamped later than that need not be met.
@@ -78,13 +77,10 @@ pub(super) struct Walk {
 /// What a walk came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Walked {
-    /// The list was read whole.
     Whole,
-    /// It goes on at its place.
     Cut,
     /// It was read as far as the vendor shows its pages, in the order of the stamps: the rest is listed from here.
     Sealed(StampMillis),
-    /// It moves too much.
     Moving,
 }
 
