@@ -68,7 +68,12 @@ pub async fn act<C: Checkpoints>(
     match act {
         Act::KeepCopy => {
             account_mark.clone_into(&mut next.account_mark);
-            forget_behind(&mut next.clocks, traits, now);
+            if !Rule::AcceptForgets.is_left_out() {
+                next.clocks.behind = Clocks::unknown(traits.stamped).behind;
+            }
+            // Must not cut short a wait that is under way.
+            let from = next.clocks.evidence_from.max(now.plus(EVIDENCE_WAIT));
+            next.clocks.evidence_from = if Rule::AcceptEvidence.is_left_out() { now } else { from };
         }
         Act::StartAgain => {
             let fresh = Checkpoint::first(stream.clone(), traits, account_mark.to_owned());
@@ -122,13 +127,4 @@ pub async fn fetch_again<L: Ledger, Q: ChangeQueue>(
         outgoing.push(Outgoing { message, delay: Duration::ZERO });
     }
     queue.send(&outgoing).await.map(|_| ())
-}
-
-fn forget_behind(clocks: &mut Clocks, traits: &StreamTraits, now: LocalMillis) {
-    if !Rule::AcceptForgets.is_left_out() {
-        clocks.behind = Clocks::unknown(traits.stamped).behind;
-    }
-    // Must not cut short a wait that is under way.
-    let from = clocks.evidence_from.max(now.plus(EVIDENCE_WAIT));
-    clocks.evidence_from = if Rule::AcceptEvidence.is_left_out() { now } else { from };
 }

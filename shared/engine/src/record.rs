@@ -95,9 +95,7 @@ impl Body {
     /// The first 16 bytes of the text's SHA-256: two bodies of one record with the same fingerprint are the same.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
-        let mut short = [0; 16];
-        short.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
-        Fingerprint(short)
+        Fingerprint(*digest.first_chunk().unwrap_or(&[0; 16]))
     }
 }
 

@@ -50,13 +50,6 @@ mod tests {
     }
 
     #[test]
-    fn slots_lie_an_interval_apart_and_come_to_an_end() {
-        let mut slots = Slots::new(at(10_000), 3);
-        let taken = [(); 4].map(|()| slots.take(at(9_000), INTERVAL));
-        assert_eq!(taken, [Some(at(10_000)), Some(at(10_500)), Some(at(11_000)), None]);
-    }
-
-    #[test]
     fn a_missed_slot_is_given_up_and_a_later_one_kept() {
         let mut slots = Slots::new(at(10_000), 5);
         assert_eq!(slots.take(at(11_000), INTERVAL), Some(at(10_000)), "just in time");

@@ -20,6 +20,7 @@ pub(super) struct Calls {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 pub(super) struct State {
     /// Slots taken ahead, and until when the vendor asked this message to be quiet.
     pub(super) slots: Slots,
@@ -50,17 +51,8 @@ impl<P: FetcherPorts> Fetcher<P> {
         // A person's pause may end at any time, so what it holds up is due again soon.
         let by_person = [&source.pause, &pause].into_iter().flatten().any(|pause| pause.is_on(now));
         let paused_until = by_source.max(by_stream).max(by_person.then_some(soon));
-        let state = Mutex::new(State {
-            slots: Slots::default(),
-            quiet_until: LocalMillis::default(),
-            count: 0,
-            in_a_row: stream.failure_count,
-            new_failures: 0,
-            healed: false,
-            last: None,
-            stopped: paused_until.is_some(),
-            paused_until,
-        });
+        let (in_a_row, stopped) = (stream.failure_count, paused_until.is_some());
+        let state = Mutex::new(State { in_a_row, stopped, paused_until, ..State::default() });
         Ok(Calls { stream: task.stream.clone(), source, was_disturbed: stream.is_disturbed(), state })
     }
 }

@@ -25,7 +25,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(self.begin_snapshot(token, &reading));
         };
         match self.follow(token, owed, sends).await {
-            Err(Halt::Source(failure)) if is_rejection(&failure) => self.resync().await,
+            Err(Halt::Source(failure)) if failure.class == FailureClass::TokenRejected => self.resync().await,
             followed => followed,
         }
     }
@@ -91,7 +91,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     async fn resync(&mut self) -> Result<Listed, Halt> {
         let (token, reading) = self.newest_token().await?;
         match self.call(ListRequest::Events(&token), 1).await {
-            Err(Halt::Source(failure)) if is_rejection(&failure) => {
+            Err(Halt::Source(failure)) if failure.class == FailureClass::TokenRejected => {
                 let cause =
                     "the feed rejects a new token, too: compare the source's settings with what the vendor takes";
                 return Err(Halt::Source(SourceFailure::caused(FailureClass::Forbidden, cause, failure)));
@@ -155,8 +155,4 @@ fn events_owed(owed: &OwedWork) -> HashMap<&RecordId, &Body> {
         Told::Ids | Told::Rows => None,
     });
     events.flatten().filter_map(|(id, event)| Some((id, event.body.as_ref()?))).collect()
-}
-
-fn is_rejection(failure: &SourceFailure) -> bool {
-    failure.class == FailureClass::TokenRejected
 }

@@ -129,59 +129,24 @@ fn take_chunk(changes: &mut Peekable<impl Iterator<Item = Change>>, chunk_ids: u
 }
 
 fn kind_of(change: &Change) -> (Kind, usize) {
-    if let Some(row) = change.row() {
-        let bytes = row.text().len();
-        return if bytes <= ROW_BYTES_MAX { (Kind::Row, bytes) } else { (Kind::Id, 0) };
-    }
-    match change.event() {
-        Some(event) => (Kind::Event, event.text().len()),
-        None if change.deleted => (Kind::Event, 0),
-        None => (Kind::Id, 0),
+    match (change.row(), change.event()) {
+        (Some(row), _) if row.text().len() <= ROW_BYTES_MAX => (Kind::Row, row.text().len()),
+        (None, Some(event)) => (Kind::Event, event.text().len()),
+        (None, None) if change.deleted => (Kind::Event, 0),
+        (Some(_) | None, _) => (Kind::Id, 0),
     }
 }
 
+// That rows and events close a chunk by their bytes is tested in `tests/tests/faults/holes/reading.rs`.
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Body, Listed};
-
-    fn id(n: usize) -> RecordId {
-        RecordId::parse(format!("{n}")).unwrap()
-    }
-
-    fn row(n: usize, bytes: usize) -> Change {
-        let listed = Listed { row: Some(Body::new("x".repeat(bytes))), ..Listed::default() };
-        Change { listed: Some(Box::new(listed)), ..Change::of(id(n)) }
-    }
-
-    fn cut(changes: Vec<Change>) -> Vec<Draft> {
-        let mut changes = changes.into_iter().peekable();
-        let mut drafts = Vec::new();
-        while changes.peek().is_some() {
-            drafts.push(take_chunk(&mut changes, 50));
-        }
-        drafts
-    }
-
-    fn sizes(drafts: &[Draft]) -> Vec<usize> {
-        drafts.iter().map(|draft| draft.ids.len()).collect()
-    }
 
     #[test]
     fn a_chunk_closes_at_fifty_ids() {
-        assert_eq!(sizes(&cut((0..120).map(|n| Change::of(id(n))).collect())), [50, 50, 20]);
-    }
-
-    #[test]
-    fn rows_close_a_chunk_before_they_outgrow_a_message() {
-        assert_eq!(sizes(&cut((0..4).map(|n| row(n, 100 * 1024)).collect())), [2, 2]);
-    }
-
-    #[test]
-    fn a_row_too_long_for_a_message_travels_as_its_id() {
-        let drafts = cut(vec![row(1, 10), row(2, ROW_BYTES_MAX + 1), row(3, 10)]);
-        let shape: Vec<_> = drafts.iter().map(|draft| (draft.ids.len(), draft.rows.len())).collect();
-        assert_eq!(shape, [(1, 1), (1, 0), (1, 1)]);
-        assert_eq!(drafts[1].told, Told::Ids);
+        let ids = (0..120).map(|n| RecordId::parse(n.to_string()).unwrap());
+        let mut changes = ids.map(Change::of).peekable();
+        let sizes = [(); 4].map(|()| take_chunk(&mut changes, 50).ids.len());
+        assert_eq!(sizes, [50, 50, 20, 0]);
     }
 }
