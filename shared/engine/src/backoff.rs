@@ -14,7 +14,7 @@ pub(crate) enum Again {
     AfterQuiet(Duration),
 }
 
-/// How a call that failed is tried for time `tried + 1`, if at all. A short pause is waited out as often as there is time.
+/// How a call that failed `tried` times is tried again, if at all. A short pause is waited out as often as time allows.
 pub(crate) fn again<R: Random>(random: &R, failure: &SourceFailure, tried: u32) -> Option<Again> {
     if let Some(wait) = short_pause(failure.class) {
         return Some(Again::AfterQuiet(wait));

@@ -2,8 +2,8 @@
 
 use crate::{Checkpoint, Checkpoints, StoreFailure, Written};
 
-/// Writes a checkpoint (C1, C2); whether it is the stored one now. After a refusal or a lost answer it is read back: a write
-/// that did arrive has succeeded, even if its second arrival was refused.
+/// Writes a checkpoint (C1, C2); whether it is the stored one now. After a refusal or a lost answer it is read back: a
+/// write that did arrive has succeeded, even if its second arrival was refused.
 pub(crate) async fn write<C: Checkpoints>(checkpoints: &C, next: &Checkpoint) -> Result<bool, StoreFailure> {
     let answer = checkpoints.store(next).await;
     if matches!(answer, Ok(Written::Applied)) {

@@ -1,8 +1,8 @@
 //! Use case 2, the fetcher: look at the ids of one message, store what was seen, and finish their chunk.
 //!
-//! Section 6 of `docs/protocol.md`: read what is owed (`task`), look at what is not paid for (`look`, `calls`), store it
-//! (`store`), put what failed into the retry lane (`aside`), then take the ids out of the chunk; after a crash: `crash`. The
-//! message is a hint, and is acknowledged whatever became of its ids: an outage burns no receives.
+//! Section 6 of `docs/protocol.md`: read what is owed (`task`), look at what is not paid for (`look`, `calls`), store
+//! it (`store`), put what failed into the retry lane (`aside`), then take the ids out of the chunk; after a crash:
+//! `crash`. The message is a hint, and is acknowledged whatever became of its ids: an outage burns no receives.
 
 mod aside;
 mod calls;

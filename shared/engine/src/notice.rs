@@ -11,13 +11,12 @@ pub enum Notice {
     Quarantined(usize),
     /// The local and the vendor's clock are more than five minutes apart: vendor's less local time, in milliseconds.
     ClockDoubt(i64),
-    /// The vendor's clock went back by so many milliseconds, or its local time did at the end of summer time: the list starts
-    /// earlier once.
+    /// The vendor's clock, or its local time, went back by so many milliseconds: the list starts earlier once.
     ClockStep(i64),
     /// The vendor's answer had no Date: its clock is guessed from the local one.
     DateMissing,
-    /// A record was edited after it was last looked at, yet its stamp is older than that look, and so many milliseconds behind
-    /// the vendor's clock: probably a wrong time zone in the settings.
+    /// A record was edited after it was last looked at, yet its stamp is older than that look, and so many milliseconds
+    /// behind the vendor's clock: probably a wrong time zone in the settings.
     ZoneDoubt(i64),
     /// So many records of a stream that should bear stamps bore none.
     StampsMissing(usize),
@@ -29,11 +28,11 @@ pub enum Notice {
     LedgerLost,
     /// The list moved too much to be read whole; it is read again.
     ListMoving,
-    /// A part of everything there is was left out, because this stream's list is refused or moves; it is listed again later.
+    /// This stream's part of a snapshot was left out, because its list is refused or moves; it is listed again later.
     LeftOut(StreamName),
     /// The list held so many entries without a usable id, which can be neither fetched nor stored.
     UnusableIds(usize),
-    /// So many rows have a body that differs at every reading, though their stamp does not: each listing stores them again.
+    /// The bodies of so many rows differ at every reading, though their stamps do not: each listing stores them again.
     VolatileRows(usize),
     /// The feed's token was rejected: everything is listed once from a new one.
     Resync,
@@ -50,7 +49,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whether a person has to look at it. Quarantine and staleness have metrics of their own; other news is no trouble.
+    /// Whether a person has to look at it. Quarantine and staleness have metrics of their own.
     pub fn needs_attention(&self) -> bool {
         let is_news =
             matches!(self, Self::FirstImport | Self::ClockStep(_) | Self::DateMissing | Self::VolatileRows(_));

@@ -1,8 +1,9 @@
 //! Use case 1, the poller: list what changed, owe it in the ledger, send it, and commit what is paid for.
 //!
-//! Section 5 of `docs/protocol.md`: take the stream (`lease`), read what is owed (`owed`), send what is due (`send`), list
-//! (`ids`, `rows`, `feed`), put chunks (`owe`), move `scanned` (`clocks`) and `committed` in one write (`tick`), go on with the
-//! backlog (`bulk`). A tick takes no input but the stream's name and never waits for fetching: the next one is its retry.
+//! Section 5 of `docs/protocol.md`: take the stream (`lease`), read what is owed (`owed`), send what is due (`send`),
+//! list (`ids`, `rows`, `feed`), put chunks (`owe`), move `scanned` (`clocks`) and `committed` in one write (`tick`),
+//! go on with the backlog (`bulk`). A tick takes no input but the stream's name and never waits for fetching: the next
+//! one is its retry.
 
 mod bulk;
 mod clocks;

@@ -1,7 +1,7 @@
 //! What the engine asks of the world.
 //!
-//! Each method's guarantees are law: `tidemark_testkit::contract` holds every implementation to them. Where nothing else
-//! is said, an error is any [`StoreFailure`], and the call may have taken effect. L1 to R1: section 3 of
+//! Each method's guarantees are law: `tidemark_testkit::contract` holds every implementation to them. Where nothing
+//! else is said, an error is any [`StoreFailure`], and the call may have taken effect. L1 to R1: section 3 of
 //! `docs/protocol.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ pub trait Source {
     /// Lists one page of changes, in one freshly signed request, tried once. Whatever is not a well-formed list is a
     /// failure, of any class but `Record`, never an empty page.
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure>;
-    /// Fetches one record; tried once, but for one renewal of a rejected credential. Fails in any class but `TokenRejected`.
+    /// Fetches one record; tried once, but for one renewal of a rejected credential. Any class but `TokenRejected`.
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure>;
     /// A digest of the base URL, the key's id where it has one, and every setting that changes what a list shows or how
     /// stamps are read. Fails as a credential that cannot be read.
@@ -39,8 +39,8 @@ pub trait Source {
         Ok((stream.clone(), id.clone()))
     }
 
-    /// The event that stands for two of one record, none of which was stored yet: the later one, with what the earlier one
-    /// alone told of.
+    /// The event that stands for two of one record, none of which was stored yet: the later one, with what the earlier
+    /// one alone told of.
     fn joined_event(&self, _earlier: &Body, later: &Body) -> Body {
         later.clone()
     }
@@ -65,7 +65,7 @@ pub enum Written {
 
 /// The checkpoints. Every write is one conditional write of one item.
 pub trait Checkpoints {
-    /// The state of a stream, strongly consistent. `Malformed` for another schema version, which is never written either.
+    /// The state of a stream, strongly consistent. `Malformed` for another schema version.
     async fn load(&self, stream: &StreamKey) -> Result<Option<Checkpoint>, StoreFailure>;
     /// Creates the state of a stream that has none. Refused when there is one.
     async fn create(&self, first: &Checkpoint) -> Result<Written, StoreFailure>;
@@ -86,7 +86,7 @@ pub struct Owed {
 ///
 /// Writes to what does not exist are refused and create nothing. Reads are strongly consistent.
 pub trait Ledger {
-    /// L1: puts the chunks, all of them or an error; some may then be there. Putting one again is extra work and no harm.
+    /// L1: puts the chunks, all of them or an error; some may then be there. Putting one again is harmless.
     async fn put_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreFailure>;
     /// The first `limit` chunks of a lane, in key order.
     async fn head(&self, stream: &StreamKey, lane: Lane, limit: usize) -> Result<Vec<Chunk>, StoreFailure>;
@@ -111,8 +111,8 @@ pub trait Ledger {
     async fn retry_entries(&self, stream: &StreamKey) -> Result<Vec<RetryEntry>, StoreFailure>;
     /// One entry of the retry lane.
     async fn retry_entry(&self, stream: &StreamKey, id: &RecordId) -> Result<Option<RetryEntry>, StoreFailure>;
-    /// L5, L6: puts an id into the retry lane. Where it is there already, `listed_at`, reason and cause are raised to the
-    /// newer failure and `holds` falls to the lower one, each by itself; the rest stays.
+    /// L5, L6: puts an id into the retry lane. Where it is there already, `listed_at`, reason and cause are raised to
+    /// the newer failure and `holds` falls to the lower one, each by itself; the rest stays.
     async fn set_aside(&self, entry: &RetryEntry) -> Result<(), StoreFailure>;
     /// L2 of the retry lane: notes that an entry is sent now.
     async fn reschedule(
@@ -131,8 +131,8 @@ pub trait Ledger {
     async fn write_mark(&self, stream: &StreamKey, mark: &str) -> Result<(), StoreFailure>;
     /// Notes that something of the stream was stored at `at`; only rises.
     async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
-    /// Adds failures in a row of a stream and returns how many there are now. A repeated arrival counts twice, which errs
-    /// on the gentle side.
+    /// Adds failures in a row of a stream and returns how many there are now. A repeated arrival counts twice, which
+    /// errs on the gentle side.
     async fn add_failures(&self, stream: &StreamKey, count: u32) -> Result<u32, StoreFailure>;
     /// Pauses a stream until `until`, unless it is paused for longer.
     async fn pause_stream(&self, stream: &StreamKey, until: LocalMillis, why: &Why) -> Result<Written, StoreFailure>;
@@ -152,9 +152,8 @@ pub trait Ledger {
     async fn resume_source(&self, source: SourceKind) -> Result<(), StoreFailure>;
     /// Notes that a stream has bulk work at `at`.
     async fn note_bulk(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
-    /// Reserves `calls` calls, each `interval` long, on the source's shared schedule: returns the instant the first may
-    /// be made, none before `earliest`, or none, reserving nothing, when that would be after `latest`. Reservations never
-    /// overlap.
+    /// Reserves `calls` calls, each `interval` long, on the source's shared schedule; reservations never overlap. The
+    /// instant of the first, at or after `earliest`; none, and nothing reserved, when it would be after `latest`.
     async fn reserve(
         &self,
         source: SourceKind,
@@ -179,8 +178,7 @@ pub enum Stored {
 /// The records, for the one who writes them.
 pub trait Records {
     /// R1: stores each look, unless the stored one began at or after it; what became of each, in their order. A
-    /// tombstone leaves body and stamp as they are. Idempotent. No two looks are about one record. After an error some may
-    /// be stored.
+    /// tombstone leaves body and stamp. Idempotent. No two are about one record. After an error some may be stored.
     async fn store(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure>;
 }
 
@@ -202,8 +200,8 @@ pub struct Outgoing {
 
 /// The change queue, for the one who sends. Delivery is at least once, in any order.
 pub trait ChangeQueue {
-    /// Sends messages and returns how many from the front were accepted; those behind may have been sent too. After an error
-    /// nothing is known of any.
+    /// Sends messages and returns how many from the front were accepted; those behind may have been sent too. After an
+    /// error nothing is known of any.
     async fn send(&self, messages: &[Outgoing]) -> Result<usize, StoreFailure>;
 }
 

@@ -1,13 +1,13 @@
-//! Rules that a build for tests (feature `mutants`) can leave out, so that a test must miss them. Each is a wrong protocol:
-//! section 13 of `docs/protocol.md`.
+//! Rules that a build for tests (feature `mutants`) can leave out, so that a test must miss them. Each is a wrong
+//! protocol: section 13 of `docs/protocol.md`.
 
 #[cfg(feature = "mutants")]
 use std::cell::Cell;
 
 macro_rules! rules {
     ($($name:ident,)*) => {
-        /// A rule of the protocol, asked about at the one place where it is kept. What is wrong without it stands in section 13
-        /// of `docs/protocol.md`.
+        /// A rule of the protocol, asked about at the one place where it is kept. What is wrong without it stands in
+        /// section 13 of `docs/protocol.md`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Rule {
             $(/// A rule of that section.

@@ -24,8 +24,8 @@ impl Slots {
         Self { next_at: first_at, count }
     }
 
-    /// Takes the next slot whose time is not over. A slot that was missed is given up: made up for, a vendor that answered
-    /// slowly for a while would be called faster afterwards.
+    /// Takes the next slot whose time is not over. A slot that was missed is given up: made up for, a vendor that
+    /// answered slowly for a while would be called faster afterwards.
     pub(crate) fn take(&mut self, now: LocalMillis, interval: Duration) -> Option<LocalMillis> {
         while self.count > 0 {
             let at = self.next_at;

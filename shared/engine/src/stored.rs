@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{RecordId, RecordKey, Source, StoreFailure, StoredVersion, StoredVersions, StreamName};
 
-/// The stored versions of a stream's listed ids, by id; missing ones are left out. So is a locator that names no record:
-/// the fetcher says what is wrong with it.
+/// The stored versions of a stream's listed ids, by id; missing ones are left out. So is a locator that names no
+/// record: the fetcher says what is wrong with it.
 pub(crate) async fn versions_of<'i, S: Source, V: StoredVersions>(
     source: &S,
     versions: &V,

@@ -62,8 +62,8 @@ pub struct StreamReport {
 }
 
 impl<P: WatcherPorts> Watcher<P> {
-    /// Looks at every watched stream and publishes the figures of each source, with the heartbeat last: a watcher that sees
-    /// nothing must not look alive.
+    /// Looks at every watched stream and publishes the figures of each source, with the heartbeat last: a watcher that
+    /// sees nothing must not look alive.
     ///
     /// # Errors
     /// [`StoreFailure`] when a table cannot be read or the figures cannot be published.

@@ -22,7 +22,7 @@ pub const GONE_BELIEVED_AFTER: Duration = Duration::from_hours(31);
 pub const TRIES_TO_ADVANCE: u32 = 5;
 /// How far details may lag behind the event that tells of them, on the local clock.
 pub const DETAILS_LAG: Duration = Duration::from_secs(20);
-/// How far the clocks of pollers and fetchers are apart as a rule: a fetcher waits so long with a message that is early.
+/// How far clocks of pollers and fetchers are apart as a rule: a fetcher waits so long with a message that is early.
 pub(crate) const HOST_CLOCKS_APART: Duration = Duration::from_secs(2);
 /// The longest time between two tries of one id.
 pub const RETRY_MAX_AFTER: Duration = Duration::from_hours(24);

@@ -47,8 +47,8 @@ impl<P: FetcherPorts> Work<'_, P> {
         Ok(())
     }
 
-    /// Keeps vanished records in the retry lane until they are believed: so many of one chunk seem gone that the vendor's
-    /// answers are more likely wrong, or an answer is unclear.
+    /// Keeps vanished records in the retry lane until they are believed: so many of one chunk seem gone that the
+    /// vendor's answers are more likely wrong, or an answer is unclear.
     pub(super) async fn withhold(&mut self) -> Result<(), StoreFailure> {
         let vanished = std::mem::take(&mut self.vanished);
         let count = vanished.len();

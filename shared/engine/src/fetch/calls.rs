@@ -39,7 +39,7 @@ pub(super) struct State {
 }
 
 impl<P: FetcherPorts> Fetcher<P> {
-    /// The calls of a task, with the pauses as they are. After a pause of the source the poller's list call is the probe.
+    /// The calls of a task, with the pauses as they are. After a source's pause the poller's list call is the probe.
     pub(super) async fn calls(&self, task: &Task) -> Result<Calls, StoreFailure> {
         let ledger = self.ports.ledger();
         let source = ledger.source_state(task.stream.source).await?;

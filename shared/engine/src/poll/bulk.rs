@@ -1,6 +1,6 @@
-//! Going on with a listing that was too big for one tick: chunks are put into the bulk lane, then the cursor is written. Ids
-//! are put as fast as the ledger takes them; rows, sent with their chunk, up to an interval's worth in flight; a snapshot,
-//! whose pages cost calls, some intervals ahead of what is fetched.
+//! Going on with a listing that was too big for one tick: chunks are put into the bulk lane, then the cursor is
+//! written. Ids are put as fast as the ledger takes them; rows, sent with their chunk, up to an interval's worth in
+//! flight; a snapshot, whose pages cost calls, some intervals ahead of what is fetched.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -159,7 +159,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(went)
     }
 
-    /// One page of everything there is, without what this tick has `met`, and what was fetched well after the listing began.
+    /// One page of everything there is, less what this tick has `met`, and what was fetched well after `begun_at`.
     async fn go_on_snapshot(
         &mut self,
         listing: &Listing,

@@ -158,8 +158,8 @@ pub(super) fn moved(
     Moved { scanned: target, clocks, notices }
 }
 
-/// Keeps the gap that the horizon goes by. A smaller gap counts at once; a larger one once it has lasted an overlap, since
-/// edits in flight still bear the old clock.
+/// Keeps the gap that the horizon goes by. A smaller gap counts at once; a larger one once it has lasted an overlap,
+/// since edits in flight still bear the old clock.
 fn hold_gap(clocks: &mut Clocks, low: i64, first: &Reading, overlap: Duration) {
     let held_ms = clocks.held_gap_ms.unwrap_or(low);
     if low <= held_ms || Rule::RaiseLasts.is_left_out() {

@@ -1,5 +1,5 @@
-//! Following a feed of events behind an opaque token: section 5 of `docs/protocol.md`. The newest event of a record counts,
-//! and keeps what those before it alone told of. Without a usable token everything is listed once, in the bulk lane.
+//! Following a feed of events behind an opaque token: section 5 of `docs/protocol.md`. The newest event of a record
+//! counts, and keeps what only those before it told. Without a usable token everything is listed once, as bulk work.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -58,8 +58,8 @@ impl<P: PollerPorts> Tick<'_, P> {
             let found = !newest.is_empty();
             let mut told: Vec<(usize, Change)> = newest.into_values().collect();
             told.sort_unstable_by_key(|(order, _)| *order);
-            // Dated by the last answer: it tells of what happened until then, and a deletion dated earlier could lose against
-            // a fetch that had not seen it.
+            // Dated by the last answer: it tells of what happened until then, and a deletion dated earlier could lose
+            // against a fetch that had not seen it.
             let mut debt = self.fresh_debt(owed, reading.end, sends);
             self.owe(&mut debt, &mut told.into_iter().map(|(_, change)| change).peekable(), usize::MAX).await?;
             let scanned = Some(self.position_of(token));
@@ -86,8 +86,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         Position::Token { text: token, sequence: scanned.order().saturating_add(1) }
     }
 
-    /// Begins again because a token was rejected. Not where a new one is rejected, too: then something else is wrong with
-    /// the call, and everything would be listed at every tick.
+    /// Begins again because a token was rejected. Not where a new one is rejected, too: then something else is wrong
+    /// with the call, and everything would be listed at every tick.
     async fn resync(&mut self) -> Result<Listed, Halt> {
         let (token, reading) = self.newest_token().await?;
         match self.call(ListRequest::Events(&token), 1).await {

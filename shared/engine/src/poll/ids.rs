@@ -1,4 +1,4 @@
-//! Listing a stream whose list gives all changed ids at once, in the order of ids: so a cursor can say how far it is put.
+//! Listing a stream whose list gives all changed ids at once. They are put in order, so that an id can be the cursor.
 
 use super::{Debt, Halt, InHand, Listed, OwedWork, PollerPorts, Tick, in_flight};
 use crate::{Change, Cursor, Lane, ListRequest, LocalMillis, Rule};

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl<P: PollerPorts> Poller<P> {
-    /// Takes the lease, creating the stream's state if there is none. The outcome, when the stream is not to be touched.
+    /// Takes the lease, creating the stream's state if there is none; else the outcome of a stream not to be touched.
     pub(super) async fn lease(
         &self,
         key: &StreamKey,

@@ -59,7 +59,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         if is_same { Ok(()) } else { Err(Halt::AccountChanged) }
     }
 
-    /// Waits for the next slot. A fetcher takes slots for one chunk at most: a list waits for what is in hand, not owed.
+    /// Waits for the next slot. A fetcher takes those of one chunk at most: a list waits for what is in hand, not owed.
     async fn wait_for_slot(&mut self, wanted: u32, earliest: LocalMillis) -> Result<(), Halt> {
         let (clock, interval) = (self.poller.ports.clock(), self.poller.settings.call_interval);
         let mut slot = self.slots.take(clock.now(), interval);
@@ -95,8 +95,8 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         move |at| source.reading(at)
     }
 
-    /// What follows from a listing whose first answer was `first`. The `rest`, where it goes on and what of it is in hand, is
-    /// handed over.
+    /// What follows from a listing whose first answer was `first`. The `rest`, where it goes on and what of it is in
+    /// hand, is handed over.
     pub(super) fn listed(
         &mut self,
         from: StampMillis,

@@ -40,8 +40,8 @@ pub(super) fn in_flight(chunks: &[Chunk], now: LocalMillis) -> usize {
 }
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Reads the lanes, then the retry lane, then the mark: an id in motion is seen at least once, and a mark that is still
-    /// there proves that what was read before was read before any loss.
+    /// Reads the lanes, then the retry lane, then the mark: an id in motion is seen at least once, and a mark that is
+    /// still there proves that what was read before was read before any loss.
     pub(super) async fn read_owed(&mut self) -> Result<OwedWork, Halt> {
         let ledger = self.poller.ports.ledger();
         let settings = &self.poller.settings;

@@ -1,8 +1,9 @@
 //! Listing numbered pages of rows that move while they are read: section 5 of `docs/protocol.md`, "rows".
 //!
-//! Pages are walked forward and backward until a pass meets no row that is stamped up to the horizon and not met before, and
-//! shows the pages of the pass before, or follows another that met none. Bodies are not compared: they may differ each time.
-//! Where deep pages are refused, rows in the order of their stamps are listed on from the newest; other lists are reported.
+//! Pages are walked forward and backward until a pass meets no row that is stamped up to the horizon and not met
+//! before, and shows the pages of the pass before, or follows another that met none. Bodies are not compared: they may
+//! differ each time. Where deep pages are refused, rows in the order of their stamps are listed on from the newest;
+//! other lists are reported.
 
 use super::{Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Tick, Walk, Walked, version_of};
 use crate::{Change, Cursor, ListRequest, Notice, Page, PageWalk, RecordId, Rule, StampMillis};
@@ -89,8 +90,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
     }
 
-    /// Whether a page that is refused can be the end of what the vendor shows, so that the list goes on from the newest stamp
-    /// that was read: the rows come in the order of their stamps, and that leads further than this list did.
+    /// Whether a page that is refused can be the end of what the vendor shows, so that the list goes on from the newest
+    /// stamp that was read: the rows come in the order of their stamps, and that leads further than this list did.
     fn may_seal(&self, walk: &Walk) -> bool {
         let leads_on = |newest| self.overlap_below(newest) > walk.from;
         self.traits.filtered && walk.place.is_forward() && walk.place.newest.is_some_and(leads_on)

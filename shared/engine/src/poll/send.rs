@@ -58,8 +58,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.poller.settings.calls_in(self.poller.settings.visibility_timeout)
     }
 
-    /// Ids of bulk work that may be in flight: an interval's calls, shared with the source's other streams that have bulk
-    /// work, less what this stream has in flight besides.
+    /// Ids of bulk work that may be in flight: an interval's calls, shared with the source's other streams that have
+    /// bulk work, less what this stream has in flight besides.
     fn bulk_cap(&self, source: &SourceState) -> usize {
         if Rule::BulkCap.is_left_out() {
             return usize::MAX;

@@ -9,8 +9,8 @@ use crate::{Change, LocalMillis, Notice, RecordId, Rule, Source, StoredVersion, 
 const SAMPLE: usize = 100;
 
 impl<P: PollerPorts> Tick<'_, P> {
-    /// Leaves out rows that are settled: section 7 of `docs/protocol.md`. Also returns the ids whose row was stored at or
-    /// after `since` as it is shown: a row that was met before.
+    /// Leaves out rows that are settled: section 7 of `docs/protocol.md`. Also returns the ids whose row was stored at
+    /// or after `since` as it is shown: a row that was met before.
     pub(super) async fn without_settled(
         &mut self,
         changes: Vec<Change>,
@@ -55,7 +55,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         (is_same_stamp && is_late).then_some(is_same_hash)
     }
 
-    /// What the stored looks of a sample of listed ids show of the stamps' clock: less evidence only keeps `behind` larger.
+    /// What the stored looks of a sample of listed ids show of the stamps' clock: less keeps `behind` larger.
     pub(super) async fn evidence_of(&self, changes: &[Change]) -> Result<Vec<Evidence>, Halt> {
         if !self.traits.stamped {
             return Ok(Vec::new());

@@ -91,8 +91,8 @@ impl Walk {
         Self { from, place, begun_at, told, ..Self::default() }
     }
 
-    /// A page that the vendor had told of and now refuses: the list has become shorter, and is walked from its beginning.
-    /// Whether that is so, and was not tried before.
+    /// A page that the vendor had told of and now refuses: the list has become shorter, and is walked from its
+    /// beginning. Whether that is so, and was not tried before.
     pub(super) fn begin_again(&mut self) -> bool {
         let is_known = self.place.is_capped || self.refused_at == Some(self.place.page());
         let is_news = self.is_capped() && !is_known;
