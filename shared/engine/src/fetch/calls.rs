@@ -10,7 +10,11 @@ use crate::{
 };
 
 /// How much of the shared schedule a message takes in one write: more would keep all others waiting.
-pub(super) const SLOTS_SPAN: Duration = Duration::from_secs(25);
+const SLOTS_SPAN: Duration = Duration::from_secs(25);
+/// How many ids are looked at at once at most.
+const IN_FLIGHT: usize = 10;
+/// How often a record that is not there is asked for.
+const CALLS_TO_BELIEVE_GONE: usize = 2;
 
 /// The calls of one message.
 pub(super) struct Calls {
@@ -62,25 +66,32 @@ impl Calls {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the first slots for `wanted` calls, as far as they may be made at all until `stop_at`.
+    /// Takes the first slots for `wanted` calls, as far as they may be made at all until `stop_at`; how many ids may be
+    /// looked at at once.
+    ///
+    /// A record that seems gone takes a second slot. If more ids took their first slot together than half of the slots at
+    /// hand, such a record would still wait for its second one when the message ends, at every delivery again.
     pub(super) async fn reserve<P: FetcherPorts>(
         &self,
         fetcher: &Fetcher<P>,
         wanted: usize,
         stop_at: LocalMillis,
-    ) -> Result<(), StoreFailure> {
+    ) -> Result<usize, StoreFailure> {
         let (now, interval) = (fetcher.ports.clock().now(), fetcher.call_interval);
         if wanted == 0 || self.state().stopped || now >= stop_at {
-            return Ok(());
+            return Ok(IN_FLIGHT);
         }
         let wanted = wanted.min(calls_in(SLOTS_SPAN, interval)).min(calls_in(stop_at.since(now), interval));
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         let ledger = fetcher.ports.ledger();
-        match ledger.reserve(self.stream.source, wanted, interval, now, stop_at.minus(interval)).await? {
-            Some(first_at) => self.state().slots = Slots::new(first_at, wanted),
-            None => self.state().stopped = true,
-        }
-        Ok(())
+        let Some(first_at) = ledger.reserve(self.stream.source, wanted, interval, now, stop_at.minus(interval)).await?
+        else {
+            self.state().stopped = true;
+            return Ok(IN_FLIGHT);
+        };
+        self.state().slots = Slots::new(first_at, wanted);
+        let slots = calls_in(SLOTS_SPAN.min(stop_at.since(first_at)), interval);
+        Ok((slots / CALLS_TO_BELIEVE_GONE).clamp(1, IN_FLIGHT))
     }
 
     pub(super) fn answered(&self) {

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failed, FetchReport, FetcherPorts, Looked, Looker, SLOTS_SPAN, Sight};
-use crate::{LocalMillis, Notice, Reason, RecordId, Records, Rule, Seen, Source, StoreFailure, Stored, calls_in};
+use super::{Failed, FetchReport, FetcherPorts, Looked, Looker, Sight};
+use crate::{LocalMillis, Notice, Reason, RecordId, Records, Rule, Seen, Source, StoreFailure, Stored};
 
-const IN_FLIGHT: usize = 10;
 const BATCH_LOOKS: usize = 25;
 /// How many batches may be under way: one is stored while the next is filled.
 const BATCHES: usize = 2;
@@ -49,10 +48,10 @@ impl<P: FetcherPorts> Work<'_, P> {
     pub(super) async fn all(&mut self, owed: &[RecordId]) -> Result<(), StoreFailure> {
         let looker = &self.looker;
         let wanted = owed.iter().filter(|id| looker.task.needs_call(looker.message, id)).count();
-        looker.calls.reserve(looker.fetcher, wanted, looker.stop_at).await?;
+        let in_flight = looker.calls.reserve(looker.fetcher, wanted, looker.stop_at).await?;
         let outcomes: Vec<Outcome> = stream::iter(owed)
             .map(|id| looker.look(id))
-            .buffer_unordered(IN_FLIGHT.min(calls_in(SLOTS_SPAN, looker.fetcher.call_interval)))
+            .buffer_unordered(in_flight)
             .chunks(BATCH_LOOKS)
             .map(|looked| looker.store(looked))
             .buffered(BATCHES)
