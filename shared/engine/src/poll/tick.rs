@@ -19,7 +19,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         let is_paused = owed.state.breaker.open(self.now()).is_some();
         if !is_paused {
-            self.send_due_retries(&owed).await?;
+            // After a pause of the source the list call is the probe. Until it succeeds a fetcher makes no call, and the try
+            // would be lost.
+            if source.breaker.open_until.is_none() {
+                self.send_due_retries(&owed).await?;
+            }
             self.send_due(&owed.fresh, self.fresh_cap()).await?;
         }
         if owed.retries.len() > RETRY_MAX {
