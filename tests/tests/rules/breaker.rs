@@ -212,8 +212,8 @@ async fn a_rejected_credential_pauses_the_source_at_once_and_loses_nothing() {
     assert_eq!((stage.differences().len(), stage.retries().len()), (0, 0));
 }
 
-fn pause(stage: &Stage) -> Option<Pause> {
-    Some(Pause { since: stage.now(), until: None, by: "anna".to_owned(), why: "their move".to_owned() })
+fn pause(stage: &Stage) -> Pause {
+    Pause { since: stage.now(), until: None, by: "anna".to_owned(), why: "their move".to_owned() }
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn an_operators_pause_stops_all_calls_of_a_stream_until_it_is_ended() {
     stage.edit(["a", "b"]);
     stage.tick().await;
     let details_before = stage.details();
-    stage.tables(|tables| tables.streams.entry(stage.stream()).or_default().pause = pause(&stage));
+    stage.tables(|tables| tables.streams.entry(stage.stream()).or_default().pause = Some(pause(&stage)));
     stage.drain().await;
     let report = stage.tick().await;
     assert_eq!((report.outcome, report.calls_count, report.sent_count), (PollOutcome::PausedByOperator, 0, 0));
@@ -241,7 +241,7 @@ async fn an_operators_pause_of_the_source_is_over_at_its_time() {
     let stage = Stage::new(ListShape::Whole).known().await;
     stage.edit(["a"]);
     let until = stage.now().plus(Duration::from_mins(10));
-    let paused = pause(&stage).map(|pause| Pause { until: Some(until), ..pause });
+    let paused = Some(Pause { until: Some(until), ..pause(&stage) });
     let source = stage.stream().source;
     stage.tables(|tables| tables.sources.entry(source).or_default().state.pause = paused);
     let report = stage.tick().await;
