@@ -1,6 +1,6 @@
 //! What the three functions share, so that each is only its configuration and its handler.
 //!
-//! [`start()`] runs a function; [`environment`], [`rate`] and [`vendor`] read configuration; [`log`], [`notice`] and
+//! [`start()`] runs a function; [`environment`] and [`vendor`] read configuration; [`log`], [`notice`] and
 //! [`attention`] tell people what happened; [`failure`] says what a failed invocation answers; [`worlds`] puts an adapter
 //! behind each of the engine's ports. [`kept`] is for tests.
 

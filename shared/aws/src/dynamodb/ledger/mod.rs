@@ -6,7 +6,7 @@
 //! | id of the retry lane | `work#source#stream` | `retry#id` | [`retry`] |
 //! | state of the stream | `work#source#stream` | `state` | [`state`] |
 //! | state of the source | `source#source` | `-` | [`state`], [`schedule`] |
-//! | act of an operator | `audit` | `at#chance` | [`operator`] |
+//! | act of an operator | `audit` | `at#chance` | `operator` |
 
 pub mod chunks;
 #[cfg(feature = "operator")]
