@@ -58,6 +58,7 @@ fn no_body_is_logged_at_any_level() {
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("TIDEMARK_STACK", "tidemark"),
             ("TIDEMARK_SOURCE", "fieldly"),
             ("TIDEMARK_BASE_URL", "http://127.0.0.1:9"),
             ("TIDEMARK_SECRET_ARN", arn),
