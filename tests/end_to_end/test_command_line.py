@@ -38,7 +38,6 @@ def states(tidemark, place="fieldmotion"):
 def test_status_and_records_tell_of_the_copy(stack, tidemark):
     stack.settle("customers", "jobs")
     stack.idle("customers", "jobs")
-    stack.source.poll_all(stack.source.kind.streams)
     known = states(tidemark)
     assert known["customers"] == known["jobs"] == "fresh", stack.state()
     code, out, notes = tidemark("records", "fieldmotion", "customers")
