@@ -106,7 +106,7 @@ class Source:
     def settle(self, truth: dict[str, set[str]], timeout: float = 120, progress: Progress | None = None) -> None:
         """Ticks until the streams of `truth` store exactly these ids and all that was listed before is committed.
 
-        `progress` is told the number of stored records per stream after every round. Raises `TimeoutError`.
+        `progress` gets the number of stored records per stream after every round. Raises `TimeoutError`.
         """
         polled = self.kind.streams if self.kind.record_streams else tuple(truth)
         scanned: dict[str, int] | None = None

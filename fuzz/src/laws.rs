@@ -184,7 +184,7 @@ fn events_can_be_joined(source: &Vendor, page: &Page) {
         let joined = source.joined_event(earlier, later);
         is_json(&joined);
         assert!(joined.text().len() <= later.text().len().max(JOINED_BYTES_MAX), "{} bytes", joined.text().len());
-        assert_eq!(source.joined_event(later, later), **later, "an event that is told again adds nothing");
+        assert_eq!(source.joined_event(later, later), **later, "a repeated event adds nothing");
     }
 }
 

@@ -45,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
         reply.headers_mut().insert(DATE, HeaderValue::from_str(&text).expect("plain text"));
         let again = play(setup, &[reply], Call::List(&stream, request)).expect("it was built before");
         match again.outcome {
-            Outcome::Page(page) => assert_eq!(page.date, Some(date), "the same date, written anew"),
+            Outcome::Page(page) => assert_eq!(page.date, Some(date), "the same date, written again"),
             outcome => panic!("no page: {outcome:?}"),
         }
     }

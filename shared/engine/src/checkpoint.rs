@@ -55,7 +55,7 @@ pub struct Checkpoint {
 pub struct Clocks {
     /// Vendor's clock less local clock in milliseconds, a lower bound, in UTC; none before the first listing.
     pub gap_ms: Option<i64>,
-    /// Local start of the listing that `gap_ms` is of: a step back is told by comparing with it.
+    /// Local start of the listing that `gap_ms` is of: a step back shows by comparing with it.
     pub gap_at: LocalMillis,
     /// The gap that the horizon goes by: falls at once, rises only once a larger gap has lasted an overlap.
     pub held_gap_ms: Option<i64>,

@@ -114,7 +114,7 @@ async fn an_item_of_another_version_is_never_written() {
     newer.insert("backlog".to_owned(), AttributeValue::S("of a shape nobody knows yet".to_owned()));
     table.put(newer.clone()).await;
     // WHEN it is asked for again, and the old holder writes
-    let failure = port.load(&stream("customers")).await.expect_err("it is not ours");
+    let failure = port.load(&stream("customers")).await.expect_err("the item is foreign");
     let written = [port.store(&second()).await, port.create(&first()).await].map(|answer| answer.expect("an answer"));
     // THEN the item stays as it is, and the failure names it and what to do
     assert_eq!((written, table.item().await == newer), ([Written::Refused; 2], true));

@@ -170,7 +170,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             Cursor::Source(text) => Some(text.as_str()),
             Cursor::Start | Cursor::Id(_) | Cursor::Pages(_) => None,
         };
-        // What happened just before the token was taken shows a little later, and no event tells of it again.
+        // What happened just before the token was taken shows a little later, and no event reports it again.
         let shows_at = listing.begun_at.plus(self.poller.settings.overlap.saturating_sub(WAITS_LESS));
         if room.ahead == 0 || self.now() < shows_at {
             return Ok(Went::Waits(listing.cursor.clone()));

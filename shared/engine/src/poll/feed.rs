@@ -58,7 +58,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             let found = !newest.is_empty();
             let mut told: Vec<(usize, Change)> = newest.into_values().collect();
             told.sort_unstable_by_key(|(order, _)| *order);
-            // Dated by the last answer: it tells of what happened until then, and a deletion dated earlier could lose
+            // Dated by the last answer: it reports what happened until then, and a deletion dated earlier could lose
             // against a fetch that had not seen it.
             let mut debt = self.fresh_debt(owed, reading.end, sends);
             self.owe(&mut debt, &mut told.into_iter().map(|(_, change)| change).peekable(), usize::MAX).await?;

@@ -106,7 +106,7 @@ impl Walk {
         is_news
     }
 
-    /// Whether the vendor tells of a page that it refuses: a cap on deep paging.
+    /// Whether the vendor reports a page that it refuses: a cap on deep paging.
     pub(super) fn is_capped(&self) -> bool {
         self.told.is_some_and(|told| told >= self.place.page())
     }
