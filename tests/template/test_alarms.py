@@ -145,9 +145,10 @@ def test_a_pager_hears_of_every_alarm_of_a_source(source):
     assert paged["AlarmActions"] == paged["OKActions"] == [{"Ref": "PageTopicArn"}]
 
 
-def test_the_topic_lets_cloudwatch_publish_and_is_not_under_the_managed_key():
-    topic = resolved()["AlarmTopic"]
-    assert "KmsMasterKeyId" not in topic.get("Properties", {})
+def test_the_topic_lets_cloudwatch_publish_and_is_under_your_own_key_or_none():
+    # Under the key that AWS manages CloudWatch could not publish.
+    assert "KmsMasterKeyId" not in of_type("AWS::SNS::Topic")["AlarmTopic"]
+    assert of_type("AWS::SNS::Topic", HasKey=True)["AlarmTopic"] == {"KmsMasterKeyId": {"Ref": "KmsKeyArn"}}
     (statement,) = of_type("AWS::SNS::TopicPolicy")["AlarmTopicPolicy"]["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert statement["Action"] == "sns:Publish"

@@ -185,6 +185,10 @@ def test_every_function_logs_into_a_group_of_its_stack_that_forgets():
     names = {each["LogGroupName"]["Fn::Sub"] for each in groups.values()}
     kinds = [f"{kind}-{role}" for kind in NAMES.values() for role in ("poller", "fetcher")]
     assert names == {f"/aws/lambda/${{AWS::StackName}}/{name}" for name in ("watcher", *kinds)}
+    assert all("KmsKeyId" not in each for each in groups.values())
+    with_key = of_type("AWS::Logs::LogGroup", HasKey=True)
+    assert sorted(with_key) == sorted(groups)
+    assert all(each["KmsKeyId"] == {"Ref": "KmsKeyArn"} for each in with_key.values())
 
 
 def test_the_local_cloud_knows_the_streams_that_there_are():
