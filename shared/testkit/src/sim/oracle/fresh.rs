@@ -2,7 +2,6 @@
 
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stream::ListShape;
 
 use super::{Oracle, Verdict, Watched, broken};
 use crate::memory::StoredRecord;
@@ -11,7 +10,7 @@ use crate::sim::world::World;
 
 /// How long two listings, their waits for the vendor, and what was sent before the change take besides two intervals.
 const BESIDES_MILLIS: i64 = 120_000;
-/// As long as stamps may lag by more, every listing is a big one.
+/// A listing from further back is a big one.
 const BEHIND_MAX: std::time::Duration = std::time::Duration::from_mins(15);
 
 /// An edit that has to be stored soon.
@@ -27,14 +26,15 @@ fn max_millis(world: &World) -> i64 {
 }
 
 impl Oracle {
-    /// The newest edit of a record has to be stored soon, once it is known how far stamps may lag. A list that takes no
-    /// lower bound is scanned whole, which takes its time.
+    /// The newest edit of a record has to be stored soon, once the next listing does not begin far back: it does until
+    /// it is known how far stamps may lag. A list that takes no lower bound is scanned whole, which takes its time.
     pub(in crate::sim) fn expect_fresh(&mut self, world: &World, stream: &StreamWeather, id: &RecordId) {
         let Some(watched) = self.streams.iter_mut().find(|watched| watched.key.name == *stream.name()) else { return };
-        let is_known = watched.last.as_ref().is_some_and(|last| {
-            last.last_success_at.is_some() && (watched.shape == ListShape::Feed || last.clocks.behind < BEHIND_MAX)
+        let clock = world.source.with_stream(stream.name(), |vendor| vendor.stamp_clock(world.now()));
+        let is_short = watched.last.as_ref().is_some_and(|last| {
+            last.last_success_at.is_some() && last.scanned.at().is_none_or(|at| clock.since(at) < BEHIND_MAX)
         });
-        if !is_known || !stream.vendor.stream.filtered || world.now() >= world.storm_end() {
+        if !is_short || !stream.vendor.stream.filtered || world.now() >= world.storm_end() {
             return;
         }
         let newest = world.source.with_stream(stream.name(), |vendor| vendor.history(id).last().cloned());

@@ -81,10 +81,12 @@ impl Watched {
         let Some(listed_at) = movement.listed_at else { return Ok(()) };
         let is_alarmed = millis_of(standing(checkpoint.as_ref(), &state, now).staleness) > INTERVALS * interval;
         let stands = |at: LocalMillis, millis: i64| now.millis_since(at) > millis;
-        // It takes a tick to notice that something is owed.
+        // It takes a tick to notice that something is owed: one that began later, however long another was frozen.
         let silent_max = (INTERVALS + 2) * interval;
         let unlisted = stands(listed_at, silent_max);
-        let unmoved = movement.owes && stands(movement.since.max(movement.moved_at), silent_max);
+        let is_unnoticed = movement.listed_from.is_some_and(|from| from < movement.since);
+        let noticed_at = if is_unnoticed { movement.since.max(listed_at) } else { movement.since };
+        let unmoved = movement.owes && stands(noticed_at.max(movement.moved_at), silent_max);
         if !is_alarmed && (unlisted || unmoved) {
             return broken("P14 no silence while nothing moves", || {
                 format!("{}: {movement:?}, {checkpoint:?}, {state:?}", self.key.name)
