@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tidemark_aws::dynamodb::AuditEntry;
 use tidemark_aws::identity;
-use tidemark_engine::operate::AuditEntry;
 
 use crate::Ended;
 use crate::args::Consent;

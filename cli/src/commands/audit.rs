@@ -1,7 +1,7 @@
 //! What operators did.
 
 use serde::Serialize;
-use tidemark_engine::operate::AuditEntry;
+use tidemark_aws::dynamodb::AuditEntry;
 
 use crate::Ended;
 use crate::context::Context;

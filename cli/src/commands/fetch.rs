@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::sqs::SqsQueue;
-use tidemark_engine::operate::fetch_again;
-use tidemark_engine::ports::Checkpoints;
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::failure::StoreFailure;
+use tidemark_engine::message::Message;
+use tidemark_engine::ports::{ChangeQueue, Checkpoints, Ledger, Outgoing};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{StreamKey, StreamName};
+use tidemark_engine::work::{Reason, RetryEntry, retry_after};
 use tidemark_sources::registry::owed_as;
 
 use crate::Ended;
@@ -55,7 +59,10 @@ pub(super) async fn run(
     let queue = SqsQueue::new(context.sdk().await?, source.queue_url.as_str(), SystemClock);
     let bar = page::bar(context.terminal, ids.len());
     for batch in ids.chunks(BATCH) {
-        fetch_again(&stack.ledger, &queue, &key, &checkpoint.account_mark, batch, context.now).await?;
+        owe(&stack.ledger, &key, batch, context.now).await?;
+        let message = |id: &RecordId| Message::of_retry(&key, id.clone(), &checkpoint.account_mark);
+        let outgoing = |id| Outgoing { message: message(id), delay: Duration::ZERO };
+        queue.send(&batch.iter().map(outgoing).collect::<Vec<_>>()).await?;
         bar.inc(u64::try_from(batch.len()).unwrap_or_default());
     }
     bar.finish_and_clear();
@@ -81,6 +88,32 @@ fn owed(of: &StreamOf, name: &StreamName, ids: &[RecordId]) -> Result<(StreamNam
         Some(polled) if !owed.is_empty() => Ok((polled, owed.into_iter().collect())),
         _ => Err(Failure::Usage("no id is given\nnext: name at least one".to_owned())),
     }
+}
+
+/// Owes a fetch of these ids in the retry lane, and notes that they are sent. An id that is there already keeps what is
+/// known of its failures. What is not sent after all is sent by a later poll.
+async fn owe(ledger: &impl Ledger, stream: &StreamKey, ids: &[RecordId], now: LocalMillis) -> Result<(), StoreFailure> {
+    for id in ids {
+        let known = ledger.retry_entry(stream, id).await?;
+        let attempts = known.as_ref().map_or(0, |entry| entry.attempts);
+        if known.is_none() {
+            let asked = RetryEntry {
+                stream: stream.clone(),
+                id: id.clone(),
+                reason: Reason::Asked,
+                cause: "an operator asked for it".to_owned(),
+                since: now,
+                holds: None,
+                listed_at: now,
+                attempts,
+                next_at: now,
+            };
+            ledger.set_aside(&asked).await?;
+        }
+        // As a poll does it: before it is sent, because an entry that resolves at once must not be written again.
+        ledger.reschedule(stream, id, attempts + 1, now.plus(retry_after(attempts))).await?;
+    }
+    Ok(())
 }
 
 fn read(context: &mut Context<'_>, file: &Path, consent: &Consent) -> Result<Vec<RecordId>, Failure> {

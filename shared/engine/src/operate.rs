@@ -1,31 +1,13 @@
-//! What an operator may do: accept new settings, begin again, list again from an earlier position, fetch records again.
+//! What an operator may do to a checkpoint: section 9 of `docs/protocol.md`.
 
 use std::time::Duration;
 
 use crate::{
-    ChangeQueue, Checkpoint, Checkpoints, Clocks, Ledger, LocalMillis, Message, Outgoing, Position, Reason, RecordId,
-    RetryEntry, Rule, StoreFailure, StreamKey, StreamTraits, commit, retry_after,
+    Checkpoint, Checkpoints, Clocks, LocalMillis, Position, Rule, StoreFailure, StreamKey, StreamTraits, commit,
 };
 
 /// How long after an acceptance looks say nothing about `behind`: they may have begun before it.
 const EVIDENCE_WAIT: Duration = Duration::from_secs(400);
-
-/// What an operator did, for the audit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// When, on the operator's clock.
-    pub at: LocalMillis,
-    /// Who, by the ARN of the credentials.
-    pub by: String,
-    /// The command, such as `checkpoint rewind`.
-    pub command: String,
-    /// What it was about, such as `fieldmotion/jobs`.
-    pub subject: String,
-    /// What was done, in words.
-    pub what: String,
-    /// The reason given.
-    pub why: Option<String>,
-}
 
 /// An act of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,43 +70,4 @@ pub async fn act<C: Checkpoints>(
         }
     }
     Ok(if commit::write(checkpoints, &next).await? { Acted::Done } else { Acted::Busy })
-}
-
-/// Owes a fetch of these ids at once, in the retry lane, and sends them. An id that is there already keeps what is known of
-/// its failures and is only sent.
-///
-/// # Errors
-/// Any [`StoreFailure`]. What was not sent is owed, and a later poll sends it.
-pub async fn fetch_again<L: Ledger, Q: ChangeQueue>(
-    ledger: &L,
-    queue: &Q,
-    stream: &StreamKey,
-    account_mark: &str,
-    ids: &[RecordId],
-    now: LocalMillis,
-) -> Result<(), StoreFailure> {
-    let mut outgoing = Vec::with_capacity(ids.len());
-    for id in ids {
-        let known = ledger.retry_entry(stream, id).await?;
-        let attempts = known.as_ref().map_or(0, |entry| entry.attempts);
-        if known.is_none() {
-            let asked = RetryEntry {
-                stream: stream.clone(),
-                id: id.clone(),
-                reason: Reason::Asked,
-                cause: "an operator asked for it".to_owned(),
-                since: now,
-                holds: None,
-                listed_at: now,
-                attempts,
-                next_at: now,
-            };
-            ledger.set_aside(&asked).await?;
-        }
-        // As a poll does it: before it is sent, because an entry that resolves at once must not be written again.
-        ledger.reschedule(stream, id, attempts + 1, now.plus(retry_after(attempts))).await?;
-        let message = Message::of_retry(stream, id.clone(), account_mark);
-        outgoing.push(Outgoing { message, delay: Duration::ZERO });
-    }
-    queue.send(&outgoing).await.map(|_| ())
 }

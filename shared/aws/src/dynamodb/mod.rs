@@ -12,6 +12,8 @@ mod samples;
 mod table;
 
 pub use checkpoints::CheckpointTable;
+#[cfg(feature = "operator")]
+pub use ledger::AuditEntry;
 pub use ledger::LedgerTable;
 #[cfg(feature = "operator")]
 pub use records::{CopyTable, StoredRecord};

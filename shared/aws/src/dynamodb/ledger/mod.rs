@@ -28,6 +28,8 @@ use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Trying};
 
+#[cfg(feature = "operator")]
+pub use self::operator::AuditEntry;
 use self::schedule::Reservation;
 use super::item::{BadShape, Item, Reader, instant, item, number, text};
 use super::table::{Query, Table, Update, Updated, malformed};

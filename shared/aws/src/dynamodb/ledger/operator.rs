@@ -11,9 +11,9 @@
 
 use std::time::Duration;
 
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::Pause;
-use tidemark_engine::operate::AuditEntry;
 use tidemark_engine::ports::Clock;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
@@ -28,6 +28,23 @@ const IN_PARTITION: &str = "#partition = :partition";
 const HOLDS_ID: &str = "contains(#ids, :id)";
 /// How long an act is remembered.
 const REMEMBERED: Duration = Duration::from_hours(366 * 24);
+
+/// What an operator did, for the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When, on the operator's clock.
+    pub at: LocalMillis,
+    /// Who, by the ARN of the credentials.
+    pub by: String,
+    /// The command, such as `checkpoint rewind`.
+    pub command: String,
+    /// What it was about, such as `fieldmotion/jobs`.
+    pub subject: String,
+    /// What was done, in words.
+    pub what: String,
+    /// The reason given.
+    pub why: Option<String>,
+}
 
 impl<C: Clock> LedgerTable<C> {
     /// The open chunks that owe an id. Reads the lanes of the stream whole.
@@ -135,8 +152,6 @@ fn act_of(item: &Item) -> Result<AuditEntry, BadShape> {
 
 #[cfg(test)]
 mod tests {
-    use tidemark_engine::clock::LocalMillis;
-
     use super::super::super::samples;
     use super::super::PARTITION;
     use super::*;
