@@ -8,12 +8,12 @@ use tidemark_aws::clock::SystemClock;
 use tidemark_aws::sqs::DeadLetters;
 use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::LocalMillis;
-use tidemark_engine::failure::{FailureClass, StoreFailure, disposition};
+use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::{SourceState, StreamState};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
-use tidemark_engine::standing::State;
+use tidemark_engine::standing::{State, StreamReport};
 use tidemark_engine::stream::{SourceKind, StreamKey};
-use tidemark_engine::watch::{StreamReport, look_at};
+use tidemark_engine::watch::look_at;
 
 use crate::Ended;
 use crate::context::Context;
@@ -292,7 +292,7 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -
         ),
         State::Refused { .. } | State::VendorDown { .. } => {
             let why = cause();
-            let next = disposition(why.as_ref().map_or(FailureClass::Transient, |why| why.class)).next_step;
+            let next = why.as_ref().map_or(FailureClass::Transient, |why| why.class).next_step();
             let cause = why.map_or_else(|| "the vendor failed".to_owned(), |why| why.cause);
             add(cause, next.to_owned());
         }

@@ -42,8 +42,8 @@ impl<W: Write> Attention<W> {
     /// Writes one line for each notice that needs attention; most often there is none.
     ///
     /// A line that cannot be written is lost like every other line of the log.
-    pub fn raise(&self, stream: &StreamKey, now: LocalMillis, notices: &[Notice]) {
-        for notice in notices.iter().filter(|notice| notice.needs_attention()) {
+    pub fn raise<'n>(&self, stream: &StreamKey, now: LocalMillis, notices: impl IntoIterator<Item = &'n Notice>) {
+        for notice in notices.into_iter().filter(|notice| notice.needs_attention()) {
             let rings = self.causes.lock().unwrap_or_else(PoisonError::into_inner).rings(stream, notice, now);
             let written = line(&self.stack, stream, notice, rings).and_then(|line| self.write(&line).ok());
             if written.is_none() {

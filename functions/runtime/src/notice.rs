@@ -36,8 +36,8 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// All notices of a tick or a message in one text.
-pub fn list(notices: &[Notice]) -> String {
-    notices.iter().map(|notice| Shown(notice).to_string()).collect::<Vec<_>>().join(", ")
+pub fn list<'n>(notices: impl IntoIterator<Item = &'n Notice>) -> String {
+    notices.into_iter().map(|notice| Shown(notice).to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The name of a notice; it never changes, whatever the figures.

@@ -4,7 +4,8 @@ use lambda_runtime::LambdaEvent;
 use serde::de::IgnoredAny;
 use tidemark_engine::clock::millis_of;
 use tidemark_engine::ports::Clock;
-use tidemark_engine::watch::{StreamReport, Watcher, WatcherPorts};
+use tidemark_engine::standing::StreamReport;
+use tidemark_engine::watch::{Watcher, WatcherPorts};
 use tidemark_runtime::failure::InvocationError;
 
 /// Serves the watcher's invocations.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{FailureClass, Random, SourceFailure, WAIT_IN_PLACE_MAX, disposition, millis_of};
+use crate::{FailureClass, Random, SourceFailure, WAIT_IN_PLACE_MAX, millis_of};
 
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;
@@ -19,7 +19,7 @@ pub(crate) fn again<R: Random>(random: &R, failure: &SourceFailure, tried: u32) 
     if let Some(wait) = short_pause(failure.class) {
         return Some(Again::AfterQuiet(wait));
     }
-    let is_tried = tried < TRIES && disposition(failure.class).tried_again;
+    let is_tried = tried < TRIES && failure.class.is_tried_again();
     is_tried.then(|| Again::After(backoff(random, tried)))
 }
 

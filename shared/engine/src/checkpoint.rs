@@ -179,9 +179,6 @@ fn merge(a: &Listing, b: &Listing) -> Option<Listing> {
         (Scope::Snapshot, Scope::Snapshot) => Scope::Snapshot,
         (Scope::Changes(_), Scope::Snapshot) | (Scope::Snapshot, Scope::Changes(_)) => return None,
     };
-    let holds = match (a.holds.clone(), b.holds.clone()) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
+    let holds = [&a.holds, &b.holds].into_iter().flatten().min().cloned();
     Some(Listing { scope, holds, cursor: Cursor::Start, begun_at: b.begun_at })
 }

@@ -1,4 +1,4 @@
-//! Failures: what kinds there are, and what each one leads to. The whole policy is [`disposition`].
+//! Failures: what kinds there are, and what each one leads to. The whole policy is that of [`FailureClass`].
 
 use std::error::Error;
 use std::time::Duration;
@@ -29,13 +29,6 @@ pub enum FailureClass {
     TokenRejected,
 }
 
-impl FailureClass {
-    /// How long the vendor asks to be left alone, where it says so.
-    pub const fn retry_after(self) -> Option<Duration> {
-        if let Self::Throttled { retry_after } = self { retry_after } else { None }
-    }
-}
-
 /// Whom a failure stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stops {
@@ -51,45 +44,43 @@ pub enum Stops {
     Token,
 }
 
-/// What a failure leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disposition {
-    /// Whether it is tried again within the call, after a backoff.
-    pub tried_again: bool,
-    /// Whom it stops.
-    pub stops: Stops,
-    /// What a person can do.
-    pub next_step: &'static str,
-}
+impl FailureClass {
+    /// How long the vendor asks to be left alone, where it says so.
+    pub const fn retry_after(self) -> Option<Duration> {
+        if let Self::Throttled { retry_after } = self { retry_after } else { None }
+    }
 
-/// What a failure of this class leads to.
-pub const fn disposition(class: FailureClass) -> Disposition {
-    let (tried_again, stops, next_step) = match class {
-        FailureClass::Transient => {
-            let next_step = "nothing if it passes; else look at the vendor's status page and at the base URL";
-            (true, Stops::StreamInARow, next_step)
+    /// Whether the call is tried again at once, after a backoff.
+    pub const fn is_tried_again(self) -> bool {
+        matches!(self, Self::Transient | Self::SecretLocked)
+    }
+
+    /// Whom it stops.
+    pub const fn stops(self) -> Stops {
+        match self {
+            Self::Transient | Self::SecretLocked => Stops::StreamInARow,
+            Self::Throttled { .. } | Self::Unauthorized => Stops::Source,
+            Self::Forbidden => Stops::Stream,
+            Self::Record => Stops::Record,
+            Self::TokenRejected => Stops::Token,
         }
-        FailureClass::Throttled { .. } => (false, Stops::Source, "nothing if it is rare; else lower RequestsPerSecond"),
-        FailureClass::Unauthorized => {
-            let next_step = "put a valid credential into the source's secret; nothing else needs to be done";
-            (false, Stops::Source, next_step)
+    }
+
+    /// What a person can do.
+    pub const fn next_step(self) -> &'static str {
+        match self {
+            Self::Transient => "nothing if it passes; else look at the vendor's status page and at the base URL",
+            Self::Throttled { .. } => "nothing if it is rare; else lower RequestsPerSecond",
+            Self::Unauthorized => "put a valid credential into the source's secret; nothing else needs to be done",
+            Self::SecretLocked => {
+                "let the function use the secret's key: set SecretKmsKeyArn (or KmsKeyArn) to it, and see that it is \
+                 enabled and its key policy allows the function's role"
+            }
+            Self::Forbidden => "give the vendor's API user the right to read this object type, or turn the stream off",
+            Self::Record => "look at the record in the vendor's application; it is tried again by itself",
+            Self::TokenRejected => "nothing: everything is listed once, from a new token",
         }
-        FailureClass::SecretLocked => {
-            let next_step = "let the function use the secret's key: set SecretKmsKeyArn (or KmsKeyArn) to it, and see that it is \
-                             enabled and its key policy allows the function's role";
-            (true, Stops::StreamInARow, next_step)
-        }
-        FailureClass::Forbidden => {
-            let next_step = "give the vendor's API user the right to read this object type, or turn the stream off";
-            (false, Stops::Stream, next_step)
-        }
-        FailureClass::Record => {
-            let next_step = "look at the record in the vendor's application; it is tried again by itself";
-            (false, Stops::Record, next_step)
-        }
-        FailureClass::TokenRejected => (false, Stops::Token, "nothing: everything is listed once, from a new token"),
-    };
-    Disposition { tried_again, stops, next_step }
+    }
 }
 
 /// A vendor call that failed. `cause` names status and kind, never a body, a query or a credential.
@@ -132,7 +123,7 @@ pub fn describe(failure: &SourceFailure, stream: &StreamKey) -> String {
         causes = format!("{causes}: {error}");
         below = error.source();
     }
-    let next_step = failure.next_step.unwrap_or(disposition(failure.class).next_step);
+    let next_step = failure.next_step.unwrap_or(failure.class.next_step());
     format!("source {}, stream {}: {causes}; next: {next_step}", stream.source, stream.name)
 }
 

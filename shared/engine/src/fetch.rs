@@ -11,16 +11,13 @@ mod look;
 mod store;
 mod task;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{
     Clock, Finish, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Notice, Ports, Reason, RecordId, Records, Rule,
     Source, StoreFailure,
 };
-#[cfg_attr(
-    not(test),
-    expect(clippy::wildcard_imports, reason = "the steps of a fetch know each other by name alone")
-)]
 use {calls::*, look::*, store::*, task::*};
 
 /// From this delivery on, ids are taken one by one.
@@ -62,7 +59,7 @@ pub struct FetchReport {
     /// The vendor's last failure, for a person.
     pub failure: Option<String>,
     /// What it noticed.
-    pub notices: Vec<Notice>,
+    pub notices: BTreeSet<Notice>,
 }
 
 impl<P: FetcherPorts> Fetcher<P> {
@@ -82,7 +79,7 @@ impl<P: FetcherPorts> Fetcher<P> {
             Ok(mark) if mark == message.account_mark || Rule::AccountFetcher.is_left_out() => {}
             answer => {
                 match answer {
-                    Ok(_) => report.notices.push(Notice::AccountChanged),
+                    Ok(_) => drop(report.notices.insert(Notice::AccountChanged)),
                     Err(failure) => report.failure = Some(failure.to_string()),
                 }
                 self.send_again(&task, OTHER_ACCOUNT_WAIT).await?;
@@ -98,7 +95,7 @@ impl<P: FetcherPorts> Fetcher<P> {
             }
             self.ports.clock().sleep(early).await;
         }
-        let stored = self.stored_versions(&task).await?;
+        let stored = self.ports.versions_of(&task.stream.name, task.ids.iter()).await?;
         let is_paid = |id: &RecordId| stored.get(id).is_some_and(|stored| task.is_paid(stored));
         let (paid, owed): (Vec<RecordId>, Vec<RecordId>) = task.ids.iter().cloned().partition(is_paid);
         report.paid_count = paid.len();
@@ -133,7 +130,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         let (ledger, source) = (fetcher.ports.ledger(), fetcher.ports.source());
         let is_stamped = source.streams().iter().any(|traits| traits.name == task.stream.name && traits.stamped);
         if is_stamped && self.seen_count > 0 && self.stamped_count == 0 {
-            report.notice(Notice::StampsMissing(self.seen_count));
+            report.notices.insert(Notice::StampsMissing(self.seen_count));
         }
         report.left_count = task.ids.len() - finished.len().min(task.ids.len());
         let paused_until = calls.conclude(&fetcher.ports, &mut report).await?;
@@ -159,13 +156,5 @@ impl<P: FetcherPorts> Work<'_, P> {
             ledger.note_stored(&task.stream, now).await?;
         }
         Ok(report)
-    }
-}
-
-impl FetchReport {
-    fn notice(&mut self, notice: Notice) {
-        if !self.notices.contains(&notice) {
-            self.notices.push(notice);
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{FailureClass, LocalMillis, StreamName};
+use crate::{FailureClass, LocalMillis, Stops, StreamName};
 
 /// How many failures in a row open a breaker.
 pub const FAILURES_TO_OPEN: u32 = 5;
@@ -94,6 +94,11 @@ impl Breaker {
     /// Until when nobody may call, if so.
     pub fn open(&self, now: LocalMillis) -> Option<LocalMillis> {
         self.open_until.filter(|until| *until > now)
+    }
+
+    /// Why the vendor refuses the stream, if it did when it was asked last.
+    pub fn refusal(&self) -> Option<&Why> {
+        self.why.as_ref().filter(|why| why.class.stops() == Stops::Stream)
     }
 
     /// How long to open now: what the vendor asks for, else twice as long as the last time; never over [`OPEN_MAX`].

@@ -8,6 +8,13 @@
 //! the watcher only reads.
 #![expect(async_fn_in_trait, reason = "static dispatch only: whether a future is Send is known where it is run")]
 #![warn(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::wildcard_imports,
+        reason = "the modules of this crate, and steps of a use case, know each other by name"
+    )
+)]
 
 mod backoff;
 pub mod change;
@@ -25,22 +32,13 @@ pub mod poll;
 pub mod ports;
 pub mod position;
 pub mod record;
-#[cfg(feature = "mutants")]
 pub mod rule;
-#[cfg(not(feature = "mutants"))]
-#[expect(unreachable_pub, reason = "public where tests ask for it")]
-mod rule;
 mod slots;
 pub mod standing;
-mod stored;
 pub mod stream;
 pub mod watch;
 pub mod work;
 
-#[cfg_attr(
-    not(test),
-    expect(clippy::wildcard_imports, reason = "the modules of this crate know each other by name alone")
-)]
 use {
     backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, measurement::*, message::*, notice::*,
     ports::*, position::*, record::*, rule::*, slots::*, standing::*, stream::*, work::*,

@@ -3,7 +3,7 @@
 use crate::StreamName;
 
 /// Something that a person may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Notice {
     /// The stream had no checkpoint: its first import begins.
     FirstImport,

@@ -26,10 +26,6 @@ use crate::{
     ChangeQueue, Checkpoints, Clock, Ledger, Notice, Ports, Slots, Source, StoreFailure, StreamKey, StreamName,
     StreamTraits, describe,
 };
-#[cfg_attr(
-    not(test),
-    expect(clippy::wildcard_imports, reason = "the steps of a tick know each other by name alone")
-)]
 use {clocks::*, ids::*, owe::*, owed::*, state::*, walk::*};
 
 pub use report::{PollError, PollOutcome, PollReport};
@@ -106,19 +102,18 @@ impl<P: PollerPorts> Poller<P> {
         };
         let outcome = match tick.work(&source_state).await {
             Ok(outcome) => outcome,
-            Err(Halt::Fenced) => PollOutcome::Fenced,
             Err(Halt::AccountChanged) => {
-                tick.report.notice(Notice::AccountChanged);
-                tick.release().await?;
+                tick.report.notices.insert(Notice::AccountChanged);
                 PollOutcome::AccountChanged
             }
             Err(Halt::Source(failure)) => {
                 tick.note_failure(&source_state, &failure).await?;
-                tick.release().await?;
                 PollOutcome::SourceFailed(failure.class, describe(&failure, key))
             }
+            Err(Halt::Fenced) => return Ok(PollReport { outcome: PollOutcome::Fenced, ..tick.report }),
             Err(Halt::Store(failure)) => return Err(failure),
         };
+        tick.release().await?;
         Ok(PollReport { outcome, ..tick.report })
     }
 }

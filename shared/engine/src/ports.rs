@@ -237,4 +237,23 @@ pub trait Ports {
     fn clock(&self) -> &impl Clock;
     /// Chance.
     fn random(&self) -> &impl Random;
+
+    /// The stored versions of a stream's listed ids, by id; missing ones are left out. So is a locator that names no
+    /// record: the fetcher says what is wrong with it.
+    async fn versions_of<'i>(
+        &self,
+        stream: &StreamName,
+        listed: impl Iterator<Item = &'i RecordId>,
+    ) -> Result<BTreeMap<RecordId, StoredVersion>, StoreFailure> {
+        let source = self.source();
+        let mut ids = BTreeMap::new();
+        for id in listed {
+            if let Ok((stream, record)) = source.record_of(stream, id) {
+                ids.insert(RecordKey { source: source.kind(), stream, id: record }, id);
+            }
+        }
+        let keys: Vec<RecordKey> = ids.keys().cloned().collect();
+        let stored = self.versions().versions(&keys).await?;
+        Ok(stored.into_iter().filter_map(|(key, version)| ids.get(&key).map(|id| ((*id).clone(), version))).collect())
+    }
 }

@@ -4,18 +4,18 @@ use derive_more::Display;
 
 use crate::StampMillis;
 
-/// A place in a stream: a stamp, or a feed's token.
-#[derive(Clone, Debug, Display, PartialEq, Eq)]
+/// A place in a stream: a stamp, or a feed's token. Those of one stream are of one kind, and the later one is larger.
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Position {
     /// Everything stamped at or before this.
     At(StampMillis),
     /// Everything before this token of a feed.
     #[display("token {text} (#{sequence})")]
     Token {
-        /// The token, as the vendor gave it; empty before the first.
-        text: String,
         /// How many tokens came before it: what makes tokens comparable.
         sequence: i64,
+        /// The token, as the vendor gave it; empty before the first.
+        text: String,
     },
 }
 
@@ -39,17 +39,5 @@ impl Position {
             Self::Token { text, .. } if !text.is_empty() => Some(text),
             Self::Token { .. } | Self::At(_) => None,
         }
-    }
-
-    /// The later of two.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        if other.order() > self.order() { other } else { self }
-    }
-
-    /// The earlier of two.
-    #[must_use]
-    pub fn min(self, other: Self) -> Self {
-        if other.order() < self.order() { other } else { self }
     }
 }

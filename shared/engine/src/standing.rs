@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use strum::IntoStaticStr;
 
-use crate::{
-    ACCOUNT_CHANGED, Breaker, Checkpoint, LocalMillis, Owed, RETRY_MAX, SourceState, Stops, StreamState, disposition,
-};
+use crate::{ACCOUNT_CHANGED, Checkpoint, LocalMillis, Owed, RETRY_MAX, SourceState, StreamKey, StreamState};
 
 /// Since when a stream that was never listed counts as stale: for ever.
 const NEVER: LocalMillis = LocalMillis::new(0);
@@ -113,68 +111,64 @@ fn hour(at: LocalMillis) -> String {
     at.to_string().get(11..16).map_or_else(|| at.to_string(), |hour| format!("{hour}Z"))
 }
 
-/// What decides the state of a stream that is polled, besides what the functions share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+/// How one stream stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: StreamKey,
     /// Its figures.
     pub standing: Standing,
     /// Ids owed a fetch.
     pub owed: Owed,
     /// Ids in quarantine.
     pub quarantine_count: usize,
+    /// Those of them that a person should hear of.
+    pub troubled_count: usize,
+    /// How long a poll is due: its staleness, less what it may rest.
+    pub overdue: Duration,
     /// Whether it is stale.
     pub is_stale: bool,
+    /// How it stands, in a word.
+    pub state: State,
+    /// Why nothing is called, if so.
+    pub held_back: Option<String>,
 }
 
 /// How a stream that is polled stands at `now`.
-pub fn state_of(facts: &Facts, stream: &StreamState, source: &SourceState, now: LocalMillis) -> State {
+pub fn state_of(report: &StreamReport, stream: &StreamState, source: &SourceState, now: LocalMillis) -> State {
     let pauses = [&source.pause, &stream.pause].into_iter().flatten().filter(|pause| pause.is_on(now));
     // One without an end lasts longest.
     if let Some(pause) = pauses.max_by_key(|pause| pause.until.map_or(i64::MAX, LocalMillis::get)) {
         return State::Paused { until: pause.until };
     }
-    if let Some(why) = stream.breaker.why.as_ref().filter(|why| disposition(why.class).stops == Stops::Stream) {
+    if let Some(why) = stream.breaker.refusal() {
         // Also when its time is over: the next list call decides whether it holds.
         let until = stream.breaker.open_until.unwrap_or(now);
         return if why.cause == ACCOUNT_CHANGED { State::AccountChanged } else { State::Refused { until } };
     }
-    if let Some(until) =
-        [&source.breaker, &stream.breaker].into_iter().filter_map(|breaker| Breaker::open(breaker, now)).max()
-    {
+    if let Some(until) = source.breaker.open(now).max(stream.breaker.open(now)) {
         return State::VendorDown { until };
     }
-    if facts.quarantine_count > RETRY_MAX {
+    if report.quarantine_count > RETRY_MAX {
         return State::QuarantineFull;
     }
-    if facts.is_stale {
+    if report.is_stale {
         return State::Stale;
     }
-    if facts.standing.is_listing || facts.owed.bulk_count > 0 {
-        let listed_count = facts.standing.import_count.max(facts.owed.bulk_count);
-        return State::Importing { done_count: listed_count - facts.owed.bulk_count, listed_count };
+    if report.standing.is_listing || report.owed.bulk_count > 0 {
+        let listed_count = report.standing.import_count.max(report.owed.bulk_count);
+        return State::Importing { done_count: listed_count - report.owed.bulk_count, listed_count };
     }
-    if facts.standing.lag.is_zero() { State::Fresh } else { State::Behind }
+    if report.standing.lag.is_zero() { State::Fresh } else { State::Behind }
 }
 
 // What grows stale, and what lags, is tested in `tests/tests/rules/staleness.rs`.
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FailureClass, ListShape, Pause, Position, SourceKind, StreamKey, StreamName, StreamTraits, Why};
+    use crate::{Breaker, FailureClass, Pause, SourceKind, StreamName, Why};
 
     const NOW: LocalMillis = LocalMillis::new(1_800_000_000_000);
-
-    fn ago(minutes: u64) -> LocalMillis {
-        NOW.minus(Duration::from_mins(minutes))
-    }
-
-    fn checkpoint() -> Checkpoint {
-        let name = StreamName::known("customers");
-        let first = Position::At(crate::clock::StampMillis::new(0));
-        let traits = StreamTraits { name: name.clone(), shape: ListShape::Whole, stamped: true, filtered: true, first };
-        let stream = StreamKey { source: SourceKind::FieldMotion, name };
-        Checkpoint { last_success_at: Some(ago(2)), ..Checkpoint::first(stream, &traits, String::new()) }
-    }
 
     #[test]
     fn a_missing_checkpoint_is_stale() {
@@ -182,64 +176,53 @@ mod tests {
     }
 
     fn pause(until: Option<LocalMillis>) -> Pause {
-        Pause { since: ago(5), until, by: "anna".to_owned(), why: "their move".to_owned() }
+        Pause { since: NOW, until, by: "anna".to_owned(), why: "their move".to_owned() }
     }
 
     fn breaker(class: FailureClass, cause: &str, until: LocalMillis) -> Breaker {
         Breaker { open_until: Some(until), why: Some(Why { class, cause: cause.to_owned() }), ..Breaker::default() }
     }
 
+    /// A change to what is known of a stream and its source.
+    type Step<'a> = &'a dyn Fn(&mut StreamReport, &mut StreamState, &mut SourceState);
+
     /// Everything that is wrong at once; each step takes away what counted, and the next one shows.
     #[test]
     fn the_first_cause_of_a_standstill_is_its_word() {
         let soon = NOW.plus(Duration::from_mins(90));
-        let fresh = Standing { is_listing: false, ..standing(Some(&checkpoint()), &StreamState::default(), NOW) };
-        let mut facts = Facts {
-            standing: Standing { lag: Duration::from_secs(1), import_count: 200, ..fresh },
+        let lag = Duration::from_secs(1);
+        let mut report = StreamReport {
+            stream: StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("customers") },
+            standing: Standing { staleness: Duration::ZERO, lag, import_count: 200, is_listing: false },
             owed: Owed { fresh_count: 0, bulk_count: 137 },
             quarantine_count: RETRY_MAX + 1,
+            troubled_count: 0,
+            overdue: Duration::ZERO,
             is_stale: true,
+            state: State::Off,
+            held_back: None,
         };
-        let mut stream = StreamState {
-            pause: Some(pause(None)),
-            breaker: breaker(FailureClass::Forbidden, ACCOUNT_CHANGED, NOW),
-            ..StreamState::default()
-        };
-        let mut source = SourceState { pause: Some(pause(Some(soon))), ..SourceState::default() };
-        let word = |facts: &Facts, stream: &StreamState, source: &SourceState| {
-            state_of(facts, stream, source, NOW).to_string()
-        };
-        let mut words = vec![word(&facts, &stream, &source)];
-        stream.pause = Some(pause(Some(NOW)));
-        words.push(word(&facts, &stream, &source));
-        source.pause = None;
-        words.push(word(&facts, &stream, &source));
-        stream.breaker = breaker(FailureClass::Forbidden, "403", soon);
-        words.push(word(&facts, &stream, &source));
-        stream.breaker = breaker(FailureClass::Transient, "503", soon);
-        words.push(word(&facts, &stream, &source));
-        stream.breaker = breaker(FailureClass::Transient, "503", NOW);
-        words.push(word(&facts, &stream, &source));
-        facts.quarantine_count = RETRY_MAX;
-        words.push(word(&facts, &stream, &source));
-        facts.is_stale = false;
-        words.push(word(&facts, &stream, &source));
-        facts.owed.bulk_count = 0;
-        words.push(word(&facts, &stream, &source));
-        facts.standing.lag = Duration::ZERO;
-        words.push(word(&facts, &stream, &source));
-        let expected = [
-            "paused",
-            "paused until 09:30Z",
-            "account changed",
-            "refused until 09:30Z",
-            "vendor down until 09:30Z",
-            "quarantine full",
-            "STALE",
-            "importing 31 %",
-            "behind",
-            "fresh",
+        let (mut stream, mut source) = (StreamState::default(), SourceState::default());
+        (stream.pause, source.pause) = (Some(pause(None)), Some(pause(Some(soon))));
+        stream.breaker = breaker(FailureClass::Forbidden, ACCOUNT_CHANGED, NOW);
+        let steps: [(Step, &str); 10] = [
+            (&|_, _, _| {}, "paused"),
+            (&|_, stream, _| stream.pause = Some(pause(Some(NOW))), "paused until 09:30Z"),
+            (&|_, _, source| source.pause = None, "account changed"),
+            (&|_, stream, _| stream.breaker = breaker(FailureClass::Forbidden, "403", soon), "refused until 09:30Z"),
+            (
+                &|_, stream, _| stream.breaker = breaker(FailureClass::Transient, "503", soon),
+                "vendor down until 09:30Z",
+            ),
+            (&|_, stream, _| stream.breaker = breaker(FailureClass::Transient, "503", NOW), "quarantine full"),
+            (&|report, _, _| report.quarantine_count = RETRY_MAX, "STALE"),
+            (&|report, _, _| report.is_stale = false, "importing 31 %"),
+            (&|report, _, _| report.owed.bulk_count = 0, "behind"),
+            (&|report, _, _| report.standing.lag = Duration::ZERO, "fresh"),
         ];
-        assert_eq!(words, expected);
+        for (step, word) in steps {
+            step(&mut report, &mut stream, &mut source);
+            assert_eq!(state_of(&report, &stream, &source, NOW).to_string(), word);
+        }
     }
 }

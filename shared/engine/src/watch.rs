@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Breaker, Checkpoints, Clock, Facts, Ledger, LocalMillis, Measurement, MeasurementName, Measurements, Owed, Pause,
-    SourceKind, SourceState, Standing, State, StoreFailure, StreamKey, StreamName, standing, state_of,
+    Breaker, Checkpoints, Clock, Ledger, LocalMillis, Measurement, MeasurementName, Measurements, Pause, SourceKind,
+    SourceState, State, StoreFailure, StreamKey, StreamName, StreamReport, standing, state_of,
 };
 
 /// The ports that a watcher needs.
@@ -36,29 +36,6 @@ pub struct WatchedStream {
     pub name: StreamName,
     /// How long it rests between two scans of its whole list; nothing for the others.
     pub rests_for: Duration,
-}
-
-/// How one stream stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamReport {
-    /// The stream.
-    pub stream: StreamKey,
-    /// Its figures.
-    pub standing: Standing,
-    /// Ids owed a fetch.
-    pub owed: Owed,
-    /// Ids in quarantine.
-    pub quarantine_count: usize,
-    /// Those of them that a person should hear of.
-    pub troubled_count: usize,
-    /// How long a poll is due: its staleness, less what it may rest.
-    pub overdue: Duration,
-    /// Whether it is stale.
-    pub is_stale: bool,
-    /// How it stands, in a word.
-    pub state: State,
-    /// Why nothing is called, if so.
-    pub held_back: Option<String>,
 }
 
 impl<P: WatcherPorts> Watcher<P> {
@@ -124,9 +101,10 @@ pub async fn look_at<C: Checkpoints, L: Ledger>(
     let overdue = if is_excused { Duration::ZERO } else { standing.staleness.saturating_sub(limits.rests_for) };
     let is_stale = overdue > limits.stale_after;
     let quarantine_count = entries.len();
-    let facts = Facts { standing, owed, quarantine_count, is_stale };
-    let state = state_of(&facts, &shared, source, now);
-    Ok(StreamReport { stream, standing, owed, quarantine_count, troubled_count, overdue, is_stale, state, held_back })
+    let state = State::Fresh;
+    let report =
+        StreamReport { stream, standing, owed, quarantine_count, troubled_count, overdue, is_stale, state, held_back };
+    Ok(StreamReport { state: state_of(&report, &shared, source, now), ..report })
 }
 
 fn paused_by_person(who: &str, pause: Option<&Pause>, now: LocalMillis) -> Option<String> {

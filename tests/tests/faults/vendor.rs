@@ -1,5 +1,6 @@
 //! Faults 32 to 55, as far as the engine decides them: what a vendor lists and answers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass;
@@ -220,7 +221,7 @@ async fn a_feed_that_rejects_new_tokens_too_is_left_alone_and_not_listed_at_ever
     stage.edit(["b"]);
     let report = stage.tick().await;
     // THEN it was asked with the old token, for a new one and with that, and it asks for attention
-    assert_eq!((report.calls_count, &report.notices[..]), (3, &[Notice::StreamPaused][..]));
+    assert_eq!((report.calls_count, &report.notices), (3, &BTreeSet::from([Notice::StreamPaused])));
     let PollOutcome::SourceFailed(FailureClass::Forbidden, cause) = report.outcome else {
         panic!("{:?}", report.outcome);
     };

@@ -1,6 +1,7 @@
 //! Sections 6.4, 6.7 and 8: the retry lane. A failing id never waits in its chunk; what is in the lane is tried again by
 //! itself and resolved by a later look alone.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tidemark_engine::failure::FailureClass;
@@ -121,7 +122,7 @@ async fn a_record_error_rings_at_once() {
     stage.tick().await;
     let reports = stage.drain().await;
     assert!(stage.retries()[0].needs_attention());
-    assert_eq!(reports[0].notices, [Notice::Quarantined(1)]);
+    assert_eq!(reports[0].notices, BTreeSet::from([Notice::Quarantined(1)]));
 }
 
 #[tokio::test]

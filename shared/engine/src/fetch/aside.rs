@@ -40,7 +40,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         }
         fetcher.ports.ledger().set_aside(&entry).await?;
         if task.is_chunk() {
-            self.report.notice(Notice::Quarantined(1));
+            self.report.notices.insert(Notice::Quarantined(1));
         }
         self.report.set_aside.push((id.clone(), reason, cause));
         self.finished.insert(id);
@@ -66,7 +66,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         });
         self.vanished = believed;
         if task.is_chunk() && !doubted.is_empty() {
-            self.report.notice(Notice::TombstonesWithheld(doubted.len()));
+            self.report.notices.insert(Notice::TombstonesWithheld(doubted.len()));
         }
         for gone in doubted {
             let cause = (if are_many { MANY } else { UNCLEAR }).to_owned();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{FetchReport, Fetcher, FetcherPorts, Task};
 use crate::{
     Clock, FAILURES_TO_OPEN, FailureClass, Ledger, LocalMillis, Notice, Rule, Slots, SourceFailure, SourceState, Stops,
-    StoreFailure, StreamKey, StreamState, Why, calls_in, describe, disposition, pause_after,
+    StoreFailure, StreamKey, StreamState, Why, calls_in, describe, pause_after,
 };
 
 /// How much of the shared schedule a message takes in one write: more would keep all others waiting.
@@ -107,7 +107,7 @@ impl Calls {
         let mut state = self.state();
         let why = Why { class: failure.class, cause: failure.cause.clone() };
         state.last = Some((why, describe(failure, &self.stream)));
-        let stops_source = disposition(failure.class).stops == Stops::Source;
+        let stops_source = failure.class.stops() == Stops::Source;
         if is_known && !stops_source {
             return;
         }
@@ -136,11 +136,11 @@ impl Calls {
             return Ok(paused_until);
         }
         let now = ports.clock().now();
-        let paused_for = if disposition(why.class).stops == Stops::Source {
+        let paused_for = if why.class.stops() == Stops::Source {
             let open_for = self.source.breaker.next_open_for(why.class.retry_after());
             ledger.pause_source(self.stream.source, now.plus(open_for), open_for, &why).await?;
             if why.class == FailureClass::Unauthorized {
-                report.notice(Notice::CredentialRejected);
+                report.notices.insert(Notice::CredentialRejected);
             }
             Some(open_for)
         } else {
@@ -151,7 +151,7 @@ impl Calls {
             paused_for
         };
         let Some(paused_for) = paused_for else { return Ok(paused_until) };
-        report.notice(Notice::BreakerOpened);
+        report.notices.insert(Notice::BreakerOpened);
         Ok(Some(now.plus(paused_for)))
     }
 }

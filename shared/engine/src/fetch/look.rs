@@ -12,7 +12,7 @@ use super::{Calls, Fetcher, FetcherPorts, Task};
 use crate::{
     Again, Clock, DeletedBecause, Detail, FailureClass, Found, Ledger, LocalMillis, Look, Message, NO_DATE, Notice,
     Reason, RecordId, RecordKey, Rule, Seen, Source, SourceFailure, Stamp, Stops, StoredVersion, VendorMillis, again,
-    disposition, millis_of,
+    millis_of,
 };
 
 /// How long to wait before a record that seems gone is asked for once more.
@@ -165,7 +165,7 @@ impl<P: FetcherPorts> Looker<'_, P> {
     }
 
     async fn gave_up(&self, id: &RecordId, failure: &SourceFailure, looked_at: LocalMillis) -> Looked {
-        let reason = match disposition(failure.class).stops {
+        let reason = match failure.class.stops() {
             Stops::Record => {
                 self.calls.answered();
                 Reason::Record

@@ -78,7 +78,7 @@ impl<P: FetcherPorts> Work<'_, P> {
     /// Counts what became of ids. One is finished even if a later look was stored already.
     async fn take(&mut self, outcome: Outcome) -> Result<(), StoreFailure> {
         if outcome.is_other_account {
-            self.report.notice(Notice::AccountChanged);
+            self.report.notices.insert(Notice::AccountChanged);
         }
         for looked in outcome.others {
             match looked {
@@ -98,9 +98,7 @@ impl<P: FetcherPorts> Work<'_, P> {
                 Stored::Written if is_gone => self.report.deleted_count += 1,
                 Stored::Written => self.report.written_count += 1,
             }
-            if let Some(notice) = notice {
-                self.report.notice(notice);
-            }
+            self.report.notices.extend(notice);
             self.seen_count += usize::from(!is_gone);
             self.stamped_count += usize::from(is_stamped);
             self.looked_at = self.looked_at.max(Some(looked_at));

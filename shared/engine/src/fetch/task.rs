@@ -1,11 +1,9 @@
 //! What one message asks for, as the ledger knows it.
 
-use std::collections::BTreeMap;
-
 use super::{Fetcher, FetcherPorts};
 use crate::{
     Chunk, Event, Ledger, LocalMillis, Message, Position, RecordId, RetryEntry, Rule, StoreFailure, StoredVersion,
-    StreamKey, Told, Work, stored,
+    StreamKey, Told, Work,
 };
 
 pub(super) struct Task {
@@ -88,9 +86,5 @@ impl<P: FetcherPorts> Fetcher<P> {
             None => return Ok(None),
         };
         Ok(Some(task).filter(|task| !task.ids.is_empty()))
-    }
-
-    pub(super) async fn stored_versions(&self, task: &Task) -> Result<BTreeMap<RecordId, StoredVersion>, StoreFailure> {
-        stored::versions_of(self.ports.source(), self.ports.versions(), &task.stream.name, task.ids.iter()).await
     }
 }

@@ -130,14 +130,13 @@ impl<P: PollerPorts> Tick<'_, P> {
             InHand::Nothing | InHand::Ids { .. } => Walk::new(from, place, Some(listing.begun_at)),
         };
         let mut debt = bulk_debt(listing, self.started_at, 0);
-        let (owed_before, put_before) = (self.report.owed_count, self.put_count);
+        let put_before = self.put_count;
         let walked = self.walk(&mut walk, &mut debt, owed, chunk_max).await;
         if self.traits.stamped {
             self.checkpoint.clocks.learn(&walk.evidence);
         }
         let chunks = usize::try_from(self.put_count - put_before).unwrap_or(usize::MAX);
         room.sends = room.sends.saturating_sub(chunks);
-        self.count_import(self.report.owed_count - owed_before);
         let went = match walked {
             Ok(Walked::Whole) => Went::Whole,
             Ok(Walked::Sealed(from)) => {
@@ -146,7 +145,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             Ok(Walked::Cut) => Went::On(Cursor::Pages(walk.place)),
             Ok(Walked::Moving) => {
-                self.report.notice(Notice::ListMoving);
+                self.report.notices.insert(Notice::ListMoving);
                 Went::Waits(Cursor::Start)
             }
             Err(halt) => {
@@ -183,7 +182,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         changes.retain(|change| met.insert(change.id.clone()));
         let margin = if Rule::SnapshotMargin.is_left_out() { Duration::ZERO } else { HOST_CLOCKS_MAX };
         let fetched_from = listing.begun_at.plus(margin);
-        let versions = self.versions_of(changes.iter()).await?;
+        let ids = changes.iter().map(|change| &change.id);
+        let versions = self.poller.ports.versions_of(&self.traits.name, ids).await?;
         changes.retain(|change| {
             !versions.get(&change.id).is_some_and(|stored| !stored.deleted && stored.looked_at >= fetched_from)
         });
@@ -208,14 +208,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let put = self.report.owed_count - owed_before;
         room.sends = debt.room;
         room.ahead = room.ahead.saturating_sub(put);
-        self.count_import(put);
         Ok(debt.last)
-    }
-
-    /// Counts ids of an import; written with the next place that is kept.
-    fn count_import(&mut self, put: usize) {
-        let put = u64::try_from(put).unwrap_or(u64::MAX);
-        self.checkpoint.import_count = self.checkpoint.import_count.saturating_add(put);
     }
 }
 

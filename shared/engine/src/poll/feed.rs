@@ -98,7 +98,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             answered => drop(answered?),
         }
-        self.report.notice(Notice::Resync);
+        self.report.notices.insert(Notice::Resync);
         Ok(self.begin_snapshot(token, &reading))
     }
 
@@ -122,12 +122,12 @@ impl<P: PollerPorts> Tick<'_, P> {
     pub(super) fn note_later(&mut self, later: Later) {
         let Later { stream, cursor, why } = later;
         if why == WhyLater::Moving {
-            self.report.notice(Notice::ListMoving);
+            self.report.notices.insert(Notice::ListMoving);
         }
         let wait = match why {
             WhyLater::Untold => UNTOLD_FOR,
             WhyLater::Refused | WhyLater::Moving => {
-                self.report.notice(Notice::LeftOut(stream));
+                self.report.notices.insert(Notice::LeftOut(stream));
                 LEFT_OUT_FOR
             }
         };

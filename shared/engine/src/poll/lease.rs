@@ -29,7 +29,7 @@ impl<P: PollerPorts> Poller<P> {
             if checkpoints.create(&first).await? == Written::Refused {
                 return Ok(Err(PollOutcome::LeaseBusy));
             }
-            report.notice(Notice::FirstImport);
+            report.notices.insert(Notice::FirstImport);
             first
         };
         let now = self.ports.clock().now();
@@ -37,7 +37,7 @@ impl<P: PollerPorts> Poller<P> {
             return Ok(Err(PollOutcome::LeaseBusy));
         }
         if found.account_mark != account_mark && !Rule::AccountPoller.is_left_out() {
-            report.notice(Notice::AccountChanged);
+            report.notices.insert(Notice::AccountChanged);
             // Over at once, so that the next poll tries again: it only lets others know why nothing is listed.
             let why = Why { class: FailureClass::Forbidden, cause: ACCOUNT_CHANGED.to_owned() };
             self.ports.ledger().pause_stream(key, now, &why).await?;

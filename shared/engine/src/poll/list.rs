@@ -31,11 +31,9 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
                     let reading = Reading { start, end: clock.now(), date: page.date };
                     self.report.listed_count += page.changes.len();
                     if page.unusable_count > 0 {
-                        self.report.notice(Notice::UnusableIds(page.unusable_count));
+                        self.report.notices.insert(Notice::UnusableIds(page.unusable_count));
                     }
-                    if let Some(notice) = reading.notice() {
-                        self.report.notice(notice);
-                    }
+                    self.report.notices.extend(reading.notice());
                     return Ok((page, reading));
                 }
                 Err(failure) => failure,
@@ -116,7 +114,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             }
         }
         self.checkpoint.clocks = moved.clocks;
-        moved.notices.into_iter().for_each(|notice| self.report.notice(notice));
+        self.report.notices.extend(moved.notices);
         Listed { scanned: Some(Position::At(moved.scanned)), ..Listed::nothing(begun_at) }
     }
 }

@@ -40,6 +40,10 @@ impl<P: PollerPorts> Tick<'_, P> {
                 let draft = take_chunk(changes, self.poller.settings.chunk_ids());
                 let (chunk, message) = self.chunk_of(draft, debt);
                 self.report.owed_count += chunk.ids.len();
+                if debt.lane == Lane::Bulk {
+                    // Written with the next place that is kept.
+                    self.checkpoint.import_count += u64::try_from(chunk.ids.len()).unwrap_or(u64::MAX);
+                }
                 chunks.push(chunk);
                 outgoing.extend(message);
             }

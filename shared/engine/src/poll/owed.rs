@@ -2,8 +2,7 @@
 
 use super::{Halt, PollerPorts, Tick};
 use crate::{
-    Checkpoint, Chunk, Lane, Ledger, LocalMillis, Notice, Position, Random, RetryEntry, Rule, Scope, Stops,
-    StreamState, disposition,
+    Checkpoint, Chunk, Lane, Ledger, LocalMillis, Notice, Position, Random, RetryEntry, Rule, Scope, StreamState,
 };
 
 /// How many intervals' worth of calls a snapshot may be ahead of what is fetched.
@@ -23,15 +22,6 @@ pub(super) struct OwedWork {
     pub(super) lanes_since: Option<LocalMillis>,
     /// Since when the oldest retry entry that holds the checkpoint is one.
     pub(super) retries_since: Option<LocalMillis>,
-}
-
-impl OwedWork {
-    /// Until when the vendor's refusal of this stream is respected, if it refuses it.
-    pub(super) fn refused_until(&self, now: LocalMillis) -> Option<LocalMillis> {
-        let breaker = &self.state.breaker;
-        let is_refused = breaker.why.as_ref().is_some_and(|why| disposition(why.class).stops == Stops::Stream);
-        breaker.open(now).filter(|_| is_refused)
-    }
 }
 
 /// Ids of chunks that were sent and are not due again.
@@ -75,7 +65,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let listings = listings.filter(|_| !Rule::CommittedBacklog.is_left_out());
         let entries = blocking().map(|entry| &entry.holds).filter(|_| !Rule::CommittedRetry.is_left_out());
         let held = heads.chain(listings).chain(entries).flatten();
-        let committable = held.fold(checkpoint.scanned.clone(), |lowest, held| lowest.min(held.clone()));
+        let committable = held.fold(&checkpoint.scanned, Ord::min).clone();
         let bulk_is_whole = bulk.len() < bulk_limit;
         // What a rewind puts first may hide older work that is still owed.
         let hidden_since = if fresh.len() < fresh_limit && bulk_is_whole { None } else { checkpoint.owed_since };
@@ -92,7 +82,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(());
         }
         if known.is_some() {
-            self.report.notice(Notice::LedgerLost);
+            self.report.notices.insert(Notice::LedgerLost);
         }
         let mark = format!("{:016x}", self.poller.ports.random().below(u64::MAX));
         self.poller.ports.ledger().write_mark(&self.checkpoint.stream, &mark).await?;

@@ -1,5 +1,7 @@
 //! What a tick did.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use crate::{FailureClass, LocalMillis, Notice, Position, SourceKind, StoreFailure, StreamKey, StreamName};
@@ -54,18 +56,12 @@ pub struct PollReport {
     /// Where `committed` was moved to, if it was.
     pub committed: Option<Position>,
     /// What it noticed.
-    pub notices: Vec<Notice>,
+    pub notices: BTreeSet<Notice>,
 }
 
 impl PollReport {
     pub(super) fn new(outcome: PollOutcome) -> Self {
         Self { outcome, ..Self::default() }
-    }
-
-    pub(super) fn notice(&mut self, notice: Notice) {
-        if !self.notices.contains(&notice) {
-            self.notices.push(notice);
-        }
     }
 }
 

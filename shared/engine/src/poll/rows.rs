@@ -22,7 +22,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let walked = self.walk(&mut walk, &mut debt, owed, self.poller.settings.fresh_chunks()).await?;
         let found = self.put_count > put_before;
         let Some(first) = walk.first.filter(|_| walked != Walked::Moving) else {
-            self.report.notice(Notice::ListMoving);
+            self.report.notices.insert(Notice::ListMoving);
             return Ok(Listed { found, ..Listed::nothing(walk.first.map_or(self.started_at, |first| first.start)) });
         };
         let evidence = std::mem::take(&mut walk.evidence);

@@ -1,9 +1,9 @@
 //! What is stored already: rows that need not be stored again, and what stored looks show of the vendor's clock.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::{Evidence, Halt, PollerPorts, Tick};
-use crate::{Change, LocalMillis, Notice, RecordId, Rule, Source, StoredVersion, stored};
+use crate::{Change, LocalMillis, Notice, RecordId, Rule, Source, StoredVersion};
 
 /// Of how many listed ids the stored looks are read in search of evidence.
 const SAMPLE: usize = 100;
@@ -16,7 +16,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         changes: Vec<Change>,
         since: LocalMillis,
     ) -> Result<(Vec<Change>, HashSet<RecordId>), Halt> {
-        let versions = self.versions_of(changes.iter()).await?;
+        let ids = changes.iter().map(|change| &change.id);
+        let versions = self.poller.ports.versions_of(&self.traits.name, ids).await?;
         let is_met = |change: &&Change| {
             let stamp = change.stamp().map(|stamp| &stamp.text);
             versions.get(&change.id).is_some_and(|stored| stored.looked_at >= since && stored.stamp.as_ref() == stamp)
@@ -33,7 +34,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let kept: Vec<Change> = changes.into_iter().filter(is_unsettled).collect();
         self.report.unchanged_count += listed_count - kept.len();
         if volatile_count > 0 {
-            self.report.notice(Notice::VolatileRows(volatile_count));
+            self.report.notices.insert(Notice::VolatileRows(volatile_count));
         }
         Ok((kept, met))
     }
@@ -62,8 +63,9 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         // Spread over the whole list, so that it is not the same ids that are asked for at every tick.
         let step = changes.len().div_ceil(SAMPLE).max(1);
-        let versions = self.versions_of(changes.iter().step_by(step)).await?;
-        let source = self.poller.ports.source();
+        let sample = changes.iter().step_by(step).map(|change| &change.id);
+        let (ports, source) = (&self.poller.ports, self.poller.ports.source());
+        let versions = ports.versions_of(&self.traits.name, sample).await?;
         let zone = self.zone();
         let evidence = versions.values().filter_map(|stored| {
             let stamp = source.stamp(&self.traits.name, stored.stamp.as_ref()?)?;
@@ -71,14 +73,5 @@ impl<P: PollerPorts> Tick<'_, P> {
             Some(Evidence { looked_at: stored.looked_at, distance_ms: seen_at.millis_since(stamp.at) })
         });
         Ok(evidence.collect())
-    }
-
-    pub(super) async fn versions_of<'c>(
-        &self,
-        changes: impl Iterator<Item = &'c Change>,
-    ) -> Result<BTreeMap<RecordId, StoredVersion>, Halt> {
-        let ports = &self.poller.ports;
-        let ids = changes.map(|change| &change.id);
-        Ok(stored::versions_of(ports.source(), ports.versions(), &self.traits.name, ids).await?)
     }
 }

@@ -116,8 +116,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.store(self.checkpoint.clone()).await
     }
 
-    /// Frees the stream; that another poller took over meanwhile is no failure.
+    /// Frees the stream, where the last write did not; that another poller took over meanwhile is no failure.
     pub(super) async fn release(&mut self) -> Result<(), StoreFailure> {
+        if self.checkpoint.lease_until == LocalMillis::default() {
+            return Ok(());
+        }
         match self.store_last(self.checkpoint.clone()).await {
             Err(Halt::Store(failure)) => Err(failure),
             Ok(()) | Err(Halt::Fenced | Halt::AccountChanged | Halt::Source(_)) => Ok(()),

@@ -3,21 +3,20 @@
 use super::{Halt, Listed, OwedWork, PollOutcome, PollerPorts, Tick};
 use crate::{
     FailureClass, Ledger, ListShape, LocalMillis, Notice, OPEN_MAX, RETRY_MAX, Rule, SourceFailure, SourceState, Stops,
-    StoreFailure, Why, disposition, short_pause,
+    StoreFailure, Why, short_pause,
 };
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn work(&mut self, source: &SourceState) -> Result<PollOutcome, Halt> {
         let owed = self.read_owed().await?;
-        if let Some(until) = owed.refused_until(self.now()) {
-            self.release().await?;
+        let breaker = &owed.state.breaker;
+        if let Some(until) = breaker.open(self.now()).filter(|_| breaker.refusal().is_some()) {
             return Ok(PollOutcome::Paused(until));
         }
         if owed.state.pause.as_ref().is_some_and(|pause| pause.is_on(self.now())) {
-            self.release().await?;
             return Ok(PollOutcome::PausedByOperator);
         }
-        let is_paused = owed.state.breaker.open(self.now()).is_some();
+        let is_paused = breaker.open(self.now()).is_some();
         if !is_paused {
             // After a pause of the source the list call is the probe. Until it succeeds a fetcher makes no call, and the try
             // would be lost.
@@ -27,8 +26,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.send_due(&owed.fresh, self.fresh_cap()).await?;
         }
         if owed.retries.len() > RETRY_MAX {
-            self.report.notice(Notice::QuarantineFull(owed.retries.len()));
-            self.release().await?;
+            self.report.notices.insert(Notice::QuarantineFull(owed.retries.len()));
             return Ok(PollOutcome::Frozen);
         }
         if owed.bulk.is_empty() && self.checkpoint.backlog.is_empty() {
@@ -45,7 +43,6 @@ impl<P: PollerPorts> Tick<'_, P> {
             if self.checkpoint.backlog.is_empty() && self.put_count == 0 {
                 self.note_owed(&owed, None);
             }
-            self.release().await?;
         }
         Ok(match () {
             () if !is_read => PollOutcome::Unlisted,
@@ -64,7 +61,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         if source.breaker.is_disturbed() {
             self.poller.ports.ledger().resume_source(self.checkpoint.stream.source).await?;
         }
-        if owed.state.breaker.why.as_ref().is_some_and(|why| disposition(why.class).stops == Stops::Stream) {
+        if owed.state.breaker.refusal().is_some() {
             self.poller.ports.ledger().resume_stream(&self.checkpoint.stream).await?;
         }
         Ok(listed)
@@ -106,20 +103,20 @@ impl<P: PollerPorts> Tick<'_, P> {
         let stream = &self.checkpoint.stream;
         let now = self.now();
         let why = Why { class: failure.class, cause: failure.cause.clone() };
-        match disposition(failure.class).stops {
+        match failure.class.stops() {
             // There was no time left to wait it out.
             Stops::Source if short_pause(failure.class).is_some() => {}
             Stops::Source => {
                 let open_for = source.breaker.next_open_for(failure.class.retry_after());
                 ledger.pause_source(stream.source, now.plus(open_for), open_for, &why).await?;
-                self.report.notice(Notice::BreakerOpened);
+                self.report.notices.insert(Notice::BreakerOpened);
                 if failure.class == FailureClass::Unauthorized {
-                    self.report.notice(Notice::CredentialRejected);
+                    self.report.notices.insert(Notice::CredentialRejected);
                 }
             }
             Stops::Stream => {
                 ledger.pause_stream(stream, now.plus(OPEN_MAX), &why).await?;
-                self.report.notice(Notice::StreamPaused);
+                self.report.notices.insert(Notice::StreamPaused);
             }
             Stops::StreamInARow | Stops::Record | Stops::Token => {}
         }
