@@ -20,7 +20,7 @@ export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //
 FUZZ := --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_LIMITS := -dict=fuzz/words.dict -timeout=10 -rss_limit_mb=1024
 
-.PHONY: help setup demo test simulate fuzz bench check deploy local-up local-down invoke cli install clean
+.PHONY: help setup lock demo test simulate fuzz bench check deploy local-up local-down invoke cli install clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,14 @@ setup: $(VENV)/.installed ## Install the Python tools into .venv (only when requ
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON3=..."; exit 1; }
 	$(PYTHON3) -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
+
+lock: ## Compile requirements.in into requirements.txt, with hashes for every platform
+	$(PYTHON3) -m venv target/lock
+	target/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	target/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	  --custom-compile-command 'make lock' requirements.in --output-file requirements.txt
 
 demo: setup ## Show the main job on this machine: import, edit, outage, alarm
 	@$(PYTHON) -m local demo
