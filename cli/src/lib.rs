@@ -6,7 +6,7 @@
 //! the source's own poller function, which is invoked for it.
 //!
 //! Ways to get this wrong: a second copy of a key format (all of them are in `tidemark-aws`); a figure that is computed
-//! here and by the watcher too (`tidemark_engine::watch`); a body in anything but `records`; an act without a plan.
+//! here and by the watcher too (`tidemark_watch`); a body in anything but `records`; an act without a plan.
 #![expect(clippy::large_futures, reason = "a process runs one command: how large its future is does not matter")]
 
 pub mod args;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use tidemark_engine::standing::State;
+use tidemark_watch::state::State;
 
 use crate::terminal::Terminal;
 

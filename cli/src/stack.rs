@@ -9,8 +9,8 @@ use tidemark_aws::dynamodb::{CheckpointTable, CopyTable, LedgerTable};
 use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
 use tidemark_aws::stack::{self, Deployed};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
-use tidemark_engine::watch::Limits;
 use tidemark_sources::registry::{is_scanned, parse_streams, stream_names};
+use tidemark_watch::Limits;
 
 use crate::failure::Failure;
 use crate::names;

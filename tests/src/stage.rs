@@ -15,13 +15,13 @@ use tidemark_engine::poll::{PollError, PollOutcome, PollReport, PollSettings, Po
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::rule::{self, Rule};
-use tidemark_engine::standing::{Standing, standing};
 use tidemark_engine::stream::{ListShape, StreamKey, StreamName};
 use tidemark_engine::work::{CHUNK_IDS, Chunk, DETAILS_LAG, Lane, PoisonPolicy, RetryEntry};
 use tidemark_testkit::memory::{
     Delivery, Flaw, ManualClock, MemoryQueue, MemorySource, MemoryTables, Operation, SeededRandom, StoredRecord,
     Tables, Vendor, VendorSettings, version_of,
 };
+use tidemark_watch::standing::{Standing, standing};
 
 /// When every play begins: at a whole second.
 pub const START: LocalMillis = LocalMillis::new(1_800_000_000_000);

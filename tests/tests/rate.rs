@@ -14,11 +14,11 @@ use tidemark_engine::fetch::Fetcher;
 use tidemark_engine::poll::{PollSettings, Poller};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
-use tidemark_engine::standing::standing;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_testkit::memory::{MemoryQueue, MemorySource, MemoryTables, SeededRandom, Vendor, VendorSettings};
 use tidemark_tests::stage::{START, id};
+use tidemark_watch::standing::standing;
 use tokio::time::Instant;
 
 /// Two calls a second, as by default.

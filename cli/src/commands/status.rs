@@ -11,9 +11,9 @@ use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::{SourceState, StreamState};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
-use tidemark_engine::standing::{State, StreamReport};
 use tidemark_engine::stream::{SourceKind, StreamKey};
-use tidemark_engine::watch::look_at;
+use tidemark_watch::state::{State, StreamReport};
+use tidemark_watch::{is_excused_by, look_at};
 
 use crate::Ended;
 use crate::context::Context;
@@ -278,7 +278,7 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -
         State::Paused { .. } => {
             let pauses = [(&source.pause, kind.to_string()), (&shared.pause, place.clone())];
             for (pause, whom) in pauses {
-                if let Some(pause) = pause.as_ref().filter(|pause| pause.is_on(now) && !pause.excuses(now)) {
+                if let Some(pause) = pause.as_ref().filter(|pause| pause.is_on(now) && !is_excused_by(pause, now)) {
                     let since = time::shown(pause.since, now);
                     let what = format!("paused by {} since {since}: {}", pause.by, pause.why);
                     add(what, format!("tidemark resume {whom}"));

@@ -6,10 +6,9 @@ use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, RecordTable, VersionT
 use tidemark_aws::sqs::SqsQueue;
 use tidemark_engine::fetch::FetcherPorts;
 use tidemark_engine::poll::PollerPorts;
-use tidemark_engine::ports::{
-    ChangeQueue, Checkpoints, Clock, Ledger, Measurements, Ports, Random, Records, Source, StoredVersions,
-};
-use tidemark_engine::watch::WatcherPorts;
+use tidemark_engine::ports::{ChangeQueue, Checkpoints, Clock, Ledger, Ports, Random, Records, Source, StoredVersions};
+use tidemark_watch::WatcherPorts;
+use tidemark_watch::measurement::Measurements;
 
 use crate::vendor::VendorSource;
 

@@ -8,10 +8,10 @@ use tidemark_aws::cloudwatch::MetricSink;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
 use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
 use tidemark_engine::stream::{SourceKind, StreamName};
-use tidemark_engine::watch::{WatchedStream, Watcher};
 use tidemark_runtime::environment::Environment;
 use tidemark_runtime::vendor::{self, is_scanned};
 use tidemark_runtime::worlds::WatcherWorld;
+use tidemark_watch::{WatchedStream, Watcher};
 
 /// How often streams are polled.
 const POLL_RATE: &str = "TIDEMARK_POLL_RATE";

@@ -4,9 +4,9 @@ use lambda_runtime::LambdaEvent;
 use serde::de::IgnoredAny;
 use tidemark_engine::clock::millis_of;
 use tidemark_engine::ports::Clock;
-use tidemark_engine::standing::StreamReport;
-use tidemark_engine::watch::{Watcher, WatcherPorts};
 use tidemark_runtime::failure::InvocationError;
+use tidemark_watch::state::StreamReport;
+use tidemark_watch::{Watcher, WatcherPorts};
 
 /// Serves the watcher's invocations.
 pub(crate) struct Handler<P> {

@@ -5,8 +5,7 @@ use std::iter;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::measurement::{Measurement, MeasurementName};
-use tidemark_engine::ports::Measurements;
+use tidemark_watch::measurement::{Measurement, MeasurementName, Measurements};
 
 use crate::client::Sdk;
 use crate::errors::AwsError;

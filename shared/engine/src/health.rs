@@ -14,8 +14,6 @@ pub const OPEN_MAX: Duration = Duration::from_mins(15);
 /// A Retry-After up to this long is waited out in place; a longer one opens the source's breaker.
 pub const WAIT_IN_PLACE_MAX: Duration = Duration::from_secs(30);
 
-/// After how long a pause that a person asked for rings like any other standstill.
-pub const PAUSE_REMINDER: Duration = Duration::from_hours(24);
 /// The cause of the refusal that the poller notes for a stream whose account is another one.
 pub const ACCOUNT_CHANGED: &str = "the account, its key or a setting that changes what is listed is another one";
 
@@ -60,11 +58,6 @@ impl Pause {
     /// Whether nobody may call at `now`.
     pub fn is_on(&self, now: LocalMillis) -> bool {
         self.until.is_none_or(|until| until > now)
-    }
-
-    /// Whether it is on and excuses a stream that stands still: a pause that lasts longer than a day may be forgotten.
-    pub fn excuses(&self, now: LocalMillis) -> bool {
-        self.is_on(now) && now.since(self.since) < PAUSE_REMINDER
     }
 }
 

@@ -1,11 +1,10 @@
 //! The rules of a change's way from list to commit.
 //!
-//! Three use cases, each a Lambda function: [`poll`] lists changes, writes them to the ledger, sends them and commits
-//! what is finished; [`fetch`] resolves one message; [`watch`] reports how the streams stand. They speak to the world
-//! through [`ports`] alone: no AWS, no HTTP, no environment, no system clock, so that a simulation can own all of it.
+//! Two use cases, each a Lambda function: [`poll`] lists changes, writes them to the ledger, sends them and commits what
+//! is finished; [`fetch`] resolves one message. They speak to the world through [`ports`] alone: no AWS, no HTTP, no
+//! environment, no system clock, so that a simulation can own all of it.
 //!
-//! The queue is a hint, the ledger is the truth. The poller alone moves a checkpoint, the fetcher alone writes records,
-//! the watcher only reads.
+//! The queue is a hint, the ledger is the truth. The poller alone moves a checkpoint, the fetcher alone writes records.
 #![expect(async_fn_in_trait, reason = "static dispatch only: whether a future is Send is known where it is run")]
 #![warn(clippy::wildcard_enum_match_arm)]
 #![cfg_attr(
@@ -24,7 +23,6 @@ mod commit;
 pub mod failure;
 pub mod fetch;
 pub mod health;
-pub mod measurement;
 pub mod message;
 pub mod notice;
 pub mod operate;
@@ -34,12 +32,10 @@ pub mod position;
 pub mod record;
 pub mod rule;
 mod slots;
-pub mod standing;
 pub mod stream;
-pub mod watch;
 pub mod work;
 
 use {
-    backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, measurement::*, message::*, notice::*,
-    ports::*, position::*, record::*, rule::*, slots::*, standing::*, stream::*, work::*,
+    backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, message::*, notice::*,
+    ports::*, position::*, record::*, rule::*, slots::*, stream::*, work::*,
 };

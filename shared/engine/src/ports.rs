@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{
-    Body, Checkpoint, Chunk, ChunkKey, Detail, Finish, Lane, ListRequest, LocalMillis, Look, Measurement, Message,
+    Body, Checkpoint, Chunk, ChunkKey, Detail, Finish, Lane, ListRequest, LocalMillis, Look, Message,
     Page, RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
     StoredVersion, StreamKey, StreamName, StreamState, StreamTraits, Trying, VendorMillis, Why,
 };
@@ -217,12 +217,6 @@ pub trait Clock {
 pub trait Random {
     /// A number from 0 to `bound`, the latter excluded; 0 when `bound` is 0.
     fn below(&self, bound: u64) -> u64;
-}
-
-/// Where the watcher's figures go.
-pub trait Measurements {
-    /// Publishes the figures, all of them or an error.
-    async fn publish(&self, measurements: &[Measurement]) -> Result<(), StoreFailure>;
 }
 
 /// What poller and fetcher alike ask of the world.

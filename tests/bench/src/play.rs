@@ -17,9 +17,9 @@ use tidemark_engine::poll::{PollOutcome, PollSettings, Poller};
 use tidemark_engine::ports::Clock;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName};
-use tidemark_engine::watch::{WatchedStream, Watcher};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_testkit::memory::{Hold, MemoryQueue, MemorySource, SeededRandom, Vendor, VendorSettings};
+use tidemark_watch::{WatchedStream, Watcher};
 
 use bill::{Bill, figure};
 use tables::{PlayTables, Role};

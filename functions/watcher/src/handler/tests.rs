@@ -5,15 +5,15 @@ use lambda_runtime::Context;
 use serde_json::{Value, json};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::{Pause, Why};
-use tidemark_engine::measurement::{Measurement, MeasurementName};
-use tidemark_engine::ports::{Checkpoints, Ledger, Measurements};
+use tidemark_engine::ports::{Checkpoints, Ledger};
 use tidemark_engine::stream::ListShape;
-use tidemark_engine::watch::WatchedStream;
 use tidemark_engine::work::{Lane, TRIES_TO_ADVANCE};
 use tidemark_runtime::failure::ErrorKind;
 use tidemark_runtime::kept::Kept;
 use tidemark_testkit::memory::{Fault, ManualClock, MemoryTables, Operation};
 use tidemark_tests::stage::{Stage, ids};
+use tidemark_watch::WatchedStream;
+use tidemark_watch::measurement::{Measurement, MeasurementName, Measurements};
 
 use super::*;
 

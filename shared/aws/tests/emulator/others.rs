@@ -7,11 +7,11 @@ use tidemark_aws::cloudwatch::MetricSink;
 use tidemark_aws::secrets::SourceSecret;
 use tidemark_aws::sqs::SqsQueue;
 use tidemark_engine::failure::{FailureClass, StoreFailure};
-use tidemark_engine::measurement::{Measurement, MeasurementName};
 use tidemark_engine::message::Message;
-use tidemark_engine::ports::{ChangeQueue, Credentials, Measurements, Outgoing};
+use tidemark_engine::ports::{ChangeQueue, Credentials, Outgoing};
 use tidemark_engine::stream::SourceKind;
 use tidemark_testkit::contract::{self, Receiver};
+use tidemark_watch::measurement::{Measurement, MeasurementName, Measurements};
 
 use crate::cloud::{clock, emulator, id, stream, unique};
 

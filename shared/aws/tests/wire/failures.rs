@@ -9,13 +9,12 @@ use tidemark_aws::sqs::SqsQueue;
 use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::{LocalMillis, StampMillis};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
-use tidemark_engine::ports::{
-    ChangeQueue, Checkpoints, Credentials, Ledger, Measurements, Records, Stored, StoredVersions, Written,
-};
+use tidemark_engine::ports::{ChangeQueue, Checkpoints, Credentials, Ledger, Records, Stored, StoredVersions, Written};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, Look, RecordId, RecordKey, Seen};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_testkit::memory::ManualClock;
+use tidemark_watch::measurement::Measurements;
 
 use crate::server::{Answer, Server, body, ok, refusal};
 

@@ -1,10 +1,10 @@
 //! The ports of both functions in memory.
 
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::measurement::Measurement;
-use tidemark_engine::ports::{Checkpoints, Clock, Ledger, Measurements};
-use tidemark_engine::watch::WatcherPorts;
+use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
 use tidemark_testkit::memory::SeededRandom;
+use tidemark_watch::WatcherPorts;
+use tidemark_watch::measurement::{Measurement, Measurements};
 
 use super::tables::{PlayTables, Role};
 use super::time::PlayClock;

@@ -1,7 +1,7 @@
 //! P14: the alarm for staleness sounds if and only if neither the listing nor what is owed has moved for three intervals.
 
 use tidemark_engine::clock::{LocalMillis, millis_of};
-use tidemark_engine::standing::standing;
+use tidemark_watch::standing::standing;
 
 use super::{Oracle, Verdict, Watched, broken};
 use crate::sim::world::World;

@@ -1,6 +1,7 @@
 //! Figures that are published.
 
-use crate::SourceKind;
+use tidemark_engine::failure::StoreFailure;
+use tidemark_engine::stream::SourceKind;
 
 /// What is measured, by source alone: so the cost stays the same whatever the number of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,4 +27,13 @@ pub struct Measurement {
     pub source: Option<SourceKind>,
     /// The figure.
     pub value: f64,
+}
+
+/// Where the watcher's figures go.
+pub trait Measurements {
+    /// Publishes the figures, all of them or an error.
+    ///
+    /// # Errors
+    /// Any [`StoreFailure`]; some figures may have been published.
+    async fn publish(&self, measurements: &[Measurement]) -> Result<(), StoreFailure>;
 }

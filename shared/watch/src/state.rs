@@ -1,43 +1,16 @@
-//! Staleness and lag: how old what is stored may be.
+//! The state of a stream, in one word for a person.
 
 use std::fmt;
 use std::time::Duration;
 
 use strum::IntoStaticStr;
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::health::{ACCOUNT_CHANGED, SourceState, StreamState};
+use tidemark_engine::ports::Owed;
+use tidemark_engine::stream::StreamKey;
+use tidemark_engine::work::RETRY_MAX;
 
-use crate::{ACCOUNT_CHANGED, Checkpoint, LocalMillis, Owed, RETRY_MAX, SourceState, StreamKey, StreamState};
-
-/// Since when a stream that was never listed counts as stale: for ever.
-const NEVER: LocalMillis = LocalMillis::new(0);
-
-/// How a stream stands at an instant of the local clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// How long the list was not read, or nothing of what is owed was stored or listed further: the longer of the two.
-    pub staleness: Duration,
-    /// How long the oldest work that holds the checkpoint has waited; zero when nothing does.
-    pub lag: Duration,
-    /// Ids put into the bulk lane since it was last empty.
-    pub import_count: u64,
-    /// Whether a listing too big for one tick is under way.
-    pub is_listing: bool,
-}
-
-/// How a stream stands at `now`. Waiting is no progress. A missing checkpoint counts as stale since 1970.
-pub fn standing(checkpoint: Option<&Checkpoint>, state: &StreamState, now: LocalMillis) -> Standing {
-    let Some(checkpoint) = checkpoint else {
-        return Standing { staleness: now.since(NEVER), lag: Duration::ZERO, import_count: 0, is_listing: false };
-    };
-    let unlisted = now.since(checkpoint.last_success_at.unwrap_or(NEVER));
-    let moved_at = checkpoint.owed_since.max(checkpoint.last_progress_at).max(state.last_stored_at);
-    let unmoved = checkpoint.owed_since.and(moved_at).map_or(Duration::ZERO, |at| now.since(at));
-    Standing {
-        staleness: unlisted.max(unmoved),
-        lag: checkpoint.held_since.map_or(Duration::ZERO, |since| now.since(since)),
-        import_count: checkpoint.import_count,
-        is_listing: !checkpoint.backlog.is_empty(),
-    }
-}
+use crate::standing::Standing;
 
 /// How a stream stands, in a word. The first of these that holds counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -124,7 +97,7 @@ pub struct StreamReport {
     pub quarantine_count: usize,
     /// Those of them that a person should hear of.
     pub troubled_count: usize,
-    /// How long a poll is due: its staleness, less what it may rest.
+    /// How long a poll is due: its staleness, less the time that it rests between two polls.
     pub overdue: Duration,
     /// Whether it is stale.
     pub is_stale: bool,
@@ -135,7 +108,7 @@ pub struct StreamReport {
 }
 
 /// How a stream that is polled stands at `now`.
-pub fn state_of(report: &StreamReport, stream: &StreamState, source: &SourceState, now: LocalMillis) -> State {
+pub(crate) fn state_of(report: &StreamReport, stream: &StreamState, source: &SourceState, now: LocalMillis) -> State {
     let pauses = [&source.pause, &stream.pause].into_iter().flatten().filter(|pause| pause.is_on(now));
     // One without an end lasts longest.
     if let Some(pause) = pauses.max_by_key(|pause| pause.until.map_or(i64::MAX, LocalMillis::get)) {
@@ -162,18 +135,15 @@ pub fn state_of(report: &StreamReport, stream: &StreamState, source: &SourceStat
     if report.standing.lag.is_zero() { State::Fresh } else { State::Behind }
 }
 
-// What grows stale, and what lags, is tested in `tests/tests/rules/staleness.rs`.
 #[cfg(test)]
 mod tests {
+    use tidemark_engine::failure::FailureClass;
+    use tidemark_engine::health::{Breaker, Pause, Why};
+    use tidemark_engine::stream::{SourceKind, StreamName};
+
     use super::*;
-    use crate::{Breaker, FailureClass, Pause, SourceKind, StreamName, Why};
 
     const NOW: LocalMillis = LocalMillis::new(1_800_000_000_000);
-
-    #[test]
-    fn a_missing_checkpoint_is_stale() {
-        assert!(standing(None, &StreamState::default(), NOW).staleness > Duration::from_hours(365 * 24));
-    }
 
     fn pause(until: Option<LocalMillis>) -> Pause {
         Pause { since: NOW, until, by: "anna".to_owned(), why: "their move".to_owned() }

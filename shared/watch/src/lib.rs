@@ -1,11 +1,24 @@
 //! Use case 3, the watcher: report how every stream stands. It reads and reports; it never writes a table.
+#![expect(async_fn_in_trait, reason = "static dispatch only: whether a future is Send is known where it is run")]
+
+pub mod measurement;
+pub mod standing;
+pub mod state;
 
 use std::time::Duration;
 
-use crate::{
-    Breaker, Checkpoints, Clock, Ledger, LocalMillis, Measurement, MeasurementName, Measurements, Pause, SourceKind,
-    SourceState, State, StoreFailure, StreamKey, StreamName, StreamReport, standing, state_of,
-};
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::failure::StoreFailure;
+use tidemark_engine::health::{Breaker, Pause, SourceState};
+use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+
+use self::measurement::{Measurement, MeasurementName, Measurements};
+use self::standing::standing;
+use self::state::{State, StreamReport, state_of};
+
+/// After how long a pause that a person asked for rings like any other standstill.
+const PAUSE_REMINDER: Duration = Duration::from_hours(24);
 
 /// The ports that a watcher needs.
 pub trait WatcherPorts {
@@ -97,7 +110,7 @@ pub async fn look_at<C: Checkpoints, L: Ledger>(
         .or_else(|| paused_by_person("the stream", shared.pause.as_ref(), now))
         .or_else(|| why_paused("the stream", &shared.breaker, now))
         .or_else(|| why_paused("the source", &source.breaker, now));
-    let is_excused = [&source.pause, &shared.pause].into_iter().flatten().any(|pause| pause.excuses(now));
+    let is_excused = [&source.pause, &shared.pause].into_iter().flatten().any(|pause| is_excused_by(pause, now));
     let overdue = if is_excused { Duration::ZERO } else { standing.staleness.saturating_sub(limits.rests_for) };
     let is_stale = overdue > limits.stale_after;
     let quarantine_count = entries.len();
@@ -105,6 +118,11 @@ pub async fn look_at<C: Checkpoints, L: Ledger>(
     let report =
         StreamReport { stream, standing, owed, quarantine_count, troubled_count, overdue, is_stale, state, held_back };
     Ok(StreamReport { state: state_of(&report, &shared, source, now), ..report })
+}
+
+/// Whether a person's pause excuses a stream that stands still: one that lasts longer than a day may be forgotten.
+pub fn is_excused_by(pause: &Pause, now: LocalMillis) -> bool {
+    pause.is_on(now) && now.since(pause.since) < PAUSE_REMINDER
 }
 
 fn paused_by_person(who: &str, pause: Option<&Pause>, now: LocalMillis) -> Option<String> {
