@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{
-    Clock, Finish, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Notice, Ports, Reason, RecordId, Records, Rule,
+    Clock, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Next, Notice, Ports, Reason, RecordId, Records, Rule,
     Source, StoreFailure,
 };
 use {calls::*, look::*, store::*, task::*};
@@ -116,8 +116,8 @@ impl<P: FetcherPorts> Fetcher<P> {
 
     async fn send_again(&self, task: &Task, wait: Duration) -> Result<(), StoreFailure> {
         if let Origin::Chunk(chunk) = &task.origin {
-            let finish = Finish { next_at: self.ports.clock().now().plus(wait), ..Finish::default() };
-            self.ports.ledger().finish(&chunk.key, &finish).await?;
+            let next = Next::SentAt(self.ports.clock().now().plus(wait));
+            self.ports.ledger().finish(&chunk.key, &BTreeSet::new(), &next).await?;
         }
         Ok(())
     }
@@ -138,8 +138,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         match &task.origin {
             Origin::Chunk(chunk) if chunk.ids.is_subset(&finished) => ledger.delete_chunk(&chunk.key).await?,
             Origin::Chunk(chunk) => {
-                let finish = Finish { gone: finished, next_at: paused_until.unwrap_or(now) };
-                ledger.finish(&chunk.key, &finish).await?;
+                ledger.finish(&chunk.key, &finished, &Next::SentAt(paused_until.unwrap_or(now))).await?;
             }
             Origin::Retry(entry) => {
                 let paid_at = stored.get(&entry.id).map(|stored| stored.looked_at);

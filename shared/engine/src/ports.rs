@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{
-    Body, Checkpoint, Chunk, ChunkKey, Detail, Finish, Lane, ListRequest, LocalMillis, Look, Message,
-    Page, RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
-    StoredVersion, StreamKey, StreamName, StreamState, StreamTraits, Trying, VendorMillis, Why,
+    Body, Checkpoint, Chunk, ChunkKey, Detail, Lane, ListRequest, LocalMillis, Look, Message, Next, Page, RecordId,
+    RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure, StoredVersion,
+    StreamKey, StreamName, StreamState, StreamTraits, VendorMillis, Why,
 };
 
 /// A vendor. It never sees a checkpoint, a queue or a retry loop.
@@ -96,15 +96,8 @@ pub trait Ledger {
     async fn chunk(&self, key: &ChunkKey) -> Result<Option<Chunk>, StoreFailure>;
     /// L2: notes when a chunk that is sent now is sent again.
     async fn mark_sent(&self, key: &ChunkKey, next_at: LocalMillis) -> Result<Written, StoreFailure>;
-    /// L3: takes ids out of a chunk and notes when the rest is sent again. Idempotent.
-    async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure>;
-    /// L3 after a crash: takes ids out of a chunk and notes which id is tried next, by itself.
-    async fn mark_trying(
-        &self,
-        key: &ChunkKey,
-        gone: &BTreeSet<RecordId>,
-        trying: &Trying,
-    ) -> Result<Written, StoreFailure>;
+    /// L3: takes ids that are finished out of a chunk, and notes what is next. Idempotent.
+    async fn finish(&self, key: &ChunkKey, gone: &BTreeSet<RecordId>, next: &Next) -> Result<Written, StoreFailure>;
     /// L4: deletes a chunk whose ids are all finished.
     async fn delete_chunk(&self, key: &ChunkKey) -> Result<(), StoreFailure>;
     /// The retry lane of a stream, by id.

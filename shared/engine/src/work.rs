@@ -223,13 +223,13 @@ pub fn retry_after(attempts: u32) -> Duration {
     Duration::from_mins(1 << attempts.min(20)).min(RETRY_MAX_AFTER)
 }
 
-/// What a fetcher writes of a chunk when it ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Finish {
-    /// Ids that are paid for, or in the retry lane.
-    pub gone: BTreeSet<RecordId>,
-    /// When the rest is sent again.
-    pub next_at: LocalMillis,
+/// What happens next to the ids of a chunk that are not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// They are sent again at this time.
+    SentAt(LocalMillis),
+    /// One of them is tried by itself.
+    Tried(Trying),
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use tidemark_engine::ports::{
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
-use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Told, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry, Told};
 use tidemark_sources::registry::{AnySource, SourceConfig, build};
 
 /// The credential that the fake FieldMotion accepts by default.
@@ -134,11 +134,7 @@ impl Ledger for Bare {
         Ok(Written::Applied)
     }
 
-    async fn finish(&self, _: &ChunkKey, _: &Finish) -> Result<Written, StoreFailure> {
-        Ok(Written::Applied)
-    }
-
-    async fn mark_trying(&self, _: &ChunkKey, _: &BTreeSet<RecordId>, _: &Trying) -> Result<Written, StoreFailure> {
+    async fn finish(&self, _: &ChunkKey, _: &BTreeSet<RecordId>, _: &Next) -> Result<Written, StoreFailure> {
         Ok(Written::Applied)
     }
 

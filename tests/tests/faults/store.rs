@@ -141,7 +141,7 @@ async fn an_import_writes_to_its_streams_partition_twice_a_chunk_and_not_once_a_
     let of = |operation| calls.get(&operation).copied().unwrap_or(0);
     // 40 chunks, put by 25 at most and deleted one by one; records are stored by 25 at most.
     assert_eq!([Operation::PutChunks, Operation::DeleteChunk, Operation::StoreLooks].map(of), [2, 40, 80]);
-    let others = [Operation::MarkSent, Operation::Finish, Operation::MarkTrying, Operation::SetAside].map(of);
-    assert_eq!(others, [0; 4]);
+    let others = [Operation::MarkSent, Operation::Finish, Operation::SetAside].map(of);
+    assert_eq!(others, [0; 3]);
     assert_eq!(of(Operation::Store), 3, "the lease, the ledger's mark, and the tick");
 }

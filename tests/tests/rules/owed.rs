@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidemark_engine::message::{Message, Work};
 use tidemark_engine::ports::Ledger;
 use tidemark_engine::stream::{ListShape, StreamName};
-use tidemark_engine::work::{Finish, Lane};
+use tidemark_engine::work::{Lane, Next};
 use tidemark_testkit::memory::{Fault, Operation, Redelivery, Tables, VendorSettings};
 use tidemark_tests::stage::{Stage, id, ids};
 
@@ -131,8 +131,8 @@ async fn a_chunk_that_two_fetchers_emptied_together_holds_nothing_for_ever() {
     stage.tick().await;
     let key = stage.chunks(Lane::Fresh).remove(0).key;
     for text in ["a", "b"] {
-        let finish = Finish { gone: BTreeSet::from([id(text)]), next_at: stage.now() };
-        stage.world.tables.finish(&key, &finish).await.unwrap();
+        let next = Next::SentAt(stage.now());
+        stage.world.tables.finish(&key, &BTreeSet::from([id(text)]), &next).await.unwrap();
     }
     stage.world.queue.purge();
     // THEN the chunk goes, and the commit follows

@@ -9,7 +9,7 @@ use tidemark_engine::ports::{Ledger, Written};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::Body;
 use tidemark_engine::stream::SourceKind;
-use tidemark_engine::work::{Chunk, ChunkKey, Event, Finish, Lane, Reason, RetryEntry, Told, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Event, Lane, Next, Reason, RetryEntry, Told, Trying};
 use tidemark_testkit::contract;
 
 use crate::cloud::{clock, emulator, id, ledger, names, number, stream, text};
@@ -78,10 +78,10 @@ async fn a_chunk_that_is_paid_off_has_no_ids() {
     let events = BTreeMap::from(["1", "2"].map(|text| (id(text), event.clone())));
     let fresh = Chunk { told: Told::Events(events), ..chunk(&["1", "2"]) };
     port.put_chunks(std::slice::from_ref(&fresh)).await.expect("it is put");
-    let trying = Trying { id: id("2"), times: 1 };
-    port.mark_trying(&fresh.key, &BTreeSet::from([id("1")]), &trying).await.expect("an answer");
-    let finish = Finish { gone: ["1", "2"].map(id).into(), next_at: LocalMillis::new(9) };
-    assert_eq!(port.finish(&fresh.key, &finish).await.expect("an answer"), Written::Applied);
+    let tried = Next::Tried(Trying { id: id("2"), times: 1 });
+    port.finish(&fresh.key, &BTreeSet::from([id("1")]), &tried).await.expect("an answer");
+    let (gone, next) = (["1", "2"].map(id).into(), Next::SentAt(LocalMillis::new(9)));
+    assert_eq!(port.finish(&fresh.key, &gone, &next).await.expect("an answer"), Written::Applied);
 
     let item = table.item().await;
     assert!(!item.contains_key("ids") && item.contains_key("events_zstd"), "{:?}", names(&item));

@@ -1,7 +1,7 @@
 //! Ids at which a fetcher dies: after a crash each id is tried by itself, and written down before.
 
 use super::{Failed, FetcherPorts, Origin, Work};
-use crate::{Clock, Ledger, Reason, RecordId, StoreFailure, Trying};
+use crate::{Clock, Ledger, Next, Reason, RecordId, StoreFailure, Trying};
 
 /// How often in a row a fetcher may die at an id before the id is set aside.
 const CRASHES_MAX: u32 = 3;
@@ -13,9 +13,9 @@ impl<P: FetcherPorts> Work<'_, P> {
         let (key, mut trying) = (chunk.key.clone(), chunk.trying.clone());
         // The suspect goes first, or what comes before it would have its count forgotten at every delivery.
         let suspect = trying.as_ref().map(|trying| trying.id.clone());
-        let (first, others): (Vec<&RecordId>, Vec<&RecordId>) =
-            owed.iter().partition(|id| Some(*id) == suspect.as_ref());
-        for id in first.into_iter().chain(others) {
+        let mut owed: Vec<&RecordId> = owed.iter().collect();
+        owed.sort_by_key(|id| Some(*id) != suspect.as_ref());
+        for id in owed {
             let times = trying.filter(|trying| trying.id == *id).map_or(0, |trying| trying.times) + 1;
             if times > CRASHES_MAX {
                 let cause = format!("the fetcher died {CRASHES_MAX} times in a row at this record");
@@ -25,8 +25,8 @@ impl<P: FetcherPorts> Work<'_, P> {
                 continue;
             }
             let next = Trying { id: id.clone(), times };
-            self.looker.fetcher.ports.ledger().mark_trying(&key, &self.finished, &next).await?;
-            trying = Some(next);
+            trying = Some(next.clone());
+            self.looker.fetcher.ports.ledger().finish(&key, &self.finished, &Next::Tried(next)).await?;
             self.one(id).await?;
         }
         Ok(())

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use tidemark_engine::clock::StampMillis;
+use tidemark_engine::clock::{LocalMillis, StampMillis};
 use tidemark_engine::ports::{Ledger, Owed, Written};
 use tidemark_engine::position::Position;
-use tidemark_engine::record::Body;
+use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{StreamKey, StreamName};
-use tidemark_engine::work::{Chunk, ChunkKey, Event, Finish, Lane, Told, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Event, Lane, Next, Told, Trying};
 
 use super::{AWKWARD, at, good, id, ids, longest_id, position, there};
 
@@ -41,9 +41,7 @@ fn chunk(stream: &StreamKey, lane: Lane, version: i64, seq: u32, texts: &[&str])
     }
 }
 
-fn at_once() -> Finish {
-    Finish { gone: BTreeSet::new(), next_at: at(0) }
-}
+const AT_ONCE: Next = Next::SentAt(LocalMillis::new(0));
 
 async fn put(port: &impl Ledger, chunk: &Chunk) {
     good(port.put_chunks(std::slice::from_ref(chunk)).await);
@@ -194,25 +192,25 @@ async fn finishing_only_shrinks(port: &impl Ledger, stream: &StreamKey) {
     put(port, &fresh).await;
     let gone = ids(&["a#b", "🦆", "-5", &longest, "not here"]);
     let left: BTreeSet<_> = fresh.ids.difference(&gone).cloned().collect();
-    let finish = Finish { gone, next_at: at(60) };
     for _ in 0..2 {
-        assert_eq!(good(port.finish(&fresh.key, &finish).await), Written::Applied);
+        assert_eq!(good(port.finish(&fresh.key, &gone, &Next::SentAt(at(60))).await), Written::Applied);
         let expected = Chunk { ids: left.clone(), next_at: at(60), ..fresh.clone() };
         assert_eq!(stored(port, &fresh.key).await, expected, "L3 takes out what is finished, once and again");
     }
-    let nothing = Finish { next_at: at(70), ..at_once() };
-    assert_eq!(good(port.finish(&fresh.key, &nothing).await), Written::Applied, "nothing finished is no error");
+    let answer = port.finish(&fresh.key, &BTreeSet::new(), &Next::SentAt(at(70))).await;
+    assert_eq!(good(answer), Written::Applied, "nothing finished is no error");
     assert_eq!(stored(port, &fresh.key).await, Chunk { ids: left.clone(), next_at: at(70), ..fresh.clone() });
 
     // A chunk with one id left, then deleted.
     let last = there(left.first().cloned(), "an id");
-    let most = Finish { gone: left.iter().filter(|id| **id != last).cloned().collect(), ..at_once() };
-    assert_eq!(good(port.finish(&fresh.key, &most).await), Written::Applied);
+    let most = left.iter().filter(|id| **id != last).cloned().collect();
+    assert_eq!(good(port.finish(&fresh.key, &most, &AT_ONCE).await), Written::Applied);
     assert_eq!(stored(port, &fresh.key).await.ids, BTreeSet::from([last]));
     good(port.delete_chunk(&fresh.key).await);
     good(port.delete_chunk(&fresh.key).await);
     assert_eq!(good(port.chunk(&fresh.key).await), None, "L4 deletes, once and again");
-    assert_eq!(good(port.finish(&fresh.key, &most).await), Written::Refused, "a late L3 does not bring it back");
+    let late = port.finish(&fresh.key, &most, &AT_ONCE).await;
+    assert_eq!(good(late), Written::Refused, "a late L3 does not bring it back");
     assert_eq!(good(port.chunk(&fresh.key).await), None);
 }
 
@@ -221,8 +219,8 @@ async fn finishing_at_once_loses_nothing(port: &impl Ledger, stream: &StreamKey)
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let fresh = chunk(stream, Lane::Fresh, 9, 2, &texts);
     put(port, &fresh).await;
-    let finishes: Vec<Finish> = texts.iter().take(8).map(|text| Finish { gone: ids(&[*text]), ..at_once() }).collect();
-    for answer in join_all(finishes.iter().map(|finish| port.finish(&fresh.key, finish))).await {
+    let finished: Vec<BTreeSet<RecordId>> = texts.iter().take(8).map(|text| ids(&[*text])).collect();
+    for answer in join_all(finished.iter().map(|gone| port.finish(&fresh.key, gone, &AT_ONCE))).await {
         assert_eq!(good(answer), Written::Applied);
     }
     let left = stored(port, &fresh.key).await.ids;
@@ -234,31 +232,31 @@ async fn trying_is_noted(port: &impl Ledger, stream: &StreamKey) {
     let fresh = chunk(stream, Lane::Fresh, 9, 3, &["1", "a#b", "🦆", "4"]);
     put(port, &fresh).await;
     let first = Trying { id: id("🦆"), times: 1 };
-    assert_eq!(good(port.mark_trying(&fresh.key, &BTreeSet::new(), &first).await), Written::Applied);
+    let next = Next::Tried(first.clone());
+    assert_eq!(good(port.finish(&fresh.key, &BTreeSet::new(), &next).await), Written::Applied);
     let expected = Chunk { trying: Some(first), ..fresh.clone() };
     assert_eq!(stored(port, &fresh.key).await, expected, "an id that is tried stays, and so does the rest");
 
     let second = Trying { id: id("a#b"), times: 2 };
+    let next = Next::Tried(second.clone());
     for _ in 0..2 {
-        assert_eq!(good(port.mark_trying(&fresh.key, &ids(&["🦆", "9"]), &second).await), Written::Applied);
+        assert_eq!(good(port.finish(&fresh.key, &ids(&["🦆", "9"]), &next).await), Written::Applied);
         let expected = Chunk { ids: ids(&["1", "a#b", "4"]), trying: Some(second.clone()), ..fresh.clone() };
         assert_eq!(stored(port, &fresh.key).await, expected, "what is finished leaves in the same write");
     }
-    let finish = Finish { gone: ids(&["a#b"]), next_at: at(60) };
-    assert_eq!(good(port.finish(&fresh.key, &finish).await), Written::Applied);
+    assert_eq!(good(port.finish(&fresh.key, &ids(&["a#b"]), &Next::SentAt(at(60))).await), Written::Applied);
     assert_eq!(stored(port, &fresh.key).await.ids, ids(&["1", "4"]));
     clear(port, stream).await;
 }
 
 async fn absent_chunks_are_refused(port: &impl Ledger, stream: &StreamKey) {
     let absent = key(stream, Lane::Bulk, None, 99, 0);
-    let finish = Finish { gone: ids(&["1"]), next_at: at(1) };
-    let trying = Trying { id: id("1"), times: 1 };
     assert_eq!(good(port.mark_sent(&absent, at(1)).await), Written::Refused);
-    assert_eq!(good(port.finish(&absent, &finish).await), Written::Refused);
-    assert_eq!(good(port.finish(&absent, &at_once()).await), Written::Refused);
-    assert_eq!(good(port.mark_trying(&absent, &ids(&["2"]), &trying).await), Written::Refused);
-    assert_eq!(good(port.mark_trying(&absent, &BTreeSet::new(), &trying).await), Written::Refused);
+    for next in [AT_ONCE, Next::Tried(Trying { id: id("1"), times: 1 })] {
+        for gone in [BTreeSet::new(), ids(&["1"])] {
+            assert_eq!(good(port.finish(&absent, &gone, &next).await), Written::Refused);
+        }
+    }
     good(port.delete_chunk(&absent).await);
     assert_eq!(good(port.chunk(&absent).await), None, "no write creates a chunk");
     assert_eq!(head(port, stream, Lane::Bulk, 10).await, []);

@@ -10,7 +10,7 @@ use tidemark_engine::ports::{Ledger, Owed, Written};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
-use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Told, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry, Told};
 
 use super::gate::{Gate, Operation};
 use super::tables::{Flaw, MemoryTables, SourceItem, Tables};
@@ -44,25 +44,14 @@ impl<G: Gate> Ledger for MemoryTables<G> {
         self.on_chunk(Operation::MarkSent, key, move |chunk| chunk.next_at = next_at).await
     }
 
-    async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure> {
-        let finish = finish.clone();
+    async fn finish(&self, key: &ChunkKey, gone: &BTreeSet<RecordId>, next: &Next) -> Result<Written, StoreFailure> {
+        let (gone, next) = (gone.clone(), next.clone());
         self.on_chunk(Operation::Finish, key, move |chunk| {
-            chunk.ids.retain(|id| !finish.gone.contains(id));
-            chunk.next_at = finish.next_at;
-        })
-        .await
-    }
-
-    async fn mark_trying(
-        &self,
-        key: &ChunkKey,
-        gone: &BTreeSet<RecordId>,
-        trying: &Trying,
-    ) -> Result<Written, StoreFailure> {
-        let (gone, trying) = (gone.clone(), trying.clone());
-        self.on_chunk(Operation::MarkTrying, key, move |chunk| {
             chunk.ids.retain(|id| !gone.contains(id));
-            chunk.trying = Some(trying.clone());
+            match &next {
+                Next::SentAt(at) => chunk.next_at = *at,
+                Next::Tried(trying) => chunk.trying = Some(trying.clone()),
+            }
         })
         .await
     }

@@ -11,7 +11,7 @@ use tidemark_engine::health::Why;
 use tidemark_engine::ports::{Checkpoints, Ledger, Records, Stored, Written};
 use tidemark_engine::record::{Body, DeletedBecause, Look, RecordId, Seen};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamTraits};
-use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, Reason, RetryEntry, Told, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, Reason, RetryEntry, Told, Trying};
 
 use super::{at, id, key, position, stream, vendor_at};
 
@@ -215,12 +215,11 @@ impl Call {
             Self::Store { version, scanned } => checkpoints.store(&state(*version, *scanned)).await?,
             Self::MarkSent { chunk, next } => ledger.mark_sent(&chunk_key(*chunk), at(*next)).await?,
             Self::Finish { chunk, gone, next } => {
-                let finish = Finish { gone: ids(gone), next_at: at(*next) };
-                ledger.finish(&chunk_key(*chunk), &finish).await?
+                ledger.finish(&chunk_key(*chunk), &ids(gone), &Next::SentAt(at(*next))).await?
             }
             Self::MarkTrying { chunk, gone, id, times } => {
                 let trying = Trying { id: super::id(*id), times: *times };
-                ledger.mark_trying(&chunk_key(*chunk), &ids(gone), &trying).await?
+                ledger.finish(&chunk_key(*chunk), &ids(gone), &Next::Tried(trying)).await?
             }
             Self::Reschedule { id, attempts, next } => {
                 ledger.reschedule(&stream, &super::id(*id), *attempts, at(*next)).await?

@@ -11,7 +11,7 @@ use tidemark_engine::health::{SourceState, StreamState, Why};
 use tidemark_engine::ports::{Checkpoints, Ledger, Owed, Records, Stored, StoredVersions, Written};
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey};
-use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry};
 
 use super::gate::SimGate;
 use super::mutant::{Mutant, Slip};
@@ -113,19 +113,10 @@ impl Ledger for SimTables {
         Ok(written)
     }
 
-    async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure> {
-        let written = self.inner.finish(key, finish).await?;
+    async fn finish(&self, key: &ChunkKey, gone: &BTreeSet<RecordId>, next: &Next) -> Result<Written, StoreFailure> {
+        let written = self.inner.finish(key, gone, next).await?;
         self.put_entries_kept().await?;
         Ok(written)
-    }
-
-    async fn mark_trying(
-        &self,
-        key: &ChunkKey,
-        gone: &BTreeSet<RecordId>,
-        trying: &Trying,
-    ) -> Result<Written, StoreFailure> {
-        self.inner.mark_trying(key, gone, trying).await
     }
 
     async fn delete_chunk(&self, key: &ChunkKey) -> Result<(), StoreFailure> {

@@ -18,7 +18,7 @@ use tidemark_engine::health::{SourceState, StreamState, Why};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger, Owed, Records, Stored, StoredVersions, Written};
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey};
-use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry};
 use tidemark_testkit::memory::{MemoryTables, version_of};
 
 use super::bill::{Bill, figure, read_units, write_units};
@@ -218,19 +218,9 @@ impl Ledger for PlayTables {
         self.items.mark_sent(key, next_at).await
     }
 
-    async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure> {
+    async fn finish(&self, key: &ChunkKey, gone: &BTreeSet<RecordId>, next: &Next) -> Result<Written, StoreFailure> {
         self.ledger_write(self.chunk_bytes(key));
-        self.items.finish(key, finish).await
-    }
-
-    async fn mark_trying(
-        &self,
-        key: &ChunkKey,
-        gone: &BTreeSet<RecordId>,
-        trying: &Trying,
-    ) -> Result<Written, StoreFailure> {
-        self.ledger_write(self.chunk_bytes(key));
-        self.items.mark_trying(key, gone, trying).await
+        self.items.finish(key, gone, next).await
     }
 
     async fn delete_chunk(&self, key: &ChunkKey) -> Result<(), StoreFailure> {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::StreamKey;
-use tidemark_engine::work::{Chunk, ChunkKey, Event, Finish, Lane, Told, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Event, Lane, Next, Told, Trying};
 
 use super::super::item::{BadShape, Item, Reader, bytes, instant, item, number, size_of_item, text, texts};
 use super::super::position;
@@ -84,19 +84,15 @@ pub fn size_of(chunk: &Chunk) -> usize {
     item_of(chunk).map_or(0, |item| size_of_item(&item))
 }
 
-/// L3: the update expression and its values.
-pub(super) fn finish(finish: &Finish) -> (String, Item) {
-    without(&finish.gone, "SET #next_at = :next_at", item([(":next_at", instant(finish.next_at))]))
-}
-
-/// L3 after a crash: the update expression and its values.
-pub(super) fn mark_trying(gone: &BTreeSet<RecordId>, trying: &Trying) -> (String, Item) {
-    let values = item([(":trying", text(trying.id.as_str())), (":tries", number(trying.times))]);
-    without(gone, "SET #trying = :trying, #tries = :tries", values)
-}
-
-/// Takes ids out of the set besides what `update` does. DynamoDB refuses to take out none.
-fn without(gone: &BTreeSet<RecordId>, update: &str, mut values: Item) -> (String, Item) {
+/// L3: the update expression and its values. DynamoDB refuses to take none out of a set.
+pub(super) fn finish(gone: &BTreeSet<RecordId>, next: &Next) -> (String, Item) {
+    let (update, mut values) = match next {
+        Next::SentAt(next_at) => ("SET #next_at = :next_at", item([(":next_at", instant(*next_at))])),
+        Next::Tried(Trying { id, times }) => (
+            "SET #trying = :trying, #tries = :tries",
+            item([(":trying", text(id.as_str())), (":tries", number(*times))]),
+        ),
+    };
     match texts(gone.iter().map(RecordId::as_str)) {
         Some(gone) => {
             values.insert(":gone".to_owned(), gone);
@@ -209,8 +205,8 @@ mod tests {
             next_at in samples::instants(),
             id in samples::ids(),
         ) {
-            let trying = Trying { id, times: 2 };
-            for (update, values) in [mark_trying(&gone, &trying), finish(&Finish { gone: gone.clone(), next_at })] {
+            for next in [Next::Tried(Trying { id, times: 2 }), Next::SentAt(next_at)] {
+                let (update, values) = finish(&gone, &next);
                 samples::assert_consistent(&[&update], &values);
                 prop_assert!(values.values().all(|value| value.as_ss().is_ok_and(|set| !set.is_empty()) || !value.is_ss()));
                 prop_assert_eq!(update.contains("DELETE"), !gone.is_empty());

@@ -26,7 +26,7 @@ use tidemark_engine::health::{SourceState, StreamState, Why};
 use tidemark_engine::ports::{Clock, Ledger, Owed, Written};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
-use tidemark_engine::work::{Chunk, ChunkKey, Finish, Lane, RetryEntry, Trying};
+use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry};
 
 #[cfg(feature = "operator")]
 pub use self::operator::AuditEntry;
@@ -213,19 +213,9 @@ impl<C: Clock> Ledger for LedgerTable<C> {
         self.update_existing("mark a chunk as sent", chunks::key_of(key), update).await
     }
 
-    async fn finish(&self, key: &ChunkKey, finish: &Finish) -> Result<Written, StoreFailure> {
-        let (expression, values) = chunks::finish(finish);
+    async fn finish(&self, key: &ChunkKey, gone: &BTreeSet<RecordId>, next: &Next) -> Result<Written, StoreFailure> {
+        let (expression, values) = chunks::finish(gone, next);
         self.update_existing("finish ids of a chunk", chunks::key_of(key), (&expression, values)).await
-    }
-
-    async fn mark_trying(
-        &self,
-        key: &ChunkKey,
-        gone: &BTreeSet<RecordId>,
-        trying: &Trying,
-    ) -> Result<Written, StoreFailure> {
-        let (expression, values) = chunks::mark_trying(gone, trying);
-        self.update_existing("mark the id being tried", chunks::key_of(key), (&expression, values)).await
     }
 
     async fn delete_chunk(&self, key: &ChunkKey) -> Result<(), StoreFailure> {

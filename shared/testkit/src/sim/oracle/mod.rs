@@ -117,7 +117,7 @@ impl Oracle {
             Operation::PutChunks => watched.check_put(world).and_then(|()| watched.check_bulk(world, is_fair)),
             Operation::MarkSent => watched.check_bulk(world, is_fair),
             Operation::StoreLooks => watched.check_stored(world, &process.storing.borrow()),
-            Operation::Finish | Operation::MarkTrying | Operation::DeleteChunk | Operation::SetAside => {
+            Operation::Finish | Operation::DeleteChunk | Operation::SetAside => {
                 watched.movement.moved(world.now());
                 Ok(())
             }
