@@ -164,21 +164,19 @@ impl Checkpoint {
 
     /// Adds a listing to the backlog. One too many merges with the newest: both are begun again from the lower bound.
     pub fn hand_over(&mut self, listing: Listing) {
-        let newest = self.backlog.len() >= BACKLOG_MAX;
-        let merged = self.backlog.last().filter(|_| newest).and_then(|last| merge(last, &listing));
-        match (merged, self.backlog.last_mut()) {
-            (Some(merged), Some(last)) => *last = merged,
-            _ => self.backlog.push(listing),
+        let is_full = self.backlog.len() >= BACKLOG_MAX;
+        match self.backlog.last_mut().filter(|_| is_full) {
+            Some(last) => *last = merged(last, &listing),
+            None => self.backlog.push(listing),
         }
     }
 }
 
-fn merge(a: &Listing, b: &Listing) -> Option<Listing> {
+fn merged(a: &Listing, b: &Listing) -> Listing {
     let scope = match (&a.scope, &b.scope) {
         (Scope::Changes(a), Scope::Changes(b)) => Scope::Changes((*a).min(*b)),
-        (Scope::Snapshot, Scope::Snapshot) => Scope::Snapshot,
-        (Scope::Changes(_), Scope::Snapshot) | (Scope::Snapshot, Scope::Changes(_)) => return None,
+        (Scope::Snapshot, _) | (_, Scope::Snapshot) => Scope::Snapshot,
     };
     let holds = [&a.holds, &b.holds].into_iter().flatten().min().cloned();
-    Some(Listing { scope, holds, cursor: Cursor::Start, begun_at: b.begun_at })
+    Listing { scope, holds, cursor: Cursor::Start, begun_at: b.begun_at }
 }

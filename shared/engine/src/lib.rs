@@ -7,13 +7,7 @@
 //! The queue is a hint, the ledger is the truth. The poller alone moves a checkpoint, the fetcher alone writes records.
 #![expect(async_fn_in_trait, reason = "static dispatch only: whether a future is Send is known where it is run")]
 #![warn(clippy::wildcard_enum_match_arm)]
-#![cfg_attr(
-    not(test),
-    expect(
-        clippy::wildcard_imports,
-        reason = "the modules of this crate, and steps of a use case, know each other by name"
-    )
-)]
+#![cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the modules know each other by name alone"))]
 
 mod backoff;
 pub mod change;
@@ -36,6 +30,6 @@ pub mod stream;
 pub mod work;
 
 use {
-    backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, message::*, notice::*,
-    ports::*, position::*, record::*, rule::*, slots::*, stream::*, work::*,
+    backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, message::*, notice::*, ports::*,
+    position::*, record::*, rule::*, slots::*, stream::*, work::*,
 };

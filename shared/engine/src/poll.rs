@@ -98,7 +98,6 @@ impl<P: PollerPorts> Poller<P> {
             ahead_count: 0,
             slots: Slots::default(),
             in_hand: InHand::Nothing,
-            renewed_at: started_at,
         };
         let outcome = match tick.work(&source_state).await {
             Ok(outcome) => outcome,

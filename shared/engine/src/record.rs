@@ -58,12 +58,6 @@ impl TryFrom<String> for RecordId {
     }
 }
 
-impl From<RecordId> for String {
-    fn from(id: RecordId) -> Self {
-        id.0.into()
-    }
-}
-
 /// Shown for logs: control characters escaped, so that an id can forge no line, and cut at 200 characters.
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,6 @@
 //! Rules that a build for tests (feature `mutants`) can leave out, so that a test must miss them. Each is a wrong
 //! protocol: section 13 of `docs/protocol.md`.
 
-#[cfg(feature = "mutants")]
 use std::cell::Cell;
 
 macro_rules! rules {
@@ -31,7 +30,6 @@ rules! {
     DetailsLag,
 }
 
-#[cfg(feature = "mutants")]
 thread_local! {
     static LEFT_OUT: Cell<Option<Rule>> = const { Cell::new(None) };
 }
@@ -43,16 +41,8 @@ pub fn leave_out(rule: Option<Rule>) {
 }
 
 impl Rule {
-    /// Whether the rule is left out.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn is_left_out(self) -> bool {
-        LEFT_OUT.get() == Some(self)
-    }
-
     /// Whether the rule is left out: never, where it could do harm.
-    #[cfg(not(feature = "mutants"))]
-    #[expect(clippy::unused_self, reason = "the same question as with the feature")]
-    pub(crate) const fn is_left_out(self) -> bool {
-        false
+    pub(crate) fn is_left_out(self) -> bool {
+        cfg!(feature = "mutants") && LEFT_OUT.get() == Some(self)
     }
 }

@@ -67,10 +67,7 @@ impl Calls {
     }
 
     /// Takes the first slots for `wanted` calls, as far as they may be made at all until `stop_at`; how many ids may be
-    /// looked at at once.
-    ///
-    /// A record that seems gone takes a second slot. If more ids took their first slot together than half of the slots at
-    /// hand, such a record would still wait for its second one when the message ends, at every delivery again.
+    /// looked at at once: section 6.3 of `docs/protocol.md`.
     pub(super) async fn reserve<P: FetcherPorts>(
         &self,
         fetcher: &Fetcher<P>,

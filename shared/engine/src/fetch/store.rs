@@ -29,8 +29,7 @@ pub(super) struct Work<'a, P> {
 struct Outcome {
     stored: Vec<StoredLook>,
     others: Vec<Looked>,
-    /// Whether the credential is another account's meanwhile: what was seen may be of either, and is not stored.
-    is_other_account: bool,
+    notices: BTreeSet<Notice>,
 }
 
 /// A look that was stored, without its body.
@@ -40,7 +39,6 @@ struct StoredLook {
     outcome: Stored,
     is_gone: bool,
     is_stamped: bool,
-    notice: Option<Notice>,
 }
 
 impl<P: FetcherPorts> Work<'_, P> {
@@ -77,9 +75,7 @@ impl<P: FetcherPorts> Work<'_, P> {
 
     /// Counts what became of ids. One is finished even if a later look was stored already.
     async fn take(&mut self, outcome: Outcome) -> Result<(), StoreFailure> {
-        if outcome.is_other_account {
-            self.report.notices.insert(Notice::AccountChanged);
-        }
+        self.report.notices.extend(outcome.notices);
         for looked in outcome.others {
             match looked {
                 Looked::Gone(gone) => self.vanished.push(gone),
@@ -87,7 +83,7 @@ impl<P: FetcherPorts> Work<'_, P> {
                 Looked::Seen(_) | Looked::Left => {}
             }
         }
-        for StoredLook { id, looked_at, outcome, is_gone, is_stamped, notice } in outcome.stored {
+        for StoredLook { id, looked_at, outcome, is_gone, is_stamped } in outcome.stored {
             match outcome {
                 Stored::TooLarge(bytes) => {
                     let cause = format!("the record has {bytes} bytes, more than an item of the table holds");
@@ -98,7 +94,6 @@ impl<P: FetcherPorts> Work<'_, P> {
                 Stored::Written if is_gone => self.report.deleted_count += 1,
                 Stored::Written => self.report.written_count += 1,
             }
-            self.report.notices.extend(notice);
             self.seen_count += usize::from(!is_gone);
             self.stamped_count += usize::from(is_stamped);
             self.looked_at = self.looked_at.max(Some(looked_at));
@@ -124,7 +119,9 @@ impl<P: FetcherPorts> Looker<'_, P> {
         }
         let mark = self.fetcher.ports.source().account_mark().await;
         if mark.as_ref().ok() != Some(&self.message.account_mark) && !Rule::AccountFetcher.is_left_out() {
-            return Ok(Outcome { is_other_account: true, ..outcome });
+            // What was seen may be of either account.
+            outcome.notices.insert(Notice::AccountChanged);
+            return Ok(outcome);
         }
         while !waiting.is_empty() {
             // Two ids of a feed may stand for one record.
@@ -132,16 +129,16 @@ impl<P: FetcherPorts> Looker<'_, P> {
             let (batch, again): (Vec<Sight>, Vec<Sight>) =
                 waiting.into_iter().partition(|sight| keys.insert(sight.look.key.clone()));
             waiting = again;
-            let (looks, others): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|sight| (sight.look, (sight.id, sight.notice))).unzip();
+            outcome.notices.extend(batch.iter().filter_map(|sight| sight.notice.clone()));
+            let (looks, ids): (Vec<_>, Vec<_>) = batch.into_iter().map(|sight| (sight.look, sight.id)).unzip();
             let stored = self.fetcher.ports.records().store(&looks).await?;
-            for ((look, (id, notice)), became) in looks.into_iter().zip(others).zip(stored) {
+            for ((look, id), became) in looks.into_iter().zip(ids).zip(stored) {
                 let (is_gone, is_stamped) = match &look.seen {
                     Seen::Record { stamp, .. } => (false, stamp.is_some()),
                     Seen::Gone(_) => (true, false),
                 };
                 let looked_at = look.looked_at;
-                outcome.stored.push(StoredLook { id, looked_at, outcome: became, is_gone, is_stamped, notice });
+                outcome.stored.push(StoredLook { id, looked_at, outcome: became, is_gone, is_stamped });
             }
         }
         Ok(outcome)

@@ -1,16 +1,15 @@
 //! Going on with a listing that was too big for one tick: chunks are put into the bulk lane, then the cursor is
-//! written. Ids are put as fast as the ledger takes them; rows, sent with their chunk, up to an interval's worth in
-//! flight; a snapshot, whose pages cost calls, some intervals ahead of what is fetched.
+//! written. Step 8 of section 5 of `docs/protocol.md`.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
 use std::time::Duration;
 
 use super::{
-    CHUNKS_A_WRITE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Tick, Walk, Walked, in_id_order,
+    CHUNKS_A_WRITE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Tick, Walk, Went, in_id_order,
 };
 use crate::{
-    Change, Chunk, Cursor, Lane, ListRequest, ListShape, Listing, LocalMillis, Notice, PageWalk, RecordId, Rule, Scope,
+    Change, Chunk, Cursor, Lane, ListRequest, ListShape, Listing, LocalMillis, PageWalk, RecordId, Rule, Scope,
     StampMillis,
 };
 
@@ -19,21 +18,15 @@ const HOST_CLOCKS_MAX: Duration = Duration::from_mins(5);
 /// Of the overlap what a snapshot need not wait: details' lag, resolution, and tolerance of clocks.
 const WAITS_LESS: Duration = Duration::from_secs(33);
 
-enum Went {
-    Whole,
-    On(Cursor),
-    /// It goes on as a list from this stamp.
-    From(StampMillis),
-    /// Nothing more of it can be put now.
-    Waits(Cursor),
-}
-
-/// How much bulk work may be put by this tick.
-struct Room {
+/// How much bulk work this tick may put.
+struct Room<'a> {
+    owed: &'a OwedWork,
     /// Ids that may be sent.
     sends: usize,
     /// Ids that may be put ahead of what is fetched.
     ahead: usize,
+    /// What this tick met of a snapshot.
+    met: HashSet<RecordId>,
 }
 
 impl<P: PollerPorts> Tick<'_, P> {
@@ -43,25 +36,24 @@ impl<P: PollerPorts> Tick<'_, P> {
         let ids = |chunks: &[Chunk]| chunks.iter().map(|chunk| chunk.ids.len()).sum::<usize>();
         let ahead = settings.calls_in(settings.poll_interval.saturating_mul(INTERVALS_AHEAD));
         let ahead = if owed.bulk_is_whole { ahead.saturating_sub(ids(&owed.bulk)) } else { 0 };
-        let mut room = Room { sends, ahead };
-        let mut met: HashSet<RecordId> = HashSet::new();
+        let mut room = Room { owed, sends, ahead, met: HashSet::new() };
         while let Some(listing) = self.checkpoint.backlog.first().cloned() {
             if self.now() >= self.stop_at() {
                 break;
             }
             let went = match (&listing.scope, self.traits.shape) {
-                (Scope::Changes(from), ListShape::Pages) => self.go_on_rows(*from, &listing, owed, &mut room).await?,
+                (Scope::Changes(from), ListShape::Pages) => self.go_on_rows(*from, &listing, &mut room).await?,
                 (Scope::Changes(from), ListShape::Whole | ListShape::Feed) => {
                     self.go_on_ids(*from, &listing, &mut room).await?
                 }
-                (Scope::Snapshot, _) => self.go_on_snapshot(&listing, &mut met, &mut room).await?,
+                (Scope::Snapshot, _) => self.go_on_snapshot(&listing, &mut room).await?,
             };
             if !self.keep_place(went).await? {
                 break;
             }
             if self.checkpoint.backlog.first().map(|next| &next.begun_at) != Some(&listing.begun_at) {
                 self.in_hand = InHand::Nothing;
-                met.clear();
+                room.met.clear();
             }
         }
         Ok(())
@@ -87,9 +79,9 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(goes_on)
     }
 
-    async fn go_on_ids(&mut self, from: StampMillis, listing: &Listing, room: &mut Room) -> Result<Went, Halt> {
+    async fn go_on_ids(&mut self, from: StampMillis, listing: &Listing, room: &mut Room<'_>) -> Result<Went, Halt> {
         let (rest, listed_at) = match std::mem::take(&mut self.in_hand) {
-            InHand::Ids { rest, listed_at } => (rest, listed_at),
+            InHand::Ids(rest, listed_at) => (rest, listed_at),
             InHand::Nothing | InHand::Walk(_) => {
                 let (page, reading) = self.call(ListRequest::Changed(from), 1).await?;
                 let mut changes = in_id_order(page.changes);
@@ -112,59 +104,42 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(Went::Whole)
     }
 
-    async fn go_on_rows(
-        &mut self,
-        from: StampMillis,
-        listing: &Listing,
-        owed: &OwedWork,
-        room: &mut Room,
-    ) -> Result<Went, Halt> {
+    async fn go_on_rows(&mut self, from: StampMillis, listing: &Listing, room: &mut Room<'_>) -> Result<Went, Halt> {
         // A chunk of rows takes one call, that of its page. Of a lane too long to be read nothing more can be put.
-        let chunk_max = if owed.bulk_is_whole { room.sends.min(CHUNKS_A_WRITE) } else { 0 };
+        let chunk_max = if room.owed.bulk_is_whole { room.sends.min(CHUNKS_A_WRITE) } else { 0 };
         if chunk_max == 0 {
             return Ok(Went::Waits(listing.cursor.clone()));
         }
         let place = if let Cursor::Pages(place) = listing.cursor { place } else { PageWalk::default() };
         let mut walk = match std::mem::take(&mut self.in_hand) {
             InHand::Walk(walk) => *walk,
-            InHand::Nothing | InHand::Ids { .. } => Walk::new(from, place, Some(listing.begun_at)),
+            InHand::Nothing | InHand::Ids(..) => Walk::new(from, place, Some(listing.begun_at)),
         };
         let mut debt = bulk_debt(listing, self.started_at, 0);
         let put_before = self.put_count;
-        let walked = self.walk(&mut walk, &mut debt, owed, chunk_max).await;
+        let walked = self.walk(&mut walk, &mut debt, room.owed, chunk_max).await;
         if self.traits.stamped {
             self.checkpoint.clocks.learn(&walk.evidence);
         }
         let chunks = usize::try_from(self.put_count - put_before).unwrap_or(usize::MAX);
         room.sends = room.sends.saturating_sub(chunks);
         let went = match walked {
-            Ok(Walked::Whole) => Went::Whole,
-            Ok(Walked::Sealed(from)) => {
-                walk = Walk::new(from, PageWalk::default(), Some(listing.begun_at));
-                Went::From(from)
-            }
-            Ok(Walked::Cut) => Went::On(Cursor::Pages(walk.place)),
-            Ok(Walked::Moving) => {
-                self.report.notices.insert(Notice::ListMoving);
-                Went::Waits(Cursor::Start)
-            }
+            Ok(went) => went,
             Err(halt) => {
                 // The place is kept, or a list of which one page often fails would never be read to its end.
                 self.keep_place(Went::Waits(Cursor::Pages(walk.place))).await?;
                 return Err(halt);
             }
         };
+        if let Went::From(from) = went {
+            walk = Walk::new(from, PageWalk::default(), Some(listing.begun_at));
+        }
         self.in_hand = InHand::Walk(Box::new(walk));
         Ok(went)
     }
 
-    /// One page of everything there is, less what this tick has `met`, and what was fetched well after `begun_at`.
-    async fn go_on_snapshot(
-        &mut self,
-        listing: &Listing,
-        met: &mut HashSet<RecordId>,
-        room: &mut Room,
-    ) -> Result<Went, Halt> {
+    /// One page of everything there is, less what this tick has met, and what was fetched well after `begun_at`.
+    async fn go_on_snapshot(&mut self, listing: &Listing, room: &mut Room<'_>) -> Result<Went, Halt> {
         let cursor = match &listing.cursor {
             Cursor::Source(text) => Some(text.as_str()),
             Cursor::Start | Cursor::Id(_) | Cursor::Pages(_) => None,
@@ -179,7 +154,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             self.note_later(later);
         }
         let mut changes = page.changes;
-        changes.retain(|change| met.insert(change.id.clone()));
+        changes.retain(|change| room.met.insert(change.id.clone()));
         let margin = if Rule::SnapshotMargin.is_left_out() { Duration::ZERO } else { HOST_CLOCKS_MAX };
         let fetched_from = listing.begun_at.plus(margin);
         let ids = changes.iter().map(|change| &change.id);
@@ -200,7 +175,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         listing: &Listing,
         listed_at: LocalMillis,
         rest: &mut Peekable<impl Iterator<Item = Change>>,
-        room: &mut Room,
+        room: &mut Room<'_>,
     ) -> Result<Option<RecordId>, Halt> {
         let owed_before = self.report.owed_count;
         let mut debt = bulk_debt(listing, listed_at, room.sends);

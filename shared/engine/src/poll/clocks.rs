@@ -1,5 +1,6 @@
 //! The position rules: where `scanned` moves to after a listing. Section 4 of `docs/protocol.md`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{Clocks, LocalMillis, NO_DATE, Notice, Raise, Rule, StampMillis, VendorMillis, millis_of};
@@ -91,24 +92,17 @@ pub(super) struct Evidence {
     pub(super) distance_ms: i64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Moved {
-    pub(super) scanned: StampMillis,
-    pub(super) clocks: Clocks,
-    pub(super) notices: Vec<Notice>,
-}
-
-/// The rules 1 to 5. `scanned` is the old one, `first` the listing's first answer, `evidence` what its looks showed.
+/// The rules 1 to 5: where `scanned` moves to. `first` is the listing's first answer, `evidence` what its looks showed.
 pub(super) fn moved(
-    before: &Clocks,
+    clocks: &mut Clocks,
     scanned: StampMillis,
     first: &Reading,
     evidence: &[Evidence],
     overlap: Duration,
     zone: Zone,
-) -> Moved {
-    let mut clocks = *before;
-    let mut notices = Vec::new();
+    notices: &mut BTreeSet<Notice>,
+) -> StampMillis {
+    let before = *clocks;
     let gap = first.gap();
     let is_first = before.gap_ms.is_none();
     let low = in_stamps(zone, gap.low, first.end);
@@ -128,13 +122,13 @@ pub(super) fn moved(
     }
     let ahead_ms = evidence.iter().map(|seen| -seen.distance_ms).max().unwrap_or(0);
     if ahead_ms > millis_of(AHEAD_MAX) {
-        notices.push(Notice::FutureStamp(ahead_ms));
+        notices.insert(Notice::FutureStamp(ahead_ms));
     }
 
     if is_first || is_step {
         (clocks.held_gap_ms, clocks.raise) = (Some(gap.low), None);
     }
-    hold_gap(&mut clocks, gap.low, first, overlap);
+    hold_gap(clocks, gap.low, first, overlap);
     let held_ms = clocks.held_gap_ms.filter(|held_ms| *held_ms != gap.low);
     let held = held_ms.map_or(low, |held_ms| in_stamps(zone, held_ms, before.listed_at));
     let smaller = if Rule::SmallerGap.is_left_out() { low } else { low.min(kept).min(held) };
@@ -145,7 +139,7 @@ pub(super) fn moved(
         target = scanned.shifted(-step_ms);
         clocks.evidence_from = first.end.plus(NO_DATE).shifted(step_ms);
         if first.date.is_some() {
-            notices.push(Notice::ClockStep(step_ms));
+            notices.insert(Notice::ClockStep(step_ms));
         }
     }
 
@@ -155,11 +149,10 @@ pub(super) fn moved(
         clocks.gap_ms = before.gap_ms.map(|kept_ms| kept_ms.min(gap.low));
     }
     clocks.listed_at = clocks.listed_at.max(first.start);
-    Moved { scanned: target, clocks, notices }
+    target
 }
 
-/// Keeps the gap that the horizon goes by. A smaller gap counts at once; a larger one once it has lasted an overlap,
-/// since edits in flight still bear the old clock.
+/// Keeps the gap that the horizon goes by: rule 1.
 fn hold_gap(clocks: &mut Clocks, low: i64, first: &Reading, overlap: Duration) {
     let held_ms = clocks.held_gap_ms.unwrap_or(low);
     if low <= held_ms || Rule::RaiseLasts.is_left_out() {
@@ -198,57 +191,55 @@ mod tests {
         Clocks { gap_ms, gap_at: T, held_gap_ms: gap_ms, behind, listed_at: T, ..Clocks::default() }
     }
 
-    fn after(before: &Clocks, first: &Reading, evidence: &[Evidence]) -> Moved {
-        moved(before, StampMillis::new(T.get()), first, evidence, OVERLAP, &utc)
+    /// Where `scanned` moves to from `T`, in milliseconds from there; what is known of the clocks then; and notices.
+    fn after(before: &Clocks, first: &Reading, evidence: &[Evidence]) -> (i64, Clocks, BTreeSet<Notice>) {
+        let (mut clocks, mut notices) = (*before, BTreeSet::new());
+        let from = StampMillis::new(T.get());
+        let to = moved(&mut clocks, from, first, evidence, OVERLAP, &utc, &mut notices);
+        (to.millis_since(from), clocks, notices)
     }
 
     #[test]
     fn scanned_is_the_start_of_the_call_on_the_vendors_clock_less_behind() {
-        let moved = after(&known(60_000, Duration::from_secs(5)), &reading(300_000, 60_000), &[]);
-        assert_eq!(moved.scanned.get(), T.get() + 300_000 + 60_000 - 5_000);
-        assert_eq!(moved.clocks.gap_ms, Some(60_000));
+        let (scanned, clocks, _) = after(&known(60_000, Duration::from_secs(5)), &reading(300_000, 60_000), &[]);
+        assert_eq!((scanned, clocks.gap_ms), (300_000 + 60_000 - 5_000, Some(60_000)));
     }
 
     #[test]
     fn after_a_step_back_the_list_starts_earlier_by_the_step() {
-        let moved = after(&known(0, Duration::ZERO), &reading(300_000, -200_000), &[]);
-        assert_eq!(moved.scanned.get(), T.get() - 200_000);
-        assert_eq!(moved.notices, [Notice::ClockStep(200_000)]);
-        assert_eq!(moved.clocks.evidence_from, T.shifted(300_000 + 1_000 + 400_000 + 200_000));
+        let (scanned, clocks, notices) = after(&known(0, Duration::ZERO), &reading(300_000, -200_000), &[]);
+        assert_eq!((scanned, notices), (-200_000, BTreeSet::from([Notice::ClockStep(200_000)])));
+        assert_eq!(clocks.evidence_from, T.shifted(300_000 + 1_000 + 400_000 + 200_000));
     }
 
     #[test]
     fn behind_falls_to_the_shortest_distance_that_counts() {
         let before = Clocks { evidence_from: T, ..known(0, Duration::from_hours(26)) };
         let seen = |at_ms, distance_ms| Evidence { looked_at: T.shifted(at_ms), distance_ms };
-        let moved =
-            after(&before, &reading(300_000, 0), &[seen(-1, 5), seen(0, 7_000), seen(1, 9_000), seen(2, -3_000)]);
-        assert_eq!(moved.clocks.behind, Duration::from_secs(7));
+        let evidence = [seen(-1, 5), seen(0, 7_000), seen(1, 9_000), seen(2, -3_000)];
+        assert_eq!(after(&before, &reading(300_000, 0), &evidence).1.behind, Duration::from_secs(7));
     }
 
     #[test]
     fn a_larger_gap_counts_once_it_has_lasted_an_overlap() {
-        let raised = after(&known(0, Duration::ZERO), &reading(300_000, 240_000), &[]).clocks;
+        let (_, raised, _) = after(&known(0, Duration::ZERO), &reading(300_000, 240_000), &[]);
         let raise = Raise { gap_ms: 240_000, seen_at: T.shifted(301_000) };
         assert_eq!((raised.gap_ms, raised.held_gap_ms, raised.raise), (Some(240_000), Some(0), Some(raise)));
-        let soon = after(&raised, &reading(315_000, 240_000), &[]);
-        assert_eq!(soon.scanned.get(), T.get() + 315_000);
-        assert_eq!((soon.clocks.held_gap_ms, soon.clocks.raise), (Some(0), Some(raise)));
-        let later = after(&soon.clocks, &reading(421_000, 240_000), &[]);
-        assert_eq!((later.clocks.held_gap_ms, later.clocks.raise), (Some(240_000), None));
-        assert_eq!(later.scanned.get(), T.get() + 421_000 + 240_000);
+        let (scanned, soon, _) = after(&raised, &reading(315_000, 240_000), &[]);
+        assert_eq!((scanned, soon.held_gap_ms, soon.raise), (315_000, Some(0), Some(raise)));
+        let (scanned, later, _) = after(&soon, &reading(421_000, 240_000), &[]);
+        assert_eq!((scanned, later.held_gap_ms, later.raise), (421_000 + 240_000, Some(240_000), None));
     }
 
     #[test]
     fn a_smaller_gap_counts_at_once() {
-        let moved = after(&known(3_000, Duration::ZERO), &reading(60_000, 0), &[]);
-        assert_eq!((moved.clocks.held_gap_ms, moved.clocks.raise), (Some(0), None));
-        assert_eq!(moved.scanned.get(), T.get() + 60_000);
+        let (scanned, clocks, _) = after(&known(3_000, Duration::ZERO), &reading(60_000, 0), &[]);
+        assert_eq!((scanned, clocks.held_gap_ms, clocks.raise), (60_000, Some(0), None));
     }
 
     #[test]
     fn listings_that_follow_each_other_closely_keep_the_smallest_gap_for_the_step() {
-        let moved = after(&known(-3_000, Duration::ZERO), &reading(60_000, 0), &[]);
-        assert_eq!((moved.clocks.gap_ms, moved.clocks.gap_at), (Some(-3_000), T));
+        let (_, clocks, _) = after(&known(-3_000, Duration::ZERO), &reading(60_000, 0), &[]);
+        assert_eq!((clocks.gap_ms, clocks.gap_at), (Some(-3_000), T));
     }
 }

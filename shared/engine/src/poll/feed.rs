@@ -1,5 +1,4 @@
-//! Following a feed of events behind an opaque token: section 5 of `docs/protocol.md`. The newest event of a record
-//! counts, and keeps what only those before it told. Without a usable token everything is listed once, as bulk work.
+//! Following a feed of events behind an opaque token: section 5 of `docs/protocol.md`, "a feed".
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -55,7 +54,6 @@ impl<P: PollerPorts> Tick<'_, P> {
             if !page.is_end && newest.len() < room && self.now() < self.stop_at() {
                 continue;
             }
-            let found = !newest.is_empty();
             let mut told: Vec<(usize, Change)> = newest.into_values().collect();
             told.sort_unstable_by_key(|(order, _)| *order);
             // Dated by the last answer: it reports what happened until then, and a deletion dated earlier could lose
@@ -63,7 +61,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             let mut debt = self.fresh_debt(owed, reading.end, sends);
             self.owe(&mut debt, &mut told.into_iter().map(|(_, change)| change).peekable(), usize::MAX).await?;
             let scanned = Some(self.position_of(token));
-            return Ok(Listed { scanned, found, is_whole: page.is_end, ..Listed::nothing(begun_at) });
+            return Ok(Listed { scanned, is_whole: page.is_end, ..Listed::nothing(begun_at) });
         }
     }
 
@@ -109,7 +107,7 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Moves to a token that was just taken, and hands over the listing of everything there is.
     fn begin_snapshot(&mut self, token: String, reading: &Reading) -> Listed {
-        let scanned = Position::Token { text: token, sequence: self.checkpoint.scanned.order().saturating_add(1) };
+        let scanned = self.position_of(token);
         let holds = Some(self.checkpoint.scanned.clone());
         // The token is of any time within its call: what waits for it counts from the end.
         let begun_at = reading.end;

@@ -13,13 +13,12 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         let evidence = self.evidence_of(&changes).await?;
         let begun_at = reading.start;
-        let found = !changes.is_empty();
         let mut rest = changes.into_iter().peekable();
         let mut debt = self.fresh_debt(owed, begun_at, sends);
         self.owe(&mut debt, &mut rest, self.poller.settings.fresh_chunks()).await?;
         let last = debt.last.filter(|_| rest.peek().is_some());
-        let rest = last.map(|last| (Cursor::Id(last), InHand::Ids { rest: rest.collect(), listed_at: begun_at }));
-        Ok(Listed { found, ..self.listed(from, &reading, &evidence, rest) })
+        let rest = last.map(|last| (Cursor::Id(last), InHand::Ids(rest.collect(), begun_at)));
+        Ok(self.listed(from, &reading, &evidence, rest))
     }
 
     /// Where fresh changes go: as many as a visibility timeout has calls for are sent at once.

@@ -52,7 +52,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
 
     /// A secret that is read again in the midst of a tick may be another account's.
     async fn check_account(&self) -> Result<(), Halt> {
-        let mark = self.poller.ports.source().account_mark().await.map_err(Halt::Source)?;
+        let mark = self.poller.ports.source().account_mark().await?;
         let is_same = mark == self.checkpoint.account_mark || Rule::AccountPoller.is_left_out();
         if is_same { Ok(()) } else { Err(Halt::AccountChanged) }
     }
@@ -103,9 +103,10 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         rest: Option<(Cursor, InHand)>,
     ) -> Listed {
         let begun_at = first.start;
-        let (clocks, scanned, overlap) = (&self.checkpoint.clocks, self.scanned_stamp(), self.poller.settings.overlap);
+        let (scanned, overlap, zone) = (self.scanned_stamp(), self.poller.settings.overlap, self.zone());
         let evidence = if self.traits.stamped { evidence } else { &[] };
-        let moved = moved(clocks, scanned, first, evidence, overlap, &self.zone());
+        let (clocks, notices) = (&mut self.checkpoint.clocks, &mut self.report.notices);
+        let scanned = moved(clocks, scanned, first, evidence, overlap, &zone, notices);
         if let Some((cursor, in_hand)) = rest {
             let holds = Some(self.checkpoint.scanned.clone());
             self.checkpoint.hand_over(Listing { scope: Scope::Changes(from), holds, cursor, begun_at });
@@ -113,8 +114,6 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
                 self.in_hand = in_hand;
             }
         }
-        self.checkpoint.clocks = moved.clocks;
-        self.report.notices.extend(moved.notices);
-        Listed { scanned: Some(Position::At(moved.scanned)), ..Listed::nothing(begun_at) }
+        Listed { scanned: Some(Position::At(scanned)), ..Listed::nothing(begun_at) }
     }
 }

@@ -47,14 +47,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         let intervals = if has_snapshot { INTERVALS_AHEAD } else { 1 };
         let bulk_limit = chunks_in(settings.poll_interval.saturating_mul(intervals));
         let bulk = ledger.head(&stream, Lane::Bulk, bulk_limit).await?;
-        let retries = match early_retries {
-            Some(retries) => retries,
-            None => ledger.retry_entries(&stream).await?,
-        };
-        let state = match early_state {
-            Some(state) => state,
-            None => ledger.stream_state(&stream).await?,
-        };
+        let retries = if let Some(early) = early_retries { early } else { ledger.retry_entries(&stream).await? };
+        let state = if let Some(early) = early_state { early } else { ledger.stream_state(&stream).await? };
         self.check_mark(&state).await?;
         // Rule 6: `committed` never passes `scanned` as it was when this tick began, nor what any open work holds.
         let (checkpoint, policy) = (&self.checkpoint, settings.poison_policy);
@@ -78,7 +72,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// A ledger that does not bear the checkpoint's mark was lost: everything is listed again from the last commit.
     async fn check_mark(&mut self, state: &StreamState) -> Result<(), Halt> {
         let known = &self.checkpoint.ledger_mark;
-        if (known.is_some() && *known == state.mark) || (known.is_some() && Rule::LedgerMark.is_left_out()) {
+        if known.is_some() && (*known == state.mark || Rule::LedgerMark.is_left_out()) {
             return Ok(());
         }
         if known.is_some() {

@@ -1,11 +1,7 @@
-//! Listing numbered pages of rows that move while they are read: section 5 of `docs/protocol.md`, "rows".
-//!
-//! Pages are walked forward and backward until a pass meets no row that is stamped up to the horizon and not met
-//! before, and shows the pages of the pass before, or follows another that met none. Bodies are not compared: they may
-//! differ each time. Where deep pages are refused, rows in the order of their stamps are listed on from the newest;
-//! other lists are reported.
+//! Listing numbered pages of rows that move while they are read: section 5 of `docs/protocol.md`, "numbered pages of
+//! rows". Passes are compared by ids and stamps, never by bodies, which may differ each time.
 
-use super::{Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Tick, Walk, Walked, version_of};
+use super::{Debt, Evidence, Halt, InHand, Listed, OwedWork, PollerPorts, Reading, Tick, Walk, Went, version_of};
 use crate::{Change, Cursor, ListRequest, Notice, Page, PageWalk, RecordId, Rule, StampMillis};
 
 /// How many pages a list may have: five million rows of fifty to a page.
@@ -18,20 +14,16 @@ impl<P: PollerPorts> Tick<'_, P> {
         let from = self.list_from();
         let mut debt = self.fresh_debt(owed, self.started_at, false);
         let mut walk = Walk::new(from, PageWalk::default(), None);
-        let put_before = self.put_count;
-        let walked = self.walk(&mut walk, &mut debt, owed, self.poller.settings.fresh_chunks()).await?;
-        let found = self.put_count > put_before;
-        let Some(first) = walk.first.filter(|_| walked != Walked::Moving) else {
-            self.report.notices.insert(Notice::ListMoving);
-            return Ok(Listed { found, ..Listed::nothing(walk.first.map_or(self.started_at, |first| first.start)) });
-        };
+        let went = self.walk(&mut walk, &mut debt, owed, self.poller.settings.fresh_chunks()).await?;
+        let Some(first) = walk.first else { return Ok(Listed::nothing(self.started_at)) };
         let evidence = std::mem::take(&mut walk.evidence);
-        let (from, rest) = match walked {
-            Walked::Sealed(from) => (from, Some((Cursor::Start, InHand::Nothing))),
-            Walked::Cut => (from, Some((Cursor::Pages(walk.place), InHand::Walk(Box::new(walk))))),
-            Walked::Whole | Walked::Moving => (from, None),
+        let (from, rest) = match went {
+            Went::Waits(_) => return Ok(Listed::nothing(first.start)),
+            Went::From(from) => (from, Some((Cursor::Start, InHand::Nothing))),
+            Went::On(cursor) => (from, Some((cursor, InHand::Walk(Box::new(walk))))),
+            Went::Whole => (from, None),
         };
-        Ok(Listed { found, ..self.listed(from, &first, &evidence, rest) })
+        Ok(self.listed(from, &first, &evidence, rest))
     }
 
     /// Walks on until the list is read whole, enough chunks are put, or this tick has to stop.
@@ -41,11 +33,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         debt: &mut Debt,
         owed: &OwedWork,
         chunk_max: usize,
-    ) -> Result<Walked, Halt> {
+    ) -> Result<Went, Halt> {
         let mut put = 0;
         loop {
             if put >= chunk_max || self.now() >= self.stop_at() {
-                return Ok(Walked::Cut);
+                return Ok(Went::On(Cursor::Pages(walk.place)));
             }
             let request = ListRequest::Page(walk.from, walk.place.page());
             let (page, reading) = self.call(request, walk.place.pages.saturating_sub(walk.place.step)).await?;
@@ -55,7 +47,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             if page.is_refused && self.may_seal(walk) {
                 walk.place.is_capped = true;
             } else if page.is_refused && walk.is_capped() {
-                return Ok(Walked::Moving);
+                return Ok(self.moving());
             }
             let is_again = walk.note(&page);
             let row_count = page.changes.len();
@@ -63,7 +55,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             // vendor does not turn pages.
             let is_end = row_count == 0 || (is_again && row_count < walk.rows_max && page.pages_total.is_none());
             if walk.place.step >= PAGES_MAX || (is_again && !is_end) {
-                return Ok(Walked::Moving);
+                return Ok(self.moving());
             }
             walk.rows_max = walk.rows_max.max(row_count);
             let told = page.pages_total;
@@ -81,13 +73,19 @@ impl<P: PollerPorts> Tick<'_, P> {
             let is_stable = walk.place.pass > 0 && !walk.place.added && is_confirmed;
             if is_single || is_stable || Rule::Passes.is_left_out() {
                 let rest = walk.place.newest.filter(|_| walk.place.is_capped);
-                return Ok(rest.map_or(Walked::Whole, |newest| Walked::Sealed(self.overlap_below(newest))));
+                return Ok(rest.map_or(Went::Whole, |newest| Went::From(self.overlap_below(newest))));
             }
             walk.place = walk.place.next_pass();
             if walk.place.pass >= PASSES_MAX {
-                return Ok(Walked::Moving);
+                return Ok(self.moving());
             }
         }
+    }
+
+    /// The list moves too much to be read whole: it begins again.
+    fn moving(&mut self) -> Went {
+        self.report.notices.insert(Notice::ListMoving);
+        Went::Waits(Cursor::Start)
     }
 
     /// Whether a page that is refused can be the end of what the vendor shows, so that the list goes on from the newest

@@ -20,18 +20,14 @@ impl<P: PollerPorts> Tick<'_, P> {
         let mut due: Vec<&RetryEntry> = owed.retries.iter().filter(|entry| entry.next_at <= now).collect();
         due.sort_by_key(|entry| entry.next_at);
         due.truncate((settings.calls_in(settings.visibility_timeout) / 10).max(1));
-        let stream = self.checkpoint.stream.clone();
-        for entry in &due {
+        let mut outgoing = Vec::new();
+        for RetryEntry { stream, id, attempts, .. } in due {
             // Before it is sent: an entry that resolves at once must not be written again.
-            let next_at = now.plus(retry_after(entry.attempts));
-            self.poller.ports.ledger().reschedule(&stream, &entry.id, entry.attempts + 1, next_at).await?;
+            let next_at = now.plus(retry_after(*attempts));
+            self.poller.ports.ledger().reschedule(stream, id, attempts + 1, next_at).await?;
+            let message = Message::of_retry(stream, id.clone(), &self.checkpoint.account_mark);
+            outgoing.push(Outgoing { message, delay: Duration::ZERO });
         }
-        let mark = &self.checkpoint.account_mark;
-        let message = |entry: &&RetryEntry| Outgoing {
-            message: Message::of_retry(&stream, entry.id.clone(), mark),
-            delay: Duration::ZERO,
-        };
-        let outgoing: Vec<Outgoing> = due.iter().map(message).collect();
         self.send(&outgoing).await?;
         self.ahead_count += outgoing.len();
         Ok(())

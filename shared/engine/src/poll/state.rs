@@ -2,28 +2,27 @@
 
 use std::time::Duration;
 
+use derive_more::From;
+
 use super::{PollReport, Poller, PollerPorts, TICK_MAX, Walk};
 use crate::{
-    Change, Checkpoint, Clock, LEASE, LocalMillis, Position, Slots, SourceFailure, StoreFailure, StreamTraits, commit,
+    Change, Checkpoint, Clock, Cursor, LEASE, LocalMillis, Position, Slots, SourceFailure, StampMillis, StoreFailure,
+    StreamTraits, commit,
 };
 
-/// After how much of a lease a working poller renews it.
-const LEASE_RENEWAL: Duration = Duration::from_mins(1);
+/// How much of its lease a working poller leaves before it renews it.
+const LEASE_LEFT: Duration = Duration::from_mins(2);
 
 /// Why a tick stops early.
-#[derive(Debug)]
+#[derive(Debug, From)]
 pub(super) enum Halt {
     Fenced,
     /// The credential belongs to another account than the one that the tick began with.
     AccountChanged,
+    #[from]
     Source(SourceFailure),
+    #[from]
     Store(StoreFailure),
-}
-
-impl From<StoreFailure> for Halt {
-    fn from(failure: StoreFailure) -> Self {
-        Self::Store(failure)
-    }
 }
 
 /// A tick under way. `checkpoint` is the stored state; what is changed in it is written by the next [`Tick::store`].
@@ -41,7 +40,6 @@ pub(super) struct Tick<'a, P: PollerPorts> {
     /// Slots on the schedule of calls that are taken and not used yet.
     pub(super) slots: Slots,
     pub(super) in_hand: InHand,
-    pub(super) renewed_at: LocalMillis,
 }
 
 /// What a listing came to.
@@ -50,8 +48,6 @@ pub(super) struct Listed {
     pub(super) scanned: Option<Position>,
     /// Local start of its first call.
     pub(super) begun_at: LocalMillis,
-    /// Whether ids were put into the fresh lane.
-    pub(super) found: bool,
     /// Whether all that there is was listed, or handed over.
     pub(super) is_whole: bool,
 }
@@ -61,17 +57,25 @@ pub(super) struct Listed {
 pub(super) enum InHand {
     #[default]
     Nothing,
-    /// Ids above the cursor, in order.
-    Ids {
-        rest: Vec<Change>,
-        listed_at: LocalMillis,
-    },
+    /// Ids above the cursor, in order, and when they were listed.
+    Ids(Vec<Change>, LocalMillis),
     Walk(Box<Walk>),
+}
+
+/// How far a listing went.
+pub(super) enum Went {
+    Whole,
+    /// There is more, from here on.
+    On(Cursor),
+    /// It goes on as a list from this stamp.
+    From(StampMillis),
+    /// Nothing more of it can be read or put now; it goes on here.
+    Waits(Cursor),
 }
 
 impl Listed {
     pub(super) fn nothing(begun_at: LocalMillis) -> Self {
-        Self { scanned: None, begun_at, found: false, is_whole: true }
+        Self { scanned: None, begun_at, is_whole: true }
     }
 }
 
@@ -87,10 +91,7 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Writes the next state; the lease runs on.
     pub(super) async fn store(&mut self, next: Checkpoint) -> Result<(), Halt> {
-        let now = self.now();
-        self.write(next, now.plus(LEASE)).await?;
-        self.renewed_at = now;
-        Ok(())
+        self.write(next, self.now().plus(LEASE)).await
     }
 
     /// Writes the last state of this tick, which frees the stream.
@@ -110,7 +111,7 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Renews the lease, after another answer of a long listing, when a good part of it is gone.
     pub(super) async fn renew(&mut self) -> Result<(), Halt> {
-        if self.now().since(self.renewed_at) < LEASE_RENEWAL {
+        if self.checkpoint.lease_until.since(self.now()) > LEASE_LEFT {
             return Ok(());
         }
         self.store(self.checkpoint.clone()).await

@@ -71,7 +71,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     async fn conclude(&mut self, owed: &OwedWork, listed: Listed) -> Result<(), Halt> {
         let now = self.now();
         let committed = self.checkpoint.committed.clone();
-        self.note_owed(owed, listed.found.then_some(listed.begun_at));
+        self.note_owed(owed, (self.put_count > 0).then_some(listed.begun_at));
         let mut next = self.checkpoint.clone();
         if let Some(scanned) = listed.scanned {
             next.scanned = scanned;

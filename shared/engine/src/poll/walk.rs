@@ -1,7 +1,7 @@
 //! A walk over numbered pages: where it stands, and what it has met.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use super::{Evidence, Reading};
 use crate::{Change, LocalMillis, Page, PageWalk, StampMillis};
@@ -74,16 +74,6 @@ pub(super) struct Walk {
     pub(super) evidence: Vec<Evidence>,
 }
 
-/// What a walk came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Walked {
-    Whole,
-    Cut,
-    /// It was read as far as the vendor shows its pages, in the order of the stamps: the rest is listed from here.
-    Sealed(StampMillis),
-    Moving,
-}
-
 impl Walk {
     pub(super) fn new(from: StampMillis, place: PageWalk, begun_at: Option<LocalMillis>) -> Self {
         // A forward pass that is under way has learnt of more pages from the vendor alone.
@@ -113,7 +103,7 @@ impl Walk {
 
     /// Notes a page; returns whether it is the same as the one read just before it in this pass.
     pub(super) fn note(&mut self, page: &Page) -> bool {
-        let digest = digest(page.changes.iter().map(version_of));
+        let digest = digest(page.changes.iter().map(version_of).collect::<Vec<_>>());
         self.told = page.pages_total.or(self.told);
         let number = self.place.page();
         let before = if self.place.is_forward() { number.wrapping_sub(1) } else { number + 1 };
@@ -132,18 +122,13 @@ impl Walk {
     }
 }
 
-fn digest(what: impl Iterator<Item = u64>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    what.for_each(|one| one.hash(&mut hasher));
-    hasher.finish()
+fn digest(what: impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(what)
 }
 
 /// What tells one version of a row from another: its id and stamp.
 pub(super) fn version_of(change: &Change) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    change.id.hash(&mut hasher);
-    change.stamp().map(|stamp| stamp.at).hash(&mut hasher);
-    hasher.finish()
+    digest((&change.id, change.stamp().map(|stamp| stamp.at)))
 }
 
 #[cfg(test)]

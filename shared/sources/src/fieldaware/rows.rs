@@ -61,7 +61,7 @@ impl Row {
         let link = row.object("link");
         let within = |object: &Object<'_>| ADDRESS_NAMES.iter().find_map(|name| object.text(name));
         Self {
-            uuid: row.id("uuid").map(String::from),
+            uuid: row.id("uuid").map(|id| id.as_str().to_owned()),
             address: link.as_ref().and_then(within).or_else(|| within(&row)),
             entity: row.text("entityClass"),
             is_null: false,
@@ -161,7 +161,7 @@ mod tests {
     fn listed(records: &str, json: &str) -> (Vec<String>, usize) {
         let (rows, _) = page(json, None).unwrap();
         let (changes, unusable_count) = rows.changes(classes::of_records(records).unwrap(), None, &settings()).unwrap();
-        (changes.into_iter().map(|change| change.id.into()).collect(), unusable_count)
+        (changes.into_iter().map(|change| change.id.as_str().to_owned()).collect(), unusable_count)
     }
 
     #[test]
