@@ -4,6 +4,7 @@ use lambda_runtime::LambdaEvent;
 use serde::de::IgnoredAny;
 use tidemark_engine::clock::millis_of;
 use tidemark_engine::ports::Clock;
+use tidemark_engine::stream::StreamKey;
 use tidemark_runtime::failure::InvocationError;
 use tidemark_watch::state::StreamReport;
 use tidemark_watch::{Watcher, WatcherPorts};
@@ -66,6 +67,14 @@ fn log(report: &StreamReport) {
         line!(warn);
     } else {
         line!(info);
+    }
+    if report.reminds {
+        let StreamKey { source, name } = &report.stream;
+        tracing::warn!(
+            %source,
+            stream = %name,
+            "attention: ids in quarantine wait for a person; next: tidemark quarantine {source} {name}"
+        );
     }
 }
 

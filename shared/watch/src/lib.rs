@@ -12,13 +12,18 @@ use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::{Breaker, Pause, SourceState};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
+use tidemark_engine::work::{Reason, RetryEntry};
 
 use self::measurement::{Measurement, MeasurementName, Measurements};
 use self::standing::standing;
 use self::state::{State, StreamReport, state_of};
 
 /// After how long a pause that a person asked for rings like any other standstill.
-const PAUSE_REMINDER: Duration = Duration::from_hours(24);
+const PAUSE_REMINDER: Duration = DAY;
+
+/// For so long the quarantine asks for a person once more: the watcher comes by in between.
+const REMINDER: Duration = Duration::from_mins(15);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The ports that a watcher needs.
 pub trait WatcherPorts {
@@ -104,7 +109,8 @@ pub async fn look_at<C: Checkpoints, L: Ledger>(
     let shared = ledger.stream_state(&stream).await?;
     let standing = standing(checkpoint.as_ref(), &shared, now);
     let entries = ledger.retry_entries(&stream).await?;
-    let troubled_count = entries.iter().filter(|entry| entry.needs_attention()).count();
+    let troubled: Vec<&RetryEntry> = entries.iter().filter(|entry| entry.needs_attention()).collect();
+    let (troubled_count, reminds) = (troubled.len(), reminds(&troubled, now));
     let owed = ledger.owed(&stream).await?;
     let held_back = paused_by_person("the source", source.pause.as_ref(), now)
         .or_else(|| paused_by_person("the stream", shared.pause.as_ref(), now))
@@ -115,14 +121,37 @@ pub async fn look_at<C: Checkpoints, L: Ledger>(
     let is_stale = overdue > limits.stale_after;
     let quarantine_count = entries.len();
     let state = State::Fresh;
-    let report =
-        StreamReport { stream, standing, owed, quarantine_count, troubled_count, overdue, is_stale, state, held_back };
+    let report = StreamReport {
+        stream,
+        standing,
+        owed,
+        quarantine_count,
+        troubled_count,
+        reminds,
+        overdue,
+        is_stale,
+        state,
+        held_back,
+    };
     Ok(StreamReport { state: state_of(&report, &shared, source, now), ..report })
 }
 
 /// Whether a person's pause excuses a stream that stands still: one that lasts longer than a day may be forgotten.
 pub fn is_excused_by(pause: &Pause, now: LocalMillis) -> bool {
     pause.is_on(now) && now.since(pause.since) < PAUSE_REMINDER
+}
+
+/// The alarm of the quarantine itself rings when the first id comes in, and stays on.
+fn reminds(troubled: &[&RetryEntry], now: LocalMillis) -> bool {
+    let since = |reason: Option<Reason>| {
+        let of_reason = troubled.iter().filter(|entry| reason.is_none_or(|reason| entry.reason == reason));
+        of_reason.map(|entry| entry.since).min()
+    };
+    let is_due = |at: LocalMillis| {
+        let age = now.since(at).as_secs();
+        age % DAY.as_secs() < REMINDER.as_secs() && (age >= DAY.as_secs() || Some(at) != since(None))
+    };
+    Reason::ALL.into_iter().filter_map(|reason| since(Some(reason))).any(is_due)
 }
 
 fn paused_by_person(who: &str, pause: Option<&Pause>, now: LocalMillis) -> Option<String> {
@@ -141,12 +170,14 @@ fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
     let longest = |of: fn(&StreamReport) -> Duration| reports.iter().map(of).max().unwrap_or_default().as_secs_f64();
     let backlog: u64 = reports.iter().map(|report| report.owed.fresh_count + report.owed.bulk_count).sum();
     let quarantine: usize = reports.iter().map(|report| report.troubled_count).sum();
+    let reminders = reports.iter().filter(|report| report.reminds).count();
     let count = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     [
         (MeasurementName::Staleness, longest(|report| report.overdue)),
         (MeasurementName::Lag, longest(|report| report.standing.lag)),
         (MeasurementName::Backlog, count(backlog)),
         (MeasurementName::Quarantine, count(u64::try_from(quarantine).unwrap_or(u64::MAX))),
+        (MeasurementName::Attention, count(u64::try_from(reminders).unwrap_or(u64::MAX))),
     ]
     .map(|(name, value)| Measurement { name, source: Some(source), value })
     .to_vec()

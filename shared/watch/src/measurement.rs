@@ -14,6 +14,8 @@ pub enum MeasurementName {
     Backlog,
     /// Ids in quarantine that a person should hear of, of all streams.
     Quarantine,
+    /// Streams whose quarantine asks for a person once more.
+    Attention,
     /// 1 for every time the watcher ran; its absence is an alarm.
     Heartbeat,
 }

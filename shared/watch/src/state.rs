@@ -97,6 +97,8 @@ pub struct StreamReport {
     pub quarantine_count: usize,
     /// Those of them that a person should hear of.
     pub troubled_count: usize,
+    /// Whether a person should hear of them once more: daily for each reason, and at once for another reason.
+    pub reminds: bool,
     /// How long a poll is due: its staleness, less the time that it rests between two polls.
     pub overdue: Duration,
     /// Whether it is stale.
@@ -167,6 +169,7 @@ mod tests {
             owed: Owed { fresh_count: 0, bulk_count: 137 },
             quarantine_count: RETRY_MAX + 1,
             troubled_count: 0,
+            reminds: false,
             overdue: Duration::ZERO,
             is_stale: true,
             state: State::Off,

@@ -7,7 +7,7 @@ use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::{Pause, Why};
 use tidemark_engine::ports::{Checkpoints, Ledger};
 use tidemark_engine::stream::ListShape;
-use tidemark_engine::work::{Lane, TRIES_TO_ADVANCE};
+use tidemark_engine::work::{Lane, Reason, TRIES_TO_ADVANCE};
 use tidemark_runtime::failure::ErrorKind;
 use tidemark_runtime::kept::Kept;
 use tidemark_testkit::memory::{Fault, ManualClock, MemoryTables, Operation};
@@ -144,6 +144,38 @@ async fn quarantine_is_a_warning_once_a_person_should_hear_of_it() {
     stage.tables(|tables| tables.retries.values_mut().for_each(|entry| entry.attempts = TRIES_TO_ADVANCE));
     function.invoke().await.unwrap();
     assert_eq!((&function.line()["level"], &function.line()["troubled_count"]), (&json!("WARN"), &json!(1)));
+}
+
+#[tokio::test]
+async fn the_quarantine_asks_for_a_person_daily_and_at_once_for_another_reason() {
+    let stage = Stage::new(ListShape::Whole);
+    stage.edit(["a", "b"]);
+    let heals_at = stage.now().plus(Duration::from_hours(100));
+    let all = ["a", "b"].map(tidemark_tests::stage::id);
+    stage.vendor(|vendor| all.iter().for_each(|id| vendor.fail(id, FailureClass::Transient, heals_at)));
+    stage.tick().await;
+    stage.drain().await;
+    let start = stage.now();
+    // How many streams ask for a person so long after the start, when two ids came in then and for these reasons.
+    let asking = async |at: u64, entries: [(Reason, u64); 2]| {
+        stage.tables(|tables| {
+            for (entry, (reason, since)) in tables.retries.values_mut().zip(entries) {
+                (entry.reason, entry.attempts) = (reason, TRIES_TO_ADVANCE);
+                entry.since = start.plus(Duration::from_secs(since));
+            }
+        });
+        stage.world.clock.set(start.plus(Duration::from_secs(at)));
+        let function = Function::over(&stage);
+        function.invoke().await.unwrap();
+        let count = function.figure(MeasurementName::Attention).unwrap();
+        assert_eq!(function.kept.text().contains("attention: ids in quarantine wait for a person"), count > 0.0);
+        count
+    };
+    assert_eq!(asking(60, [(Reason::Record, 0), (Reason::Record, 30)]).await, 0.0, "its own alarm rings");
+    assert_eq!(asking(5_060, [(Reason::Record, 0), (Reason::Record, 5_000)]).await, 0.0, "a reason that is known");
+    assert_eq!(asking(5_060, [(Reason::Record, 0), (Reason::Crash, 5_000)]).await, 1.0, "another reason");
+    assert_eq!(asking(6_060, [(Reason::Record, 0), (Reason::Crash, 5_000)]).await, 0.0, "for some minutes");
+    assert_eq!(asking(86_460, [(Reason::Record, 0), (Reason::Record, 30)]).await, 1.0, "a day later");
 }
 
 #[tokio::test]
