@@ -10,6 +10,7 @@ SHARED = {
     "ScanRate": "rate(1 hour)",
     "OverlapSeconds": 120,
     "StaleAfterSeconds": 900,
+    "DeletedRetentionDays": "30",
     "PoisonPolicy": "block",
     "MaxConcurrency": 2,
     "FetcherTimeoutSeconds": 120,

@@ -1,7 +1,9 @@
 """What keeps the data: encrypted, recoverable, retained, and patient enough."""
 
+import re
+
 import pytest
-from template import SOURCES, TABLES, default, local_parameters, of_type, resolved
+from template import SOURCES, TABLES, default, local_parameters, of_type, resolved, template
 
 FOURTEEN_DAYS = 14 * 24 * 3600
 
@@ -35,9 +37,10 @@ def test_keys_and_stream():
         "LedgerTable": [("partition", "HASH"), ("item", "RANGE")],
         "RecordsTable": [("partition", "HASH"), ("id", "RANGE")],
     }
-    # Acts of operators expire. What is owed does not: no chunk and no retry entry has the attribute.
+    # Acts of operators and tombstones expire. What is owed does not: no chunk and no retry entry has the attribute.
     expiring = {name: each["TimeToLiveSpecification"] for name, each in tables.items() if "TimeToLiveSpecification" in each}
-    assert expiring == {"LedgerTable": {"AttributeName": "expires_at", "Enabled": True}}
+    expires = {"AttributeName": "expires_at", "Enabled": True}
+    assert expiring == {"LedgerTable": expires, "RecordsTable": expires}
     assert tables["RecordsTable"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     assert not any("GlobalSecondaryIndexes" in each for each in tables.values())
 
@@ -80,6 +83,13 @@ def test_a_chunk_is_delivered_again_only_after_six_times_the_timeout(figures):
         return figures.get(name, default(name))
 
     assert figure("VisibilityTimeoutSeconds") >= 6 * figure("FetcherTimeoutSeconds")
+
+
+def test_a_tombstone_lasts_longer_than_any_message():
+    allowed = re.compile(template()["Parameters"]["DeletedRetentionDays"]["AllowedPattern"])
+    days = [number for number in range(0, 10_001) if allowed.search(str(number))]
+    assert days == [0, *range(15, 10_000)] and (days[1] - 1) * 24 * 3600 == FOURTEEN_DAYS
+    assert int(default("DeletedRetentionDays")) == 30
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -67,6 +67,7 @@ fn no_body_is_logged_at_any_level() {
             ("TIDEMARK_REQUESTS_PER_SECOND", "2"),
             ("TIDEMARK_LEDGER_TABLE", "ledger"),
             ("TIDEMARK_RECORDS_TABLE", "records"),
+            ("TIDEMARK_DELETED_RETENTION_DAYS", "30"),
             ("TIDEMARK_FETCHER_TIMEOUT_SECONDS", "120"),
             ("TIDEMARK_LOG", "trace"),
         ])

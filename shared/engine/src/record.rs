@@ -1,6 +1,7 @@
 //! Records: one vendor object each, kept as the vendor sent it.
 
 use std::fmt;
+use std::time::Duration;
 
 use derive_more::Display;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
@@ -13,6 +14,11 @@ use crate::{LocalMillis, SourceKind, Stamp, StreamKey, StreamName, VendorMillis}
 
 /// The longest id that is kept, in bytes: a sort key of the records table has room for as many.
 pub const ID_BYTES_MAX: usize = 1024;
+
+/// The longest that a row may wait until it is stored: as long as SQS keeps a message. An older one does not count.
+pub const ROW_AGE_MAX: Duration = Duration::from_hours(14 * 24);
+/// The shortest that a tombstone may stay: no look that began before it can be stored any more when it goes.
+pub const TOMBSTONE_AGE_MIN: Duration = Duration::from_hours(15 * 24);
 
 /// The vendor's identifier of a record, as text. For a feed, the locator of the record (see `ListShape::Feed`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ rules! {
     CommittedOld, LedgerMark, MarkLast, RetryLast, RewindCommitted, ListRetried, Resend, BulkCap, TwoLanes, Share,
     CursorOrder, AccountPoller, AccountFetcher, ResolveLater, FailingLeaves, Breaker, BreakerKnown, CrashCount,
     RowDate, EqualHash, EqualStamp, EqualSettled, PaidByLater, FalseDeletes, Passes, BarrenTwice, SnapshotMargin,
-    DetailsLag,
+    DetailsLag, RowAge,
 }
 
 thread_local! {

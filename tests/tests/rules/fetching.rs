@@ -7,7 +7,7 @@ use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::message::{Message, Row};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::ports::{Records, Stored};
-use tidemark_engine::record::{Body, DeletedBecause, Look, RecordKey, Seen};
+use tidemark_engine::record::{Body, DeletedBecause, Look, RecordKey, Seen, TOMBSTONE_AGE_MIN};
 use tidemark_engine::stream::{ListShape, StreamName};
 use tidemark_engine::work::{Lane, Reason};
 use tidemark_testkit::memory::{Operation, Redelivery, VendorSettings, version_of};
@@ -108,6 +108,47 @@ async fn a_row_that_waited_does_not_replace_a_later_look() {
     // THEN the later look stays: the chunk is paid for, or the store refuses
     assert_eq!(reports.iter().map(|it| it.written_count).sum::<usize>(), 0);
     assert_eq!((stage.version("a"), stage.differences()), (newest, vec![]));
+}
+
+#[tokio::test]
+async fn an_old_row_does_not_bring_back_a_record_whose_tombstone_has_expired() {
+    for (days, calls) in [(13, 0), (15, 2)] {
+        // GIVEN a row whose message waits, and a tombstone that is later than its listing
+        let stage = Stage::new(ListShape::Pages).known().await;
+        stage.edit(["a"]);
+        stage.tick().await;
+        let old = stage.receive();
+        stage.wait(60);
+        stage.delete(["a"]);
+        let key = RecordKey { source: stage.stream().source, stream: stage.stream().name, id: id("a") };
+        let seen = Seen::Gone(DeletedBecause::Vanished);
+        let gone = Look { key, looked_at: stage.now(), seen, event: None, is_stored: false };
+        assert_eq!(stage.world.tables.store(&[gone]).await.unwrap(), [Stored::Written]);
+        // WHEN it comes before the tombstone expires, or after
+        stage.wait(days * 24 * 3_600);
+        if TOMBSTONE_AGE_MIN <= Duration::from_hours(days * 24) {
+            stage.tables(|tables| tables.records.retain(|_, record| record.deleted.is_none()));
+        }
+        stage.fetch(&old).await.unwrap();
+        // THEN the tombstone keeps it out, or the vendor is asked
+        assert_eq!((stage.version("a"), stage.details()), (None, calls), "after {days} days");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_comes_back_after_its_tombstone_expired_is_stored_again() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.delete(["a"]);
+    stage.drain().await;
+    assert!(stage.record("a").is_some_and(|record| record.deleted.is_some()));
+    stage.tables(|tables| tables.records.retain(|_, record| record.deleted.is_none()));
+    stage.wait(300);
+    stage.edit(["a"]);
+    stage.sync().await;
+    assert!(stage.version("a").is_some());
+    assert!(stage.differences().is_empty(), "{:?}", stage.differences());
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ const MISSED: &[(&str, &str)] = &[
     ("CommittedRetry", "committed::under_block_a_record_that_fails_holds_the_checkpoint_while_others_flow"),
     ("RetryLast", "committed::an_id_on_its_way_to_the_retry_lane_is_seen"),
     ("PaidByLater", "fetching::a_later_look_pays_for_an_id_and_an_earlier_one_does_not"),
+    ("RowAge", "fetching::an_old_row_does_not_bring_back_a_record_whose_tombstone_has_expired"),
     ("RowDate", "fetching::rows_cost_no_call_and_are_dated_by_their_list_call"),
     ("LastWriteWins", "fetching::of_two_looks_the_one_begun_later_is_kept_in_whatever_order_they_arrive"),
     ("StampsFirst", "fetching::a_later_look_counts_though_its_stamp_is_older"),

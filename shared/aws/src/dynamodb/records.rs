@@ -10,6 +10,7 @@
 //! | `hash` | B | the first 16 bytes of the body's SHA-256; absent for a tombstone of an unseen record |
 //! | `event` | S | the newest event, for feeds |
 //! | `deleted`, `deleted_because` | BOOL, S | absent unless the record is gone |
+//! | `expires_at` | N s | of a tombstone, when DynamoDB deletes it; absent where tombstones stay |
 //! | `schema_version` | N | 2 |
 //!
 //! A look is written by naming its attributes, not by replacing the item, so that a tombstone keeps the body. Looks go out
@@ -23,6 +24,7 @@ mod versions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum as Code, BatchStatementRequest, BatchStatementResponse};
 use tidemark_engine::failure::StoreFailure;
@@ -60,22 +62,34 @@ const OPERATION: &str = "store records";
 pub struct RecordTable<C> {
     table: Table,
     clock: C,
+    /// How long tombstones stay, counted from when they are written; for ever without it.
+    deleted_retention: Option<Duration>,
     /// Whether the table was found not to know `BatchExecuteStatement`.
     knows_no_statements: Arc<AtomicBool>,
 }
 
 impl<C: Clock> RecordTable<C> {
-    /// The table called `name`; `clock` times pauses between tries.
+    /// The table called `name`, where tombstones stay for ever; `clock` times pauses between tries.
     pub fn new(sdk: &Sdk, name: impl Into<String>, clock: C) -> Self {
-        Self { table: Table::new(sdk, name), clock, knows_no_statements: Arc::default() }
+        Self { table: Table::new(sdk, name), clock, deleted_retention: None, knows_no_statements: Arc::default() }
+    }
+
+    /// The same, where DynamoDB deletes tombstones so long after they were written.
+    ///
+    /// It is [`TOMBSTONE_AGE_MIN`](tidemark_engine::record::TOMBSTONE_AGE_MIN) at least, or an older look could bring the
+    /// record back.
+    #[must_use]
+    pub fn with_deleted_retention(self, deleted_retention: Option<Duration>) -> Self {
+        Self { deleted_retention, ..self }
     }
 
     /// Writes looks in one call, and what was throttled or refused after it; the outcome of each, in their order.
     async fn store_batch(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure> {
         let mut stored = vec![None; looks.len()];
         let mut left = Vec::with_capacity(looks.len());
+        let expires_at = self.deleted_retention.map(|retention| self.clock.now().plus(retention));
         for (look, answer) in looks.iter().zip(&mut stored) {
-            let version = Version::of(look).map_err(|fault| unavailable(Box::new(fault)))?;
+            let version = Version::of(look, expires_at).map_err(|fault| unavailable(Box::new(fault)))?;
             if version.bytes() > ITEM_BYTES_MAX {
                 *answer = Some(Stored::TooLarge(version.bytes()));
             } else {
@@ -173,7 +187,7 @@ impl<C: Clock> Records for RecordTable<C> {
 
 /// How large DynamoDB reckons the item that a look makes to be; nothing for one that cannot be compressed.
 pub fn size_of(look: &Look) -> usize {
-    Version::of(look).map_or(0, |version| version.bytes())
+    Version::of(look, None).map_or(0, |version| version.bytes())
 }
 
 /// How many looks from the front go into one call; at least one.

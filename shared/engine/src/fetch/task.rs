@@ -2,8 +2,8 @@
 
 use super::{Fetcher, FetcherPorts};
 use crate::{
-    Chunk, Event, Ledger, LocalMillis, Message, Position, RecordId, RetryEntry, Rule, StoreFailure, StoredVersion,
-    StreamKey, Told, Work,
+    Chunk, Clock, Event, Ledger, LocalMillis, Message, Position, ROW_AGE_MAX, RecordId, RetryEntry, Rule, StoreFailure,
+    StoredVersion, StreamKey, Told, Work,
 };
 
 pub(super) struct Task {
@@ -65,11 +65,16 @@ impl<P: FetcherPorts> Fetcher<P> {
         let (stream, ledger) = (message.stream(), self.ports.ledger());
         let task = match message.work() {
             Some(Work::Chunk(key)) => {
-                let Some(chunk) = ledger.chunk(&key).await? else { return Ok(None) };
+                let Some(mut chunk) = ledger.chunk(&key).await? else { return Ok(None) };
                 if chunk.ids.is_empty() {
                     // Two fetchers finished a part each. The set only shrinks: nothing can be left behind.
                     ledger.delete_chunk(&key).await?;
                     return Ok(None);
+                }
+                // A tombstone that kept an old row out may have expired meanwhile.
+                let row_age = self.ports.clock().now().since(chunk.listed_at);
+                if chunk.told == Told::Rows && row_age >= ROW_AGE_MAX && !Rule::RowAge.is_left_out() {
+                    chunk.told = Told::Ids;
                 }
                 let ids = message.ids.iter().filter(|id| chunk.ids.contains(id)).cloned().collect();
                 let (listed_at, pays_from, holds) = (chunk.listed_at, chunk.pays_from(), chunk.holds.clone());

@@ -142,7 +142,7 @@ mod tests {
         let id = RecordId::parse("a#b").expect("it is an id");
         let key = RecordKey { source: SourceKind::FieldMotion, stream: StreamName::known("jobs"), id };
         let looked_at = LocalMillis::new(9);
-        let version = Version::of(&Look { key, looked_at, seen, event: Some(Body::new("[]")), is_stored: false });
+        let version = Version::of(&Look { key, looked_at, seen, event: Some(Body::new("[]")), is_stored: false }, None);
         let version = version.expect("it can be compressed");
         let written = version.update().1.into_iter().map(|(name, value)| (name.replace(':', ""), value));
         record_of(&version.key().into_iter().chain(written).collect()).expect("it is a record")

@@ -4,6 +4,7 @@ use std::io;
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::record::{Body, Look, Seen};
 
 use super::super::SCHEMA_VERSION;
@@ -14,6 +15,9 @@ use super::{ID, PARTITION};
 const PLAIN_BYTES_MAX: usize = 300 * 1024;
 /// Compression: zstd's own default.
 const ZSTD_LEVEL: i32 = 3;
+
+/// When DynamoDB deletes the item, in seconds: the table's time to live.
+const EXPIRES_AT: &str = "expires_at";
 
 /// R1.
 pub(super) const IS_LATER: &str = "attribute_not_exists(#id) OR #fetched_at_ms < :fetched_at_ms";
@@ -30,8 +34,8 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// Fails only where zstd does.
-    pub(super) fn of(look: &Look) -> io::Result<Self> {
+    /// A tombstone expires at `expires_at`, or never. Fails only where zstd does.
+    pub(super) fn of(look: &Look, expires_at: Option<LocalMillis>) -> io::Result<Self> {
         let mut version = Self {
             partition: look.key.partition().to_string(),
             id: look.key.id.as_str().to_owned(),
@@ -47,12 +51,13 @@ impl Version {
                 version.put("last_edited", stamp.as_ref().map(|stamp| text(&stamp.text)));
                 version.put("last_edited_ms", stamp.as_ref().map(|stamp| instant(stamp.utc)));
                 version.put("seen_at_ms", seen_at.map(instant));
-                version.remove.extend(["deleted", "deleted_because"]);
+                version.remove.extend(["deleted", "deleted_because", EXPIRES_AT]);
             }
             Seen::Gone(because) => {
                 version.put("deleted", Some(AttributeValue::Bool(true)));
                 version.put("deleted_because", Some(text(because.as_str())));
                 version.put("seen_at_ms", None);
+                version.put(EXPIRES_AT, expires_at.map(|at| number(at.get().div_euclid(1_000))));
             }
         }
         version.set.extend(look.event.as_ref().map(|event| ("event", text(event.text()))));
@@ -150,7 +155,7 @@ mod tests {
     }
 
     fn written(look: &Look) -> (String, Item) {
-        let version = Version::of(look).expect("it can be compressed");
+        let version = Version::of(look, None).expect("it can be compressed");
         let (update, values) = version.update();
         samples::assert_consistent(&[&update, IS_LATER], &values);
         let statement = version.statement("t").expect("it is complete");
@@ -166,7 +171,7 @@ mod tests {
             update,
             "SET #fetched_at_ms = :fetched_at_ms, #schema_version = :schema_version, #body = :body, #hash = :hash, \
              #last_edited = :last_edited, #last_edited_ms = :last_edited_ms, #seen_at_ms = :seen_at_ms \
-             REMOVE #body_zstd, #deleted, #deleted_because"
+             REMOVE #body_zstd, #deleted, #deleted_because, #expires_at"
         );
         assert_eq!(values[":last_edited_ms"], number(4), "in UTC");
     }
@@ -176,7 +181,10 @@ mod tests {
         let (update, _) = written(&record("{}", false));
         let (set, removed) = update.split_once(" REMOVE ").expect("something is removed");
         assert!(!set.contains("last_edited") && !set.contains("seen_at"), "{set}");
-        assert_eq!(removed, "#body_zstd, #last_edited, #last_edited_ms, #seen_at_ms, #deleted, #deleted_because");
+        assert_eq!(
+            removed,
+            "#body_zstd, #last_edited, #last_edited_ms, #seen_at_ms, #deleted, #deleted_because, #expires_at"
+        );
     }
 
     #[test]
@@ -187,7 +195,7 @@ mod tests {
             let (update, _) = written(&record(&"x".repeat(bytes), true));
             let (set, remove) = update.split_once(" REMOVE ").expect("something is removed");
             assert!(set.contains(written_as), "{update}");
-            assert_eq!(remove, format!("{removed}, #deleted, #deleted_because"));
+            assert_eq!(remove, format!("{removed}, #deleted, #deleted_because, #expires_at"));
         }
     }
 
@@ -198,21 +206,26 @@ mod tests {
         assert_eq!(
             update,
             "SET #fetched_at_ms = :fetched_at_ms, #schema_version = :schema_version, #deleted = :deleted, \
-             #deleted_because = :deleted_because, #event = :event REMOVE #seen_at_ms"
+             #deleted_because = :deleted_because, #event = :event REMOVE #seen_at_ms, #expires_at"
         );
+        let (update, values) =
+            Version::of(&gone, Some(LocalMillis::new(1_800_000_000_999))).expect("it is short").update();
+        samples::assert_consistent(&[&update, IS_LATER], &values);
+        assert!(update.contains("#expires_at = :expires_at"), "{update}");
+        assert_eq!(values[":expires_at"], number(1_800_000_000), "in seconds, as DynamoDB wants it");
     }
 
     #[test]
     fn a_statement_inserts_or_replaces_as_the_hint_says() {
         let gone = look(Seen::Gone(DeletedBecause::Announced));
         let statement = |look: &Look| {
-            let version = Version::of(look).expect("it can be compressed");
+            let version = Version::of(look, None).expect("it can be compressed");
             version.statement("t").expect("it is complete").statement().to_owned()
         };
         assert_eq!(
             statement(&gone),
             "UPDATE \"t\" SET \"fetched_at_ms\"=? SET \"schema_version\"=? SET \"deleted\"=? SET \"deleted_because\"=? \
-             REMOVE \"seen_at_ms\" WHERE \"partition\"=? AND \"id\"=? AND \"fetched_at_ms\" < ?"
+             REMOVE \"seen_at_ms\" REMOVE \"expires_at\" WHERE \"partition\"=? AND \"id\"=? AND \"fetched_at_ms\" < ?"
         );
         assert_eq!(
             statement(&Look { is_stored: false, ..gone }),
