@@ -10,6 +10,7 @@ EVENT ?= events/poller-customers.json
 SEEDS ?= 20000
 MINUTES ?= 1
 ARGS ?= status
+ARCHITECTURE ?= arm64
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -90,9 +91,14 @@ check: setup ## Lint everything, and fuzz for a minute where a nightly compiler 
 	  echo "The fuzz targets are skipped. They need: rustup toolchain install nightly && cargo install cargo-fuzz"; \
 	fi
 
-deploy: setup ## Build and deploy to your AWS account (asks the first time)
-	sam build
+deploy: setup $(VENV)/bin/cargo-auditable ## Build and deploy to your AWS account (asks the first time)
+	PATH="$(CURDIR)/infra/auditable:$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	sam deploy --guided
+
+# Built from source once, beside the Python tools: the registry has no program of them.
+$(VENV)/bin/cargo-auditable: $(VENV)/.installed
+	cargo install --locked --quiet --root $(VENV) --version 0.7.7 cargo-auditable
+	@touch $@
 
 local-up: setup ## Start a local cloud with the stack in it, and leave it running
 	@$(PYTHON) -m local up

@@ -29,6 +29,20 @@ def test_sam_build_lays_out_one_bootstrap_a_function(built):
     assert sorted(built.rglob("bootstrap")) == sorted(bootstrap(built, function) for function in functions())
 
 
+def test_what_make_deploy_builds_is_auditable(tmp_path):
+    # The real `cargo` behind the one that `sam build` finds: it must get the same call, and be found by what it calls.
+    real = tmp_path / "real" / "cargo"
+    real.parent.mkdir()
+    real.write_text('#!/bin/sh\necho "$@"\ncommand -v cargo\n')
+    real.chmod(0o755)
+    ours = ROOT / "infra" / "auditable"
+    environment = {"PATH": f"{ours}:{real.parent}:/usr/bin:/bin"}
+    called = subprocess.run(
+        [ours / "cargo", "lambda", "build", "--bin", "poller"], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    assert called.splitlines() == ["auditable lambda build --bin poller", str(real)]
+
+
 @pytest.mark.parametrize("function", functions())
 def test_a_bootstrap_needs_no_newer_glibc(built, function):
     shown = subprocess.run(
