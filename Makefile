@@ -21,7 +21,7 @@ export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //
 FUZZ := --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_LIMITS := -dict=fuzz/words.dict -timeout=10 -rss_limit_mb=1024
 
-.PHONY: help setup lock demo test simulate fuzz bench check deploy local-up local-down invoke cli install clean
+.PHONY: help setup lock demo test simulate fuzz bench check deploy sbom local-up local-down invoke cli install clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,9 +95,23 @@ deploy: setup $(VENV)/bin/cargo-auditable ## Build and deploy to your AWS accoun
 	PATH="$(CURDIR)/infra/auditable:$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	sam deploy --guided
 
-# Built from source once, beside the Python tools: the registry has no program of them.
+sbom: setup $(VENV)/bin/cargo-cyclonedx ## List what the functions are made of, as CycloneDX in target/sbom
+	@mkdir -p target/sbom
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename tidemark-sbom \
+	  --target $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)-unknown-linux-gnu
+	@# It leaves a file beside each crate of the workspace. Those of the functions are what is deployed.
+	@for name in poller fetcher watcher; do \
+	  mv functions/$$name/tidemark-sbom.json target/sbom/$$name.cdx.json; echo target/sbom/$$name.cdx.json; \
+	done
+	@find cli functions shared tests -name tidemark-sbom.json -delete
+
+# Built from source once: no Python package carries it.
 $(VENV)/bin/cargo-auditable: $(VENV)/.installed
 	cargo install --locked --quiet --root $(VENV) --version 0.7.7 cargo-auditable
+	@touch $@
+
+$(VENV)/bin/cargo-cyclonedx: $(VENV)/.installed
+	cargo install --locked --quiet --root $(VENV) --version 0.5.9 cargo-cyclonedx
 	@touch $@
 
 local-up: setup ## Start a local cloud with the stack in it, and leave it running
