@@ -125,13 +125,15 @@ def invoke(function: str, event: Path) -> int:
 def run(command: list[str]) -> int:
     """Runs a command beside an empty emulator and an empty dynalite.
 
-    It finds their addresses in `TIDEMARK_LOCAL_ENDPOINT` and, where dynalite can be run, in `TIDEMARK_DYNALITE_URL`.
+    It finds their addresses in `TIDEMARK_LOCAL_ENDPOINT` and, where dynalite can be run, in `TIDEMARK_DYNALITE_URL`; and in
+    `TIDEMARK_LOCAL_CALLS` the file of the calls that roles made.
     """
     local = Cloud(DIRECTORY / "run")
     try:
         local.start()
         with dynalite.running(DIRECTORY / "run") as second:
             environment = {**background.build_environment(), "TIDEMARK_LOCAL_ENDPOINT": local.url}
+            environment["TIDEMARK_LOCAL_CALLS"] = str(local.calls_file)
             if second is not None:
                 environment["TIDEMARK_DYNALITE_URL"] = second
             return subprocess.run(command, env=environment, check=False).returncode

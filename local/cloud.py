@@ -68,12 +68,22 @@ class Cloud:
         """Where the emulator listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def calls_file(self) -> Path:
+        """Where the emulator notes the calls of roles; see `permissions`."""
+        return self.directory / "calls.jsonl"
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The calls of roles so far, none twice."""
+        return [json.loads(line) for line in self.calls_file.read_text().splitlines()]
+
     def start(self) -> None:
         """Starts the emulator on a free loopback port, with every call checked against its caller's role."""
         self.directory.mkdir(parents=True, exist_ok=True)
         scratch = self.directory / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
+        self.calls_file.unlink(missing_ok=True)
         self.port = background.free_port()
         # An environment of its own: what is in it reaches the functions, and no real credential may.
         environment = {
@@ -85,6 +95,7 @@ class Cloud:
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_HOST": "127.0.0.1",
             "AUTH": "true",
+            "TIDEMARK_CALLS": str(self.calls_file),
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,

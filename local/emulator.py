@@ -1,4 +1,4 @@
-"""Runs the emulator with one repair: `python -m local.emulator`.
+"""Runs the emulator, as strict as AWS where our code depends on it, and with one repair: `python -m local.emulator`.
 
 When MiniStack 1.5.33 updates a nested stack, resources of it that do not change lose their attributes, and every
 `Fn::GetAtt` on them fails from then on. Stacks that are not nested keep them. Here nested ones do, too.
@@ -12,6 +12,8 @@ from typing import Any
 from ministack import app
 from ministack.services import cloudformation
 from ministack.services.cloudformation import provisioners
+
+from local import permissions, rules
 
 update = provisioners._update_resource
 
@@ -28,4 +30,6 @@ def update_keeping_attributes(
 
 if __name__ == "__main__":
     provisioners._update_resource = update_keeping_attributes
+    permissions.install()
+    rules.install()
     sys.exit(app.main())
