@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidemark_aws::Sdk;
-use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{CheckpointTable, CopyTable, LedgerTable};
 use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
 use tidemark_aws::stack::{self, Deployed};
@@ -22,7 +21,7 @@ const STALE_AFTER: Duration = Duration::from_mins(15);
 pub(crate) struct Stack {
     pub(crate) name: String,
     pub(crate) checkpoints: CheckpointTable,
-    pub(crate) ledger: LedgerTable<SystemClock>,
+    pub(crate) ledger: LedgerTable,
     pub(crate) copy: CopyTable,
     /// The sources that are on.
     pub(crate) sources: Vec<Deployment>,
@@ -70,7 +69,7 @@ impl Stack {
         Ok(Self {
             name: name.to_owned(),
             checkpoints: CheckpointTable::new(sdk, table("CheckpointsTable")?),
-            ledger: LedgerTable::new(sdk, table("LedgerTable")?, SystemClock),
+            ledger: LedgerTable::new(sdk, table("LedgerTable")?),
             copy: CopyTable::new(sdk, table("RecordsTable")?),
             sources: sources.collect::<Result<_, _>>()?,
             settings: SourceKind::ALL

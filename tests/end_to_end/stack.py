@@ -34,6 +34,8 @@ FIELDS = {
 WITHOUT_DETAILS = ("users", "vehicles", "departments", "stock_containers")
 # How often pollers expect to be called. The schedules themselves never fire during the tests.
 POLL_RATE = "rate(1 minute)"
+# The session of a test that takes a role to try its limits.
+TRIAL = "trial"
 # A chunk holds so many ids.
 CHUNK = 50
 

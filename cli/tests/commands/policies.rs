@@ -1,5 +1,8 @@
 //! The documented policies are enough for the commands, and no more than they need.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 use tidemark_cli::Terminal;
 use tidemark_engine::work::{Lane, Reason};
 
@@ -35,6 +38,21 @@ async fn stage() -> Stage {
     stage
 }
 
+/// What a policy grants: its statements, each with an action.
+fn grants(policy: &str) -> BTreeSet<(String, String)> {
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    let texts = |value: &Value| match value.as_array() {
+        Some(many) => many.iter().map(|one| one.as_str().unwrap().to_owned()).collect(),
+        None => vec![value.as_str().unwrap().to_owned()],
+    };
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let grants = |statement: &Value| {
+        let sid = statement["Sid"].as_str().unwrap().to_owned();
+        texts(&statement["Action"]).into_iter().map(move |action| (sid.clone(), action)).collect::<Vec<_>>()
+    };
+    statements.flat_map(grants).collect()
+}
+
 #[tokio::test]
 async fn the_policy_for_reading_lets_read_and_nothing_else() {
     let stage = stage().await;
@@ -42,6 +60,8 @@ async fn the_policy_for_reading_lets_read_and_nothing_else() {
         let ran = stage.run_as(stage.role("Reader").await, Terminal::none(), command, "").await;
         assert!(ran.code < 2 && ran.notes.is_empty(), "{command}: {ran}");
     }
+    assert_eq!(stage.used("Reader"), grants(include_str!("../../policies/read.json")), "it grants what reads call");
+
     stage.run("pause fieldmotion --why 'set up' --yes").await;
     for command in ACTS {
         let ran = stage.run_as(stage.role("Reader").await, Terminal::none(), command, "").await;
@@ -61,4 +81,7 @@ async fn with_the_policy_for_operating_every_act_can_be_done() {
     // There is no such function, which only one who may ask for it learns.
     let ran = stage.run_as(stage.role("Operator").await, Terminal::none(), "account keep fieldmotion --yes", "").await;
     assert!(ran.notes.contains("cannot invoke the function"), "{ran}");
+    let reads = grants(include_str!("../../policies/read.json"));
+    let used: BTreeSet<_> = stage.used("Operator").difference(&reads).cloned().collect();
+    assert_eq!(used, grants(include_str!("../../policies/operate.json")), "it grants what acts call");
 }

@@ -1,10 +1,12 @@
 //! A stack of a test's own in the emulator, its tables filled through the adapters, and commands run on it at one instant.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::time::Duration;
 
 use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus};
 use clap::Parser;
+use serde_json::Value;
 use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, RecordTable};
@@ -45,7 +47,7 @@ pub(crate) struct Stage {
     sdk: Sdk,
     deployed: Deployed,
     pub(crate) checkpoints: CheckpointTable,
-    pub(crate) ledger: LedgerTable<SystemClock>,
+    pub(crate) ledger: LedgerTable,
     records: RecordTable<SystemClock>,
 }
 
@@ -66,21 +68,24 @@ impl std::fmt::Display for Ran {
 }
 
 pub(crate) async fn emulator() -> (String, Sdk) {
-    #[expect(clippy::disallowed_methods, reason = "where the emulator is, is said by whoever started it")]
-    let endpoint = std::env::var("TIDEMARK_LOCAL_ENDPOINT");
-    let endpoint = endpoint.unwrap_or_else(|_| {
-        panic!("TIDEMARK_LOCAL_ENDPOINT is not set: this test needs the local AWS emulator; run it through `make test`")
-    });
+    let endpoint = said("TIDEMARK_LOCAL_ENDPOINT");
     let sdk = Sdk::local(&endpoint).await;
     (endpoint, sdk)
+}
+
+/// What the one who started the emulator says of it.
+fn said(name: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "where the emulator is, is said by whoever started it")]
+    let value = std::env::var(name);
+    value.unwrap_or_else(|_| {
+        panic!("{name} is not set: this test needs the local AWS emulator; run it through `make test`")
+    })
 }
 
 /// The template, in which the documented policies are about this stack.
 fn template(name: &str) -> String {
     let policy = |text: &str| {
         let one_line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        // AWS has one permission for both calls, the emulator two.
-        let one_line = one_line.replace("\"sqs:SendMessage\"", "\"sqs:SendMessage\", \"sqs:SendMessageBatch\"");
         one_line.replace("tidemark-", &format!("{name}-")).replace("stack/tidemark/", &format!("stack/{name}/"))
     };
     include_str!("stack.yaml")
@@ -112,7 +117,7 @@ impl Stage {
         let table = |output: &str| deployed.outputs[output].clone();
         Self {
             checkpoints: CheckpointTable::new(&sdk, table("CheckpointsTable")),
-            ledger: LedgerTable::new(&sdk, table("LedgerTable"), SystemClock),
+            ledger: LedgerTable::new(&sdk, table("LedgerTable")),
             records: RecordTable::new(&sdk, table("RecordsTable"), SystemClock),
             name,
             sdk,
@@ -215,6 +220,16 @@ impl Stage {
         let assume = sts.assume_role().role_arn(&self.deployed.outputs[name]).role_session_name("test");
         let taken = assume.send().await.expect("anybody may take the role").credentials.expect("it has credentials");
         Sdk::local_as(&endpoint, &taken.access_key_id, &taken.secret_access_key, Some(&taken.session_token)).await
+    }
+
+    /// The grants that a role made use of so far: statements of its policies, each with an action.
+    pub(crate) fn used(&self, role: &str) -> BTreeSet<(String, String)> {
+        let (_, role) = self.deployed.outputs[role].rsplit_once('/').unwrap();
+        let calls = std::fs::read_to_string(said("TIDEMARK_LOCAL_CALLS")).unwrap();
+        let calls = calls.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let allowed = calls.filter(|call| call["role"] == role && call["statement"].is_string());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        allowed.map(|call| (text(&call["statement"]), text(&call["action"]))).collect()
     }
 
     /// Runs a command where nobody can be asked.

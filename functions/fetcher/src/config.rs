@@ -57,7 +57,7 @@ impl Config {
     pub(crate) fn build(self, sdk: &Sdk) -> Result<Fetcher<FetcherWorld>, StartError> {
         let ports = FetcherWorld {
             source: self.vendor.build(sdk)?,
-            ledger: LedgerTable::new(sdk, self.ledger_table, SystemClock),
+            ledger: LedgerTable::new(sdk, self.ledger_table),
             records: RecordTable::new(sdk, self.records_table.as_str(), SystemClock)
                 .with_deleted_retention(self.deleted_retention),
             versions: VersionTable::new(sdk, self.records_table, SystemClock),

@@ -91,7 +91,7 @@ impl Config {
         let ports = PollerWorld {
             source,
             checkpoints: CheckpointTable::new(sdk, self.checkpoints_table),
-            ledger: LedgerTable::new(sdk, self.ledger_table, SystemClock),
+            ledger: LedgerTable::new(sdk, self.ledger_table),
             versions: VersionTable::new(sdk, self.records_table, SystemClock),
             queue: SqsQueue::new(sdk, self.queue_url, SystemClock),
         };

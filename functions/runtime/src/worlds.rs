@@ -45,7 +45,7 @@ pub struct PollerWorld {
     /// The checkpoints.
     pub checkpoints: CheckpointTable,
     /// The ledger.
-    pub ledger: LedgerTable<SystemClock>,
+    pub ledger: LedgerTable,
     /// Which versions of records are stored.
     pub versions: VersionTable<SystemClock>,
     /// The change queue.
@@ -69,7 +69,7 @@ pub struct FetcherWorld {
     /// The vendor.
     pub source: VendorSource,
     /// The ledger.
-    pub ledger: LedgerTable<SystemClock>,
+    pub ledger: LedgerTable,
     /// The records.
     pub records: RecordTable<SystemClock>,
     /// Which versions of records are stored.
@@ -89,7 +89,7 @@ pub struct WatcherWorld {
     /// The checkpoints.
     pub checkpoints: CheckpointTable,
     /// The ledger.
-    pub ledger: LedgerTable<SystemClock>,
+    pub ledger: LedgerTable,
     /// Where the metrics go.
     pub measurements: MetricSink,
 }

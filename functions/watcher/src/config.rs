@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tidemark_aws::Sdk;
-use tidemark_aws::clock::SystemClock;
 use tidemark_aws::cloudwatch::MetricSink;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
 use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
@@ -56,7 +55,7 @@ impl Config {
     pub(crate) fn build(self, sdk: &Sdk) -> Watcher<WatcherWorld> {
         let ports = WatcherWorld {
             checkpoints: CheckpointTable::new(sdk, self.checkpoints_table),
-            ledger: LedgerTable::new(sdk, self.ledger_table, SystemClock),
+            ledger: LedgerTable::new(sdk, self.ledger_table),
             measurements: MetricSink::new(sdk, self.stack),
         };
         Watcher { ports, watched: self.watched, stale_after: self.stale_after }

@@ -14,7 +14,6 @@ use aws_sdk_dynamodb::types::{
 };
 use serde_json::json;
 use tidemark_aws::Sdk;
-use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
 use tidemark_engine::message::Message;
 use tidemark_engine::ports::{Checkpoints, Ledger};
@@ -64,7 +63,7 @@ pub(crate) async fn child() -> Result<(), Box<dyn Error>> {
         ("TIDEMARK_REQUESTS_PER_SECOND", "1000000"),
         ("TIDEMARK_QUEUE_URL", &queue_url),
     ];
-    let ledger = LedgerTable::new(&sdk, "ledger", SystemClock);
+    let ledger = LedgerTable::new(&sdk, "ledger");
     let stream = StreamKey { source: SourceKind::FieldMotion, name: CUSTOMERS };
     let (poller, fetcher) = (Function::start("poller", &settings)?, Function::start("fetcher", &settings)?);
     let tick = json!({"stream": CUSTOMERS.as_str()}).to_string();

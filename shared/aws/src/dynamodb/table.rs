@@ -132,6 +132,12 @@ impl Table {
         }
     }
 
+    /// Puts an item in place of what is there.
+    pub(super) async fn put(&self, operation: &'static str, item: Item) -> Result<(), StoreFailure> {
+        let sent = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
+        sent.map(|_| ()).map_err(|error| AwsError::of(error).store_failure(operation))
+    }
+
     /// Puts an item that is not there yet.
     pub(super) async fn put_new(
         &self,

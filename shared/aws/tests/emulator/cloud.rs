@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
 use tidemark_aws::Sdk;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, RecordTable, VersionTable};
@@ -61,9 +61,9 @@ pub(crate) async fn checkpoints(sdk: &Sdk, name: &str) -> (OwnTable, CheckpointT
 }
 
 /// A ledger in a table of its own.
-pub(crate) async fn ledger(sdk: &Sdk, name: &str) -> (OwnTable, LedgerTable<ManualClock>) {
+pub(crate) async fn ledger(sdk: &Sdk, name: &str) -> (OwnTable, LedgerTable) {
     let table = OwnTable::new(sdk, name, "partition", Some("item")).await;
-    let port = LedgerTable::new(sdk, &table.name, clock());
+    let port = LedgerTable::new(sdk, &table.name);
     (table, port)
 }
 
@@ -95,7 +95,16 @@ impl OwnTable {
                 .key_schema(keyed.expect("it is complete"));
         }
         create.send().await.expect("a table is made");
+        // dynalite answers before the table can be used, as AWS does.
+        while table.status().await != Some(TableStatus::Active) {
+            tokio::task::yield_now().await;
+        }
         table
+    }
+
+    async fn status(&self) -> Option<TableStatus> {
+        let described = self.client.describe_table().table_name(&self.name).send().await;
+        described.expect("the table can be described").table?.table_status
     }
 
     /// Every item of the table, as it is.

@@ -12,7 +12,7 @@ use tidemark_engine::stream::SourceKind;
 use tidemark_engine::work::{Chunk, ChunkKey, Event, Lane, Next, Reason, RetryEntry, Told, Trying};
 use tidemark_testkit::contract;
 
-use crate::cloud::{clock, emulator, id, ledger, names, number, stream, text};
+use crate::cloud::{emulator, id, ledger, names, number, stream, text};
 
 const NOW: LocalMillis = LocalMillis::new(1_800_000_000_500);
 
@@ -146,7 +146,7 @@ async fn what_is_shared_is_kept_as_the_design_says() {
 async fn a_schedule_that_others_took_is_seen() {
     let sdk = emulator().await;
     let (table, port) = ledger(&sdk, "schedule").await;
-    let other = LedgerTable::new(&sdk, &table.name, clock());
+    let other = LedgerTable::new(&sdk, &table.name);
     let (source, span) = (SourceKind::FieldMotion, Duration::from_millis(500));
     let late = NOW.shifted(100_000);
     let mut starts = Vec::new();

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidemark_aws::dynamodb::{LedgerTable, VersionTable};
@@ -33,59 +32,21 @@ fn chunk(seq: u32) -> Chunk {
     }
 }
 
-/// The sort keys that a batch write was asked to put.
-fn put_keys(request: &Value) -> Vec<&str> {
-    let puts = request["RequestItems"]["ledger"].as_array().expect("it writes to the ledger");
-    puts.iter().filter_map(|put| put["PutRequest"]["Item"]["item"]["S"].as_str()).collect()
-}
-
-fn none_left(_: &Value) -> Value {
-    json!({ "UnprocessedItems": {} })
-}
-
 #[tokio::test]
-async fn chunks_left_over_are_put_again_and_no_others() {
-    let last_is_left = ok(|request| {
-        let puts = request["RequestItems"]["ledger"].as_array().expect("it writes to the ledger");
-        json!({ "UnprocessedItems": { "ledger": [puts.last()] } })
-    });
-    let server = Server::answering([last_is_left, ok(none_left)]);
-    let clock = clock();
-    let port = LedgerTable::new(&server.sdk().await, "ledger", clock.clone());
-    port.put_chunks(&[chunk(0), chunk(1), chunk(2)]).await.expect("all are put in the end");
-
-    let requests = server.requests();
-    let asked: Vec<Vec<&str>> = requests.iter().map(put_keys).collect();
-    let keys = [0, 1, 2].map(|seq| chunk(seq).key.sort_key());
-    assert_eq!(asked, [vec![&*keys[0], &*keys[1], &*keys[2]], vec![&*keys[2]]]);
-    assert!(clock.slept() >= Duration::from_millis(25), "not at once: {:?}", clock.slept());
-}
-
-#[tokio::test]
-async fn a_table_that_takes_nothing_is_unavailable() {
-    let script = (0..20).map(|_| ok(|request| json!({ "UnprocessedItems": request["RequestItems"] })));
-    let server = Server::answering(script);
-    let clock = clock();
-    let port = LedgerTable::new(&server.sdk().await, "ledger", clock.clone());
-    let answer = port.put_chunks(&[chunk(0)]).await;
-    assert!(matches!(answer, Err(StoreFailure::Unavailable("put chunks", _))), "{answer:?}");
-    assert_eq!(server.requests().len(), 9, "once and eight times again");
-    assert!(clock.slept() < Duration::from_secs(10), "{:?}", clock.slept());
-}
-
-#[tokio::test]
-async fn chunks_go_in_batches_of_25() {
-    let server = Server::answering((0..3).map(|_| ok(none_left)));
-    let port = LedgerTable::new(&server.sdk().await, "ledger", clock());
-    let chunks: Vec<Chunk> = (0..60).map(chunk).collect();
-    port.put_chunks(&chunks).await.expect("they are put");
-    assert_eq!(server.requests().iter().map(|request| put_keys(request).len()).collect::<Vec<_>>(), [25, 25, 10]);
+async fn chunks_are_put_one_by_one_up_to_the_first_that_fails() {
+    let server = Server::answering([ok(|_| json!({})), refusal(400, "AccessDeniedException", "not authorized")]);
+    let port = LedgerTable::new(&server.sdk().await, "ledger");
+    let answer = port.put_chunks(&[chunk(0), chunk(1), chunk(2)]).await;
+    assert!(matches!(answer, Err(StoreFailure::Denied("put chunks", _))), "{answer:?}");
+    let asked = server.requests();
+    let asked: Vec<_> = asked.iter().map(|request| request["Item"]["item"]["S"].as_str().unwrap_or_default()).collect();
+    assert_eq!(asked, [chunk(0).key.sort_key(), chunk(1).key.sort_key()]);
 }
 
 #[tokio::test]
 async fn no_chunks_are_no_call() {
     let server = Server::answering([]);
-    let port = LedgerTable::new(&server.sdk().await, "ledger", clock());
+    let port = LedgerTable::new(&server.sdk().await, "ledger");
     port.put_chunks(&[]).await.expect("nothing to do");
     assert!(port.head(&stream(), Lane::Bulk, 0).await.expect("nothing to read").is_empty());
     assert!(server.requests().is_empty());

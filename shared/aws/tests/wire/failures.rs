@@ -128,13 +128,13 @@ async fn a_schedule_is_read_where_a_refusal_does_not_show_it() {
     let (second, now, late) = (std::time::Duration::from_millis(2), LocalMillis::new(1), LocalMillis::new(99));
 
     let server = Server::answering([body(400, &shown), moved()]);
-    let port = LedgerTable::new(&server.sdk().await, "ledger", clock());
+    let port = LedgerTable::new(&server.sdk().await, "ledger");
     let slot = port.reserve(stream().source, 1, second, now, late).await.expect("an answer");
     assert_eq!((slot, server.requests().len()), (Some(LocalMillis::new(77)), 2), "a refusal that shows it is enough");
 
     let read = ok(move |_| json!({ "Item": item() }));
     let server = Server::answering([refusal(400, code, "no"), read, moved()]);
-    let port = LedgerTable::new(&server.sdk().await, "ledger", clock());
+    let port = LedgerTable::new(&server.sdk().await, "ledger");
     let slot = port.reserve(stream().source, 1, second, now, late).await.expect("an answer");
     assert_eq!((slot, server.requests().len()), (Some(LocalMillis::new(77)), 3));
     assert!(server.requests()[1]["ConsistentRead"].as_bool().unwrap());
@@ -190,7 +190,7 @@ async fn calls_may_move_between_threads() {
     fn assert_send(_: impl Send) {}
     let sdk = Server::answering([]).sdk().await;
     let (stream, at) = (stream(), LocalMillis::new(0));
-    let ledger = LedgerTable::new(&sdk, "ledger", SystemClock);
+    let ledger = LedgerTable::new(&sdk, "ledger");
     assert_send(CheckpointTable::new(&sdk, "checkpoints").load(&stream));
     assert_send(ledger.put_chunks(&[]));
     assert_send(ledger.reserve(stream.source, 1, std::time::Duration::ZERO, at, at));

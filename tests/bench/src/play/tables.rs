@@ -24,8 +24,8 @@ use tidemark_testkit::memory::{MemoryTables, version_of};
 use super::bill::{Bill, figure, read_units, write_units};
 use super::time::PlayClock;
 
-/// The most items of one batch write and statements of one batch.
-const BATCH_WRITES: usize = 25;
+/// The most statements of one batch.
+const BATCH_STATEMENTS: usize = 25;
 /// The most items of one batch read.
 const BATCH_READS: usize = 100;
 
@@ -181,7 +181,7 @@ impl Checkpoints for PlayTables {
 
 impl Ledger for PlayTables {
     async fn put_chunks(&self, put: &[Chunk]) -> Result<(), StoreFailure> {
-        self.requests(put.len().div_ceil(BATCH_WRITES));
+        self.requests(put.len());
         self.count(|bill| {
             bill.ledger_writes += put.iter().map(|chunk| write_units(chunks::size_of(chunk))).sum::<f64>();
             bill.writes_count += figure(put.len());
@@ -349,7 +349,7 @@ impl Ledger for PlayTables {
 
 impl Records for PlayTables {
     async fn store(&self, looks: &[Look]) -> Result<Vec<Stored>, StoreFailure> {
-        self.requests(looks.len().div_ceil(BATCH_WRITES));
+        self.requests(looks.len().div_ceil(BATCH_STATEMENTS));
         let stored = Records::store(&self.items, looks).await?;
         for (look, stored) in looks.iter().zip(&stored) {
             self.look(look, *stored, looks.len() == 1);

@@ -15,15 +15,14 @@ pub mod retry;
 pub mod schedule;
 pub mod state;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::{SourceState, StreamState, Why};
-use tidemark_engine::ports::{Clock, Ledger, Owed, Written};
+use tidemark_engine::ports::{Ledger, Owed, Written};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry};
@@ -33,18 +32,12 @@ pub use self::operator::AuditEntry;
 use self::schedule::Reservation;
 use super::item::{BadShape, Item, Reader, instant, item, number, text};
 use super::table::{Query, Table, Update, Updated, malformed};
-use crate::backoff::{self, Leftovers};
 use crate::client::Sdk;
-use crate::errors::AwsError;
 
 /// Partition and sort key.
 const PARTITION: &str = "partition";
 const ITEM: &str = "item";
 
-/// The most items that one batch call writes.
-///
-/// Source: Amazon DynamoDB API Reference, `BatchWriteItem` (read 2026-11-21).
-const BATCH_ITEMS: usize = 25;
 /// The most bytes of a sort key.
 ///
 /// Source: Amazon DynamoDB Developer Guide, "Constraints in Amazon DynamoDB" (read 2026-11-21).
@@ -55,37 +48,16 @@ const EXISTS: &str = "attribute_exists(#item)";
 
 /// The ledger, in DynamoDB.
 #[derive(Debug)]
-pub struct LedgerTable<C> {
+pub struct LedgerTable {
     table: Table,
-    clock: C,
     /// The end of the newest reservation of each source that was seen, to guess which write of the schedule will hold.
     reserved_until: Mutex<BTreeMap<SourceKind, LocalMillis>>,
 }
 
-impl<C: Clock> LedgerTable<C> {
-    /// The table called `name`; `clock` times pauses between tries.
-    pub fn new(sdk: &Sdk, name: impl Into<String>, clock: C) -> Self {
-        Self { table: Table::new(sdk, name), clock, reserved_until: Mutex::default() }
-    }
-
-    /// Puts up to [`BATCH_ITEMS`] items, and what was left over again until nothing is.
-    async fn put_batch(&self, operation: &'static str, mut left: Vec<WriteRequest>) -> Result<(), StoreFailure> {
-        let mut try_count = 0;
-        loop {
-            let before = left.len();
-            let requests = HashMap::from([(self.table.name.clone(), left)]);
-            let sent = self.table.client.batch_write_item().set_request_items(Some(requests)).send().await;
-            let answer = sent.map_err(|error| AwsError::of(error).store_failure(operation))?;
-            left = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
-            if left.is_empty() {
-                return Ok(());
-            }
-            try_count = if left.len() < before { 1 } else { try_count + 1 };
-            if try_count > backoff::TRIES {
-                return Err(unavailable(operation, Leftovers { count: left.len() }));
-            }
-            self.clock.sleep(backoff::pause(try_count)).await;
-        }
+impl LedgerTable {
+    /// The table called `name`.
+    pub fn new(sdk: &Sdk, name: impl Into<String>) -> Self {
+        Self { table: Table::new(sdk, name), reserved_until: Mutex::default() }
     }
 
     /// Updates an item that is there.
@@ -164,18 +136,13 @@ fn all_of<T>(
     found.collect()
 }
 
-impl<C: Clock> Ledger for LedgerTable<C> {
+impl Ledger for LedgerTable {
     async fn put_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreFailure> {
         let operation = "put chunks";
-        for batch in chunks.chunks(BATCH_ITEMS) {
-            let mut requests = Vec::with_capacity(batch.len());
-            for chunk in batch {
-                let item = chunks::item_of(chunk).map_err(|fault| unavailable(operation, fault))?;
-                let put = PutRequest::builder().set_item(Some(item)).build();
-                let put = put.map_err(|fault| unavailable(operation, fault))?;
-                requests.push(WriteRequest::builder().put_request(put).build());
-            }
-            self.put_batch(operation, requests).await?;
+        // One by one: who may write batches may delete in them, too.
+        for chunk in chunks {
+            let item = chunks::item_of(chunk).map_err(|fault| unavailable(operation, fault))?;
+            self.table.put(operation, item).await?;
         }
         Ok(())
     }

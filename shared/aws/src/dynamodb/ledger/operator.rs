@@ -14,7 +14,6 @@ use std::time::Duration;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::Pause;
-use tidemark_engine::ports::Clock;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::{Chunk, Lane};
@@ -46,7 +45,7 @@ pub struct AuditEntry {
     pub why: Option<String>,
 }
 
-impl<C: Clock> LedgerTable<C> {
+impl LedgerTable {
     /// The open chunks that owe an id. Reads the lanes of the stream whole.
     ///
     /// # Errors
