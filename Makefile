@@ -51,7 +51,7 @@ test: setup ## Run every test
 	  $(PYTHON) -m local run cargo test --workspace --locked --lib --bins --tests; \
 	fi
 	cargo test --workspace --locked --doc
-	$(PYTHON) -m pytest tests/template tests/end_to_end
+	$(PYTHON) -m pytest tests/template tests/emulator tests/end_to_end
 
 simulate: ## Play histories of crashes and accidents: make simulate SEEDS=100000
 	cargo run --locked --package tidemark-testkit --bin simulate -- --seeds $(SEEDS)
@@ -86,7 +86,7 @@ check: setup ## Lint everything, and fuzz for a minute where a nightly compiler 
 	$(PYTHON) -m pytest --quiet tests/prose
 	sam validate --lint
 	sam validate --lint --template-file infra/source.yaml
-	cfn-lint --include-checks I --template infra/template.yaml infra/source.yaml
+	cfn-lint --regions ALL_REGIONS --include-checks I --template infra/template.yaml infra/source.yaml
 	@if cargo +nightly fuzz --version >/dev/null 2>&1; then $(MAKE) fuzz MINUTES=1; else \
 	  echo "The fuzz targets are skipped. They need: rustup toolchain install nightly && cargo install cargo-fuzz"; \
 	fi
