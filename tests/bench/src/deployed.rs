@@ -17,6 +17,7 @@ use tidemark_aws::Sdk;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
 use tidemark_engine::message::Message;
 use tidemark_engine::ports::{Checkpoints, Ledger};
+use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{Chunk, Lane};
 use tidemark_fakes::fieldmotion::FakeFieldMotion;
@@ -27,7 +28,7 @@ use crate::row::{Row, at_most};
 use crate::stub::FIELDMOTION_SECRET;
 
 const RECORDS: usize = 10_000;
-const CUSTOMERS: StreamName = StreamName::known("customers");
+pub(crate) const CUSTOMERS: StreamName = StreamName::known("customers");
 /// Tables by the variable that names each to a function, with partition and sort key.
 const TABLES: [(&str, &str, Option<&str>); 3] =
     [("checkpoints", "stream_key", None), ("ledger", "partition", Some("item")), ("records", "partition", Some("id"))];
@@ -75,7 +76,10 @@ pub(crate) async fn child() -> Result<(), Box<dyn Error>> {
         return Err(format!("{owed} of {RECORDS} records are owed").into());
     }
     let checkpoint = CheckpointTable::new(&sdk, "checkpoints").load(&stream).await?.ok_or("there is no checkpoint")?;
-    let events = chunks.iter().map(|chunk| event(chunk, &checkpoint.account_mark)).collect::<Result<_, _>>()?;
+    let events = chunks
+        .iter()
+        .map(|chunk| event(chunk, chunk.ids.iter().cloned().collect(), &checkpoint.account_mark))
+        .collect::<Result<_, _>>()?;
     let fetcher = invoked(fetcher, events).await?;
     let poller = invoked(poller, vec![tick]).await?;
     let left = ledger.head(&stream, Lane::Fresh, 1).await?.len() + ledger.retry_entries(&stream).await?.len();
@@ -87,7 +91,7 @@ pub(crate) async fn child() -> Result<(), Box<dyn Error>> {
 }
 
 /// Invokes a function with each event in turn, beside the fake vendor that this thread serves.
-async fn invoked(function: Function, events: Vec<String>) -> Result<Function, Box<dyn Error>> {
+pub(crate) async fn invoked(function: Function, events: Vec<String>) -> Result<Function, Box<dyn Error>> {
     let invoked = tokio::task::spawn_blocking(move || {
         for event in events {
             let answer = function.invoke(&event).map_err(|fault| fault.to_string())?;
@@ -101,9 +105,9 @@ async fn invoked(function: Function, events: Vec<String>) -> Result<Function, Bo
     Ok(invoked.await??)
 }
 
-/// The event in which the queue brings a chunk's message.
-fn event(chunk: &Chunk, account_mark: &str) -> Result<String, Box<dyn Error>> {
-    let message = Message::of_chunk(&chunk.key, chunk.ids.iter().cloned().collect(), BTreeMap::new(), account_mark);
+/// The event in which the queue brings a message about these ids of a chunk.
+pub(crate) fn event(chunk: &Chunk, ids: Vec<RecordId>, account_mark: &str) -> Result<String, Box<dyn Error>> {
+    let message = Message::of_chunk(&chunk.key, ids, BTreeMap::new(), account_mark);
     let record = json!({
         "messageId": chunk.key.sort_key(),
         "receiptHandle": "none",
@@ -119,7 +123,7 @@ fn event(chunk: &Chunk, account_mark: &str) -> Result<String, Box<dyn Error>> {
 }
 
 /// Creates tables, queue and secret; where queue and secret are.
-async fn create(sdk: &Sdk) -> Result<(String, String), Box<dyn Error>> {
+pub(crate) async fn create(sdk: &Sdk) -> Result<(String, String), Box<dyn Error>> {
     let dynamodb = aws_sdk_dynamodb::Client::new(sdk.config());
     for (name, partition, sort) in TABLES {
         let mut table = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);

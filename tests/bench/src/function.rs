@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::process::{child_of, cpu_ms_of};
+use crate::process::{child_of, cpu_ms_of, exact_cpu_ms_of};
 
 /// What the template gives every function, whatever is measured: the settings' defaults.
-const DEFAULTS: [(&str, &str); 13] = [
+const DEFAULTS: [(&str, &str); 14] = [
     ("AWS_REGION", "us-east-1"),
     ("TIDEMARK_STACK", "tidemark"),
     ("TIDEMARK_SOURCE", "fieldmotion"),
@@ -24,6 +24,7 @@ const DEFAULTS: [(&str, &str); 13] = [
     ("TIDEMARK_OVERLAP_SECONDS", "120"),
     ("TIDEMARK_POISON_POLICY", "block"),
     ("TIDEMARK_VISIBILITY_TIMEOUT_SECONDS", "720"),
+    ("TIDEMARK_DELETED_RETENTION_DAYS", "30"),
     ("TIDEMARK_FETCHER_TIMEOUT_SECONDS", "120"),
 ];
 
@@ -81,6 +82,11 @@ impl Function {
     /// The processor time that the function has used, without its emulator's, in ms.
     pub(crate) fn cpu_ms(&self) -> Result<f64, Box<dyn Error>> {
         cpu_ms_of(child_of(self.emulator.id())?)
+    }
+
+    /// The same to the microsecond.
+    pub(crate) fn exact_cpu_ms(&self) -> Result<f64, Box<dyn Error>> {
+        exact_cpu_ms_of(child_of(self.emulator.id())?)
     }
 
     /// What the emulator has written.

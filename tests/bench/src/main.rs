@@ -6,6 +6,7 @@
 //! run against the emulator.
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
+mod cold;
 mod cost;
 mod counts;
 mod deployed;
@@ -26,13 +27,13 @@ use row::{Row, table};
 const HELP: &str = "Measures what the design budgets.
 
   tidemark-bench            prints the table
-  tidemark-bench <group>    prints a part of it: counts, fetcher, poller, deployed or artifact
+  tidemark-bench <group>    prints a part of it: counts, fetcher, poller, deployed, memory or artifact
   tidemark-bench --write    prints all of it and writes docs/performance.md
 
 Run it by `make bench`, which builds the functions that are measured.";
 
 /// The parts of the table.
-const GROUPS: [&str; 5] = ["counts", "fetcher", "poller", "deployed", "artifact"];
+const GROUPS: [&str; 6] = ["counts", "fetcher", "poller", "deployed", "memory", "artifact"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -43,6 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ["rows", url, count] => fetching::rows(url, count.parse()?).await?,
         ["list", url, case] => listing::child(url, case).await?,
         ["deployed-beside"] => deployed::child().await?,
+        ["memory-beside"] => cold::child().await?,
         [] => print(&measure(|_| true).await?),
         [only] if GROUPS.contains(only) => print(&measure(|group| group == *only).await?),
         ["--write"] => {
@@ -63,6 +65,7 @@ async fn measure(is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Row>, Box<dyn E
             "fetcher" => fetching::measure().await?,
             "poller" => listing::measure().await?,
             "deployed" => deployed::measure().await?,
+            "memory" => cold::measure().await?,
             _ => start::measure()?,
         };
         rows.extend(measured.into_iter().map(|row| Row { group, ..row }));

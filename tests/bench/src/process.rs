@@ -23,6 +23,17 @@ pub(crate) fn cpu_ms_of(pid: u32) -> Result<f64, Box<dyn Error>> {
     Ok((ticks(11)? + ticks(12)?) * 10.0)
 }
 
+/// The same to the microsecond, of the threads that the process has now.
+pub(crate) fn exact_cpu_ms_of(pid: u32) -> Result<f64, Box<dyn Error>> {
+    let mut nanoseconds = 0.0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let told = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let ran: f64 = told.split_whitespace().next().ok_or("an empty schedstat")?.parse()?;
+        nanoseconds += ran;
+    }
+    Ok(nanoseconds / 1e6)
+}
+
 /// The one child of a process.
 pub(crate) fn child_of(parent: u32) -> Result<u32, Box<dyn Error>> {
     let pids = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
