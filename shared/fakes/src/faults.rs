@@ -1,7 +1,8 @@
 //! Faults: which requests go wrong, how often and how.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, time::Duration};
 
+use flate2::{Compression, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -78,6 +79,18 @@ pub enum Effect {
     /// The true answer's body shortened, and announced as short as it is.
     Truncate {
         /// To so many bytes.
+        bytes: usize,
+    },
+    /// The true answer with a text in it replaced wherever it occurs: an odd row, count, lifetime or next page.
+    Replace {
+        /// The text.
+        text: String,
+        /// What stands in its place.
+        by: String,
+    },
+    /// Status 200 and the vendor's error object around a text of so many bytes, as gzip.
+    Inflating {
+        /// How many.
         bytes: usize,
     },
     /// The true answer, dribbling.
@@ -270,6 +283,8 @@ impl Effect {
             Self::CutHead { .. } => "cut_head",
             Self::CutBody { .. } => "cut_body",
             Self::Truncate { .. } => "truncate",
+            Self::Replace { .. } => "replace",
+            Self::Inflating { .. } => "inflating",
             Self::SlowBody { .. } => "slow_body",
         }
     }
@@ -308,12 +323,19 @@ impl Effect {
                 reply.headers.push(("Location".to_owned(), to.clone()));
                 reply
             }
+            Self::Inflating { bytes } => {
+                let mut reply = vendor.error(&"x".repeat(*bytes));
+                reply.body = gzip(&reply.body);
+                reply.headers.push(("Content-Encoding".to_owned(), "gzip".to_owned()));
+                reply
+            }
             Self::CutBeforeAnswer => Reply { delivery: Delivery::Nothing, ..Reply::json(200, "") },
             Self::Delay { .. }
             | Self::OtherId { .. }
             | Self::CutHead { .. }
             | Self::CutBody { .. }
             | Self::Truncate { .. }
+            | Self::Replace { .. }
             | Self::SlowBody { .. } => return None,
         };
         Some(reply)
@@ -325,6 +347,9 @@ impl Effect {
             Self::CutHead { after_bytes } => reply.delivery = Delivery::CutHead { after_bytes },
             Self::CutBody { after_bytes, reset } => reply.delivery = Delivery::CutBody { after_bytes, reset },
             Self::Truncate { bytes } => reply.body.truncate(bytes),
+            Self::Replace { ref text, ref by } => {
+                reply.body = String::from_utf8_lossy(&reply.body).replace(text, by).into_bytes();
+            }
             Self::SlowBody { bytes, every_ms } => {
                 reply.delivery = Delivery::Slow { bytes, every: Duration::from_millis(every_ms) };
             }
@@ -332,4 +357,11 @@ impl Effect {
         }
         reply
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing into memory does not fail.
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
 }

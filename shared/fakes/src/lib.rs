@@ -47,7 +47,8 @@
 //! `{"delay":{"ms":20}}`, `{"redirect":{"status":302,"to":"http://.."}}`, `{"other_id":{"id":"5"}}`,
 //! `{"deep_json":{"depth":10000}}`, `{"endless_body":{"bytes":100000000}}`, `{"truncate":{"bytes":5}}`,
 //! `{"cut_head":{"after_bytes":20}}`, `{"cut_body":{"after_bytes":5,"reset":true}}`,
-//! `{"slow_body":{"bytes":1,"every_ms":100}}`. See [`Effect`].
+//! `{"slow_body":{"bytes":1,"every_ms":100}}`, `{"replace":{"text":"\"total\":3","by":"\"total\":1"}}`,
+//! `{"inflating":{"bytes":67108864}}`. See [`Effect`].
 //!
 //! # How to play what vendors really answer
 //!
@@ -57,16 +58,18 @@
 //! | an error in the vendor's own shape | `/fault` with `error` |
 //! | a record that fails for good | `/poison` |
 //! | a right that is missing | FieldAware `forbidden`, `features_off`; FSM Navigator `/credentials` with `scopes` |
+//! | one odd value, row, count, `next` or lifetime in an answer that is right otherwise | `/fault` with `replace` |
 //! | a page that is ignored, or refused beyond a number | `ignores_page`; `pages_max` (FieldAware: `list_pages_max`) |
+//! | a page behind the last one that is refused; a page that is a row short in mid-list | FSM Navigator and Fieldly `refuses_end`; `hidden` |
 //! | lists that say nothing of their end | FSM Navigator `paging`; Fieldly `metadata`; FieldAware `list_count`, `list_links` |
 //! | rows that move, appear or vanish while they are listed | `/hook` on `list` |
-//! | rows that differ at every reading | FSM Navigator `signed_urls` |
-//! | a lower bound that is ignored, or means "equal to" | FSM Navigator `updated_since`, `bound_means_equal`; Fieldly `filter`, `bound_means_equal` |
+//! | rows that differ at every reading, or come in another order | FSM Navigator `signed_urls`; `list_order` `turning` |
+//! | a lower bound that is ignored, or means "equal to" | FSM Navigator `updated_since`; Fieldly `filter`; both and FieldMotion `bound_means_equal` |
 //! | rows without a stamp, or with another one than they are listed by | `/stamp` |
-//! | a token's odd lifetime, or its end | Fieldly `/fault` with `answer` on `POST /oauth/token`; `revoke_tokens`, `token_seconds` |
+//! | a token's odd lifetime, or its end | Fieldly `/fault` with `replace` on `POST /oauth/token`; `revoke_tokens`, `token_seconds` |
 //! | pages without events that lead on; a last page without `next` | FieldAware `places_a_page`; `last_next` |
 //! | 429 in every form | `/fault` with `throttled`; FSM Navigator `limit_calls` |
-//! | slow, cut, endless, deep answers; a Date that is missing or wrong | `/fault`; `/clock` |
+//! | slow, cut, endless, deep, inflating answers; a Date that is missing or wrong | `/fault`; `/clock` |
 //!
 //! # In which order
 //!

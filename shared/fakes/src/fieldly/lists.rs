@@ -92,6 +92,8 @@ fn bound(text: &str, settings: &Settings) -> Option<i64> {
 
 /// The records of a page and what its metadata say.
 pub(super) struct Page<'store> {
+    /// Whether it is behind the last one.
+    pub(super) is_beyond: bool,
     pub(super) shown: Vec<(&'store Record, &'store Version)>,
     metadata: serde_json::Value,
 }
@@ -123,7 +125,9 @@ pub(super) fn page<'store>(
     }
     let total_count = listed.len();
     let skipped = (asked.page - 1).saturating_mul(asked.per_page);
-    let shown: Vec<_> = listed.into_iter().skip(skipped).take(asked.per_page).collect();
+    let is_hidden = |record: &Record| settings.hidden.iter().any(|id| id == record.id());
+    let cut = listed.into_iter().skip(skipped).take(asked.per_page);
+    let shown: Vec<_> = cut.filter(|(record, _)| !is_hidden(record)).collect();
     let metadata = json!({
         "total": shown.len(),
         "total_count": total_count,
@@ -131,7 +135,7 @@ pub(super) fn page<'store>(
         "page": asked.page,
         "per_page": asked.per_page,
     });
-    Page { shown, metadata }
+    Page { is_beyond: asked.page > 1 && skipped >= total_count, shown, metadata }
 }
 
 fn filtered_stamp_ms(record: &Record, version: &Version) -> i64 {

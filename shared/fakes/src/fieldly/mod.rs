@@ -142,6 +142,9 @@ impl Fieldly {
             self.row(store, stream, record, version).text("type").map(str::to_owned)
         };
         let page = lists::page(&asked, stream, store, &settings, now_ms, kind_of);
+        if page.is_beyond && settings.refuses_end {
+            return Reply::json(400, r#"{"error":"expected :page in the list"}"#);
+        }
         let rows: Vec<String> = page
             .shown
             .iter()

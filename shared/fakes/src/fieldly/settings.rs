@@ -27,6 +27,10 @@ pub struct Settings {
     pub bound_means_equal: bool,
     /// Whether lists show their first page whatever page is asked for.
     pub ignores_page: bool,
+    /// Whether a page behind the last one is refused; else it is empty.
+    pub refuses_end: bool,
+    /// Records that are left out of the page that they are on, which is so much shorter.
+    pub hidden: Vec<String>,
     /// How many pages of a list may be asked for; later ones are refused with status 422.
     pub pages_max: Option<usize>,
     /// The field that holds the stamp; none shows none.
@@ -54,6 +58,8 @@ impl Default for Settings {
             per_page_max: 50,
             bound_means_equal: false,
             ignores_page: false,
+            refuses_end: false,
+            hidden: Vec::new(),
             pages_max: None,
             updated_field: Some("updated_at".to_owned()),
             detail_shape: DetailShape::Keyed,

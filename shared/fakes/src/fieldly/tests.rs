@@ -234,3 +234,14 @@ async fn the_generic_machinery_works_here_too() {
         assert!(functions.iter().any(|known| known == function), "{functions:?}");
     }
 }
+
+#[tokio::test]
+async fn a_page_is_short_and_one_behind_the_end_refused_as_it_is_told_to() {
+    let fake = with_clients(4).await;
+    fake.configure(|settings| {
+        (settings.refuses_end, settings.hidden, settings.order) = (true, vec!["502".to_owned()], Order::ById);
+    });
+    assert_eq!(ids(&fake, "clients?page=1&per_page=2").await, [501]);
+    assert_eq!(ids(&fake, "clients?page=2&per_page=2").await, [503, 504]);
+    assert_eq!(get(&fake, "clients?page=3&per_page=2").await.0, 400);
+}

@@ -12,6 +12,8 @@ pub struct Settings {
     pub list_order: ListOrder,
     /// Whether a list's lower bound itself is listed.
     pub inclusive: bool,
+    /// Whether a list's lower bound means "equal to".
+    pub bound_means_equal: bool,
     /// The shape of a detail answer.
     pub detail_shape: DetailShape,
     /// The detail answer for an id that is gone.
@@ -34,6 +36,7 @@ impl Default for Settings {
             list_shape: ListShape::Strings,
             list_order: ListOrder::ById,
             inclusive: false,
+            bound_means_equal: false,
             detail_shape: DetailShape::Object,
             vanished: Vanished::Null,
             deleted_jobs_have_rows: false,
@@ -48,7 +51,7 @@ impl Default for Settings {
 impl Settings {
     /// Whether a list that starts at `from` shows what was edited at `stamp`.
     pub(super) fn is_after(&self, stamp: i64, from: i64) -> bool {
-        stamp > from || (self.inclusive && stamp == from)
+        (stamp > from && !self.bound_means_equal) || ((self.inclusive || self.bound_means_equal) && stamp == from)
     }
 }
 

@@ -241,7 +241,7 @@ impl FakeFsmNavigator {
 #[derive(Debug)]
 pub struct FsmNavigator {
     state: State<Settings, Key, Calls>,
-    /// How many signed addresses were made.
+    /// How many signed addresses were made, and lists turned.
     readings: AtomicU64,
 }
 
@@ -312,6 +312,12 @@ impl FsmNavigator {
             ListOrder::OldestFirst => listed.sort_by_key(|(stamp, ..)| *stamp),
             ListOrder::NewestFirst => listed.sort_by_key(|(stamp, ..)| std::cmp::Reverse(*stamp)),
             ListOrder::Id => {}
+            ListOrder::Turning if listed.is_empty() => {}
+            ListOrder::Turning => {
+                let reading = usize::try_from(self.readings.fetch_add(1, Ordering::Relaxed)).unwrap_or(0);
+                let by = reading.wrapping_mul(7) % listed.len();
+                listed.rotate_left(by);
+            }
         }
         let row = |(_, record, version): &(i64, &Record, &Version)| {
             let mut row = self.row(store, resource.name, record, version);
@@ -325,7 +331,12 @@ impl FsmNavigator {
             return answers::error(400, "page_out_of_range");
         }
         let shown = if settings.ignores_page { Window::first(window) } else { window };
-        let rows: Vec<String> = shown.cut(&listed).iter().map(row).collect();
+        let cut = shown.cut(&listed);
+        if settings.refuses_end && window.page() > 1 && cut.is_empty() {
+            return answers::error(404, "not_found");
+        }
+        let is_hidden = |record: &Record| settings.hidden.iter().any(|id| id == record.id());
+        let rows: Vec<String> = cut.iter().filter(|(_, record, _)| !is_hidden(record)).map(row).collect();
         answers::page(resource, &rows, window, listed.len(), &settings)
     }
 

@@ -33,6 +33,10 @@ pub struct Settings {
     pub signed_urls: bool,
     /// Whether lists show their first page whatever page is asked for.
     pub ignores_page: bool,
+    /// Whether a page behind the last one is refused; else it is empty.
+    pub refuses_end: bool,
+    /// Records that are left out of the page that they are on, which is so much shorter.
+    pub hidden: Vec<String>,
     /// How many pages of a list may be asked for; later ones are refused.
     pub pages_max: Option<usize>,
     /// The status of an error object that a fault asks for.
@@ -61,6 +65,8 @@ impl Default for Settings {
             bound_means_equal: false,
             signed_urls: false,
             ignores_page: false,
+            refuses_end: false,
+            hidden: Vec::new(),
             pages_max: None,
             error_status: 200,
             limit_calls: 100_000,
@@ -138,6 +144,8 @@ pub enum ListOrder {
     NewestFirst,
     /// As the records were made.
     Id,
+    /// In another order at every reading.
+    Turning,
 }
 
 /// What a list answer says about its pages.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{get, ids, json, with_jobs};
 use crate::{
-    Change, Hook,
+    Change, Effect, Fault, Hook,
     commands::Action,
     fsmnavigator::{Dialect, ListOrder, Paging, UpdatedSince},
 };
@@ -120,4 +120,29 @@ async fn a_change_that_is_not_visible_yet_keeps_its_earlier_stamp() {
     assert_eq!(ids(&fake, &target).await, [0; 0]);
     fake.advance(std::time::Duration::from_mins(1));
     assert_eq!(ids(&fake, &target).await, [789]);
+}
+
+#[tokio::test]
+async fn lists_end_are_cut_and_come_in_an_order_as_they_are_told_to() {
+    let fake = with_jobs(4).await;
+    fake.configure(|settings| (settings.refuses_end, settings.hidden) = (true, vec!["790".to_owned()]));
+    assert_eq!(ids(&fake, "jobs?page=1&per_page=2").await, [789]);
+    assert_eq!(ids(&fake, "jobs?page=2&per_page=2").await, [791, 792]);
+    assert_eq!(get(&fake, "jobs?page=3&per_page=2").await.status(), 404);
+    fake.configure(|settings| settings.list_order = ListOrder::Turning);
+    let orders = [ids(&fake, "jobs").await, ids(&fake, "jobs").await];
+    assert_ne!(orders[0], orders[1]);
+}
+
+#[tokio::test]
+async fn a_true_answer_is_altered_and_an_error_inflated() {
+    let fake = with_jobs(1).await;
+    let replace = Effect::Replace { text: "\"total\":1".to_owned(), by: "\"total\":NaN".to_owned() };
+    fake.fault(Fault::new(replace).times(1)).unwrap();
+    let body = get(&fake, "jobs").await.text().await.unwrap();
+    assert!(body.contains("\"total\":NaN") && body.contains("\"id\":789"), "{body}");
+    fake.fault(Fault::new(Effect::Inflating { bytes: 1 << 20 })).unwrap();
+    let answer = get(&fake, "jobs").await;
+    assert!(!answer.headers().contains_key("content-encoding"), "the client has inflated it");
+    assert!(answer.text().await.unwrap().len() > 1 << 20);
 }
