@@ -110,7 +110,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     async fn newest_token(&self) -> Result<Page, SourceFailure> {
         let call = Call { pattern: "/changes/token", segments: &["changes", "token"], query: &[], terms: LIST };
         let Got { json, date, .. } = self.get(&call).await?.got()?;
-        let token = events::newest_token(&json).map_err(|malformed| call.malformed(malformed))?;
+        let token = events::newest_token(&json.unwrap_or_default()).map_err(|malformed| call.malformed(malformed))?;
         Ok(Page { next: Some(token), date, ..Page::default() })
     }
 
@@ -150,7 +150,10 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let call = Call { pattern, segments: &["changes", token, ""], query: &query, terms: LIST };
         match self.get(&call).await? {
             Outcome::Got(got) => {
-                let page = events::page(&got.json, &self.settings).map_err(|malformed| call.malformed(malformed))?;
+                let page = match &got.json {
+                    Some(json) => events::page(json, &self.settings).map_err(|malformed| call.malformed(malformed))?,
+                    None => EventPage { is_empty: true, ..EventPage::default() },
+                };
                 Ok((page, got.date))
             }
             Outcome::Refused { status, words, mut failure, .. } => {
@@ -194,8 +197,8 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
         let call = Call { pattern: &pattern, segments: &segments, query: &[], terms: DETAIL };
         match self.get(&call).await? {
             Outcome::Got(Got { json, date, .. }) => {
-                let found = record(&json).map_err(|malformed| call.malformed(malformed))?;
-                Ok(Detail { found, date })
+                let found = json.map_or(Ok(Found::Missing), |json| record(&json));
+                Ok(Detail { found: found.map_err(|malformed| call.malformed(malformed))?, date })
             }
             Outcome::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, words, date, failure } => {
                 match words {

@@ -28,9 +28,9 @@ pub(super) struct Call<'a> {
     pub(super) terms: Terms,
 }
 
-/// JSON that is worth reading: no error, and not nested too deeply.
+/// JSON that is worth reading: no error, and not nested too deeply; none where a status says that there is nothing.
 pub(super) struct Got {
-    pub(super) json: String,
+    pub(super) json: Option<String>,
     /// When the vendor answered, on its clock.
     pub(super) date: Option<VendorMillis>,
     /// Whether the `Link` header names a next page; none when it names no page at all.
@@ -84,6 +84,9 @@ impl Call<'_> {
                 _ => Ok(Outcome::Refused { status, words, date, failure }),
             };
         }
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Outcome::Got(Got { json: None, date, has_next }));
+        }
         let json = match self.terms.purpose {
             // One odd value in one event or row must not hold up all others; bodies of records come from details alone.
             Purpose::List => json::tolerated_up_to(PAGE_ENTRIES_MAX, answer.body),
@@ -99,7 +102,7 @@ impl Call<'_> {
             let cause = format!("{}: the vendor answered with the error {name}", self.pattern);
             return Err(SourceFailure::new(class, cause));
         }
-        Ok(Outcome::Got(Got { json, date, has_next }))
+        Ok(Outcome::Got(Got { json: Some(json), date, has_next }))
     }
 
     /// The failure that a status means. A record that may not be read (403) is that record's own: a missing right for

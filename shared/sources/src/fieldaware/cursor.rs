@@ -84,10 +84,16 @@ impl Walk {
 }
 
 impl Extent {
-    /// Whether no page follows: there is no row, or no next page, or as many rows as there are were met. The address of
-    /// the last page is no sign: it may lie one past the end.
+    /// Whether no page follows: there is no row, or nothing is named and nothing counted behind it. A next page that is
+    /// named is read whatever is counted, a counted row is looked for whatever is named, and a count below what was met is
+    /// none. The address of the last page is no sign: it may lie one past the end.
     fn is_last(self, collected: u64) -> bool {
-        self.rows == 0 || self.has_next == Some(false) || self.count.is_some_and(|count| collected >= count)
+        let is_end = match (self.has_next, self.count) {
+            (Some(true), _) | (None, None) => false,
+            (Some(false), count) => count.is_none_or(|count| collected >= count),
+            (None, Some(count)) => collected == count,
+        };
+        self.rows == 0 || is_end
     }
 }
 
@@ -242,17 +248,28 @@ mod tests {
         assert_eq!(walked(&[extent(2, None, None), extent(2, None, None)]), [0, 1, 2, 1, 0]);
     }
 
+    /// A page that is named is there, whatever is counted; behind the end it is empty.
     #[test]
-    fn a_last_page_past_the_end_is_not_asked_for() {
-        let pages = [extent(2, Some(4), Some(true)), extent(2, Some(4), Some(true)), extent(0, Some(4), Some(false))];
-        assert_eq!(walked(&pages), [0, 1, 1, 0]);
+    fn a_named_next_page_wins_over_a_count() {
+        for count in [1, 2, 4] {
+            let page = |rows, next| extent(rows, Some(count), Some(next));
+            assert_eq!(walked(&[page(2, true), page(2, true), page(1, false)]), [0, 1, 2, 2, 1, 0], "{count}");
+            assert_eq!(walked(&[page(2, true), page(2, true), page(0, false)]), [0, 1, 2, 1, 0], "{count}");
+        }
+    }
+
+    #[test]
+    fn a_count_that_the_rows_contradict_is_no_end() {
+        assert_eq!(walked(&[extent(2, Some(1), None), extent(2, Some(1), None)]), [0, 1, 2, 1, 0]);
+        let more = [extent(2, Some(5), Some(false)), extent(2, Some(5), Some(false)), extent(1, Some(5), Some(false))];
+        assert_eq!(walked(&more), [0, 1, 2, 2, 1, 0]);
     }
 
     #[test]
     fn a_page_shorter_than_asked_for_is_not_the_end() {
         let pages =
             [extent(20, Some(45), Some(true)), extent(3, Some(45), Some(true)), extent(20, Some(45), Some(false))];
-        assert_eq!(walked(&pages), [0, 1, 2, 2, 1, 0]);
+        assert_eq!(walked(&pages), [0, 1, 2, 3, 2, 1, 0], "two rows more are counted, so an empty page is the end");
     }
 
     #[test]

@@ -15,7 +15,8 @@ use super::classes::{self, Class, List, UUID};
 use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
 use super::settings::FieldAwareSettings;
-use crate::json::{Malformed, Object, entries};
+use crate::json::{Malformed, Object};
+use crate::rows::held;
 use crate::time;
 
 /// How much of the name of an unknown class is shown.
@@ -49,7 +50,10 @@ enum Event {
 /// Reads a page of events.
 pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPage, Malformed> {
     let page = Object::of(json).ok_or(Malformed::Shape("no page of events"))?;
-    let items = page.get("items").and_then(entries).ok_or(Malformed::Shape("a page without a list of events"))?;
+    let items = page
+        .get("items")
+        .and_then(|items| held(items, false))
+        .ok_or(Malformed::Shape("a page without a list of events"))?;
     let next = match page.get("next").filter(|next| *next != "null") {
         Some(next) => Some(token(next).ok_or(Malformed::Shape("a page whose next names no token"))?),
         None => None,

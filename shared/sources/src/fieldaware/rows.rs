@@ -15,6 +15,7 @@ use super::locator::Locator;
 use super::path::{Path, is_segment, is_uuid};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object, entries};
+use crate::rows::held;
 
 /// Members that hold an address, alone or within `link`.
 const ADDRESS_NAMES: [&str; 4] = ["url", "href", "link", "self"];
@@ -41,9 +42,8 @@ pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent),
         (items, None, Some(has_next.unwrap_or(false)))
     } else {
         let page = Object::of(json).ok_or(no_list)?;
-        let (items, count) = (page.get("items").ok_or(no_list)?, page.count("count"));
-        let is_empty = items == "null" && count == Some(0);
-        let items = if is_empty { Vec::new() } else { entries(items).ok_or(no_list)? };
+        let count = page.count("count");
+        let items = page.get("items").and_then(|items| held(items, count == Some(0))).ok_or(no_list)?;
         (items, count, has_next)
     };
     let rows = Rows(items.into_iter().map(Row::read).collect());
@@ -250,7 +250,8 @@ mod tests {
             "{}",
             r#"{"items":null}"#,
             r#"{"items":null,"count":3}"#,
-            r#"{"items":{},"count":0}"#,
+            r#"{"items":{},"count":3}"#,
+            r#"{"items":{"a":{"uuid":"1"}},"count":1}"#,
         ] {
             assert!(matches!(page(json, None), Err(Malformed::Shape(_))), "{json}");
         }
@@ -262,8 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_of_none_are_an_empty_list() {
-        assert_eq!(listed("items", r#"{"items":null,"count":0}"#), (Vec::new(), 0));
+    fn other_forms_of_a_list_are_read() {
+        for json in [r#"{"items":null,"count":0}"#, r#"{"items":{},"count":0}"#] {
+            assert_eq!(listed("items", json), (Vec::new(), 0), "{json}");
+        }
+        let gaps = format!(r#"{{"items":{{"0":{{"uuid":"{UUID}"}},"2":{{"uuid":"1"}}}},"count":2}}"#);
+        assert_eq!(listed("items", &gaps).0, [format!("items/item/{UUID}"), "items/item/1".to_owned()]);
     }
 
     #[test]

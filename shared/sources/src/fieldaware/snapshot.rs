@@ -170,7 +170,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let call = Call { pattern, segments: &segments, query: &query, terms };
         match self.get(&call).await? {
             Outcome::Got(Got { json, date, has_next }) => {
-                let (rows, extent) = rows::page(&json, has_next).map_err(|malformed| call.malformed(malformed))?;
+                let read = json.map_or_else(|| Ok(Default::default()), |json| rows::page(&json, has_next));
+                let (rows, extent): (Rows, Extent) = read.map_err(|malformed| call.malformed(malformed))?;
                 if walk.is_again(extent) {
                     return Ok(Read::Again { date });
                 }
