@@ -28,7 +28,7 @@ mod zone;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidemark_engine::change::{Change, Detail, Found, ListRequest, Page};
+use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
@@ -50,10 +50,14 @@ use crate::http::{
     Terms,
 };
 use crate::json::Malformed;
+use crate::rows::{Honoured, Listed, Rows, tell_of_odd};
 
 /// How far before the bound a listed row may have been edited without doubt in the bound: the vendor's stamps and clock
 /// may differ by a zone.
 const BOUND_TOLERANCE: Duration = Duration::from_hours(26);
+/// What a person can do about a bound that is not applied.
+const BOUND_STEP: &str = "set rows_parameter in FieldMotionSettings to the vendor's name of the lower bound; nothing is imported \
+                          before";
 
 /// A FieldMotion account.
 pub struct FieldMotion<C, K> {
@@ -63,6 +67,7 @@ pub struct FieldMotion<C, K> {
     streams: Vec<StreamTraits>,
     api_now: ApiNow,
     ignored_bound_is_told: AtomicBool,
+    honoured: Honoured,
 }
 
 /// A key and its id.
@@ -100,7 +105,8 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         let http = HttpClient::new(base.or_path("/a"), rate, answer::is_own_error, clock);
         let (streams, api_now) = (streams(&settings), ApiNow::new(settings.api_now_format));
         let credential = Keeper::new(["api_id", "api_key"], credentials);
-        Self { http, credential, settings, streams, api_now, ignored_bound_is_told: AtomicBool::new(false) }
+        let ignored_bound_is_told = AtomicBool::new(false);
+        Self { http, credential, settings, streams, api_now, ignored_bound_is_told, honoured: Honoured::default() }
     }
 
     /// Makes a call; where it is the first one and rejected, once more in each other form of its time.
@@ -217,31 +223,37 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
     async fn list_ids(&self, call: &Call<'_>) -> Result<Page, SourceFailure> {
         let Judged { outcome, date } = self.call(call).await?;
         let ids = match outcome {
-            Outcome::Json(json) => answer::ids(&json, self.settings.empty_object_is_empty),
+            Outcome::Json(sent) => answer::ids(sent.json(), self.settings.empty_object_is_empty),
             Outcome::Nothing => Ok(Entries::default()),
             Outcome::Gone | Outcome::TimeRefused(_) => Err(Malformed::Shape("not a list of ids")),
         };
-        let Entries { changes, unusable_count } = ids.map_err(|malformed| call.malformed(malformed, &self.settings))?;
-        Ok(Page { changes, unusable_count, date, ..Page::default() })
+        let Entries { taken, unusable_count } = ids.map_err(|malformed| call.malformed(malformed, &self.settings))?;
+        Ok(Page { changes: taken, unusable_count, date, ..Page::default() })
     }
 
-    async fn list_rows(&self, call: &Call<'_>) -> Result<Page, SourceFailure> {
-        let Judged { outcome, date } = self.call(call).await?;
+    /// The rows edited after `from`, or all.
+    async fn list_rows(
+        &self,
+        object_type: &'static ObjectType,
+        function: &'static str,
+        from: Option<StampMillis>,
+    ) -> Result<(Rows, Option<VendorMillis>), SourceFailure> {
+        let call = self.row_list(object_type, function, from);
+        let Judged { outcome, date } = self.call(&call).await?;
         let stamp = |text: &str| self.settings.zone.stamp(text);
         let rows = match outcome {
-            Outcome::Json(json) => answer::rows(&json, self.settings.empty_object_is_empty, &stamp),
-            Outcome::Nothing => Ok(Entries::default()),
+            Outcome::Json(sent) => answer::rows(&sent, self.settings.empty_object_is_empty, &stamp),
+            Outcome::Nothing => Ok(Rows { pages_total: Some(1), ..Rows::default() }),
             Outcome::Gone | Outcome::TimeRefused(_) => Err(Malformed::Shape("not a list of rows")),
         };
-        let Entries { changes, unusable_count } =
-            rows.map_err(|malformed| call.malformed(malformed, &self.settings))?;
-        Ok(Page { changes, unusable_count, date, pages_total: Some(1), ..Page::default() })
+        let rows = rows.map_err(|malformed| call.malformed(malformed, &self.settings))?;
+        tell_of_odd(&object_type.stream, 1, &rows);
+        Ok((rows, date))
     }
 
     /// Says once that the vendor lists rows from before the bound.
-    fn check_bound(&self, object_type: &ObjectType, from: StampMillis, changes: &[Change]) {
-        let oldest = from.minus(BOUND_TOLERANCE);
-        let row_count = changes.iter().filter(|change| change.stamp().is_some_and(|stamp| stamp.at < oldest)).count();
+    fn check_bound(&self, object_type: &ObjectType, from: StampMillis, rows: &Rows) {
+        let row_count = rows.count_before(from.minus(BOUND_TOLERANCE));
         if row_count > 0 && !self.ignored_bound_is_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 stream = %object_type.stream,
@@ -252,6 +264,24 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         }
     }
 
+    /// On a first import: refuses a list whose bound is not applied.
+    async fn check_applied(
+        &self,
+        object_type: &'static ObjectType,
+        function: &'static str,
+        rows: &Rows,
+    ) -> Result<(), SourceFailure> {
+        let bounded = async |from| Ok(self.list_rows(object_type, function, from).await?.0);
+        if self.honoured.is_applied(&object_type.stream, None, rows, bounded).await? {
+            return Ok(());
+        }
+        let cause = format!(
+            "{function}: with {} the list does not show what it shows without, so that changes would never be seen",
+            self.settings.rows_parameter
+        );
+        Err(SourceFailure::new(FailureClass::Forbidden, cause).with_next_step(BOUND_STEP))
+    }
+
     /// A record of a type that has no detail, as the list of all shows it. One that is not there may be one that is not
     /// listed.
     async fn looked_up(
@@ -260,13 +290,16 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         function: &'static str,
         id: &RecordId,
     ) -> Result<Detail, SourceFailure> {
-        let page = self.list_rows(&self.row_list(object_type, function, None)).await?;
-        let row = page.changes.into_iter().find(|change| change.id == *id).and_then(|change| change.listed);
-        let found = match row.and_then(|listed| Some((listed.row?, listed.stamp))) {
-            Some((body, stamp)) => Found::Record { id: id.clone(), body, stamp },
-            None => Found::Missing,
+        let (rows, date) = self.list_rows(object_type, function, None).await?;
+        let Some(change) = rows.changes.into_iter().find(|change| change.id == *id) else {
+            return Ok(Detail { found: Found::Missing, date });
         };
-        Ok(Detail { found, date: page.date })
+        let stamp = change.stamp().cloned();
+        let Some(body) = change.row().cloned() else {
+            let cause = format!("{function}: the row of the record holds what JSON does not have");
+            return Err(SourceFailure::new(FailureClass::Record, cause));
+        };
+        Ok(Detail { found: Found::Record { id: change.id, body, stamp }, date })
     }
 }
 
@@ -286,9 +319,12 @@ impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
                 self.list_ids(&self.id_list(object_type, function, from)).await
             }
             (ListRequest::Page(from, 1), Some(function), _) => {
-                let page = self.list_rows(&self.row_list(object_type, function, Some(from))).await?;
-                self.check_bound(object_type, from, &page.changes);
-                Ok(page)
+                let (rows, date) = self.list_rows(object_type, function, Some(from)).await?;
+                self.check_bound(object_type, from, &rows);
+                if from <= self.settings.first_checkpoint {
+                    self.check_applied(object_type, function, &rows).await?;
+                }
+                Ok(Listed::Rows(rows, date).into_page())
             }
             (ListRequest::Page(..), Some(_), _) => Ok(Page { pages_total: Some(1), ..Page::default() }),
             _ => {
@@ -308,7 +344,7 @@ impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
         let call = self.detail_call(object_type, function, id);
         let Judged { outcome, date } = self.call(&call).await?;
         let row = match outcome {
-            Outcome::Json(json) => answer::row(&json, id, self.settings.empty_object_is_empty),
+            Outcome::Json(sent) => answer::row(sent.json(), id, self.settings.empty_object_is_empty),
             Outcome::Nothing => Ok(Row::Missing),
             Outcome::Gone => Ok(Row::Gone),
             Outcome::TimeRefused(_) => Err(Malformed::Shape("not a row")),

@@ -4,17 +4,18 @@
 //! of these shapes is an error. Nothing that is in doubt is read as "no changes" or as "gone": the one would hide an
 //! outage, the other would delete a record.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use tidemark_engine::change::{Change, Listed};
+use tidemark_engine::change::Change;
 use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::{Body, RecordId};
 
-use crate::json::{Malformed, scalar_id};
+use crate::json::{Malformed, Object, scalar_id};
+use crate::rows::{self, Rows, Sent};
 
 /// The most ids that one list may hold; what is beyond cannot be worked off in one run's memory.
 const IDS_MAX: usize = 2_000_000;
@@ -45,13 +46,22 @@ const OTHERS: [&str; 7] = ["timestamp", "path", "statusCode", "status", "message
 /// Members that say how many entries a list has.
 const TOTALS: [&str; 3] = ["total", "total_count", "count"];
 
-/// A list answer.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Entries {
-    /// What was listed in the vendor's order, each id once.
-    pub(super) changes: Vec<Change>,
+/// Members that say how many pages a list has.
+const PAGES: [&str; 3] = ["total_pages", "pages", "last_page"];
+
+/// The entries of a list answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entries<T> {
+    /// What was listed in the vendor's order; of ids each one once.
+    pub(super) taken: Vec<T>,
     /// Entries without a usable id.
     pub(super) unusable_count: usize,
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self { taken: Vec::new(), unusable_count: 0 }
+    }
 }
 
 /// A detail answer.
@@ -106,28 +116,35 @@ pub(super) fn is_php_message(body: &[u8]) -> bool {
 /// bare or in one of the usual wrappers.
 ///
 /// `{}` is a list only if `empty_object` says so. Numbers keep their digits, however many; texts keep their zeros.
-pub(super) fn ids(json: &str, empty_object: bool) -> Result<Entries, Malformed> {
-    listed(IDS_MAX, json, empty_object, &|entry| entry_id(entry).map(Change::of))
+pub(super) fn ids(json: &str, empty_object: bool) -> Result<Entries<Change>, Malformed> {
+    let mut ids = listed(IDS_MAX, json, empty_object, &|entry| entry_id(entry).map(Change::of))?;
+    let mut seen = HashSet::with_capacity(ids.taken.len());
+    let is_new: Vec<bool> = ids.taken.iter().map(|change| seen.insert(&change.id)).collect();
+    let mut is_new = is_new.into_iter();
+    ids.taken.retain(|_| is_new.next().unwrap_or(true));
+    Ok(ids)
 }
 
-/// Reads a list of rows, in the same shapes, or under their ids. `stamp` reads what their `last_edited` says. Of two rows
-/// of one record the later one counts.
-pub(super) fn rows(
-    json: &str,
+/// Reads a list of rows, in the same shapes, or under their ids. `stamp` reads what their `last_edited` says.
+pub(super) fn rows(sent: &Sent, empty_object: bool, stamp: &dyn Fn(&str) -> Option<Stamp>) -> Result<Rows, Malformed> {
+    let entries = listed(IDS_MAX, sent.json(), empty_object, &Some)?.taken;
+    let rows = rows::judged(sent, &entries, |row| {
+        let members = Members::of(row).ok()?;
+        let stamp = members.last_edited().and_then(|text| stamp(&text));
+        Some((scalar_id(members.id?.get())?, stamp))
+    })?;
+    Ok(Rows { pages_total: Some(1), ..rows })
+}
+
+/// Makes something of an entry; none when it is unusable.
+type Take<'a, 'de, T> = &'a dyn Fn(&'de str) -> Option<T>;
+
+fn listed<'de, T>(
+    count_max: usize,
+    json: &'de str,
     empty_object: bool,
-    stamp: &dyn Fn(&str) -> Option<Stamp>,
-) -> Result<Entries, Malformed> {
-    listed(IDS_MAX, json, empty_object, &|entry| {
-        let Row::Found { id, body, last_edited } = found(entry, &Members::of(entry).ok()?).ok()? else { return None };
-        let stamp = last_edited.and_then(|text| stamp(&text));
-        Some(Change { listed: Some(Box::new(Listed { stamp, row: Some(body), event: None })), ..Change::of(id) })
-    })
-}
-
-/// Makes a change of an entry; none when it is unusable.
-type Take<'a> = &'a dyn Fn(&str) -> Option<Change>;
-
-fn listed(count_max: usize, json: &str, empty_object: bool, take: Take<'_>) -> Result<Entries, Malformed> {
+    take: Take<'_, 'de, T>,
+) -> Result<Entries<T>, Malformed> {
     let wrapper = Wrapper::of(json);
     let (list, total) = match &wrapper {
         Some(Wrapper { has_failed: true, .. }) => return Err(Malformed::Shape("an object that says that it failed")),
@@ -136,6 +153,9 @@ fn listed(count_max: usize, json: &str, empty_object: bool, take: Take<'_>) -> R
         None => (json, None),
     };
     let is_wrapped = wrapper.is_some();
+    if is_wrapped && has_more_pages(json) {
+        return Err(Malformed::Shape("the first of several pages, which are not documented"));
+    }
     let is_said_to_be_empty =
         total == Some(0) || wrapper.is_some_and(|wrapper| wrapper.has_succeeded && total.is_none());
     if is_wrapped && is_empty(list) {
@@ -152,45 +172,29 @@ fn listed(count_max: usize, json: &str, empty_object: bool, take: Take<'_>) -> R
             Category::Io | Category::Syntax | Category::Eof => Malformed::NotJson,
         })?;
     parser.end().map_err(|_| Malformed::NotJson)?;
-    let Collected { entries: Entries { changes, unusable_count }, is_object } = collected;
-    let count = changes.len() + unusable_count;
+    let Collected { entries: Entries { taken, unusable_count }, is_object } = collected;
+    let count = taken.len() + unusable_count;
     if count == 0 && is_object && !empty_object {
         return Err(Malformed::Shape("an empty object, which is no list"));
     }
-    if changes.is_empty() && unusable_count > 0 {
+    if taken.is_empty() && unusable_count > 0 {
         return Err(Malformed::Shape("a list in which no entry has a usable id"));
     }
     if total.is_some_and(|total| total > count) {
         return Err(Malformed::Shape("a list that is shorter than it says"));
     }
-    Ok(Entries { changes: each_once(changes), unusable_count })
+    Ok(Entries { taken, unusable_count })
 }
 
-/// Each id once; of two rows of one record the later one.
-fn each_once(mut changes: Vec<Change>) -> Vec<Change> {
-    let mut is_kept = first_or_later(&changes).into_iter();
-    changes.retain(|_| is_kept.next().unwrap_or(true));
-    changes
-}
-
-fn first_or_later(changes: &[Change]) -> Vec<bool> {
-    if changes.iter().all(|change| change.listed.is_none()) {
-        let mut seen = HashSet::with_capacity(changes.len());
-        return changes.iter().map(|change| seen.insert(&change.id)).collect();
-    }
-    let mut kept: HashMap<&RecordId, usize> = HashMap::with_capacity(changes.len());
-    let mut is_kept = vec![true; changes.len()];
-    for (at, change) in changes.iter().enumerate() {
-        let stamp = |at: usize| changes.get(at).and_then(Change::stamp).map(|stamp| stamp.at);
-        let known = kept.entry(&change.id).or_insert(at);
-        if *known != at {
-            let dropped = if stamp(at) >= stamp(*known) { std::mem::replace(known, at) } else { at };
-            if let Some(kept) = is_kept.get_mut(dropped) {
-                *kept = false;
-            }
-        }
-    }
-    is_kept
+/// Whether the object around a list says that there are more pages of it.
+fn has_more_pages(json: &str) -> bool {
+    let says_so = |around: &Object<'_>| {
+        rows::names_next(around) || PAGES.iter().any(|name| around.count(name).is_some_and(|pages| pages > 1))
+    };
+    Object::of(json).is_some_and(|around| {
+        let beside = ["pagination", "meta", "metadata"].iter().filter_map(|name| around.object(name));
+        says_so(&around) || beside.into_iter().any(|beside| says_so(&beside))
+    })
 }
 
 /// Reads a row: an object with `id`, an array of one such, an object of one such under its id, or one in one of the usual
@@ -206,12 +210,9 @@ pub(super) fn row(json: &str, asked: &RecordId, empty_object: bool) -> Result<Ro
             if members.id.is_some() {
                 return found(json, &members);
             }
-            if let Some(row) = members.wrapped_row {
-                return if is_nothing(row.get()) {
-                    Ok(Row::Missing)
-                } else {
-                    found(row.get(), &Members::of(row.get())?)
-                };
+            if let Some(wrapped) = members.wrapped_row {
+                // Nothing there is documented nowhere.
+                return row(wrapped.get(), asked, false).map(|row| if row == Row::Gone { Row::Missing } else { row });
             }
             match members.only {
                 None if members.count == 0 && empty_object => Ok(Row::Gone),
@@ -236,8 +237,7 @@ pub(super) fn row(json: &str, asked: &RecordId, empty_object: bool) -> Result<Ro
 
 fn found(json: &str, members: &Members<'_>) -> Result<Row, Malformed> {
     let id = members.id.and_then(|id| scalar_id(id.get())).ok_or(Malformed::Shape("a row without a usable id"))?;
-    let last_edited = members.last_edited.and_then(|text| serde_json::from_str(text.get()).ok());
-    Ok(Row::Found { id, body: Body::new(json), last_edited })
+    Ok(Row::Found { id, body: Body::new(json), last_edited: members.last_edited() })
 }
 
 /// What PHP answers when there is no row.
@@ -277,6 +277,11 @@ impl<'a> Members<'a> {
     fn of(json: &'a str) -> Result<Self, Malformed> {
         let mut parser = serde_json::Deserializer::from_str(json);
         parser.deserialize_map(MembersVisitor).map_err(|_| Malformed::Shape("no object where a row should be"))
+    }
+
+    /// The stamp, if it is a text.
+    fn last_edited(&self) -> Option<String> {
+        serde_json::from_str(self.last_edited?.get()).ok()
     }
 }
 
@@ -382,36 +387,36 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for OneAtMost<'a> {
     }
 }
 
-struct Collected {
-    entries: Entries,
+struct Collected<T> {
+    entries: Entries<T>,
     is_object: bool,
 }
 
 /// Takes entries one by one: a list of a million ids is never held as JSON values.
-struct ListVisitor<'a> {
+struct ListVisitor<'a, 'de, T> {
     count_max: usize,
-    take: Take<'a>,
+    take: Take<'a, 'de, T>,
 }
 
-impl ListVisitor<'_> {
+impl<'de, T> ListVisitor<'_, 'de, T> {
     /// Takes one entry; false when that is one too many.
-    fn take(&self, entries: &mut Entries, entry: &str) -> bool {
+    fn take(&self, entries: &mut Entries<T>, entry: &'de str) -> bool {
         match (self.take)(entry) {
-            Some(change) => entries.changes.push(change),
+            Some(taken) => entries.taken.push(taken),
             None => entries.unusable_count += 1,
         }
-        entries.changes.len() + entries.unusable_count <= self.count_max
+        entries.taken.len() + entries.unusable_count <= self.count_max
     }
 }
 
-impl<'de> Visitor<'de> for ListVisitor<'_> {
-    type Value = Collected;
+impl<'de, T> Visitor<'de> for ListVisitor<'_, 'de, T> {
+    type Value = Collected<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a list of at most {} entries", self.count_max)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Collected, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Collected<T>, A::Error> {
         let mut entries = Entries::default();
         while let Some(entry) = list.next_element::<&RawValue>()? {
             if !self.take(&mut entries, entry.get()) {
@@ -421,7 +426,7 @@ impl<'de> Visitor<'de> for ListVisitor<'_> {
         Ok(Collected { entries, is_object: false })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut list: A) -> Result<Collected, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut list: A) -> Result<Collected<T>, A::Error> {
         let mut entries = Entries::default();
         while let Some((key, entry)) = list.next_entry::<String, &RawValue>()? {
             // Only positions make an object a list; `{"ok":1}` is none.

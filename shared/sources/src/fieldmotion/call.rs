@@ -9,6 +9,7 @@ use super::settings::FieldMotionSettings;
 use super::signature::Parameters;
 use crate::http::{Answer, Problem, Purpose, Terms, Words};
 use crate::json::{self, Malformed};
+use crate::rows::Sent;
 
 /// One call: everything but the time, the signature and the credential, which are made again for every attempt.
 pub(super) struct Call<'a> {
@@ -28,7 +29,7 @@ pub(super) struct Judged {
 /// What an answer says.
 pub(super) enum Outcome {
     /// JSON that is worth reading.
-    Json(String),
+    Json(Sent),
     /// Nothing: there is no body.
     Nothing,
     /// The vendor said, in words, that the record is not there.
@@ -58,12 +59,15 @@ impl Call<'_> {
         let is_php_message = answer::is_php_message(&answer.body);
         let hints_at_login = str::from_utf8(answer.body.get(..200).unwrap_or(&answer.body))
             .is_ok_and(|text| settings.error_words.is_auth(text));
-        let json =
-            if self.is_of_ids { json::tolerated_up_to(usize::MAX, answer.body) } else { json::checked(answer.body) };
-        match json {
-            Ok(json) => match answer::error_text(&json) {
+        let sent = match self.terms.purpose {
+            Purpose::Detail => json::checked(answer.body).map(Sent::whole),
+            Purpose::List if self.is_of_ids => json::tolerated_up_to(usize::MAX, answer.body).map(Sent::whole),
+            Purpose::List => Sent::of(answer.body),
+        };
+        match sent {
+            Ok(sent) => match answer::error_text(sent.json()) {
                 Some(text) => self.said(&text, None, settings).map(|outcome| Judged { outcome, date }),
-                None => judged(Outcome::Json(json)),
+                None => judged(Outcome::Json(sent)),
             },
             Err(_) if is_php_message => Err(self.of_php()),
             Err(malformed) => {

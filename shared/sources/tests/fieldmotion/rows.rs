@@ -110,13 +110,40 @@ async fn a_bound_that_is_not_heeded_is_told_once_and_loses_nothing() {
     assert_eq!(logged().matches("rows_parameter").count(), 1, "{}", logged());
 }
 
+/// A single odd row waits; that it is listed at all says that the record is not gone.
 #[tokio::test]
-async fn rows_with_an_odd_value_are_a_failure_that_says_so() {
+async fn one_row_that_is_no_json_stops_no_other() {
     let account = account("{}").await;
-    show(&account, "Users_list", r#"[{"id":"1","price":NaN}]"#);
+    show(&account, "Users_list", r#"[{"id":"1","price":NaN},{"id":"2"}]"#);
+    let listed = page(&account, "users", BEGINNING, 1).await.unwrap();
+    let rows: Vec<bool> = listed.changes.iter().map(|change| change.row().is_some()).collect();
+    assert_eq!(rows, [false, true]);
+    let failure = account.fetch("users", "1").await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Record, "{failure}");
+    assert!(matches!(account.fetch("users", "2").await.unwrap().found, Found::Record { .. }));
+    // Many are the answer's.
+    show(&account, "Users_list", r#"[{"id":NaN}]"#);
+    assert_eq!(page(&account, "users", BEGINNING, 1).await.unwrap_err().class, FailureClass::Transient);
+}
+
+/// A filter that means "equal to" lists nothing, for ever.
+#[tokio::test]
+async fn a_filter_that_is_not_heeded_is_noticed_on_the_first_import() {
+    let account = account("{}").await;
+    account.vendor.seed_count("users", 5).unwrap();
+    account.vendor.configure(|settings| settings.bound_means_equal = true);
     let failure = page(&account, "users", BEGINNING, 1).await.unwrap_err();
-    assert_eq!(failure.class, FailureClass::Transient);
-    assert!(failure.cause.contains("NaN") && failure.cause.contains("Users_list"), "{failure}");
+    assert_eq!(failure.class, FailureClass::Forbidden);
+    assert!(
+        failure.cause.contains("last_edited") && failure.next_step.unwrap().contains("rows_parameter"),
+        "{failure}"
+    );
+    account.vendor.configure(|settings| settings.bound_means_equal = false);
+    account.vendor.reset_requests();
+    for _ in 0..2 {
+        assert_eq!(page(&account, "users", BEGINNING, 1).await.unwrap().changes.len(), 5);
+    }
+    assert_eq!(account.vendor.request_counts().total, 3, "it is compared once");
 }
 
 #[tokio::test]

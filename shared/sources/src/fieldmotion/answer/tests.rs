@@ -12,7 +12,7 @@ fn id(text: &str) -> RecordId {
 fn listed(json: &str) -> Vec<String> {
     let ids = ids(json, false).unwrap();
     assert_eq!(ids.unusable_count, 0, "{json}");
-    ids.changes.iter().map(|change| change.id.as_str().to_owned()).collect()
+    ids.taken.iter().map(|change| change.id.as_str().to_owned()).collect()
 }
 
 fn read(json: &str) -> Result<Row, Malformed> {
@@ -48,7 +48,7 @@ fn entries_without_a_usable_id_are_counted() {
     let json = format!(r#"["1","","{long}",null,true,[["2"]],{{"name":"x"}},{{"id":["3"]}},"\ud800"]"#);
     let ids = ids(&json, false).unwrap();
     assert_eq!(ids.unusable_count, 8);
-    assert_eq!(ids.changes, [Change::of(id("1"))]);
+    assert_eq!(ids.taken, [Change::of(id("1"))]);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn odd_entries_are_counted_and_passed_by() {
     let json = crate::json::tolerated_up_to(9, body).unwrap();
     let ids = ids(&json, false).unwrap();
     assert_eq!(ids.unusable_count, 5);
-    assert_eq!(ids.changes, ["1", "2", "3"].map(|text| Change::of(id(text))));
+    assert_eq!(ids.taken, ["1", "2", "3"].map(|text| Change::of(id(text))));
 }
 
 #[test]
@@ -90,13 +90,21 @@ fn lists_are_read_in_the_usual_wrappers_too() {
         r#"{"ok":1,"ids":[],"total":2}"#,
         r#"{"data":{"id":"1"}}"#,
         r#"{"ok":1,"unexpected":[[1],[2,null]]}"#,
+        // Pages of a list are documented nowhere, so nobody would ask for the next one.
+        r#"{"ids":["1"],"next":"/a/Customers_listByLastEdited?page=2"}"#,
+        r#"{"ids":["1"],"has_more":true}"#,
+        r#"{"ids":["1"],"page":1,"total_pages":"3"}"#,
+        r#"{"data":["1"],"meta":{"last_page":2}}"#,
+        r#"{"data":["1"],"pagination":{"nextPage":2}}"#,
     ] {
         assert!(matches!(ids(json, false), Err(Malformed::Shape(_))), "{json}: {:?}", ids(json, false));
     }
+    assert_eq!(listed(r#"{"ids":["1"],"next":null,"has_more":false,"total_pages":1}"#), ["1"]);
 }
 
-fn stamp(text: &str) -> Option<Stamp> {
-    crate::fieldmotion::zone::Zone::utc().stamp(text)
+fn page(json: &str) -> Result<Rows, Malformed> {
+    let stamp = |text: &str| crate::fieldmotion::zone::Zone::utc().stamp(text);
+    rows(&Sent::of(json.as_bytes().to_vec())?, false, &stamp)
 }
 
 #[test]
@@ -107,23 +115,30 @@ fn rows_are_kept_byte_for_byte_with_their_stamps() {
         format!(r#"{{"1":{one},"2":{two}}}"#),
         format!(r#"{{"ok":1,"departments":[{one},{two}]}}"#),
     ] {
-        let read = rows(&json, false, &stamp).unwrap();
+        let read = page(&json).unwrap();
         let rows: Vec<_> = read.changes.iter().map(|change| change.row().unwrap().text()).collect();
         assert_eq!((rows, read.unusable_count), (vec![one, two], 0), "{json}");
         assert_eq!(read.changes[0].stamp().unwrap().text, "2025-07-20 17:29:57");
         assert_eq!(read.changes[1].stamp(), None);
     }
-    assert_eq!(rows("[]", false, &stamp), Ok(Entries::default()));
-    let read = rows(&format!("[{one},null,[],\"3\",{{\"name\":\"x\"}}]"), false, &stamp).unwrap();
+    assert_eq!(page("[]"), Ok(Rows { pages_total: Some(1), ..Rows::default() }));
+    let read = page(&format!("[{one},null,[],\"3\",{{\"name\":\"x\"}}]")).unwrap();
     assert_eq!((read.changes.len(), read.unusable_count), (1, 4));
-    assert!(rows("[\"1\",\"2\"]", false, &stamp).is_err(), "ids are no rows");
+    assert!(page("[\"1\",\"2\"]").is_err(), "ids are no rows");
+}
+
+#[test]
+fn one_row_that_is_no_json_hides_no_other() {
+    let rows = page(r#"{"ok":1,"users":[{"id":"1","price":NaN},{"id":"2"}]}"#).unwrap();
+    assert_eq!((rows.changes.len(), rows.odd_count), (2, 1));
+    assert!(rows.changes[0].row().is_none() && rows.changes[1].row().is_some());
 }
 
 #[test]
 fn of_two_rows_of_one_record_the_later_one_counts() {
     let row = |hour: u8| format!(r#"{{"id":"1","last_edited":"2025-07-20 {hour:02}:00:00"}}"#);
     for (first, second, kept) in [(1, 2, 2), (2, 1, 2)] {
-        let read = rows(&format!("[{},{}]", row(first), row(second)), false, &stamp).unwrap();
+        let read = page(&format!("[{},{}]", row(first), row(second))).unwrap();
         let rows: Vec<_> = read.changes.iter().map(|change| change.row().unwrap().text().to_owned()).collect();
         assert_eq!(rows, [row(kept)]);
     }
@@ -146,7 +161,7 @@ fn what_is_no_list_is_never_no_changes() {
 fn a_list_without_end_is_refused() {
     let ids_up_to =
         |count_max, json, empty| super::listed(count_max, json, empty, &|entry| entry_id(entry).map(Change::of));
-    assert_eq!(ids_up_to(3, "[1,2,3]", false).unwrap().changes.len(), 3);
+    assert_eq!(ids_up_to(3, "[1,2,3]", false).unwrap().taken.len(), 3);
     for json in ["[1,2,3,4]", "[1,1,1,1]", "[1,2,3,null]", r#"{"0":1,"1":2,"2":3,"3":4}"#] {
         assert_eq!(ids_up_to(3, json, false), Err(Malformed::Shape("not a list, or too long a one")), "{json}");
     }
@@ -226,10 +241,18 @@ fn messages_of_php_are_known_in_every_dress() {
 #[test]
 fn a_row_is_read_in_the_usual_wrappers_too() {
     let row = r#"{"id":"683138","name":"x"}"#;
-    for json in [format!(r#"{{"ok":1,"data":{row}}}"#), format!(r#"{{"customer":{row},"total":1}}"#)] {
+    for json in [
+        format!(r#"{{"ok":1,"data":{row}}}"#),
+        format!(r#"{{"customer":{row},"total":1}}"#),
+        format!(r#"{{"data":[{row}]}}"#),
+        format!(r#"{{"result":{{"683138":{row}}}}}"#),
+    ] {
         assert_eq!(body_of(&json).1, row, "{json}");
     }
-    assert_eq!(read(r#"{"ok":1,"data":null}"#), Ok(Row::Missing), "documented nowhere");
+    for json in [r#"{"ok":1,"data":null}"#, r#"{"data":[ ]}"#, r#"{"data":{"683138":null}}"#] {
+        assert_eq!(read(json), Ok(Row::Missing), "documented nowhere: {json}");
+    }
+    assert!(read(r#"{"data":[{"id":"1"},{"id":"2"}]}"#).is_err());
     assert_eq!(body_of(r#"{"id":"1","data":null,"error":null}"#).0, "1");
 }
 
