@@ -327,7 +327,10 @@ impl<C: Clock> HttpClient<C> {
             // A second one: it leads in circles.
             return Err(Problem::Redirect { status, target: Target::Nowhere });
         }
-        if matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::IM_USED) {
+        if matches!(
+            status,
+            StatusCode::ACCEPTED | StatusCode::PARTIAL_CONTENT | StatusCode::MULTI_STATUS | StatusCode::IM_USED
+        ) {
             return Err(Problem::Part { status });
         }
         let headers = response.headers().clone();

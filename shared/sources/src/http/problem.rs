@@ -34,7 +34,7 @@ pub(crate) enum Problem {
         /// How large it may be.
         bytes_max: usize,
     },
-    /// A part of an answer, or its difference to another one, which nobody asked for: what is missing would be lost.
+    /// A part of an answer, a promise of one, or its difference to another one: what is missing would be lost.
     #[error("the vendor answered with status {status}, which is not a whole answer")]
     Part {
         /// The status.
@@ -137,7 +137,7 @@ impl Problem {
                 blocker.map(Blocker::next_step).or_else(|| step_of_status(*status, *words, purpose))
             }
             Self::Part { .. } => {
-                Some("ask the vendor what stands before its API and sends parts of answers, such as a cache")
+                Some("ask the vendor what stands before its API, such as a cache, and does not send whole answers")
             }
             Self::TooLarge { .. } if purpose == Purpose::List => {
                 Some("ask for smaller pages, if the source has a setting for it; else ask the vendor to page this list")

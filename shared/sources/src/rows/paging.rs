@@ -5,15 +5,17 @@ use reqwest::StatusCode;
 use crate::http::Words;
 use crate::json::{Malformed, Object};
 
-/// Members that name a next page, whichever framework writes them.
-const NEXT: [&str; 5] = ["next", "next_page", "next_page_url", "has_next", "has_more"];
+/// Members that name a next page, whichever framework writes them, in small letters without `_`.
+const NEXT: [&str; 9] =
+    ["next", "nextpage", "nextpageurl", "nexturl", "nextlink", "nextcursor", "hasnext", "hasnextpage", "hasmore"];
 
 /// Whether an object names a next page, itself or in its `links`. What a missing or null one means is not documented by
 /// any vendor that is read so, so it proves nothing.
 pub(crate) fn names_next(object: &Object<'_>) -> bool {
     let named = |object: &Object<'_>| {
-        let mut values = NEXT.iter().filter_map(|name| object.get(name));
-        values.any(|value| !matches!(value, "null" | "false" | "\"\"" | "0" | "{}" | "[]"))
+        let is_next = |name: &str| NEXT.contains(&name.replace('_', "").to_ascii_lowercase().as_str());
+        let is_there = |value: &str| !matches!(value, "null" | "false" | "\"\"" | "0" | "{}" | "[]");
+        object.members().any(|(name, value)| is_next(name) && is_there(value))
     };
     named(object) || ["links", "_links"].iter().any(|links| object.object(links).is_some_and(|links| named(&links)))
 }
@@ -98,8 +100,9 @@ impl Counts {
 
     /// The number of pages, unless the rows contradict it.
     fn believed(self, asked: u64, rows: u64) -> Option<u64> {
-        let by_pages = self.pages.filter(|pages| *pages > 0 || rows == 0);
-        let total = self.total.filter(|total| *total >= rows);
+        let is_contradicted = self.total.is_some_and(|total| total < rows);
+        let by_pages = self.pages.filter(|pages| !is_contradicted && (*pages > 0 || rows == 0));
+        let total = self.total.filter(|_| !is_contradicted);
         let per_page = self.per_page.filter(|per_page| *per_page > 0);
         let by_total = match (total, per_page) {
             (Some(0), _) => Some(0),
@@ -157,6 +160,7 @@ mod tests {
             (counts(None, None, Some(0), None), 1, 2),
             (counts(None, None, None, Some(0)), 1, 2),
             (counts(None, None, None, Some(1)), 1, 2),
+            (counts(None, None, Some(1), Some(1)), 1, 2),
             (counts(None, None, Some(5_000_000_000), None), 1, 2),
             // Ten rows a page, whatever is said.
             (counts(Some(1), Some(100), Some(1), Some(25)), 1, 10),
@@ -231,6 +235,9 @@ mod tests {
             (r#"{"next":"https://x/?page=2"}"#, true),
             (r#"{"next_page":2}"#, true),
             (r#"{"has_more":true}"#, true),
+            (r#"{"hasNextPage":true}"#, true),
+            (r#"{"nextCursor":"b2Zmc2V0"}"#, true),
+            (r#"{"next_service_at":"2026-01-01"}"#, false),
             (r#"{"links":{"next":"/x?page=2"}}"#, true),
             (r#"{"_links":{"next":{"href":"/x"}}}"#, true),
             (r#"{"next":null,"has_more":false,"next_page":"","links":{"next":null}}"#, false),
