@@ -5,6 +5,7 @@
 //! own has its own module for them (`fieldmotion/zone.rs`).
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 
 /// 9998-12-31T23:59:59, in seconds: a year of five digits, which a zone could make of 9999, can be written by no vendor.
@@ -19,6 +20,11 @@ pub(crate) fn reading(at: VendorMillis) -> StampMillis {
 pub(crate) fn stamp(text: &str, instant: Timestamp) -> Stamp {
     let utc = VendorMillis::new(instant.as_millisecond());
     Stamp { text: text.to_owned(), at: reading(utc), utc }
+}
+
+/// A time without an offset. One with the name of a zone is none: it would be read hours off.
+pub(crate) fn naive(text: &str) -> Option<DateTime> {
+    text.parse().ok().filter(|_| !text.contains('['))
 }
 
 /// A lower bound as it can be written: below 1970 there is nothing to ask for, and beyond 9998 there is no stamp.

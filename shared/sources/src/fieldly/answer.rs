@@ -5,7 +5,6 @@
 //! empty page.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use tidemark_engine::change::Found;
 use tidemark_engine::clock::Stamp;
@@ -139,10 +138,7 @@ fn id_and_stamp(row: &str, resource: &Resource) -> Option<(RecordId, Option<Stam
 
 /// A stamp: ISO 8601, in UTC where it does not say. A date alone is none, for it says nothing of the day's order.
 pub(super) fn stamp(text: &str) -> Option<Stamp> {
-    let in_utc = |text: &str| {
-        let naive: DateTime = text.parse().ok()?;
-        Some(naive.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    };
+    let in_utc = |text: &str| TimeZone::UTC.to_timestamp(time::naive(text)?).ok();
     let has_time = text.contains(':');
     let instant = text.parse::<Timestamp>().ok().or_else(|| in_utc(text)).filter(|_| has_time)?;
     Some(time::stamp(text, instant))

@@ -10,7 +10,6 @@
 //! in autumn is the engine's to know: it sees the step in the reading of the vendor's clock.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 
@@ -57,7 +56,7 @@ impl Zone {
             let utc = VendorMillis::new(instant.as_millisecond());
             (self.reading(utc), utc)
         } else {
-            let local: DateTime = trimmed.parse().ok()?;
+            let local = time::naive(trimmed)?;
             let read = TimeZone::UTC.to_timestamp(local).ok()?;
             let instant = self.0.to_ambiguous_timestamp(local).compatible().ok()?;
             (StampMillis::new(read.as_millisecond()), VendorMillis::new(instant.as_millisecond()))

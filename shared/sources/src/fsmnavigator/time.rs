@@ -1,7 +1,6 @@
 //! FSM Navigator's times: ISO 8601, in all samples in UTC with a `Z` at the end.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use tidemark_engine::clock::{Stamp, StampMillis};
 
@@ -21,7 +20,7 @@ pub(super) fn stamp(text: &str) -> Option<Stamp> {
     }
     let instant = match trimmed.parse::<Timestamp>() {
         Ok(instant) => instant,
-        Err(_) => TimeZone::UTC.to_timestamp(trimmed.parse::<DateTime>().ok()?).ok()?,
+        Err(_) => TimeZone::UTC.to_timestamp(time::naive(trimmed)?).ok()?,
     };
     Some(time::stamp(text, instant))
 }
