@@ -24,8 +24,8 @@ use crate::rows::{Listed, Rows, tell_of_odd};
 
 /// How many parents make a page: so few that a page takes seconds, not minutes.
 const PARENTS_A_PAGE: &str = "10";
-/// A vendor that lists so many of one parent, and says nothing of pages, may have more.
-const SHORT_LIST_MAX: usize = 50;
+/// A vendor that lists so many of one parent, and says nothing of pages, may have more: no page is shorter than this.
+const PAGE_ROWS_MIN: usize = 10;
 /// How many pages of one parent are read.
 const PAGES_MAX: u32 = 200;
 /// What would hide where a parent's id ends.
@@ -157,7 +157,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                 Outcome::Gone => return Ok(Children::Gone(date)),
                 Outcome::Missing => return Ok(Children::Missing(date)),
             };
-            let is_over = rows.pages_total.map_or(rows.changes.len() < SHORT_LIST_MAX, |total| page >= total);
+            let is_over = rows.pages_total.map_or(rows.changes.len() < PAGE_ROWS_MIN, |total| page >= total);
             let is_new = rows.changes.iter().any(|change| !met.contains(&change.id));
             met.extend(rows.changes.iter().map(|change| change.id.clone()));
             all.unusable_count += rows.unusable_count;

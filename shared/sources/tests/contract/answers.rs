@@ -51,6 +51,15 @@ pub(crate) async fn an_answer_that_is_none_is_never_no_changes_and_never_gone<V:
         answer(200, r#"[[["1"]]]"#),
         answer(201, r#"{"error":"oops"}"#),
         answer(200, "\u{feff}<html></html>"),
+        answer(205, ""),
+        answer(202, ""),
+        // JSON within a text, after a guard, as a script, and one JSON after another.
+        answer(200, r#""[{\"id\":1}]""#),
+        answer(200, ")]}',\n[1]"),
+        answer(200, "callback([1])"),
+        answer(200, "[1]\n[2]"),
+        answer(200, r#"{"status":"error","code":500}"#),
+        answer(200, "<?xml version=\"1.0\"?><rows/>"),
     ] {
         for kind in [CallKind::List, CallKind::Detail] {
             world.vendor.fault(Fault::new(effect.clone()).on_call(kind)).unwrap();
@@ -87,6 +96,9 @@ pub(crate) async fn statuses_have_their_classes<V: Vendor>() {
         (throttled(429, RetryAfter::Text("soon".to_owned())), both(no_wait)),
         (throttled(429, RetryAfter::Text("30, 60".to_owned())), both(no_wait)),
         (throttled(429, RetryAfter::Text("30s".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("+30".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("1.5".to_owned())), both(no_wait)),
+        (throttled(429, RetryAfter::Text("Thu, 01 Jan 1970 00:00:00 GMT".to_owned())), both(no_wait)),
         (throttled(429, RetryAfter::Text("0x1e".to_owned())), both(no_wait)),
         (throttled(429, RetryAfter::Text("Infinity".to_owned())), both(no_wait)),
         (throttled(429, RetryAfter::Text("-30".to_owned())), both(no_wait)),
@@ -162,6 +174,8 @@ pub(crate) async fn a_part_of_an_answer_or_a_garbled_one_is_an_outage<V: Vendor>
     for (status, header) in [
         (206, ("Content-Range", "bytes 0-99/5000")),
         (206, ("Accept-Ranges", "bytes")),
+        (202, ("Retry-After", "5")),
+        (207, ("Vary", "*")),
         (200, ("Content-Encoding", "gzip")),
         (300, ("Alternates", "{}")),
         (304, ("ETag", "\"1\"")),
@@ -223,6 +237,9 @@ pub(crate) async fn an_answer_without_end_is_left_at_its_limit<V: Vendor>() {
     for failure in [listed, fetched] {
         assert!(failure.cause.contains("has more than"), "{failure}");
     }
+    for failure in failures(&world, &ids[0], &Effect::Inflating { bytes: 4 << 20 }).await {
+        assert!(shown(&failure).len() < 2_000, "{failure}");
+    }
 }
 
 pub(crate) async fn a_redirect_is_refused_and_no_credential_leaves<V: Vendor>() {
@@ -237,6 +254,13 @@ pub(crate) async fn a_redirect_is_refused_and_no_credential_leaves<V: Vendor>() 
         }
     }
     assert_eq!(elsewhere.request_counts().total, 0);
+    for to in ["/login", "?page=2", "", "http://", "/login/../", "//"] {
+        world.vendor.reset_requests();
+        let effect = Effect::Redirect { status: 302, to: to.to_owned() };
+        let failures = failures(&world, &ids[0], &effect).await;
+        assert!(failures.iter().all(|failure| failure.class == Transient), "{to}: {failures:?}");
+        assert!(world.vendor.requests().iter().all(|request| request.function != "/login"), "{to}");
+    }
 }
 
 /// Nothing waits for the deadline in real time: once the call waits for its answer, the clock of timers is moved.

@@ -1,6 +1,10 @@
-//! FieldMotion in the suite's terms.
+//! FieldMotion in the suite's terms: customers, which are listed by their ids, and users, which are listed as rows and
+//! have no detail: the suite runs in part.
+
+use std::ops::Deref;
 
 use tidemark_engine::stream::SourceKind;
+use tidemark_fakes::Fake;
 pub(crate) use tidemark_fakes::fieldmotion::FakeFieldMotion;
 use tidemark_fakes::fieldmotion::{FieldMotionOptions, ListOrder, Settings};
 
@@ -48,5 +52,49 @@ impl Vendor for FakeFieldMotion {
 
     fn list_answer(entries: &[Option<&str>]) -> String {
         serde_json::json!(entries).to_string()
+    }
+}
+
+pub(crate) struct Users(FakeFieldMotion);
+
+impl Deref for Users {
+    type Target = Fake;
+
+    fn deref(&self) -> &Fake {
+        &self.0
+    }
+}
+
+impl Vendor for Users {
+    const KIND: SourceKind = SourceKind::FieldMotion;
+    const STREAM: &'static str = "users";
+    const PERSONAL_FIELD: &'static str = "email";
+    const SETTINGS: &'static str = "{}";
+    const PAGE_ROWS: usize = 3;
+    const FURTHER_TRIES: usize = 2;
+
+    async fn start(text: &str) -> Self {
+        Self(<FakeFieldMotion as Vendor>::start(text).await)
+    }
+
+    fn url(&self) -> &str {
+        self.0.url()
+    }
+
+    fn secret(text: &str) -> String {
+        <FakeFieldMotion as Vendor>::secret(text)
+    }
+
+    fn rotate(&self, text: &str) {
+        Vendor::rotate(&self.0, text);
+    }
+
+    fn own_error() -> &'static str {
+        FakeFieldMotion::own_error()
+    }
+
+    fn list_answer(entries: &[Option<&str>]) -> String {
+        let rows: Vec<_> = entries.iter().map(|id| serde_json::json!({"id": id, "name": "13"})).collect();
+        serde_json::json!(rows).to_string()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tidemark_engine::change::Found;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::record::RecordId;
@@ -32,6 +33,20 @@ pub(crate) async fn an_empty_list_is_quiet_and_no_failure<V: Vendor>() {
     assert_eq!((page.changes.len(), page.unusable_count), (0, 0));
     let report = world.settle().await;
     assert_eq!((report.outcome, world.stored_count()), (PollOutcome::Quiet, 0));
+}
+
+/// A 204 says that there is nothing, which is no word of any record.
+pub(crate) async fn no_content_is_nothing_and_never_gone<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(1).await;
+    for kind in [CallKind::List, CallKind::Detail] {
+        world.vendor.fault(Fault::new(answer(204, "")).on_call(kind)).unwrap();
+    }
+    let page = world.list().await.unwrap();
+    assert_eq!((page.changes.len(), page.unusable_count), (0, 0));
+    assert_eq!(world.fetch(&ids[0]).await.unwrap().found, Found::Missing);
+    world.vendor.clear_faults();
+    world.settle().await;
+    assert_eq!(world.differences(), Vec::<String>::new());
 }
 
 pub(crate) async fn records_of_one_stamp_around_the_end_of_a_page_are_all_read<V: Vendor>() {
@@ -143,6 +158,12 @@ pub(crate) async fn an_answer_that_was_not_understood_is_never_up_to_date<V: Ven
         answer(200, r#"{"error":{}}"#),
         answer(200, r#"{"message":"Endpoint request timed out"}"#),
         answer(200, "Warning: mysqli_connect(): too many connections"),
+        answer(200, r#"{"data":{"data":[]}}"#),
+        answer(200, r#"{"errors":["x"]}"#),
+        answer(200, "[]]"),
+        answer(200, "\u{feff}"),
+        answer(202, r#"{"status":"queued"}"#),
+        answer(206, "[]"),
         answer(302, ""),
         answer(304, ""),
         answer(403, "<html>Forbidden</html>"),

@@ -42,6 +42,7 @@ macro_rules! suite {
             suite! { @ $vendor:
                 listings::everything_is_read_to_the_end,
                 listings::an_empty_list_is_quiet_and_no_failure,
+                listings::no_content_is_nothing_and_never_gone,
                 listings::records_of_one_stamp_around_the_end_of_a_page_are_all_read,
                 listings::rows_that_are_edited_while_they_are_listed_are_not_lost,
                 listings::rows_that_are_deleted_while_they_are_listed_hide_no_other,
@@ -54,6 +55,7 @@ macro_rules! suite {
                 listings::a_right_answer_that_comes_late_is_believed,
                 records::a_record_is_fetched_byte_for_byte,
                 records::a_text_that_is_no_time_is_no_stamp,
+                records::a_stamp_is_read_with_its_own_offset,
                 records::a_vanished_record_is_gone_and_the_others_are_not,
                 records::an_answer_about_another_record_says_so,
                 answers::an_answer_that_is_none_is_never_no_changes_and_never_gone,
@@ -75,12 +77,13 @@ macro_rules! suite {
             }
         }
     };
-    // What belongs to a parent: the rules that are not about the entries of one answer.
-    ($name:ident, children $vendor:ty) => {
+    // What belongs to a parent, or has no detail: the rules that are not about the entries of one answer.
+    ($name:ident, lists $vendor:ty) => {
         mod $name {
             suite! { @ $vendor:
                 listings::everything_is_read_to_the_end,
                 listings::an_empty_list_is_quiet_and_no_failure,
+                listings::no_content_is_nothing_and_never_gone,
                 listings::records_of_one_stamp_around_the_end_of_a_page_are_all_read,
                 listings::a_list_that_fails_halfway_loses_nothing,
                 listings::an_answer_that_was_not_understood_is_never_up_to_date,
@@ -94,6 +97,7 @@ macro_rules! suite {
                 credentials::a_rotated_credential_is_taken_up_by_the_call_that_finds_out,
                 credentials::a_rejected_credential_that_has_not_changed_is_final,
                 records::a_text_that_is_no_time_is_no_stamp,
+                records::a_stamp_is_read_with_its_own_offset,
             }
         }
     };
@@ -112,5 +116,6 @@ suite!(fieldly_keeps_it, crate::fieldly::FakeFieldly);
 suite!(fieldmotion_keeps_it, crate::fieldmotion::FakeFieldMotion);
 suite!(fsmnavigator_keeps_it, crate::fsmnavigator::Jobs);
 suite!(fsmnavigators_inventory_keeps_it, crate::fsmnavigator::Inventory);
-suite!(fsmnavigators_locations_keep_it, children crate::fsmnavigator::Locations);
-suite!(fsmnavigators_service_records_keep_it, children crate::fsmnavigator::ServiceRecords);
+suite!(fieldmotions_rows_keep_it, lists crate::fieldmotion::Users);
+suite!(fsmnavigators_locations_keep_it, lists crate::fsmnavigator::Locations);
+suite!(fsmnavigators_service_records_keep_it, lists crate::fsmnavigator::ServiceRecords);

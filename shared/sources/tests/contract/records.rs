@@ -39,8 +39,32 @@ pub(crate) async fn a_text_that_is_no_time_is_no_stamp<V: Vendor>() {
         "yesterday",
         "\u{662}\u{660}\u{662}\u{666}-01-01 10:00:00",
         "2026-01-01T10:00:00Z; DROP TABLE",
+        "2026-01-01T10:00:00[Europe/Berlin]",
+        "/Date(1768469400000+0100)/",
+        "2026-W03-4T09:30:00Z",
     ] {
         assert_eq!(world.stamp(text), None, "{text}");
+    }
+}
+
+/// Kind: stamps. An offset counts, however it is written.
+pub(crate) async fn a_stamp_is_read_with_its_own_offset<V: Vendor>() {
+    let world = World::<V>::start().await;
+    for text in [
+        "2026-01-15T09:30:00Z",
+        "2026-01-15t09:30:00z",
+        "2026-01-15T09:30:00.000000000Z",
+        "2026-01-15T09:30:00-00:00",
+        "2026-01-15 09:30:00+00:00",
+        "2026-01-15T10:30:00+01:00",
+        "2026-01-15T10:30:00+0100",
+        "2026-01-15T10:30:00+01",
+        "2026-01-15T04:00:00-05:30",
+        "2026-01-15T23:30:00+14:00",
+        "2026-01-15T10:30:00+01:00[Europe/Berlin]",
+    ] {
+        let utc = world.stamp(text).map(|stamp| stamp.utc.get());
+        assert_eq!(utc, Some(1_768_469_400_000), "{text}");
     }
 }
 

@@ -100,6 +100,7 @@ async fn a_list_is_read_to_its_end_however_it_is_counted() {
         r#"{"total_count":25,"per_page":10}"#,
         r#"{"total_count":25,"per_page":20,"page":{page}}"#,
         r#"{"total_count":"25","page":{page}}"#,
+        r#"{"total_count":5,"total_pages":1}"#,
         r#"{"current_page":{page},"last_page":3,"total":25}"#,
         r#"{"total_pages":0,"page":{page}}"#,
         r#"{"total_pages":-1,"total_count":-1}"#,

@@ -99,6 +99,8 @@ async fn a_list_is_read_to_its_end_however_it_is_counted() {
         r#""total":0,"total_pages":0"#,
         r#""total":-1,"total_pages":-1"#,
         r#""total":5,"page":{page}"#,
+        r#""total":5,"total_pages":1"#,
+        r#""total":5,"total_pages":1,"hasNextPage":true"#,
         r#""total_pages":99999999999"#,
         r#""total_pages":{grown}"#,
         r#""total_pages":1,"next_page":{next}"#,
@@ -432,6 +434,11 @@ async fn locations_and_service_records_are_copied_by_one_call_a_parent() {
             // Some have nothing, a whole page of them among them; one was deleted in the meantime.
             match parent.parse::<usize>().unwrap() {
                 7 => reply(404, NOT_FOUND),
+                // More than a page, and nothing says so.
+                23 => {
+                    let rows = (0..25).map(|number| row(230 + number)).skip((asked.page() - 1) * 10).take(10);
+                    reply(200, format!(r#"{{"success":true,"{children}":[{}]}}"#, rows.collect::<Vec<_>>().join(",")))
+                }
                 1..=10 | 22 => reply(200, format!(r#"{{"success":true,"{children}":[]}}"#)),
                 id => reply(200, format!(r#"{{"success":true,"{children}":[{},{}]}}"#, row(id * 10), row(id * 10 + 1))),
             }
@@ -439,7 +446,7 @@ async fn locations_and_service_records_are_copied_by_one_call_a_parent() {
         .await;
         copied.settle(stream).await;
         let stored = copied.stored(stream);
-        assert_eq!(stored.len(), 24, "{stream} {settings}: {stored:?}");
+        assert_eq!(stored.len(), 47, "{stream} {settings}: {stored:?}");
         assert_eq!(stored["12/121"], row(121));
         let calls = copied.script.asked();
         assert!(calls.iter().all(|asked| asked.parameter("updated_since").is_none()));
