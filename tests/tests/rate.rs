@@ -184,8 +184,7 @@ impl Play {
         Function { source, tables: self.tables.clone(), queue: self.queue.clone(), clock: self.clock.clone(), random }
     }
 
-    async fn poll_for(&self, minutes: i64, name: &StreamName, source: &MemorySource<PausedClock>) {
-        let end = START.shifted(minutes * MINUTE);
+    fn poller(&self, source: &MemorySource<PausedClock>) -> Poller<Function> {
         let settings = PollSettings {
             overlap: Duration::from_mins(2),
             poison_policy: PoisonPolicy::Block,
@@ -195,11 +194,15 @@ impl Play {
             streams: self.vendors.iter().map(|(name, _)| name.clone()).collect(),
             chunk_ids: CHUNK_IDS,
         };
+        Poller { ports: self.function(source), settings }
+    }
+
+    async fn poll_for(&self, minutes: i64, name: &StreamName, source: &MemorySource<PausedClock>) {
+        let end = START.shifted(minutes * MINUTE);
         let mut ticks = 0;
         while self.clock.now() < end {
             ticks += 1;
-            let poller = Poller { ports: self.function(source), settings: settings.clone() };
-            poller.poll(name, &format!("{name}-{ticks}")).await.unwrap();
+            self.poller(source).poll(name, &format!("{name}-{ticks}")).await.unwrap();
             self.clock.sleep(self.ticks_every).await;
         }
     }
@@ -282,6 +285,25 @@ async fn at_a_slow_rate_all_streams_move_and_the_rate_is_used() {
         assert!(standing.staleness < Duration::from_mins(15), "{name}: {standing:?}");
     }
     assert!(all >= 240, "{all} calls of 300");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_slow_rate_a_record_that_seems_gone_gets_its_second_call_within_the_message() {
+    let play = Play { interval: Duration::from_secs(10), ..Play::new(ListShape::Whole, &["customers"], 4) };
+    let (name, source) = &play.vendors[0];
+    play.poller(source).poll(name, "poller").await.unwrap();
+    let now = play.clock.now();
+    for number in 0..4 {
+        source.with(|vendor| vendor.delete(&id(&format!("customers{number:04}")), now, Duration::ZERO));
+    }
+    play.clock.sleep(Duration::from_mins(1)).await;
+    let delivery = play.queue.receive(1).pop().unwrap();
+    // WHEN there is time for three calls
+    let fetcher = Fetcher { ports: play.function(source), call_interval: play.interval };
+    let stop_at = play.clock.now().plus(Duration::from_secs(25));
+    let report = fetcher.fetch(&delivery.message, 1, stop_at).await.unwrap();
+    // THEN one record gets two of them, where four at once would get one each
+    assert_eq!((report.calls_count, report.deleted_count), (3, 1), "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -357,21 +357,6 @@ async fn a_few_vanished_records_become_tombstones_after_a_second_look() {
     assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
-/// With one call in ten seconds.
-#[tokio::test]
-async fn at_a_slow_rate_a_record_that_seems_gone_gets_its_second_call_within_the_message() {
-    let stage = Stage::new(ListShape::Whole);
-    stage.settings.borrow_mut().call_interval = Duration::from_secs(10);
-    stage.edit(["a", "b", "c", "d"]);
-    stage.tick().await;
-    stage.delete(["a", "b", "c", "d"]);
-    let delivery = stage.receive();
-    // WHEN there is time for two calls: the list took the first slot
-    let report = stage.fetcher().fetch(&delivery.message, 1, stage.now().plus(Duration::from_secs(30))).await.unwrap();
-    // THEN one record gets both
-    assert_eq!((report.calls_count, report.deleted_count), (2, 1), "{report:?}");
-}
-
 #[tokio::test]
 async fn many_records_that_seem_gone_are_asked_for_for_a_day_before_they_are_deleted() {
     let stage = Stage::new(ListShape::Whole).known().await;
