@@ -31,7 +31,7 @@ setup: $(VENV)/.installed ## Install the Python tools into .venv (only when requ
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON3=..."; exit 1; }
 	$(PYTHON3) -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
 	@touch $@
 
 lock: ## Compile requirements.in into requirements.txt, with hashes for every platform
