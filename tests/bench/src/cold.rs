@@ -112,7 +112,7 @@ pub(crate) async fn child() -> Result<(), Box<dyn Error>> {
     }
 
     let stream = StreamKey { source: SourceKind::FieldMotion, name: CUSTOMERS };
-    let chunks = LedgerTable::new(&sdk, "ledger", SystemClock).head(&stream, Lane::Fresh, usize::MAX).await?;
+    let chunks = LedgerTable::new(&sdk, "ledger").head(&stream, Lane::Fresh, usize::MAX).await?;
     let chunk = chunks.first().ok_or("nothing is owed")?;
     let checkpoint = CheckpointTable::new(&sdk, "checkpoints").load(&stream).await?.ok_or("there is no checkpoint")?;
     let mut ids = chunk.ids.iter().cloned();

@@ -52,6 +52,19 @@ async fn whatever_the_failure_the_id_leaves_its_chunk_for_the_retry_lane() {
 }
 
 #[tokio::test]
+async fn each_further_try_within_a_call_waits_longer() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["bad"]);
+    fail(&stage, "bad", FailureClass::Transient, 36_000);
+    stage.tick().await;
+    let slept = stage.world.clock.slept();
+    stage.drain().await;
+    // Half of a second to a second, then of two; the rest are slots of a millisecond.
+    let waited = (stage.world.clock.slept() - slept).as_millis();
+    assert!((1_500..3_100).contains(&waited), "{waited} ms");
+}
+
+#[tokio::test]
 async fn an_id_whose_tries_outlast_its_message_does_not_stay_in_its_chunk() {
     // GIVEN records that always fail, of which none can be tried three times before the fetcher has to end
     let stage = Stage::new(ListShape::Whole).known().await;
@@ -106,7 +119,8 @@ async fn an_entry_is_tried_after_minutes_that_double_and_rings_at_the_third_try(
         if attempts > tried.len() {
             tried.push(stage.now().since(set_aside_at).as_secs());
         }
-        stage.drain().await;
+        let again = stage.drain().await;
+        assert!(again.iter().all(|report| !report.notices.contains(&Notice::Quarantined(1))), "it is told of once");
     }
     let apart: Vec<u64> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (apart, minutes) in apart.iter().zip([1_u64, 2, 4, 8]) {

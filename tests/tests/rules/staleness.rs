@@ -107,6 +107,17 @@ async fn a_record_that_always_fails_is_a_lag_and_no_staleness() {
 }
 
 #[tokio::test]
+async fn a_fetch_that_stores_nothing_moves_nothing() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let before = stage.stream_state().last_stored_at;
+    stage.edit(["bad"]);
+    stage.vendor(|vendor| vendor.poison(&id("bad"), START.plus(Duration::from_hours(1_000))));
+    stage.tick().await;
+    assert_eq!(stage.drain().await.len(), 1);
+    assert_eq!((before.is_some(), stage.stream_state().last_stored_at), (true, before));
+}
+
+#[tokio::test]
 async fn a_first_import_lags_since_it_began() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a"]);
