@@ -60,7 +60,7 @@ async fn each_further_try_within_a_call_waits_longer() {
     let slept = stage.world.clock.slept();
     stage.drain().await;
     // Half of a second to a second, then of two; the rest are slots of a millisecond.
-    let waited = (stage.world.clock.slept() - slept).as_millis();
+    let waited = stage.world.clock.slept().abs_diff(slept).as_millis();
     assert!((1_500..3_100).contains(&waited), "{waited} ms");
 }
 
@@ -119,8 +119,7 @@ async fn an_entry_is_tried_after_minutes_that_double_and_rings_at_the_third_try(
         if attempts > tried.len() {
             tried.push(stage.now().since(set_aside_at).as_secs());
         }
-        let again = stage.drain().await;
-        assert!(again.iter().all(|report| !report.notices.contains(&Notice::Quarantined(1))), "it is told of once");
+        stage.drain().await;
     }
     let apart: Vec<u64> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (apart, minutes) in apart.iter().zip([1_u64, 2, 4, 8]) {
@@ -137,6 +136,17 @@ async fn a_record_error_rings_at_once() {
     let reports = stage.drain().await;
     assert!(stage.retries()[0].needs_attention());
     assert_eq!(reports[0].notices, BTreeSet::from([Notice::Quarantined(1)]));
+    // Until no listing shows it any more.
+    for _ in 0..2 {
+        stage.wait(300);
+        stage.tick().await;
+        stage.drain().await;
+    }
+    let now = stage.now();
+    stage.tables(|tables| tables.retries.values_mut().for_each(|entry| entry.next_at = now));
+    stage.tick().await;
+    let again = stage.drain().await;
+    assert_eq!((again.len(), &again[0].notices), (1, &BTreeSet::new()), "it is told of once");
 }
 
 #[tokio::test]
