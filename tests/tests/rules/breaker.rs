@@ -212,6 +212,30 @@ async fn a_rejected_credential_pauses_the_source_at_once_and_loses_nothing() {
     assert_eq!((stage.differences().len(), stage.retries().len()), (0, 0));
 }
 
+/// Of one record a vendor may say for good what it says of a rejected credential.
+#[tokio::test]
+async fn a_record_that_alone_is_answered_with_a_rejected_credential_pauses_the_source_once() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    fail_details(&stage, &["bad".to_owned()], FailureClass::Unauthorized, 864_000);
+    stage.edit(["bad"]);
+    stage.tick().await;
+    stage.drain().await;
+    assert!(stage.source_breaker().is_disturbed(), "nobody can tell it apart from all others");
+    stage.wait(901);
+    stage.sync().await;
+    for _ in 0..3 {
+        // Tried again, and listed again among others.
+        stage.wait(4 * 3_600);
+        stage.edit(["bad", "good"]);
+        stage.tick().await;
+        let reports = stage.drain().await;
+        assert!(reports.iter().all(|report| !report.notices.contains(&Notice::CredentialRejected)), "{reports:?}");
+        assert!(!stage.source_breaker().is_disturbed(), "{:?}", stage.source_breaker());
+    }
+    assert!(stage.retries().iter().all(|entry| entry.attempts >= 1) && stage.retries().len() == 1);
+    assert_eq!(stage.differences().len(), 1, "all others are stored");
+}
+
 fn pause(stage: &Stage) -> Pause {
     Pause { since: stage.now(), until: None, by: "anna".to_owned(), why: "their move".to_owned() }
 }

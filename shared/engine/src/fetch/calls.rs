@@ -99,13 +99,14 @@ impl Calls {
         }
     }
 
-    /// A call failed in a way that is not the record's own. One that is known already does not count.
+    /// A call failed in a way that is not the record's own. One that is known already does not count: that the credential is
+    /// rejected shows with another id, or with the next list. But how long a vendor wants to be left alone is always heeded.
     pub(super) fn failed(&self, failure: &SourceFailure, is_known: bool) {
         let mut state = self.state();
         let why = Why { class: failure.class, cause: failure.cause.clone() };
         state.last = Some((why, describe(failure, &self.stream)));
         let stops_source = failure.class.stops() == Stops::Source;
-        if is_known && !stops_source {
+        if is_known && !matches!(failure.class, FailureClass::Throttled { .. }) {
             return;
         }
         state.in_a_row += 1;
