@@ -36,6 +36,8 @@ pub(crate) struct Rows {
     pub(crate) pages_total: Option<u32>,
     /// Rows that are no JSON, listed by their id alone.
     pub(crate) odd_count: usize,
+    /// Whether the answer speaks of more rows than it shows, though not of how many pages.
+    pub(crate) speaks_of_more: bool,
 }
 
 impl Rows {
@@ -85,6 +87,22 @@ pub(crate) fn tell_of_odd(stream: &StreamName, page: u32, rows: &Rows) {
             "rows of this page hold what JSON does not have (NaN, another encoding); these records are asked for one by one"
         );
     }
+}
+
+/// The members of a refusal, which never hold rows.
+pub(crate) const ERROR_KEYS: [&str; 2] = ["errors", "error"];
+
+/// Refuses an answer that tells of errors, whatever else it holds: what is missing in it is not known to be missing.
+pub(crate) fn without_errors(envelope: &Object<'_>) -> Result<(), Malformed> {
+    let tells_of_errors = ERROR_KEYS.iter().any(|key| envelope.get(key).is_some_and(|value| !is_nothing(value)));
+    if tells_of_errors { Err(Malformed::Shape("an object with errors")) } else { Ok(()) }
+}
+
+/// An empty value: a vendor that always sends `errors` sends this when there are none.
+pub(crate) fn is_nothing(value: &str) -> bool {
+    let inner =
+        [('[', ']'), ('{', '}')].iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close));
+    matches!(value, "null" | "false" | "0" | "\"\"") || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
 /// The rows that a member holds; none when it holds none. `null` and an empty object are no rows where the answer counts

@@ -35,6 +35,7 @@ impl Reader<'_> {
         let json = sent.json().trim_ascii();
         let body = Object::of(json);
         let counts = body.as_ref().map(|body| self.counts(body)).unwrap_or_default();
+        body.as_ref().map_or(Ok(()), rows::without_errors)?;
         let rows = match &body {
             Some(body) => self.rows(body, counts.is_nothing()),
             // A list without an envelope says nothing of pages.
@@ -43,8 +44,9 @@ impl Reader<'_> {
         };
         let rows = rows.ok_or(Malformed::Shape("without a list of rows"))?;
         let pages_total = counts.pages_total(page, rows.len())?;
+        let speaks_of_more = pages_total.is_none() && counts.speak_of_more(page, rows.len());
         let judged = rows::judged(sent, &rows, |row| self.row(row))?;
-        Ok(Rows { pages_total, ..judged })
+        Ok(Rows { pages_total, speaks_of_more, ..judged })
     }
 
     /// The rows of an envelope.
@@ -59,9 +61,9 @@ impl Reader<'_> {
         let held = std::iter::once(self.object_type.singular).chain(self.members()).find_map(|name| body.get(name));
         let row = match held {
             None => json.trim_ascii(),
-            Some("null") => return Ok(Found::Missing),
+            Some("null") => return missing(&body),
             Some(held) if held.starts_with('[') => match entries(held).as_deref() {
-                Some([]) => return Ok(Found::Missing),
+                Some([]) => return missing(&body),
                 Some([row]) => *row,
                 _ => return Err(Malformed::Shape("several rows where one was asked for")),
             },
@@ -109,6 +111,11 @@ impl Reader<'_> {
         let updated = row.text(&self.settings.updated_field).filter(|_| self.settings.is_stamped(self.object_type));
         Some((id, updated.and_then(|text| time::stamp(&text))))
     }
+}
+
+/// That an answer shows no record, unless it says why.
+fn missing(body: &Object<'_>) -> Result<Found, Malformed> {
+    rows::without_errors(body).map(|()| Found::Missing)
 }
 
 #[cfg(test)]
@@ -323,6 +330,8 @@ mod tests {
         for json in [
             "{}",
             r#"{"success":true}"#,
+            r#"{"data":null,"errors":["down"]}"#,
+            r#"{"data":[],"error":{"code":5}}"#,
             r#"{"data":{}}"#,
             r#"{"data":7}"#,
             r#"{"data":[{"id":1},{"id":2}]}"#,

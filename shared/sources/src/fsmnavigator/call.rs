@@ -96,9 +96,10 @@ impl Call<'_> {
     }
 
     fn read(&self, body: Vec<u8>) -> Result<Sent, Malformed> {
-        match self.terms.purpose {
-            Purpose::List => Sent::of(body),
-            Purpose::Detail => json::checked(body).map(Sent::whole),
+        // What belongs to a parent comes in pages, too.
+        match self.page {
+            Some(_) => Sent::of(body),
+            None => json::checked(body).map(Sent::whole),
         }
     }
 

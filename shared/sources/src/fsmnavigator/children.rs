@@ -20,6 +20,7 @@ use super::object_types::{ObjectType, Parent};
 use super::settings::DetailStyle;
 use super::{FsmNavigator, known};
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms};
+use crate::json::Malformed;
 use crate::rows::{Listed, Rows, tell_of_odd};
 
 /// How many parents make a page: so few that a page takes seconds, not minutes.
@@ -58,14 +59,31 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             0 => page.saturating_sub(1),
             _ => page.saturating_add(1),
         }));
+        let (mut refused, mut is_any_read) = (None, page > 1);
         for Change { id: parent_id, .. } in parents.changes {
-            // That one parent cannot be read says nothing about another.
-            let children = self.children(object_type, parent, &parent_id).await.map_err(as_the_lists)?;
+            let children = match self.children(object_type, parent, &parent_id).await {
+                // That one parent cannot be read says nothing about another. The list is read again whole.
+                Err(failure) if failure.class == FailureClass::Record => {
+                    all.unusable_count += 1;
+                    refused = Some(failure);
+                    continue;
+                }
+                answered => answered?,
+            };
+            is_any_read = true;
             if let Children::Rows(rows, _) = children {
                 all.unusable_count += rows.unusable_count;
                 all.odd_count += rows.odd_count;
                 all.changes.extend(rows.changes);
             }
+        }
+        if let Some(failure) = refused {
+            // None at all: then it is about how they are asked for.
+            if !is_any_read {
+                return Err(SourceFailure { class: FailureClass::Transient, ..failure });
+            }
+            let cause = failure.cause;
+            tracing::warn!(stream = %object_type.stream, page, cause, "a parent that cannot be read is passed by");
         }
         tell_of_odd(&object_type.stream, page, &all);
         Ok(Listed::Rows(all, date))
@@ -139,6 +157,8 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         let mut all = Rows::default();
         let mut met: BTreeSet<RecordId> = BTreeSet::new();
         let mut first_date = None;
+        // Whether a page spoke of more rows than its counts could place: then an empty page is the end.
+        let mut is_open = false;
         for page in 1..=PAGES_MAX {
             let page_text = page.to_string();
             let mut call = self.children_call(object_type, parent, parent_id.as_str())?;
@@ -157,13 +177,24 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                 Outcome::Gone => return Ok(Children::Gone(date)),
                 Outcome::Missing => return Ok(Children::Missing(date)),
             };
-            let is_over = rows.pages_total.map_or(rows.changes.len() < PAGE_ROWS_MIN, |total| page >= total);
+            is_open |= rows.speaks_of_more;
+            let is_over = match rows.pages_total.filter(|_| !is_open) {
+                Some(total) => page >= total,
+                None => rows.changes.len() < if is_open { 1 } else { PAGE_ROWS_MIN },
+            };
+            // Of a vendor that says nothing of pages the same page again is the end: it knows no pages.
+            let is_to_go_on = !is_over && (is_open || rows.pages_total.is_some());
             let is_new = rows.changes.iter().any(|change| !met.contains(&change.id));
             met.extend(rows.changes.iter().map(|change| change.id.clone()));
             all.unusable_count += rows.unusable_count;
             all.odd_count += rows.odd_count;
             if is_new {
                 all.changes.extend(rows.changes);
+            }
+            if (!is_new && is_to_go_on) || (page == PAGES_MAX && !is_over) {
+                let malformed =
+                    Malformed::Shape("a page that shows nothing else than those before, or one of too many");
+                return Err(malformed.into_failure(&call.name, Purpose::Detail));
             }
             if is_over || !is_new {
                 break;
@@ -197,15 +228,6 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         };
         Ok(Call { object_type, name, segments, query, terms, page: None })
     }
-}
-
-/// A list's failure is never a record's.
-fn as_the_lists(failure: SourceFailure) -> SourceFailure {
-    let class = match failure.class {
-        FailureClass::Record => FailureClass::Transient,
-        class => class,
-    };
-    SourceFailure { class, ..failure }
 }
 
 /// The id of a record below its parent's.

@@ -76,6 +76,12 @@ impl Counts {
         self.total == Some(0) || (self.total.is_none() && self.pages == Some(0))
     }
 
+    /// Whether more rows are named or counted than the page `asked` shows.
+    pub(crate) fn speak_of_more(self, asked: u32, row_count: usize) -> bool {
+        let is_more = |total: u64| total > u64::try_from(row_count).unwrap_or(u64::MAX);
+        self.names_next || self.total.map_or(self.pages.is_some_and(|pages| pages > u64::from(asked)), is_more)
+    }
+
     /// How many pages there are, by the answer for page `asked` with so many rows; none when that is not proved, and the
     /// list ends with its first empty page.
     ///

@@ -458,6 +458,55 @@ async fn locations_and_service_records_are_copied_by_one_call_a_parent() {
     }
 }
 
+/// Kinds: the end of a list, and one odd thing. What is named or counted behind a short page is read, and neither a row
+/// that is no JSON nor a parent that is refused stops what the others have.
+#[tokio::test]
+async fn what_belongs_to_a_parent_is_read_to_its_end_and_one_parent_stops_no_other() {
+    let (_clock, copied) = copied("{}", |asked| {
+        let Some(parent) = asked.parameter("id").map(|id| id.parse::<usize>().unwrap()) else {
+            return list("customers", &(1..=12).map(row).collect::<Vec<_>>(), asked);
+        };
+        let page = asked.page();
+        let of_page =
+            |size: usize| (0..size).map(|at| row(parent * 100 + page * 10 + at)).collect::<Vec<_>>().join(",");
+        reply(
+            200,
+            match parent {
+                1 if page < 3 => format!(r#"{{"data":[{}],"next":"/customers?page={}"}}"#, of_page(5), page + 1),
+                1 => format!(r#"{{"data":[{}],"next":null}}"#, of_page(if page == 3 { 5 } else { 0 })),
+                2 if page <= 3 => format!(r#"{{"locations":[{}],"per_page":100,"total":12}}"#, of_page(4)),
+                2 => r#"{"locations":[],"per_page":100,"total":12}"#.to_owned(),
+                3 => format!(r#"{{"locations":[{{"id":31,"latitude":NaN}},{}]}}"#, row(32)),
+                4 => return reply(422, r#"{"success":false,"error":"invalid_customer","message":"x"}"#),
+                _ => format!(r#"{{"locations":[{}]}}"#, row(parent)),
+            },
+        )
+    })
+    .await;
+    for _ in 0..3 {
+        copied.sync("customer_locations").await;
+    }
+    let stored = copied.stored("customer_locations");
+    let of = |parent: &str| stored.keys().filter(|id| id.starts_with(&format!("{parent}/"))).count();
+    assert_eq!((["1", "2", "3", "4"].map(of), stored.len()), ([15, 12, 1, 0], 36), "{stored:?}");
+    assert!(logged().contains("a parent that cannot be read is passed by"));
+}
+
+/// A page that repeats another is no end where more rows are counted.
+#[tokio::test]
+async fn a_parents_page_that_repeats_is_told_of_and_commits_nothing() {
+    let (_clock, copied) = copied("{}", |asked| {
+        if asked.parameter("id").is_none() {
+            return list("customers", &[row(1)], asked);
+        }
+        let rows = (1..=10).map(row).collect::<Vec<_>>().join(",");
+        reply(200, format!(r#"{{"locations":[{rows}],"per_page":10,"total":25}}"#))
+    })
+    .await;
+    let report = copied.sync("customer_locations").await;
+    assert_eq!(failed(&report.outcome).0, Transient, "{report:?}");
+}
+
 #[tokio::test]
 async fn inventory_is_a_list_like_the_others() {
     let (_clock, copied) = copied("{}", |asked| {
