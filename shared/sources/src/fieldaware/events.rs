@@ -16,7 +16,7 @@ use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object};
-use crate::rows::held;
+use crate::rows::{held, without_errors};
 use crate::time;
 
 /// How much of the name of an unknown class is shown.
@@ -50,6 +50,7 @@ enum Event {
 /// Reads a page of events.
 pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPage, Malformed> {
     let page = Object::of(json).ok_or(Malformed::Shape("no page of events"))?;
+    without_errors(&page)?;
     let items = page
         .get("items")
         .and_then(|items| held(items, false))

@@ -15,7 +15,7 @@ use super::locator::Locator;
 use super::path::{Path, is_segment, is_uuid};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object, entries};
-use crate::rows::held;
+use crate::rows::{held, without_errors};
 
 /// Members that hold an address, alone or within `link`.
 const ADDRESS_NAMES: [&str; 4] = ["url", "href", "link", "self"];
@@ -42,6 +42,7 @@ pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent),
         (items, None, Some(has_next.unwrap_or(false)))
     } else {
         let page = Object::of(json).ok_or(no_list)?;
+        without_errors(&page)?;
         let count = page.count("count");
         let items = page.get("items").and_then(|items| held(items, count == Some(0))).ok_or(no_list)?;
         (items, count, has_next)
@@ -249,6 +250,8 @@ mod tests {
             r#""x""#,
             "{}",
             r#"{"items":null}"#,
+            r#"{"items":[],"count":0,"error":"down"}"#,
+            r#"{"items":[],"count":0,"errors":[7]}"#,
             r#"{"items":null,"count":3}"#,
             r#"{"items":{},"count":3}"#,
             r#"{"items":{"a":{"uuid":"1"}},"count":1}"#,

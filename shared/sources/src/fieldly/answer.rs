@@ -17,8 +17,6 @@ use crate::time;
 
 /// The members that may describe the pages, unless the settings name one.
 const METADATA_KEYS: [&str; 3] = ["metadata", "meta", "pagination"];
-/// The members of a refusal, which never hold rows.
-const ERROR_KEYS: [&str; 2] = ["errors", "error"];
 /// Members of errors that others than the vendor write, and of rows that are no error.
 const FOREIGN_KEYS: [&str; 5] = ["timestamp", "path", "statusCode", "success", "id"];
 
@@ -26,7 +24,7 @@ const FOREIGN_KEYS: [&str; 5] = ["timestamp", "path", "statusCode", "success", "
 /// with a text, as OAuth and the frameworks that such an API is built with have it.
 pub(super) fn is_own_error(json: &str) -> bool {
     let Some(body) = Object::of(json) else { return false };
-    let has_errors = body.get("errors").is_some_and(|errors| !is_nothing(errors));
+    let has_errors = body.get("errors").is_some_and(|errors| !rows::is_nothing(errors));
     let has_error = body.text("error").is_some_and(|error| !error.trim().is_empty());
     (has_errors || has_error) && FOREIGN_KEYS.iter().all(|key| body.get(key).is_none())
 }
@@ -63,9 +61,7 @@ pub(super) fn rows(sent: &Sent, asked: Asked<'_>) -> Result<Rows, Malformed> {
 }
 
 fn of_envelope<'a>(envelope: &Object<'a>, asked: Asked<'_>) -> Result<(Option<Vec<&'a str>>, Counts), Malformed> {
-    if ERROR_KEYS.iter().any(|key| envelope.get(key).is_some_and(|value| !is_nothing(value))) {
-        return Err(Malformed::Shape("an object with errors"));
-    }
+    rows::without_errors(envelope)?;
     let metadata = match asked.metadata_key {
         Some(key) => envelope.object(key),
         None => METADATA_KEYS.iter().find_map(|key| envelope.object(key)),
@@ -94,7 +90,7 @@ fn rows_of<'a>(envelope: &Object<'a>, resource: &Resource, is_none_counted: bool
     }
     let mut arrays = envelope
         .members()
-        .filter(|(name, value)| !ERROR_KEYS.contains(name) && value.starts_with('['))
+        .filter(|(name, value)| !rows::ERROR_KEYS.contains(name) && value.starts_with('['))
         .map(|(_, value)| value);
     let only = arrays.next()?;
     if arrays.next().is_some() { None } else { entries(only) }
@@ -111,6 +107,7 @@ pub(super) fn detail(json: &str, resource: &Resource) -> Result<Found, Malformed
     let singular = resource.path.last().map(|name| singular(name)).unwrap_or_default();
     let inner = envelope.get(&singular).or_else(|| envelope.get("data"));
     if inner == Some("null") {
+        rows::without_errors(&envelope)?;
         return Ok(Found::Missing);
     }
     inner.and_then(|inner| record(inner, resource)).ok_or(Malformed::Shape("an object without a record that has an id"))
@@ -149,13 +146,6 @@ pub(super) fn stamp(text: &str) -> Option<Stamp> {
 pub(super) fn refused_parameters<'a>(body: &[u8], sent: &[(&'a str, &str)]) -> Vec<&'a str> {
     let errors = str::from_utf8(body).ok().and_then(|text| Object::of(text)?.object("errors")).unwrap_or_default();
     sent.iter().map(|(name, _)| *name).filter(|name| errors.get(name).is_some()).collect()
-}
-
-/// An empty value: a vendor that always sends `errors` sends this when there are none.
-fn is_nothing(value: &str) -> bool {
-    let inner =
-        [('[', ']'), ('{', '}')].iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close));
-    matches!(value, "null" | "false" | "\"\"") || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
 #[cfg(test)]

@@ -153,6 +153,9 @@ fn listed<'de, T>(
         None => (json, None),
     };
     let is_wrapped = wrapper.is_some();
+    if is_wrapped {
+        rows::without_errors(&Object::of(json).unwrap_or_default())?;
+    }
     if is_wrapped && has_more_pages(json) {
         return Err(Malformed::Shape("the first of several pages, which are not documented"));
     }
@@ -211,14 +214,21 @@ pub(super) fn row(json: &str, asked: &RecordId, empty_object: bool) -> Result<Ro
                 return found(json, &members);
             }
             if let Some(wrapped) = members.wrapped_row {
+                let found = row(wrapped.get(), asked, false)?;
                 // Nothing there is documented nowhere.
-                return row(wrapped.get(), asked, false).map(|row| if row == Row::Gone { Row::Missing } else { row });
+                return match found {
+                    Row::Found { .. } => Ok(found),
+                    Row::Gone | Row::Missing => {
+                        rows::without_errors(&Object::of(json).unwrap_or_default()).map(|()| Row::Missing)
+                    }
+                };
             }
             match members.only {
                 None if members.count == 0 && empty_object => Ok(Row::Gone),
                 Some((key, value)) if members.count == 1 && (key == asked.as_str() || is_digits(&key)) => {
                     if is_nothing(value.get()) {
-                        return Ok(Row::Gone);
+                        // Under another id it says nothing of this one.
+                        return Ok(if key == asked.as_str() { Row::Gone } else { Row::Missing });
                     }
                     found(value.get(), &Members::of(value.get())?)
                 }

@@ -59,6 +59,10 @@ pub(crate) async fn an_answer_that_is_none_is_never_no_changes_and_never_gone<V:
         answer(200, "callback([1])"),
         answer(200, "[1]\n[2]"),
         answer(200, r#"{"status":"error","code":500}"#),
+        // Errors beside an empty list.
+        answer(200, r#"{"errors":[{"message":"down"}],"items":[],"data":[],"total":0,"count":0}"#),
+        answer(200, r#"{"error":{"code":5},"status":500,"items":[],"data":[],"total":0,"count":0}"#),
+        answer(200, r#"{"error":"down","status":500,"items":[],"data":[],"total":0,"count":0}"#),
         answer(200, "<?xml version=\"1.0\"?><rows/>"),
     ] {
         for kind in [CallKind::List, CallKind::Detail] {

@@ -247,9 +247,15 @@ fn a_record_comes_by_itself_or_in_an_envelope() {
     for json in [r#"{"work_item":null}"#, r#"{"data":null}"#] {
         assert_eq!(detail(json, &resource), Ok(Found::Missing), "{json}");
     }
-    for json in
-        ["null", "[]", "{}", r#"{"client":{"id":9}}"#, r#"{"work_item":{"title":"x"}}"#, r#"{"data":[{"id":1}]}"#]
-    {
+    for json in [
+        "null",
+        "[]",
+        "{}",
+        r#"{"errors":["down"],"data":null}"#,
+        r#"{"client":{"id":9}}"#,
+        r#"{"work_item":{"title":"x"}}"#,
+        r#"{"data":[{"id":1}]}"#,
+    ] {
         assert!(matches!(detail(json, &resource), Err(Malformed::Shape(_))), "{json}");
     }
     assert_eq!(["clients", "companies", "staff"].map(singular), ["client", "company", "staff"]);

@@ -89,6 +89,7 @@ fn lists_are_read_in_the_usual_wrappers_too() {
         r#"{"ids":[],"total":2}"#,
         r#"{"ok":1,"ids":[],"total":2}"#,
         r#"{"data":{"id":"1"}}"#,
+        r#"{"ids":[],"total":0,"error":"down","status":500}"#,
         r#"{"ok":1,"unexpected":[[1],[2,null]]}"#,
         // Pages of a list are documented nowhere, so nobody would ask for the next one.
         r#"{"ids":["1"],"next":"/a/Customers_listByLastEdited?page=2"}"#,
@@ -294,6 +295,9 @@ fn no_row_means_gone() {
         assert_eq!(read(json), Ok(Row::Gone), "{json}");
     }
     assert_eq!(row("{}", &id("1"), true), Ok(Row::Gone));
+    for json in [r#"{"7":null}"#, r#"{"0":[]}"#] {
+        assert_eq!(read(json), Ok(Row::Missing), "under another id it says less: {json}");
+    }
 }
 
 #[test]
@@ -304,6 +308,7 @@ fn what_is_no_row_is_malformed_and_never_gone() {
         "0",
         r#"{"ok":1,"unexpected":[[1],[2,null]]}"#,
         r#"{"name":"x"}"#,
+        r#"{"data":null,"error":"down","status":500}"#,
         r#"{"id":null}"#,
         r#"{"id":""}"#,
         r#"{"id":["1"]}"#,
