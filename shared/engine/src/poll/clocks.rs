@@ -73,6 +73,11 @@ impl Clocks {
         Some(StampMillis::new(at.get().saturating_add(gap)))
     }
 
+    /// The same, but no later than it was: a look may be from before a step forward.
+    pub(super) fn earliest_stamp_of(&self, at: LocalMillis, zone: Zone) -> Option<StampMillis> {
+        Self { gap_ms: self.gap_ms.min(self.held_gap_ms), ..*self }.stamp_of(at, zone)
+    }
+
     /// `behind` falls to the shortest distance of a look that counts.
     pub(super) fn learn(&mut self, evidence: &[Evidence]) {
         let since = if Rule::Evidence.is_left_out() { LocalMillis::new(i64::MIN) } else { self.evidence_from };
@@ -241,5 +246,14 @@ mod tests {
     fn listings_that_follow_each_other_closely_keep_the_smallest_gap_for_the_step() {
         let (_, clocks, _) = after(&known(-3_000, Duration::ZERO), &reading(60_000, 0), &[]);
         assert_eq!((clocks.gap_ms, clocks.gap_at), (Some(-3_000), T));
+    }
+
+    #[test]
+    fn a_look_from_before_a_step_forward_is_read_by_the_clock_of_its_time() {
+        let clocks = Clocks { gap_ms: Some(90_000), held_gap_ms: Some(2_000), listed_at: T, ..Clocks::default() };
+        let read = |at: Option<StampMillis>| at.map(|at| at.get() - T.get());
+        let zone = |at: VendorMillis| StampMillis::new(at.get());
+        assert_eq!(read(clocks.stamp_of(T, &zone)), Some(90_000));
+        assert_eq!(read(clocks.earliest_stamp_of(T, &zone)), Some(2_000));
     }
 }

@@ -48,7 +48,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Some(true);
         }
         let clocks = &self.checkpoint.clocks;
-        let looked_at = clocks.stamp_of(stored.looked_at, &self.zone()).map(|at| at.minus(clocks.behind));
+        let looked_at = clocks.earliest_stamp_of(stored.looked_at, &self.zone()).map(|at| at.minus(clocks.behind));
         let is_late = change.stamp().map_or(!self.traits.filtered, |stamp| {
             let settled_at = stamp.at.plus(self.poller.settings.overlap);
             looked_at.is_some_and(|at| at >= settled_at) || Rule::EqualSettled.is_left_out()
