@@ -153,10 +153,9 @@ fn listed<'de, T>(
         None => (json, None),
     };
     let is_wrapped = wrapper.is_some();
-    if is_wrapped {
-        rows::without_errors(&Object::of(json).unwrap_or_default())?;
-    }
-    if is_wrapped && has_more_pages(json) {
+    let around = wrapper.as_ref().and_then(|_| Object::of(json)).unwrap_or_default();
+    rows::without_errors(&around)?;
+    if has_more_pages(&around) {
         return Err(Malformed::Shape("the first of several pages, which are not documented"));
     }
     let is_said_to_be_empty =
@@ -190,14 +189,12 @@ fn listed<'de, T>(
 }
 
 /// Whether the object around a list says that there are more pages of it.
-fn has_more_pages(json: &str) -> bool {
-    let says_so = |around: &Object<'_>| {
-        rows::names_next(around) || PAGES.iter().any(|name| around.count(name).is_some_and(|pages| pages > 1))
+fn has_more_pages(around: &Object<'_>) -> bool {
+    let says_so = |object: &Object<'_>| {
+        rows::names_next(object) || PAGES.iter().any(|name| object.count(name).is_some_and(|pages| pages > 1))
     };
-    Object::of(json).is_some_and(|around| {
-        let beside = ["pagination", "meta", "metadata"].iter().filter_map(|name| around.object(name));
-        says_so(&around) || beside.into_iter().any(|beside| says_so(&beside))
-    })
+    let mut beside = ["pagination", "meta", "metadata"].iter().filter_map(|name| around.object(name));
+    says_so(around) || beside.any(|beside| says_so(&beside))
 }
 
 /// Reads a row: an object with `id`, an array of one such, an object of one such under its id, or one in one of the usual
