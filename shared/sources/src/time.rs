@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 
 /// 9998-12-31T23:59:59, in seconds: a year of five digits, which a zone could make of 9999, can be written by no vendor.
@@ -25,6 +26,11 @@ pub(crate) fn stamp(text: &str, instant: Timestamp) -> Stamp {
 /// A time without an offset. One with the name of a zone is none: it would be read hours off.
 pub(crate) fn naive(text: &str) -> Option<DateTime> {
     text.parse().ok().filter(|_| !text.contains('['))
+}
+
+/// A time with an offset of its own, or in UTC where it has none.
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| TimeZone::UTC.to_timestamp(naive(text)?).ok())
 }
 
 /// A lower bound as it can be written: below 1970 there is nothing to ask for, and beyond 9998 there is no stamp.

@@ -4,8 +4,6 @@
 //! stops after page 1); take `total` for the grand total (it is this page's count); take an object without rows for an
 //! empty page.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tidemark_engine::change::Found;
 use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::{Body, RecordId};
@@ -135,9 +133,7 @@ fn id_and_stamp(row: &str, resource: &Resource) -> Option<(RecordId, Option<Stam
 
 /// A stamp: ISO 8601, in UTC where it does not say. A date alone is none, for it says nothing of the day's order.
 pub(super) fn stamp(text: &str) -> Option<Stamp> {
-    let in_utc = |text: &str| TimeZone::UTC.to_timestamp(time::naive(text)?).ok();
-    let has_time = text.contains(':');
-    let instant = text.parse::<Timestamp>().ok().or_else(|| in_utc(text)).filter(|_| has_time)?;
+    let instant = time::instant(text).filter(|_| text.contains(':'))?;
     Some(time::stamp(text, instant))
 }
 

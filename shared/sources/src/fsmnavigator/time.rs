@@ -1,7 +1,5 @@
 //! FSM Navigator's times: ISO 8601, in all samples in UTC with a `Z` at the end.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tidemark_engine::clock::{Stamp, StampMillis};
 
 use crate::time;
@@ -18,11 +16,7 @@ pub(super) fn stamp(text: &str) -> Option<Stamp> {
     if !matches!(trimmed.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
         return None;
     }
-    let instant = match trimmed.parse::<Timestamp>() {
-        Ok(instant) => instant,
-        Err(_) => TimeZone::UTC.to_timestamp(time::naive(trimmed)?).ok()?,
-    };
-    Some(time::stamp(text, instant))
+    Some(time::stamp(text, time::instant(trimmed)?))
 }
 
 #[cfg(test)]
