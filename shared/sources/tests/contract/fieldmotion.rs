@@ -66,12 +66,12 @@ impl Deref for Users {
 }
 
 impl Vendor for Users {
-    const KIND: SourceKind = SourceKind::FieldMotion;
+    const KIND: SourceKind = FakeFieldMotion::KIND;
     const STREAM: &'static str = "users";
-    const PERSONAL_FIELD: &'static str = "email";
-    const SETTINGS: &'static str = "{}";
-    const PAGE_ROWS: usize = 3;
-    const FURTHER_TRIES: usize = 2;
+    const PERSONAL_FIELD: &'static str = FakeFieldMotion::PERSONAL_FIELD;
+    const SETTINGS: &'static str = FakeFieldMotion::SETTINGS;
+    const PAGE_ROWS: usize = FakeFieldMotion::PAGE_ROWS;
+    const FURTHER_TRIES: usize = FakeFieldMotion::FURTHER_TRIES;
 
     async fn start(text: &str) -> Self {
         Self(<FakeFieldMotion as Vendor>::start(text).await)
