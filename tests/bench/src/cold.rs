@@ -8,29 +8,25 @@
 //! processor: the time that the work takes at least is the processor time divided by that share.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
-use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::Lane;
-use tidemark_fakes::fieldmotion::FakeFieldMotion;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::deployed::{CUSTOMERS, create, event, invoked};
+use crate::deployed::{CUSTOMERS, Surroundings, event, figures_beside_emulator, invoked};
 use crate::function::Function;
-use crate::process::figures_of;
 use crate::row::{Row, printed};
 
 /// How often each function is started again.
@@ -60,9 +56,7 @@ const POLLER: [&str; 3] = [
 ];
 
 pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
-    let mut beside = Command::new(Path::new(".venv/bin/python"));
-    beside.args(["-m", "local", "run"]).arg(std::env::current_exe()?).arg("memory-beside");
-    let figures = figures_of(beside).await?;
+    let figures = figures_beside_emulator("memory-beside").await?;
     let how = "release build, local cloud behind TLS, median of 7 starts; the processor time of its own process, and how \
                long that takes with a size's share of a processor";
     let (pairs, _) = figures.as_chunks();
@@ -79,13 +73,7 @@ fn at_each_size(cpu_ms: f64, handshakes: f64) -> String {
 
 /// The child, beside an empty emulator: prints the figures.
 pub(crate) async fn child() -> Result<(), Box<dyn Error>> {
-    #[expect(clippy::disallowed_methods, reason = "the program that started the emulator sets its address")]
-    let endpoint = std::env::var("TIDEMARK_LOCAL_ENDPOINT")?;
-    let sdk = Sdk::local(&endpoint).await;
-    let (queue_url, secret_arn) = create(&sdk).await?;
-    let vendor = FakeFieldMotion::start().await?;
-    vendor.seed_count(CUSTOMERS.as_str(), 4 * STARTS)?;
-
+    let Surroundings { endpoint, sdk, queue_url, secret_arn, vendor } = Surroundings::new(4 * STARTS).await?;
     let authority = Authority::new()?;
     let services = ["DYNAMODB", "SECRETS_MANAGER", "SQS"].map(|service| format!("AWS_ENDPOINT_URL_{service}"));
     let mut settings = vec![

@@ -34,9 +34,7 @@ const TABLES: [(&str, &str, Option<&str>); 3] =
     [("checkpoints", "stream_key", None), ("ledger", "partition", Some("item")), ("records", "partition", Some("id"))];
 
 pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
-    let mut beside = Command::new(Path::new(".venv/bin/python"));
-    beside.args(["-m", "local", "run"]).arg(std::env::current_exe()?).arg("deployed-beside");
-    let figures = figures_of(beside).await?;
+    let figures = figures_beside_emulator("deployed-beside").await?;
     let [cpu] = figures.as_slice() else { return Err("the child printed something else".into()) };
     Ok(vec![at_most(
         "CPU per record of the deployed functions, AWS SDK included",
@@ -49,12 +47,7 @@ pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
 
 /// The child, beside an empty emulator: prints the figure.
 pub(crate) async fn child() -> Result<(), Box<dyn Error>> {
-    #[expect(clippy::disallowed_methods, reason = "the program that started the emulator sets its address")]
-    let endpoint = std::env::var("TIDEMARK_LOCAL_ENDPOINT")?;
-    let sdk = Sdk::local(&endpoint).await;
-    let (queue_url, secret_arn) = create(&sdk).await?;
-    let vendor = FakeFieldMotion::start().await?;
-    vendor.seed_count(CUSTOMERS.as_str(), RECORDS)?;
+    let Surroundings { endpoint, sdk, queue_url, secret_arn, vendor } = Surroundings::new(RECORDS).await?;
     let settings = [
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -122,8 +115,37 @@ pub(crate) fn event(chunk: &Chunk, ids: Vec<RecordId>, account_mark: &str) -> Re
     Ok(json!({"Records": [record]}).to_string())
 }
 
+/// The figures of this program once more, as the child of this name beside an empty emulator.
+pub(crate) async fn figures_beside_emulator(child: &str) -> Result<Vec<f64>, Box<dyn Error>> {
+    let mut beside = Command::new(Path::new(".venv/bin/python"));
+    beside.args(["-m", "local", "run"]).arg(std::env::current_exe()?).arg(child);
+    figures_of(beside).await
+}
+
+/// What the functions find around them: the emulator with tables, a queue and a secret, and a vendor.
+pub(crate) struct Surroundings {
+    pub(crate) endpoint: String,
+    pub(crate) sdk: Sdk,
+    pub(crate) queue_url: String,
+    pub(crate) secret_arn: String,
+    pub(crate) vendor: FakeFieldMotion,
+}
+
+impl Surroundings {
+    /// With so many customers at the vendor.
+    pub(crate) async fn new(records: usize) -> Result<Self, Box<dyn Error>> {
+        #[expect(clippy::disallowed_methods, reason = "the program that started the emulator sets its address")]
+        let endpoint = std::env::var("TIDEMARK_LOCAL_ENDPOINT")?;
+        let sdk = Sdk::local(&endpoint).await;
+        let (queue_url, secret_arn) = create(&sdk).await?;
+        let vendor = FakeFieldMotion::start().await?;
+        vendor.seed_count(CUSTOMERS.as_str(), records)?;
+        Ok(Self { endpoint, sdk, queue_url, secret_arn, vendor })
+    }
+}
+
 /// Creates tables, queue and secret; where queue and secret are.
-pub(crate) async fn create(sdk: &Sdk) -> Result<(String, String), Box<dyn Error>> {
+async fn create(sdk: &Sdk) -> Result<(String, String), Box<dyn Error>> {
     let dynamodb = aws_sdk_dynamodb::Client::new(sdk.config());
     for (name, partition, sort) in TABLES {
         let mut table = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
