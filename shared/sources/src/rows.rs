@@ -92,10 +92,10 @@ pub(crate) fn tell_of_odd(stream: &StreamName, page: u32, rows: &Rows) {
 /// The members of a refusal, which never hold rows.
 pub(crate) const ERROR_KEYS: [&str; 2] = ["errors", "error"];
 
-/// Refuses an answer that tells of errors, whatever else it holds: what is missing in it is not known to be missing.
+/// Refuses an answer that names errors, whatever else it holds: what is missing in it may be there.
 pub(crate) fn without_errors(envelope: &Object<'_>) -> Result<(), Malformed> {
-    let tells_of_errors = ERROR_KEYS.iter().any(|key| envelope.get(key).is_some_and(|value| !is_nothing(value)));
-    if tells_of_errors { Err(Malformed::Shape("an object with errors")) } else { Ok(()) }
+    let names_errors = ERROR_KEYS.iter().any(|key| envelope.get(key).is_some_and(|value| !is_nothing(value)));
+    if names_errors { Err(Malformed::Shape("an object with errors")) } else { Ok(()) }
 }
 
 /// An empty value: a vendor that always sends `errors` sends this when there are none.

@@ -146,7 +146,7 @@ async fn a_record_error_rings_at_once() {
     stage.tables(|tables| tables.retries.values_mut().for_each(|entry| entry.next_at = now));
     stage.tick().await;
     let again = stage.drain().await;
-    assert_eq!((again.len(), &again[0].notices), (1, &BTreeSet::new()), "it is told of once");
+    assert_eq!((again.len(), &again[0].notices), (1, &BTreeSet::new()), "one notice is enough");
 }
 
 #[tokio::test]

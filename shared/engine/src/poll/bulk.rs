@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use std::time::Duration;
 
 use super::{
-    CHUNKS_A_WRITE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Tick, Walk, Went, in_id_order,
+    CHUNKS_AT_ONCE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Tick, Walk, Went, in_id_order,
 };
 use crate::{
     Change, Chunk, Cursor, Lane, ListRequest, ListShape, Listing, LocalMillis, PageWalk, RecordId, Rule, Scope,
@@ -106,7 +106,7 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     async fn go_on_rows(&mut self, from: StampMillis, listing: &Listing, room: &mut Room<'_>) -> Result<Went, Halt> {
         // A chunk of rows takes one call, that of its page. Of a lane too long to be read nothing more can be put.
-        let chunk_max = if room.owed.bulk_is_whole { room.sends.min(CHUNKS_A_WRITE) } else { 0 };
+        let chunk_max = if room.owed.bulk_is_whole { room.sends.min(CHUNKS_AT_ONCE) } else { 0 };
         if chunk_max == 0 {
             return Ok(Went::Waits(listing.cursor.clone()));
         }
@@ -179,7 +179,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     ) -> Result<Option<RecordId>, Halt> {
         let owed_before = self.report.owed_count;
         let mut debt = bulk_debt(listing, listed_at, room.sends);
-        self.owe(&mut debt, rest, CHUNKS_A_WRITE).await?;
+        self.owe(&mut debt, rest, CHUNKS_AT_ONCE).await?;
         let put = self.report.owed_count - owed_before;
         room.sends = debt.room;
         room.ahead = room.ahead.saturating_sub(put);

@@ -10,8 +10,8 @@ use crate::{
     Position, ROW_BYTES_MAX, RecordId, Row, Rule, Told,
 };
 
-/// How many chunks are put, and then sent, at once: as many as one batch write holds.
-pub(super) const CHUNKS_A_WRITE: usize = 25;
+/// How many chunks are put before they are sent.
+pub(super) const CHUNKS_AT_ONCE: usize = 25;
 
 /// Where the changes of a listing go.
 pub(super) struct Debt {
@@ -36,7 +36,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         while put < chunk_max && changes.peek().is_some() {
             let mut chunks = Vec::new();
             let mut outgoing = Vec::new();
-            while chunks.len() < CHUNKS_A_WRITE.min(chunk_max - put) && changes.peek().is_some() {
+            while chunks.len() < CHUNKS_AT_ONCE.min(chunk_max - put) && changes.peek().is_some() {
                 let draft = take_chunk(changes, self.poller.settings.chunk_ids());
                 let (chunk, message) = self.chunk_of(draft, debt);
                 self.report.owed_count += chunk.ids.len();
