@@ -319,7 +319,10 @@ class Stack:
 
     @contextlib.contextmanager
     def deliveries_paused(self) -> Iterator[None]:
-        """Keeps messages in the queue, where a test can take them, instead of delivering them to the fetcher."""
+        """Keeps messages in the queue, where a test can take them, instead of delivering them to the fetcher.
+
+        Who counts them makes the stream `idle` first, as looks that are still under way leave messages, too.
+        """
         functions = self.cloud.client("lambda")
         name = self.cloud.outputs()[FUNCTIONS["fieldmotion-fetcher"]]
         mapping = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"][0]["UUID"]

@@ -76,6 +76,7 @@ def test_a_record_that_vanishes_between_list_and_detail_is_marked_deleted(stack)
 
 def test_a_message_delivered_twice_costs_nothing_and_changes_nothing(stack):
     identities = stack.ids("customers")[20:23]
+    stack.idle("customers")
     stack.edit("customers", *identities, town="Delivered twice")
     with stack.deliveries_paused():
         stack.source.poll("customers")

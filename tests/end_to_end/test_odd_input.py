@@ -84,6 +84,7 @@ def test_the_copy_is_whole_after_what_operators_asked_for(stack):
 
 def test_a_foreign_message_fails_alone_and_ends_in_the_dead_letter_queue(stack):
     customer, job = stack.ids("customers")[60], stack.ids("jobs")[60]
+    stack.idle("customers", "jobs")
     stack.edit("customers", customer, notes="beside a foreign message")
     stack.edit("jobs", job, job_ref="beside a foreign message")
     with stack.deliveries_paused():
@@ -107,6 +108,7 @@ def test_a_foreign_message_fails_alone_and_ends_in_the_dead_letter_queue(stack):
 
 def test_rows_in_a_message_about_an_id_stream_are_not_believed(stack):
     identity, unowed = stack.ids("customers")[62:64]
+    stack.idle("customers")
     stack.edit("customers", identity, notes="true")
     with stack.deliveries_paused():
         stack.source.poll("customers")

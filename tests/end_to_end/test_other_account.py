@@ -53,6 +53,7 @@ def is_stopped(stack):
 def test_work_that_was_listed_before_the_change_is_not_done_after_it(stack):
     """A chunk of one account is never fetched from another: its message is put off without a call."""
     identity = stack.ids(STREAM)[1]
+    stack.idle(STREAM)
     stack.edit(STREAM, identity, name="listed before the change")
     with stack.deliveries_paused():
         stack.source.poll(STREAM)
