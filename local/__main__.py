@@ -19,6 +19,8 @@ from local.vendor import FakeVendor, start_vendors
 DIRECTORY = background.ROOT / ".local"
 # What `up` started, so that `down` and `invoke` find it.
 RUNNING = DIRECTORY / "running.json"
+# Schedules tick every minute, so a stream that misses three ticks is stale.
+STALE_AFTER_SECONDS = "180"
 # Functions that need no source's name on the command line.
 SHORT = {"poller": "fieldmotion-poller", "fetcher": "fieldmotion-fetcher"}
 
@@ -40,7 +42,7 @@ def up() -> int:
         print("sam build ...", flush=True)
         local.build()
         print("sam deploy ...", flush=True)
-        local.deploy(vendors)
+        local.deploy(vendors, StaleAfterSeconds=STALE_AFTER_SECONDS)
         # All is well: it stays.
         cleanup.pop_all()
     state = {"port": local.port, "pid": local.pid, "vendors": {each.kind.name: each.state() for each in vendors}}
