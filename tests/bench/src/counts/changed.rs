@@ -64,7 +64,7 @@ fn calls(imported: &Bill) -> Vec<Row> {
     let how = "the same import";
     vec![
         at_most(
-            "n changed records, fetched by id: detail calls beyond one for each time that a list told of the record",
+            "n changed records, fetched by id: detail calls beyond one for each time that a list showed the record",
             (imported.details - imported.listed).max(0.0),
             0.0,
             "",
