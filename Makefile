@@ -21,7 +21,7 @@ export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //
 FUZZ := --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_LIMITS := -dict=fuzz/words.dict -timeout=10 -rss_limit_mb=1024
 
-.PHONY: help setup lock demo test simulate fuzz bench check deploy sbom local-up local-down invoke cli install clean
+.PHONY: help setup lock demo test simulate fuzz bench check deploy sbom local-up local-down invoke local-log cli install clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ install: ## Install the command line `tidemark` with cargo
 
 invoke: setup ## Invoke there: make invoke FUNCTION=poller EVENT=events/poller-customers.json
 	@$(PYTHON) -m local invoke $(FUNCTION) $(EVENT)
+
+local-log: setup ## Print a function's log there: make local-log FUNCTION=poller
+	@$(PYTHON) -m local log $(FUNCTION)
 
 clean: ## Remove what was built, installed and written here
 	@if [ -e .local/running.json ]; then $(PYTHON) -m local down; fi

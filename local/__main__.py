@@ -31,7 +31,7 @@ def up() -> int:
     if found is not None and found[0].answers():
         print("The local cloud is running already; `make local-down` ends it.")
         return 1
-    print("Building ...", flush=True)
+    print("Building (minutes the first time, seconds later) ...", flush=True)
     cloud.build_programs()
     local = Cloud(DIRECTORY)
     with contextlib.ExitStack() as cleanup:
@@ -47,14 +47,18 @@ def up() -> int:
         cleanup.pop_all()
     state = {"port": local.port, "pid": local.pid, "vendors": {each.kind.name: each.state() for each in vendors}}
     RUNNING.write_text(json.dumps(state))
-    write_environment(local)
+    write_environment(local, vendors)
+    print("\nOutputs of the stack:")
+    for name, value in local.outputs().items():
+        print(f"  {name:<32}{value}")
     print(f"\nRunning: local cloud {local.url}")
     for vendor in vendors:
         print(f"  fake {vendor.kind.title:<15}{vendor.url} (control port {vendor.control_url})")
     print(
         """
-The schedules tick every minute. To look at it (`make install` installs `tidemark`; else make cli ARGS="--local status"):
+The schedules tick every minute. To look at it:
 
+  . .local/env                          # this shell then has tidemark, and works on this cloud
   tidemark --local status
   tidemark --local records fieldmotion customers
   tidemark --local checkpoint show fieldmotion customers
@@ -62,22 +66,26 @@ The schedules tick every minute. To look at it (`make install` installs `tidemar
 To work with it:
 
   make invoke FUNCTION=poller EVENT=events/poller-customers.json
-  . .local/env                          # AWS tools then work on this cloud
   sam build --config-env local && sam deploy --config-env local
   make local-down
-"""
+
+docs/tutorial.md breaks it on purpose."""
     )
-    for name, value in local.outputs().items():
-        print(f"  {name:<32}{value}")
     return 0
 
 
-def write_environment(local: Cloud) -> None:
-    """Writes `.local/env`, which a shell reads to work on this cloud, and the variables of each function beside it."""
+def write_environment(local: Cloud, vendors: list[FakeVendor]) -> None:
+    """Writes `.local/env`, which a shell reads to work on this cloud and to command the vendors.
+
+    The variables of each function are in a file of their own beside it.
+    """
     ours = local.environment()
     names = [name for name in ours if name.startswith(("AWS_", "SAM_", "CARGO_BUILD", "CARGO_LAMBDA"))]
     lines = [f"export {name}={shlex.quote(ours[name])}" for name in sorted(names)]
-    lines.append(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+    lines += [f"export {each.kind.name.upper()}_CONTROL={each.control_url}" for each in vendors]
+    programs = background.target_directory() / "debug"
+    paths = ":".join(shlex.quote(str(path)) for path in (Path(sys.executable).parent, programs))
+    lines.append(f"export PATH={paths}:$PATH")
     (DIRECTORY / "env").write_text("\n".join(lines) + "\n")
     for function in cloud.FUNCTIONS:
         given = "".join(f"{name}={value}\n" for name, value in local.variables(function).items())
@@ -124,6 +132,16 @@ def invoke(function: str, event: Path) -> int:
     return 0
 
 
+def log(function: str) -> int:
+    """Prints what a function of the running cloud wrote into its log."""
+    found = running()
+    if found is None or not found[0].answers():
+        print("No local cloud is running; `make local-up` starts one.", file=sys.stderr)
+        return 1
+    print("\n".join(found[0].log(SHORT.get(function, function))))
+    return 0
+
+
 def run(command: list[str]) -> int:
     """Runs a command beside an empty emulator and an empty dynalite.
 
@@ -153,6 +171,8 @@ def main() -> int:
     one = commands.add_parser("invoke", help="invoke a function of the running cloud")
     one.add_argument("function", choices=sorted([*cloud.FUNCTIONS, *SHORT]))
     one.add_argument("event", type=Path)
+    wrote = commands.add_parser("log", help="print the log of a function of the running cloud")
+    wrote.add_argument("function", choices=sorted([*cloud.FUNCTIONS, *SHORT]))
     beside = commands.add_parser("run", help="run a command beside an empty emulator and dynalite")
     beside.add_argument("argv", nargs=argparse.REMAINDER)
     asked = parser.parse_args()
@@ -165,6 +185,8 @@ def main() -> int:
         return demo.main(DIRECTORY / "demo")
     if asked.command == "run":
         return run(asked.argv)
+    if asked.command == "log":
+        return log(asked.function)
     return invoke(asked.function, asked.event)
 
 
