@@ -8,6 +8,7 @@ use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::{PollOutcome, PollReport};
 use tidemark_engine::stream::StreamKey;
 use tidemark_runtime::notice;
+use tidemark_watch::advice;
 
 /// Logs a tick, as a warning when the stream does not move, and returns the name of its outcome.
 pub(crate) fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &'static str {
@@ -57,36 +58,23 @@ struct Shown<'a> {
 }
 
 fn shown(outcome: &PollOutcome) -> Shown<'_> {
-    let news = |name, message| Shown { name, message, class: None, until: None, warns: false };
-    let trouble = |name, message| Shown { name, message, class: None, until: None, warns: true };
+    let advice = advice::of_outcome(outcome);
+    let news = Shown { name: advice.name, message: advice.meaning, class: None, until: None, warns: false };
     match outcome {
-        PollOutcome::TurnedOff => news("turned_off", "the stream is turned off; remove its schedule or turn it on"),
-        PollOutcome::LeaseBusy => news("lease_busy", "another poller is at work on the stream"),
-        PollOutcome::Fenced => trouble("fenced", "another poller or an operator took over; nothing is lost"),
-        PollOutcome::AccountChanged => trouble(
-            "account_changed",
-            "the account or its settings are not those of the copy; nothing is listed until a person decides",
-        ),
-        PollOutcome::BreakerOpen(until) => Shown {
-            until: Some(until.to_string()),
-            ..trouble("breaker_open", "calls to the source pause after failures")
-        },
-        PollOutcome::PausedByOperator => news("paused_by_operator", "a person has paused the stream or the source"),
-        PollOutcome::Paused(until) => Shown {
-            until: Some(until.to_string()),
-            ..trouble("paused", "the vendor refuses the stream; it is listed again after the pause")
-        },
-        PollOutcome::Frozen => {
-            trouble("frozen", "too many ids are in quarantine; nothing new is listed until they drain")
+        PollOutcome::TurnedOff
+        | PollOutcome::LeaseBusy
+        | PollOutcome::PausedByOperator
+        | PollOutcome::Quiet
+        | PollOutcome::Owing
+        | PollOutcome::Importing => news,
+        PollOutcome::Fenced | PollOutcome::AccountChanged | PollOutcome::Frozen | PollOutcome::Unlisted => {
+            Shown { warns: true, ..news }
         }
-        PollOutcome::Quiet => news("quiet", "nothing is owed"),
-        PollOutcome::Owing => news("owing", "ids are owed a fetch"),
-        PollOutcome::Importing => news("importing", "a big listing goes on at the next tick"),
-        PollOutcome::Unlisted => {
-            trouble("unlisted", "the list could not be read whole; it is read again at the next tick")
+        PollOutcome::BreakerOpen(until) | PollOutcome::Paused(until) => {
+            Shown { until: Some(until.to_string()), warns: true, ..news }
         }
         PollOutcome::SourceFailed(class, cause) => {
-            Shown { class: Some(class_name(*class)), ..trouble("source_failed", cause) }
+            Shown { message: cause, class: Some(class_name(*class)), warns: true, ..news }
         }
     }
 }

@@ -17,10 +17,11 @@ use tidemark_aws::cloudwatch::{NAMESPACE, SOURCE_DIMENSION, STACK_DIMENSION};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::stream::StreamKey;
+use tidemark_watch::advice;
 
 use crate::causes::Causes;
 use crate::log;
-use crate::notice::{Shown, name, next_step};
+use crate::notice::Shown;
 
 /// The metric's name, on which the template's alarm stands.
 pub const METRIC: &str = "AttentionCount";
@@ -48,7 +49,7 @@ impl<W: Write> Attention<W> {
             let written = line(&self.stack, stream, notice, rings).and_then(|line| self.write(&line).ok());
             if written.is_none() {
                 let (source, stream) = (stream.source, &stream.name);
-                tracing::error!(%source, %stream, notice = name(notice), "no metric was written");
+                tracing::error!(%source, %stream, notice = advice::of_notice(notice).name, "no metric was written");
             }
         }
     }
@@ -63,11 +64,12 @@ impl<W: Write> Attention<W> {
 fn line(stack: &str, stream: &StreamKey, notice: &Notice, rings: bool) -> Option<String> {
     // Held until the line is written, so that two threads' properties do not mix.
     let collector = collector()?.lock().unwrap_or_else(PoisonError::into_inner);
+    let advice = advice::of_notice(notice);
     collector
         .set_property("level", "WARN")
         .set_property("message", format!("attention: {} {}", stream, Shown(notice)))
-        .set_property("notice", name(notice))
-        .set_property("next_step", next_step(notice))
+        .set_property("notice", advice.name)
+        .set_property("next_step", advice.next)
         .set_property("stream", stream.name.as_str());
     let dimensions = [(STACK_DIMENSION, stack.to_owned()), (SOURCE_DIMENSION, stream.source.to_string())];
     metrics::counter!(METRIC, &dimensions).increment(u64::from(rings));

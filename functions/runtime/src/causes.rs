@@ -10,8 +10,6 @@ use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::stream::{StreamKey, StreamName};
 
-use crate::notice::name;
-
 /// How long a cause may go unreported until it counts as gone. A lasting one is reported at every tick of its stream,
 /// after a pause of 15 minutes at the latest, or at every scan.
 const GONE_AFTER: Duration = Duration::from_mins(90);
@@ -34,7 +32,7 @@ struct Standing {
 impl Causes {
     /// Notes that a cause was met at `now`; whether it is to ring.
     pub(crate) fn rings(&mut self, stream: &StreamKey, notice: &Notice, now: LocalMillis) -> bool {
-        let cause = (Some(stream.name.clone()).filter(|_| !is_of_the_source(notice)), name(notice));
+        let cause = (Some(stream.name.clone()).filter(|_| !is_of_the_source(notice)), notice.into());
         let known = self.0.get(&cause).filter(|known| now.since(known.seen_at) <= GONE_AFTER);
         let rung_at = known.map(|known| known.rung_at).filter(|rung_at| now.since(*rung_at) < AGAIN_AFTER);
         self.0.insert(cause, Standing { rung_at: rung_at.unwrap_or(now), seen_at: now });

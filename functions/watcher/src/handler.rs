@@ -73,7 +73,7 @@ fn log(report: &StreamReport) {
         tracing::warn!(
             %source,
             stream = %name,
-            "attention: ids in quarantine wait for a person; next: tidemark quarantine {source} {name}"
+            "attention: ids in quarantine wait for a person; next: tidemark quarantine list {source} {name}"
         );
     }
 }

@@ -1,9 +1,12 @@
 //! What a tick or a fetch noticed that is no failure of its own.
 
+use strum::{IntoStaticStr, VariantNames};
+
 use crate::StreamName;
 
 /// Something that a person may want to know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Notice {
     /// The stream had no checkpoint: its first import begins.
     FirstImport,
@@ -18,7 +21,7 @@ pub enum Notice {
     /// A record was edited after it was last looked at, yet its stamp is older than that look, and so many milliseconds
     /// behind the vendor's clock: probably a wrong time zone in the settings.
     ZoneDoubt(i64),
-    /// So many records of a stream that should bear stamps bore none.
+    /// So many records of a stream that should have stamps have none.
     StampsMissing(usize),
     /// A stamp lies in the future, so many milliseconds ahead of the vendor's clock.
     FutureStamp(i64),

@@ -1,6 +1,7 @@
 //! Use case 3, the watcher: report how every stream stands. It reads and reports; it never writes a table.
 #![expect(async_fn_in_trait, reason = "static dispatch only: whether a future is Send is known where it is run")]
 
+pub mod advice;
 pub mod measurement;
 pub mod standing;
 pub mod state;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use strum::{IntoStaticStr, VariantNames};
 use thiserror::Error;
 
 use crate::{FailureClass, LocalMillis, Notice, Position, SourceKind, StoreFailure, StreamKey, StreamName};
 
 /// How a tick ended.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum PollOutcome {
     /// The stream is turned off.
     TurnedOff,
