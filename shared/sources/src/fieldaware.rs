@@ -200,13 +200,19 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
                 let found = json.map_or(Ok(Found::Missing), |json| record(&json));
                 Ok(Detail { found: found.map_err(|malformed| call.malformed(malformed))?, date })
             }
-            Outcome::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, words, date, failure } => {
-                match words {
-                    Words::Vendors => Ok(Detail { found: Found::Gone, date }),
-                    Words::Nobodys | Words::Text | Words::OtherJson => Ok(Detail { found: Found::Missing, date }),
-                    Words::Page => Err(failure),
+            Outcome::Refused {
+                status: StatusCode::NOT_FOUND | StatusCode::GONE,
+                words,
+                is_not_found,
+                date,
+                failure,
+            } => match words {
+                Words::Vendors if is_not_found => Ok(Detail { found: Found::Gone, date }),
+                Words::Vendors | Words::Nobodys | Words::Text | Words::OtherJson => {
+                    Ok(Detail { found: Found::Missing, date })
                 }
-            }
+                Words::Page => Err(failure),
+            },
             Outcome::Refused { failure, .. } => Err(failure),
         }
     }

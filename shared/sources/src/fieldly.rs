@@ -321,13 +321,10 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
             return Ok(Detail { found: Found::Missing, date });
         }
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            // In the vendor's own words it is gone; nobody's words, or the framework's, may be about the address.
+            // In the vendor's documented words it is gone; nobody's words, or a framework's, may be about the address.
             match words {
-                Words::Vendors if answer::is_the_frameworks(&answer.body) => {
-                    return Ok(Detail { found: Found::Missing, date });
-                }
-                Words::Vendors => return Ok(Detail { found: Found::Gone, date }),
-                Words::Nobodys => return Ok(Detail { found: Found::Missing, date }),
+                Words::Vendors if answer::says_gone(&answer.body) => return Ok(Detail { found: Found::Gone, date }),
+                Words::Vendors | Words::Nobodys => return Ok(Detail { found: Found::Missing, date }),
                 Words::Page | Words::Text | Words::OtherJson => {}
             }
         }

@@ -178,7 +178,7 @@ impl Fieldly {
 }
 
 fn not_found() -> Reply {
-    Reply::json(404, r#"{"error":"Not found"}"#)
+    Reply::json(404, r#"{"error":"The requested resource could not be found"}"#)
 }
 
 /// The parameters of a query, decoded.

@@ -13,6 +13,10 @@ use crate::json::{self, Malformed, Object};
 
 /// How much of the name of a vendor's error is shown.
 const ERROR_NAME_CHARS_MAX: usize = 40;
+/// The name of the vendor's error for what is not there.
+const NOT_FOUND: &str = "NotFoundError";
+/// Members of errors that frameworks write.
+const FOREIGN_KEYS: [&str; 5] = ["statusCode", "status", "code", "details", "stack"];
 /// How many entries a list or object of a page may have.
 const PAGE_ENTRIES_MAX: usize = 50_000;
 
@@ -47,6 +51,8 @@ pub(super) enum Outcome {
         status: StatusCode,
         /// Whose words it comes with.
         words: Words,
+        /// Whether the vendor's error is that there is no such thing.
+        is_not_found: bool,
         /// When the vendor answered, on its clock.
         date: Option<VendorMillis>,
         /// What it means, unless it is news.
@@ -76,12 +82,14 @@ impl Call<'_> {
         let (status, words, date, has_next) = (answer.status, answer.words, answer.date, has_next(&answer.headers));
         if let Some(problem) = answer.problem() {
             let mut failure = self.refused(problem);
-            if let Some(name) = json::checked(answer.body).ok().as_deref().and_then(error_name) {
+            let name = json::checked(answer.body).ok().as_deref().and_then(error_name);
+            let is_not_found = words == Words::Vendors && name.as_deref() == Some(NOT_FOUND);
+            if let Some(name) = name {
                 failure.cause = format!("{} ({name})", failure.cause);
             }
             return match failure.class {
                 FailureClass::Unauthorized => Err(failure),
-                _ => Ok(Outcome::Refused { status, words, date, failure }),
+                _ => Ok(Outcome::Refused { status, words, is_not_found, date, failure }),
             };
         }
         if status == StatusCode::NO_CONTENT {
@@ -148,10 +156,12 @@ fn authorization(credential: &Credential<1>) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// Whether JSON is the vendor's own error, `{"error":{"name":"..","message":".."}}`: gateways and frameworks write others.
+/// Whether JSON is the vendor's own error, `{"error":{"name":"..","message":".."}}`: gateways and frameworks write others,
+/// some of which have a name, too.
 pub(super) fn is_own_error(json: &str) -> bool {
-    let error = Object::of(json).and_then(|object| object.object("error"));
-    error.and_then(|error| error.text("name")).is_some_and(|name| !name.is_empty())
+    let Some(error) = Object::of(json).and_then(|object| object.object("error")) else { return false };
+    let is_named = error.text("name").is_some_and(|name| !name.is_empty());
+    is_named && FOREIGN_KEYS.iter().all(|key| error.get(key).is_none())
 }
 
 /// The name in an error body, `{"error":{"name":"..","message":".."}}`, as far as it can be shown. The message may quote
@@ -209,6 +219,9 @@ mod tests {
             r#"{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}"#,
             r#"{"error":"Not Found","status":404}"#,
             r#"[{"error":{"name":"NotFoundError"}}]"#,
+            r#"{"error":{"statusCode":404,"name":"NotFoundError","message":"Endpoint \"GET /x\" not found."}}"#,
+            r#"{"data":null,"error":{"status":404,"name":"NotFoundError","message":"Not Found","details":{}}}"#,
+            r#"{"error":{"name":"Error","message":"no route","stack":"Error: no route\n at x"}}"#,
         ] {
             assert!(!is_own_error(others), "{others}");
         }

@@ -15,6 +15,8 @@ use crate::time;
 
 /// The members that may describe the pages, unless the settings name one.
 const METADATA_KEYS: [&str; 3] = ["metadata", "meta", "pagination"];
+/// What the guide says of a 404.
+const NOT_FOUND: &str = "the requested resource could not be found";
 /// Members of errors that others than the vendor write, and of rows that are no error.
 const FOREIGN_KEYS: [&str; 5] = ["timestamp", "path", "statusCode", "success", "id"];
 
@@ -27,10 +29,17 @@ pub(super) fn is_own_error(json: &str) -> bool {
     (has_errors || has_error) && FOREIGN_KEYS.iter().all(|key| body.get(key).is_none())
 }
 
-/// Whether a "not found" is that of the framework, which has the same for an address and for a record.
-pub(super) fn is_the_frameworks(body: &[u8]) -> bool {
-    let body = str::from_utf8(body).ok().and_then(Object::of);
-    body.is_some_and(|body| body.get("status").is_some())
+/// Whether a "not found" is in words that the guide documents: errors by name, `{"errors":{"id":["is missing"]}}`, or
+/// the text that it has beside this status. `{"error":"Not Found"}` and its like are what frameworks write, of an address
+/// as of a record.
+pub(super) fn says_gone(body: &[u8]) -> bool {
+    let Some(body) = str::from_utf8(body).ok().and_then(Object::of) else { return false };
+    let is_text = |entry: &&str| entry.starts_with('"');
+    let are_texts = |errors: &str| entries(errors).is_some_and(|texts| !texts.is_empty() && texts.iter().all(is_text));
+    let by_name = body.object("errors").unwrap_or_default();
+    let names_errors = by_name.members().next().is_some() && by_name.members().all(|(_, errors)| are_texts(errors));
+    let text = body.text("error").unwrap_or_default();
+    names_errors || text.trim().trim_end_matches('.').eq_ignore_ascii_case(NOT_FOUND)
 }
 
 /// What was asked for.

@@ -59,7 +59,7 @@ impl Reported {
     /// an `error` in words is.
     ///
     /// The vendor's own are `{"success":false,"error":"..","message":".."}`, and in the reference's dialect, which may leave
-    /// out `success`, a code with a message or an id of the request.
+    /// out `success`, a code with the id of the request: a code with a message alone is what others write, too.
     pub(super) fn of(body: &Object<'_>) -> Option<Self> {
         let code = body.text("error").unwrap_or_default();
         let success = body.get("success");
@@ -67,11 +67,7 @@ impl Reported {
         let is_own = match success {
             Some(success) => success == "false" && !code.is_empty(),
             // A row that has a member of that name is none.
-            None => {
-                is_code(&code)
-                    && ["message", "request_id"].iter().any(|name| body.text(name).is_some())
-                    && body.get("id").is_none()
-            }
+            None => is_code(&code) && body.text("request_id").is_some() && body.get("id").is_none(),
         };
         is_failed.then(|| Self { code, retry_after_seconds: body.count("retry_after"), is_own })
     }
@@ -184,6 +180,7 @@ mod tests {
             r#"{"message":"no Route matched with those values"}"#,
             r#"{"message":"Missing Authentication Token"}"#,
             r#"{"error":"not_found"}"#,
+            r#"{"error":"not_found","message":"The requested resource was not found."}"#,
             r#"{"statusCode":403,"error":"Forbidden","message":"Forbidden"}"#,
             r#"{"success":true,"error":"not_found","message":"x"}"#,
             r#"{"id":7,"error":"none","message":"a row"}"#,

@@ -170,6 +170,44 @@ pub(crate) async fn a_refusal_in_others_words_is_an_outage_and_nothing_is_gone<V
     assert!(world.list().await.is_ok() && world.fetch(&ids[0]).await.is_ok());
 }
 
+/// What frameworks say of a path that leads nowhere, which may be a record's.
+const NOT_FOUND_OF_FRAMEWORKS: [&str; 19] = [
+    r#"{"error":"Not Found"}"#,
+    r#"{"error":"404 Not Found"}"#,
+    r#"{"error":"not_found"}"#,
+    r#"{"error":"Route not found"}"#,
+    r#"{"error":"not_found","message":"The requested resource was not found."}"#,
+    r#"{"error":"Resource not found","status":404}"#,
+    r#"{"errors":{"detail":"Not Found"}}"#,
+    r#"{"errors":["Not Found"]}"#,
+    r#"{"errors":[{"status":"404","title":"Not Found"}]}"#,
+    r#"{"error":{"statusCode":404,"name":"NotFoundError","message":"Endpoint \"GET /x\" not found."}}"#,
+    r#"{"data":null,"error":{"status":404,"name":"NotFoundError","message":"Not Found","details":{}}}"#,
+    r#"{"error":{"name":"Error","message":"Not Found"}}"#,
+    r#"{"error":{"message":"Not Found"}}"#,
+    r#"{"success":false,"message":"Not Found"}"#,
+    r#"{"success":false,"error":"Not Found"}"#,
+    r#"{"ok":false,"error":"not found"}"#,
+    r#"{"name":"NotFound","message":"Page not found","code":404,"className":"not-found"}"#,
+    r#"{"code":"not_found","message":"no such route"}"#,
+    r#"{"message":"Not Found","documentation_url":"https://docs.example.com"}"#,
+];
+
+/// Kind: absence is believed only in the vendor's own words, and these may be anybody's.
+pub(crate) async fn a_not_found_in_a_frameworks_words_deletes_nothing<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(1).await;
+    for status in [404, 410] {
+        for words in NOT_FOUND_OF_FRAMEWORKS {
+            for kind in [CallKind::List, CallKind::Detail] {
+                world.vendor.fault(Fault::new(answer(status, words)).on_call(kind)).unwrap();
+            }
+            let found = world.fetch(&ids[0]).await.map(|detail| detail.found);
+            assert!(matches!(found, Ok(Found::Missing) | Err(_)), "{status} {words}: {found:?}");
+            world.vendor.clear_faults();
+        }
+    }
+}
+
 /// What a proxy passes on of an answer is not the whole of it, whatever it looks like.
 pub(crate) async fn a_part_of_an_answer_or_a_garbled_one_is_an_outage<V: Vendor>() {
     let (world, ids) = World::<V>::with_records(2).await;

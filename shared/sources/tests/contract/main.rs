@@ -81,6 +81,7 @@ macro_rules! suite {
             records::a_stamp_is_read_with_its_own_offset,
             answers::an_answer_that_is_none_is_never_no_changes_and_never_gone,
             answers::a_refusal_in_others_words_is_an_outage_and_nothing_is_gone,
+            answers::a_not_found_in_a_frameworks_words_deletes_nothing,
             answers::a_part_of_an_answer_or_a_garbled_one_is_an_outage,
             answers::what_stands_before_the_vendor_is_named_and_no_credential_is_blamed,
             answers::a_redirect_is_refused_and_no_credential_leaves,

@@ -49,7 +49,14 @@ async fn a_record_that_is_gone_is_told_from_failures() {
     for status in [404, 410] {
         account.vendor.fault(Fault::new(answer(status, named)).times(1)).unwrap();
         assert_eq!(account.try_fetch(&locator).await.unwrap().found, Found::Gone, "{status}");
-        for others in ["", " ", "404 page not found", "{}", r#"{"error":"Not Found","status":404}"#] {
+        for others in [
+            "",
+            " ",
+            "404 page not found",
+            "{}",
+            r#"{"error":"Not Found","status":404}"#,
+            r#"{"error":{"name":"InvalidProtocolError","message":"Invalid protocol, please use HTTPS"}}"#,
+        ] {
             account.vendor.fault(Fault::new(answer(status, others)).times(1)).unwrap();
             let found = account.try_fetch(&locator).await.unwrap().found;
             assert_eq!(found, Found::Missing, "{status} {others}: believed only once it has lasted");

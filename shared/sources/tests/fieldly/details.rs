@@ -37,7 +37,8 @@ async fn a_record_that_is_gone_is_a_404_in_the_vendors_words() {
     account.vendor.deactivate(Change::of("clients", "502")).unwrap();
     assert!(matches!(account.fetch("clients", "502").await.unwrap().found, Found::Record { .. }));
     for (effect, found) in [
-        (answer(410, r#"{"error":"Gone"}"#), Found::Gone),
+        (answer(410, r#"{"error":"The requested resource could not be found."}"#), Found::Gone),
+        (answer(404, r#"{"errors":{"id":["does not exist"]}}"#), Found::Gone),
         (answer(410, ""), Found::Missing),
         (answer(404, ""), Found::Missing),
         (answer(404, r#"{"status":404,"error":"Not Found"}"#), Found::Missing),

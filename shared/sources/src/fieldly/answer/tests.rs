@@ -131,8 +131,38 @@ fn only_the_vendors_own_shape_is_its_own_error() {
     ] {
         assert!(!is_own_error(json), "{json}");
     }
-    assert!(is_the_frameworks(br#"{"status":404,"error":"Not Found"}"#));
-    assert!(!is_the_frameworks(br#"{"error":"Not found"}"#));
+}
+
+#[test]
+fn gone_is_said_in_the_guides_words_alone() {
+    for json in [
+        r#"{"errors":{"id":["does not exist"]}}"#,
+        r#"{"errors":{"base":["is archived","is gone"],"id":["is unknown"]}}"#,
+        r#"{"error":"The requested resource could not be found"}"#,
+        r#"{"error":" the requested resource could not be found. "}"#,
+    ] {
+        assert!(says_gone(json.as_bytes()), "{json}");
+    }
+    for json in [
+        r#"{"error":"Not Found"}"#,
+        r#"{"error":"404 Not Found"}"#,
+        r#"{"error":"Gone"}"#,
+        r#"{"status":404,"error":"Not Found"}"#,
+        r#"{"errors":{"detail":"Not Found"}}"#,
+        r#"{"errors":{}}"#,
+        r#"{"errors":{"id":[]}}"#,
+        r#"{"errors":{"id":[7]}}"#,
+        r#"{"errors":{"id":["does not exist"],"status":404}}"#,
+        r#"{"errors":["Not Found"]}"#,
+        r#"{"errors":[{"status":"404","title":"Not Found"}]}"#,
+        r#"{"error":"No route matches"}"#,
+        "{}",
+        "null",
+        "",
+    ] {
+        assert!(!says_gone(json.as_bytes()), "{json}");
+    }
+    assert!(!says_gone(b"\xff"));
 }
 
 #[test]
