@@ -1,6 +1,7 @@
 //! Reads pages of lists: which records there are.
 //!
-//! `{"count":187,"items":[..],"page":2,"pageSize":3}`, or the bare list. A row has a `uuid` and an address, which is written
+//! `{"count":187,"items":[..],"page":2,"pageSize":3}`, or the bare list, which is documented nowhere and says nothing of
+//! where it ends. A row has a `uuid` and an address, which is written
 //! in a different way in almost every list.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -37,15 +38,14 @@ struct Row {
 /// Reads a page of a list, and what it says of where the list ends.
 pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent), Malformed> {
     let no_list = Malformed::Shape("no page of a list");
-    let (items, count, has_next) = if let Some(items) = entries(json) {
-        // A bare list without a word about pages is all there is.
-        (items, None, Some(has_next.unwrap_or(false)))
+    let (items, count) = if let Some(items) = entries(json) {
+        (items, None)
     } else {
         let page = Object::of(json).ok_or(no_list)?;
         without_errors(&page)?;
         let count = page.count("count");
         let items = page.get("items").and_then(|items| held(items, count == Some(0))).ok_or(no_list)?;
-        (items, count, has_next)
+        (items, count)
     };
     let rows = Rows(items.into_iter().map(Row::read).collect());
     let row_count = u64::try_from(rows.0.len()).unwrap_or(u64::MAX);
@@ -238,7 +238,7 @@ mod tests {
         let sample = r#"{"count":187,"items":[{"uuid":"1"}],"page":2,"pageSize":3,"sortedBy":[]}"#;
         assert_eq!(extent(sample, Some(true)), (1, Some(187), Some(true)));
         assert_eq!(extent(r#"{"items":[]}"#, None), (0, None, None));
-        assert_eq!(extent(r#"[{"uuid":"1"}]"#, None), (1, None, Some(false)));
+        assert_eq!(extent(r#"[{"uuid":"1"}]"#, None), (1, None, None), "it does not say that it is all there is");
         assert_eq!(extent(r#"[{"uuid":"1"}]"#, Some(true)), (1, None, Some(true)));
     }
 

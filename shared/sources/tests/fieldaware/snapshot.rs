@@ -77,6 +77,7 @@ async fn every_envelope_is_read_to_its_end() {
         (false, true, ListEnvelope::Items),
         (false, false, ListEnvelope::Items),
         (false, true, ListEnvelope::Bare),
+        (false, false, ListEnvelope::Bare),
     ] {
         let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| {
             settings.list_count = count;
@@ -87,6 +88,19 @@ async fn every_envelope_is_read_to_its_end() {
         seed_all(&account, 4);
         assert_eq!(account.imported().await, account.truth(), "{count} {links} {envelope:?}");
     }
+}
+
+/// Kind: the end of a list. A list without an envelope says nothing of pages, so it ends with its first empty page.
+#[tokio::test]
+async fn a_bare_list_is_read_to_its_first_empty_page() {
+    let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| {
+        settings.list_envelope = ListEnvelope::Bare;
+        settings.list_links = false;
+    };
+    let stage = Stage::at(quirks, r#"{"list_page_size":10,"record_streams":["customers"]}"#).await;
+    stage.account.vendor.seed_count("customers", 25).unwrap();
+    stage.settle().await;
+    assert_eq!(stage.stored_count("customers"), 25);
 }
 
 #[tokio::test]
