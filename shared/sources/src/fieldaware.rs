@@ -125,9 +125,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             end = self.newest_token().await?.next.unwrap_or(end);
             (page, date) = self.events_page(token).await?;
         }
-        if !page.unknown_classes.is_empty() {
-            let named = page.unknown_classes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            tracing::info!(classes = named, "the feed tells of classes that are not known here; passed over");
+        if !page.unknown.is_empty() {
+            tracing::info!(classes = %page.unknown, "the feed tells of classes that are not known here; passed over");
         }
         let is_end = page.next.as_deref().is_none_or(|next| next == token);
         let EventPage { changes, next, unusable_count, .. } = page;

@@ -1,5 +1,8 @@
 //! FieldAware's entity classes: the record streams that the feed's events spread into, and where each class is found.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use tidemark_engine::stream::StreamName;
 
 /// The one stream that is polled.
@@ -123,9 +126,9 @@ pub(super) static CLASSES: [Class; 15] = [
     },
 ];
 
-/// The class that events call this.
+/// The class that events call this, in small or capital letters.
 pub(super) fn of_entity(name: &str) -> Option<&'static Class> {
-    CLASSES.iter().find(|class| class.entity == name && class.is_told)
+    CLASSES.iter().find(|class| class.entity.eq_ignore_ascii_case(name) && class.is_told)
 }
 
 /// The class of quotes whose records stand below this segment.
@@ -141,4 +144,66 @@ pub(super) fn quote_at(segment: &str) -> Option<&'static Class> {
 /// The class whose records are kept under this stream.
 pub(super) fn of_records(name: &str) -> Option<&'static Class> {
     CLASSES.iter().find(|class| class.records.as_str() == name)
+}
+
+/// How much of the name of an unknown class is shown.
+const NAME_CHARS_SHOWN: usize = 60;
+/// How many names of unknown classes are shown.
+const NAMES_SHOWN: usize = 5;
+
+/// The classes of an answer that this program does not know, some of them by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct UnknownClasses(BTreeSet<String>);
+
+impl UnknownClasses {
+    /// Notes a name, if it may be shown: one word of letters, so that it is no sentence, id or key.
+    pub(super) fn note(&mut self, name: &str) {
+        let is_letters = name.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_plain = (1..=NAME_CHARS_SHOWN).contains(&name.len()) && is_letters;
+        if self.0.len() < NAMES_SHOWN {
+            self.0.insert(if is_plain { name.to_owned() } else { "(not shown)".to_owned() });
+        }
+    }
+
+    /// Whether there was none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for UnknownClasses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(names: &[&str]) -> String {
+        let mut unknown = UnknownClasses::default();
+        for name in names {
+            unknown.note(name);
+        }
+        unknown.to_string()
+    }
+
+    #[test]
+    fn of_many_unknown_classes_a_few_are_named_and_briefly() {
+        assert_eq!(shown(&[]), "");
+        assert_eq!(shown(&["Ship", "JobTask", "Ship"]), "JobTask, Ship");
+        assert_eq!(shown(&["a", "b", "c", "d", "e", "f"]), "a, b, c, d, e");
+        // What is not a plain word may be anything, a key that the vendor repeats among it.
+        for name in ["9dcae3660ec84eac", "a key", "A\nB", "\u{e000}", "", &"x".repeat(61)] {
+            assert_eq!(shown(&[name]), "(not shown)", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_class_is_known_in_small_letters_too() {
+        assert_eq!(of_entity("webquote").map(|class| class.entity), Some("WebQuote"));
+        assert_eq!(of_entity("JobTask"), None);
+        assert_eq!(of_entity("CustomField"), None, "no event has it");
+    }
 }

@@ -4,25 +4,18 @@
 //! as an address when there are events and as a number when there are none. Every form is read at any time; one that
 //! names no token is a failure, since neither "the end" nor "the same place" may be guessed. None at all is the end.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use tidemark_engine::change::{Change, Listed};
 use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::Body;
 
-use super::classes::{self, Class, List, UUID};
+use super::classes::{self, Class, List, UUID, UnknownClasses};
 use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object};
 use crate::rows::{held, without_errors};
 use crate::time;
-
-/// How much of the name of an unknown class is shown.
-const NAME_CHARS_SHOWN: usize = 60;
-/// How many names of unknown classes are shown.
-const NAMES_SHOWN: usize = 5;
 
 /// A page of events.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,8 +28,8 @@ pub(super) struct EventPage {
     pub(super) is_empty: bool,
     /// Events that name no record.
     pub(super) unusable_count: usize,
-    /// Some of the classes that this program does not know, as they may be shown.
-    pub(super) unknown_classes: BTreeSet<String>,
+    /// The classes that this program does not know.
+    pub(super) unknown: UnknownClasses,
 }
 
 /// What an event is to us.
@@ -64,11 +57,7 @@ pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPag
         match event(item, settings) {
             Event::Kept(change) => read.changes.push(change),
             Event::NotKept => {}
-            Event::Unknown(name) => {
-                if read.unknown_classes.len() < NAMES_SHOWN {
-                    read.unknown_classes.insert(name);
-                }
-            }
+            Event::Unknown(name) => read.unknown.note(&name),
             Event::Unusable => read.unusable_count += 1,
         }
     }
@@ -113,7 +102,7 @@ fn event(json: &str, settings: &FieldAwareSettings) -> Event {
         return Event::Unusable;
     };
     let Some(class) = classes::of_entity(&name) else {
-        return Event::Unknown(shown(&name));
+        return Event::Unknown(name);
     };
     if !settings.keeps(class) {
         return Event::NotKept;
@@ -133,12 +122,6 @@ fn event(json: &str, settings: &FieldAwareSettings) -> Event {
         event: Some(Body::new(json)),
     };
     Event::Kept(Change { id, deleted, listed: Some(Box::new(listed)) })
-}
-
-/// The name of an unknown class as it may be shown: one word of letters, so that it is no sentence, id or key.
-fn shown(name: &str) -> String {
-    let is_plain = (1..=NAME_CHARS_SHOWN).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphabetic());
-    if is_plain { name.to_owned() } else { "(not shown)".to_owned() }
 }
 
 /// The path to a record: what the settings say, else what its address says, else the usual one of its class. An address
@@ -358,24 +341,12 @@ mod tests {
         let long = "x".repeat(100);
         let items = [event_of("JobTask", ""), event_of(r"A\nB", ""), event_of(&long, ""), event_of("JobTask", "")];
         let page = read(&items.join(","));
-        let named: Vec<&str> = page.unknown_classes.iter().map(String::as_str).collect();
-        assert_eq!(named, ["(not shown)", "JobTask"]);
+        assert_eq!(page.unknown.to_string(), "(not shown), JobTask");
         assert_eq!((page.changes.len(), page.unusable_count, page.is_empty), (0, 0, false));
         let settings = settings(r#"{"record_streams":["jobs"]}"#);
         let json = format!(r#"{{"items":[{},{SAMPLE}],"next":5}}"#, event_of("Task", ""));
         let page = super::page(&json, &settings).unwrap();
-        assert_eq!((page.changes.len(), page.unknown_classes.len()), (1, 0));
-    }
-
-    #[test]
-    fn of_many_unknown_classes_a_few_are_named_and_briefly() {
-        let items: Vec<String> = (1..60).map(|length| event_of(&"x".repeat(length), "")).collect();
-        assert_eq!(read(&items.join(",")).unknown_classes.len(), 5);
-        // What is not a plain word may be anything, a key that the vendor repeats among it.
-        for name in ["9dcae3660ec84eac", "a key", "\u{e000}", "", &"x".repeat(61)] {
-            let named = read(&event_of(name, "")).unknown_classes;
-            assert_eq!(Vec::from_iter(named), ["(not shown)"], "{name}");
-        }
+        assert_eq!((page.changes.len(), page.unknown.is_empty()), (1, true));
     }
 
     #[test]
