@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use tidemark_watch::state::State;
 
@@ -24,6 +24,13 @@ pub(crate) fn table<const N: usize>(terminal: Terminal, head: [&str; N]) -> Tabl
         column.set_padding((0, 2));
     }
     table
+}
+
+/// Keeps the words of a column in one line, however narrow the terminal is.
+pub(crate) fn keep_whole(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
 }
 
 /// The table's lines, without the space at their ends.

@@ -6,6 +6,7 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use tidemark_engine::ports::Ledger;
 use tidemark_engine::work::{Reason, RetryEntry};
+use tidemark_watch::advice;
 
 use crate::Ended;
 use crate::args::{Consent, Entries, Quarantine};
@@ -83,18 +84,6 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What a reason means for a person.
-fn meaning(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Outage => "the vendor failed; nothing to do if it recovers",
-        Reason::Record => "the vendor's answer cannot be used; correct the record there, or the settings",
-        Reason::Unstorable => "too large for the table; make it smaller at the vendor, or drop it",
-        Reason::Crash => "the fetcher died at it; report the fault, with the fetcher's log",
-        Reason::SeemsGone => "many vanished at once; believed after 31 hours, look at the vendor before that",
-        Reason::Asked => "an operator asked for a fetch",
-    }
-}
-
 fn by_reason(entries: &[RetryEntry]) -> BTreeMap<&'static str, (Reason, usize)> {
     let mut counts = BTreeMap::new();
     for entry in entries {
@@ -109,7 +98,9 @@ fn show(context: &mut Context<'_>, wanted: &Entries, entries: &[RetryEntry]) -> 
         return Ok(writeln!(context.out, "Nothing is in quarantine.")?);
     }
     for (name, (reason, count)) in by_reason(entries) {
-        writeln!(context.out, "{count:>6}  {name}: {}", meaning(reason))?;
+        let advice = advice::of_reason(reason);
+        writeln!(context.out, "{count:>6}  {name}: {}", advice.meaning)?;
+        writeln!(context.out, "        next: {}", advice.next)?;
     }
     writeln!(context.out)?;
     let mut table = page::table(context.terminal, ["STREAM", "ID", "REASON", "SINCE", "TRIES", "NEXT"]);
@@ -136,7 +127,7 @@ fn show(context: &mut Context<'_>, wanted: &Entries, entries: &[RetryEntry]) -> 
         writeln!(context.out, "{count:>6}  {cause}")?;
     }
     let source = wanted.of.source;
-    Ok(writeln!(context.out, "\nnext: tidemark quarantine retry {source}, when the cause is mended")?)
+    Ok(writeln!(context.out, "\nnext: tidemark quarantine retry {source}, when the cause is fixed")?)
 }
 
 fn plan(command: &'static str, wanted: &Entries, entries: &[RetryEntry], what: String) -> Plan {

@@ -325,7 +325,26 @@ fn dead_letters(source: SourceKind, depth: u64) -> Attention {
     }
 }
 
+impl Attention {
+    /// Whether it is the same for another stream of the source.
+    fn is_like(&self, other: &Self) -> bool {
+        self.source == other.source && self.what == other.what && self.next == other.next
+    }
+}
+
 impl Status {
+    /// What needs a person, with the number of streams that need the same.
+    fn grouped(&self) -> Vec<(&Attention, usize)> {
+        let mut groups: Vec<(&Attention, usize)> = Vec::new();
+        for need in &self.attention {
+            match groups.iter_mut().find(|(first, _)| first.is_like(need)) {
+                Some((_, count)) => *count += 1,
+                None => groups.push((need, 1)),
+            }
+        }
+        groups
+    }
+
     fn page(&self, context: &Context<'_>) -> String {
         let terminal = context.terminal;
         let now = self.now;
@@ -340,6 +359,7 @@ impl Status {
         } else {
             let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "OWED", "QUARANTINE"];
             let mut table = page::table(terminal, head);
+            page::keep_whole(&mut table, 0);
             let mut source = "";
             for row in &self.streams {
                 if row.source != source {
@@ -372,8 +392,10 @@ impl Status {
         if !self.attention.is_empty() {
             page.push_str("\nNeeds a person:\n");
         }
-        for Attention { source, stream, what, next } in &self.attention {
+        for (need, count) in self.grouped() {
+            let Attention { source, stream, what, next } = need;
             let place = match (source, stream) {
+                (Some(source), Some(_)) if count > 1 => format!("{source}, {count} streams: "),
                 (Some(source), Some(stream)) => format!("{source}/{stream}: "),
                 (Some(source), None) => format!("{source}: "),
                 _ => String::new(),

@@ -52,6 +52,17 @@ async fn records_are_in_quarantine() {
 }
 
 #[tokio::test]
+async fn what_all_streams_of_a_source_need_is_said_once() {
+    let stage = Stage::fresh().await;
+    let pause = Duration::from_mins(5);
+    let down = why(FailureClass::Unauthorized, "401, also after the secret was read again");
+    stage.ledger.pause_source(SourceKind::FieldMotion, NOW.plus(pause), pause, &down).await.unwrap();
+    let ran = stage.run("status").await;
+    assert!(ran.out.contains("\n  fieldmotion, 2 streams: 401, also after"), "{ran}");
+    assert_eq!(ran.out.matches("401").count(), 1, "{ran}");
+}
+
+#[tokio::test]
 async fn the_vendor_is_down_or_refuses() {
     let stage = Stage::fresh().await;
     let until = NOW.plus(Duration::from_mins(5));
