@@ -26,7 +26,7 @@ class Kind:
     prefix: str
     # As texts show it.
     title: str
-    # Streams that are polled, each with a checkpoint of its own, as far as its fake vendor has them.
+    # Streams that are polled, each with a checkpoint of its own.
     streams: tuple[str, ...]
     # Streams that its records are kept under, where they are others.
     record_streams: tuple[str, ...] = ()
@@ -36,49 +36,38 @@ class Kind:
         return self.record_streams or self.streams
 
 
+# The streams of each source; a test of the registry holds the file to the code.
+STREAMS = json.loads((background.ROOT / "shared" / "sources" / "streams.json").read_text())
+
+
+def streams(name: str, *asked_for: str) -> tuple[str, ...]:
+    """The streams of a source that are on by default, and those of the others that are asked for."""
+    return tuple(each["name"] for each in STREAMS[name] if each["on_by_default"] or each["name"] in asked_for)
+
+
+FIELDAWARE_RECORDS = (
+    "jobs",
+    "web_quotes",
+    "field_quotes",
+    "items",
+    "tasks",
+    "customers",
+    "locations",
+    "contacts",
+    "assets",
+    "invoices",
+    "users",
+    "unavailable_times",
+    "unavailable_time_types",
+    "working_hours_exceptions",
+)
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(
-            "fieldmotion",
-            "FieldMotion",
-            "FieldMotion",
-            (
-                "customers",
-                "jobs",
-                "assets",
-                "asset_types",
-                "tasks",
-                "users",
-                "vehicles",
-                "departments",
-                "stock_containers",
-            ),
-        ),
-        Kind(
-            "fieldaware",
-            "FieldAware",
-            "FieldAware",
-            ("changes",),
-            (
-                "jobs",
-                "web_quotes",
-                "field_quotes",
-                "items",
-                "tasks",
-                "customers",
-                "locations",
-                "contacts",
-                "assets",
-                "invoices",
-                "users",
-                "unavailable_times",
-                "unavailable_time_types",
-                "working_hours_exceptions",
-            ),
-        ),
-        Kind("fsmnavigator", "FsmNavigator", "FSM Navigator", ("jobs", "customers", "assets", "technicians")),
-        Kind("fieldly", "Fieldly", "Fieldly", ("work_items", "clients", "time_reports", "travel_reports")),
+        Kind("fieldmotion", "FieldMotion", "FieldMotion", streams("fieldmotion", "stock_containers")),
+        Kind("fieldaware", "FieldAware", "FieldAware", streams("fieldaware"), FIELDAWARE_RECORDS),
+        Kind("fsmnavigator", "FsmNavigator", "FSM Navigator", streams("fsmnavigator")),
+        Kind("fieldly", "Fieldly", "Fieldly", streams("fieldly", "travel_reports")),
     )
 }
 

@@ -12,20 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from local.sources import KINDS, STREAMS
 from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # The name of each source in the template, and the code's name for it.
-NAMES = {
-    "FieldMotion": "fieldmotion",
-    "FieldAware": "fieldaware",
-    "FsmNavigator": "fsmnavigator",
-    "Fieldly": "fieldly",
-}
+NAMES = {kind.prefix: kind.name for kind in KINDS.values()}
 TABLES = ("CheckpointsTable", "LedgerTable", "RecordsTable")
-# The streams of each kind of source; a test of the registry holds the file to the code.
-STREAMS = json.loads((ROOT / "shared" / "sources" / "streams.json").read_text())
 # Every source with its kind and the names of its streams.
 SOURCES = {name: (kind, tuple(each["name"] for each in STREAMS[kind])) for name, kind in NAMES.items()}
 
