@@ -16,11 +16,11 @@ const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
 
 /// The queue's side of a message.
 #[derive(Debug, Default)]
-pub(crate) struct Delivery {
+pub struct Delivery {
     /// Its id in the queue, when it has one.
-    pub(crate) message_id: Option<String>,
+    pub message_id: Option<String>,
     /// How often it was delivered, this time included.
-    pub(crate) receive_count: u32,
+    pub receive_count: u32,
 }
 
 impl Delivery {
@@ -70,7 +70,7 @@ pub(crate) fn failed(message: &Message, delivery: &Delivery, kind: ErrorKind, wh
 }
 
 /// A message that was worked on, completely or in part.
-pub(crate) fn fetched(message: &Message, delivery: &Delivery, report: &FetchReport, took: Duration) {
+pub fn fetched(message: &Message, delivery: &Delivery, report: &FetchReport, took: Duration) {
     let chunk = chunk(message);
     for (id, reason, cause) in &report.set_aside {
         tracing::warn!(

@@ -1,23 +1,7 @@
-//! The fetcher's Lambda function: a batch of queue messages an invocation.
-
-mod config;
-mod handler;
-mod log;
+//! The fetcher's program.
 
 use std::process::ExitCode;
 
-use tidemark_aws::Sdk;
-use tidemark_runtime::attention::Attention;
-
-use config::Config;
-use handler::Handler;
-
 fn main() -> ExitCode {
-    tidemark_runtime::start(Config::read, async |config| {
-        let timeout = config.timeout;
-        let attention = Attention::new(config.vendor.stack.as_str(), std::io::stdout());
-        let fetcher = config.build(&Sdk::load().await)?;
-        let handler = Handler { fetcher, timeout, attention };
-        tidemark_runtime::serve(|event| handler.handle(event)).await
-    })
+    tidemark_fetcher::run()
 }

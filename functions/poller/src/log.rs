@@ -10,8 +10,9 @@ use tidemark_engine::stream::StreamKey;
 use tidemark_runtime::notice;
 use tidemark_watch::advice;
 
-/// Logs a tick, as a warning when the stream does not move, and returns the name of its outcome.
-pub(crate) fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &'static str {
+/// Logs a tick and returns the name of its outcome: as a warning when the stream does not move, for debugging when there
+/// is no news. The watcher logs how each stream stands anyway.
+pub fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &'static str {
     let shown = shown(&report.outcome);
     let notices = notice::list(&report.notices);
     macro_rules! line {
@@ -35,8 +36,11 @@ pub(crate) fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &
             )
         };
     }
+    let has_no_news = matches!(report.outcome, PollOutcome::Quiet | PollOutcome::TurnedOff);
     if shown.warns || report.notices.iter().any(Notice::needs_attention) {
         line!(warn);
+    } else if has_no_news && report.notices.is_empty() {
+        line!(debug);
     } else {
         line!(info);
     }

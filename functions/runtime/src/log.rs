@@ -13,8 +13,8 @@ use crate::environment::Environment;
 /// The runtime logs every failed invocation once more, without saying of which stream; `crate::start` logs it whole.
 const SAID_ALREADY: &str = "lambda_runtime::layers::panic";
 
-/// Where our own events come from, by how their targets begin: the libraries, and the three programs.
-const OURS: [&str; 4] = ["tidemark_", "poller", "fetcher", "watcher"];
+/// Where our own events come from, by how their targets begin.
+const OURS: &str = "tidemark_";
 
 /// Which events are logged: `TIDEMARK_LOG`, `info` unless it is set.
 ///
@@ -47,8 +47,7 @@ where
 
 /// Lets through what cannot hold a record: all events of our own, and of others those from `info` on.
 fn without_bodies() -> Targets {
-    let ours = OURS.into_iter().map(|target| (target, LevelFilter::TRACE));
-    Targets::new().with_default(LevelFilter::INFO).with_targets(ours)
+    Targets::new().with_default(LevelFilter::INFO).with_target(OURS, LevelFilter::TRACE)
 }
 
 /// Makes writers that escape what JSON leaves as it is and a reader may take for a line's end.
@@ -164,9 +163,9 @@ mod tests {
     }
 
     fn for_each_of_ours() {
-        tracing::trace!(target: "poller::handler", "ours");
-        tracing::trace!(target: "fetcher::log", "ours");
-        tracing::trace!(target: "watcher", "ours");
+        tracing::trace!(target: "tidemark_poller::handler", "ours");
+        tracing::trace!(target: "tidemark_fetcher::log", "ours");
+        tracing::trace!(target: "tidemark_watcher", "ours");
     }
 
     #[test]

@@ -154,9 +154,10 @@ pub fn of_reason(reason: Reason) -> Advice {
 /// What the outcome of a tick means.
 pub fn of_outcome(outcome: &PollOutcome) -> Advice {
     let (meaning, next) = match outcome {
-        PollOutcome::TurnedOff => {
-            ("the stream is not in `<Source>Streams`, but its schedule still fires", "deploy again")
-        }
+        PollOutcome::TurnedOff => (
+            "the stream is not in `<Source>Streams`, but its schedule still fires",
+            "nothing; add the stream if you want it",
+        ),
         PollOutcome::LeaseBusy => {
             ("another poller works on the stream", "nothing if it is rare; else find out who invokes the function")
         }

@@ -95,6 +95,18 @@ async fn an_invocation_answers_its_outcome_as_json() {
 }
 
 #[tokio::test]
+async fn a_tick_without_news_is_logged_for_debugging_alone() {
+    let function = Function::of("customers");
+    for level in ["INFO", "DEBUG"] {
+        assert_eq!(function.outcome(event("customers")).await, "quiet");
+        assert_eq!(function.line()["level"], level, "the first one reports the first import");
+    }
+    function.stage.edit(["683136"]);
+    assert_eq!(function.outcome(event("customers")).await, "owing");
+    assert_eq!(function.line()["level"], "INFO");
+}
+
+#[tokio::test]
 async fn the_invocation_owns_the_lease() {
     let function = Function::of("jobs");
     function.invoke(event("jobs")).await.unwrap();

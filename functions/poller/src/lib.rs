@@ -1,0 +1,27 @@
+//! The poller's Lambda function: one tick of one stream an invocation.
+//!
+//! It is a library so that what it logs can be measured; `main.rs` is the program.
+
+mod act;
+mod config;
+mod event;
+mod handler;
+pub mod log;
+
+use std::process::ExitCode;
+
+use tidemark_aws::Sdk;
+use tidemark_runtime::attention::Attention;
+
+use config::Config;
+use handler::Handler;
+
+/// Serves invocations until the environment is shut down.
+pub fn run() -> ExitCode {
+    tidemark_runtime::start(Config::read, async |config| {
+        let attention = Attention::new(config.vendor.stack.as_str(), std::io::stdout());
+        let poller = config.build(&Sdk::load().await)?;
+        let handler = Handler { poller, attention };
+        tidemark_runtime::serve(|event| handler.handle(event)).await
+    })
+}
