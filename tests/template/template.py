@@ -39,7 +39,9 @@ def source_template() -> dict[str, Any]:
 def conditions(**given: bool) -> dict[str, bool]:
     """Every condition of a deployment in AWS with all sources on, or as given."""
     usual = {name: True for name in (*template()["Conditions"], *source_template()["Conditions"])}
-    off = {"HasKey": False, "HasSecretKey": False, "HasPageTopic": False, "LocalCloud": False}
+    # Streams are named, so that each has its schedule.
+    off = {f"{name}All": False for name in NAMES}
+    off |= {"HasKey": False, "HasSecretKey": False, "HasPageTopic": False, "LocalCloud": False}
     truth = {**usual, **off, **given}
     return {**truth, "NotLocal": not truth["LocalCloud"]}
 
@@ -66,7 +68,7 @@ def existing(resources: dict[str, Any], truth: dict[str, bool]) -> dict[str, Any
 
 def of_source(name: str, truth: dict[str, bool]) -> dict[str, Any]:
     """The resources of a source, as its nested stack makes them."""
-    given = values(name)
+    given = decide(values(name), truth)
     has_schedules = {f"HasSchedule{n}": bool(given[f"Schedule{n}"]) for n in range(2, 10)}
     there = existing(source_template()["Resources"], {**truth, **has_schedules})
     return {f"{name}{each}": fill(resource, name, given) for each, resource in there.items()}
@@ -153,10 +155,10 @@ def functions() -> dict[str, dict[str, Any]]:
     return of_type("AWS::Lambda::Function")
 
 
-def schedules(function: str) -> list[dict[str, Any]]:
+def schedules(function: str, **given: bool) -> list[dict[str, Any]]:
     """The properties of every schedule that starts a function."""
     target = {"Fn::GetAtt": [function, "Arn"]}
-    return [each for each in of_type("AWS::Scheduler::Schedule").values() if each["Target"]["Arn"] == target]
+    return [each for each in of_type("AWS::Scheduler::Schedule", **given).values() if each["Target"]["Arn"] == target]
 
 
 def statements(role: str, **given: bool) -> list[dict[str, Any]]:

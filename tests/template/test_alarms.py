@@ -6,6 +6,7 @@ import pytest
 from template import NAMES, ROOT, SOURCES, dashboards, functions, of_type, resolved, source_template, template, text_of
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
+PAGED = of_type("AWS::CloudWatch::CompositeAlarm", HasPageTopic=True)
 PER_SOURCE = {
     "Stale": ("Tidemark", "StalenessSeconds"),
     "Lag": ("Tidemark", "LagSeconds"),
@@ -35,9 +36,9 @@ def test_the_set_is_complete():
     assert set(ALARMS) == SHARED | {f"{source}{name}Alarm" for source in SOURCES for name in PER_SOURCE}
 
 
-@pytest.mark.parametrize("name", [*ALARMS, *of_type("AWS::CloudWatch::CompositeAlarm")])
+@pytest.mark.parametrize("name", [*ALARMS, *PAGED])
 def test_an_alarm_says_what_its_section_of_the_runbook_begins_with(name):
-    described = text_of(resolved()[name]["Properties"]["AlarmDescription"])
+    described = text_of(resolved(HasPageTopic=True)[name]["Properties"]["AlarmDescription"])
     text, anchor = re.fullmatch(r"(.+) See docs/runbook\.md#([a-z-]+)", described).groups()
     who = re.match(r"(?:(?:Field\w+|FSM Navigator)(?: poller| fetcher)?|Watcher): ", text)
     assert text.removeprefix(who[0] if who else "") == runbook()[anchor]
@@ -136,13 +137,34 @@ def test_every_function_has_its_alarms(metric):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_pager_hears_of_every_alarm_of_a_source(source):
-    alarm = of_type("AWS::CloudWatch::CompositeAlarm")[f"{source}NeedsPersonAlarm"]
+    alarm = PAGED[f"{source}NeedsPersonAlarm"]
     expected = " OR ".join(f'ALARM("${{{source}{name}Alarm}}")' for name in PER_SOURCE)
     assert alarm["AlarmRule"] == {"Fn::Sub": expected}
     # Mails come from the single alarms.
-    assert "AlarmActions" not in alarm and "OKActions" not in alarm
-    paged = of_type("AWS::CloudWatch::CompositeAlarm", HasPageTopic=True)[f"{source}NeedsPersonAlarm"]
-    assert paged["AlarmActions"] == paged["OKActions"] == [{"Ref": "PageTopicArn"}]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "PageTopicArn"}]
+    assert alarm["ActionsEnabled"] is True
+    silenced = of_type("AWS::CloudWatch::CompositeAlarm", HasPageTopic=True, SchedulesOn=False)
+    assert silenced[f"{source}NeedsPersonAlarm"]["ActionsEnabled"] is False
+
+
+def test_without_a_pager_nothing_is_paid_for_one():
+    assert of_type("AWS::CloudWatch::CompositeAlarm") == {}
+
+
+def test_the_bench_counts_what_is_paid_for_by_the_month():
+    code = (ROOT / "tests" / "bench" / "src" / "cost.rs").read_text()
+
+    def counted(name):
+        """What a source has, and what all share."""
+        found = re.search(rf"const {name}: \(f64, f64\) = \((\d+)\.0, (\d+)\.0\);", code)
+        return int(found[1]), int(found[2])
+
+    ours = [(each["MetricName"], len(each["Dimensions"])) for each in ALARMS.values() if each["Namespace"] == "Tidemark"]
+    shown = [metric for each in dashboards().values() for widget in each["widgets"] for metric in widget["properties"].get("metrics", [])]
+    ours += [(metric[1], 2 if "Source" in metric else 1) for metric in shown if metric[0] == "Tidemark"]
+    assert counted("METRICS") == tuple(len({name for name, count in ours if count == wanted}) for wanted in (2, 1))
+    assert counted("ALARMS") == (len(PER_SOURCE), len(SHARED))
+    assert counted("DASHBOARDS") == (1, len(dashboards()) - len(SOURCES))
 
 
 def test_the_topic_lets_cloudwatch_publish_and_is_under_your_own_key_or_none():

@@ -70,6 +70,15 @@ def test_one_schedule_per_stream(source, kind):
 
 
 @pytest.mark.parametrize(("source", "kind"), NAMES.items())
+def test_what_is_off_by_default_is_not_polled_unless_streams_are_named(source, kind):
+    off = [stream["name"] for stream in STREAMS[kind] if not stream["on_by_default"]]
+    condition = template()["Conditions"].get(f"{source}All")
+    assert condition == ({"Fn::Equals": [{"Ref": f"{source}Streams"}, "all"]} if off else None)
+    polled = {json.loads(each["Target"]["Input"])["stream"] for each in schedules(f"{source}PollerFunction", **{f"{source}All": True})}
+    assert polled == {stream["name"] for stream in STREAMS[kind]} - set(off)
+
+
+@pytest.mark.parametrize(("source", "kind"), NAMES.items())
 def test_the_streams_that_all_leaves_out_are_named(source, kind):
     said = template()["Parameters"][f"{source}Streams"]["Description"]
     for stream in STREAMS[kind]:
