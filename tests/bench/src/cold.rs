@@ -25,20 +25,22 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::cost::{WHOLE_PROCESSOR_GB, of_connections, ticks_of_month};
 use crate::deployed::{CUSTOMERS, Surroundings, event, figures_beside_emulator, invoked};
 use crate::function::Function;
+use crate::play::INTERVAL;
 use crate::row::{Row, printed};
 
 /// How often each function is started again.
 const STARTS: usize = 7;
+/// The streams of FieldMotion that are on by default.
+const FIELDMOTION_STREAMS: f64 = 8.0;
 /// A vendor's connection that was idle for longer is not used again.
 const IDLE: Duration = Duration::from_secs(5);
 /// Memory sizes, in MB.
 const SIZES: [f64; 3] = [128.0, 256.0, 512.0];
-/// The memory for which Lambda gives one whole processor, in MB.
-///
-/// Source: AWS Lambda Developer Guide, "Configure Lambda function memory" (read 2026-11-27).
-const WHOLE_PROCESSOR_MB: f64 = 1_769.0;
+/// Connections that a tick opens minutes after the last one, when all are closed: to the vendor, and to DynamoDB.
+const OPENED_A_TICK: f64 = 2.0;
 /// Where Linux distributions keep the authorities that they trust.
 const AUTHORITIES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
@@ -61,12 +63,34 @@ pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
                long that takes with a size's share of a processor";
     let (pairs, _) = figures.as_chunks();
     let whats = FETCHER.into_iter().chain(POLLER);
-    Ok(whats.zip(pairs).map(|(what, [cpu, handshakes])| printed(what, at_each_size(*cpu, *handshakes), how)).collect())
+    let row = |(what, [cpu, handshakes]): (_, &[f64; 2])| printed(what, at_each_size(*cpu, *handshakes), how);
+    let mut rows: Vec<Row> = whats.zip(pairs).map(row).collect();
+    let [_, _, [at_once, _], [idle, handshakes], ..] = pairs else {
+        return Err("the child printed something else".into());
+    };
+    rows.push(handshake(((idle - at_once) / handshakes).max(0.0)));
+    Ok(rows)
+}
+
+/// What a connection with TLS takes of a processor, and what the new connections of each tick cost.
+fn handshake(cpu_ms: f64) -> Row {
+    let of_ticks = |ticks: f64| of_connections(ticks * OPENED_A_TICK, cpu_ms / 1_000.0);
+    let month = ticks_of_month(FIELDMOTION_STREAMS, INTERVAL.as_secs_f64());
+    printed(
+        "TLS: a connection, and the two that each tick opens",
+        format!(
+            "{cpu_ms:.1} ms of a processor; ${:.2} for a million ticks, ${:.2} a month with FieldMotion alone",
+            of_ticks(1e6),
+            of_ticks(month)
+        ),
+        "a record after five idle seconds less a record at once, and two round trips of 50 ms; beside the cost of an idle \
+         stack",
+    )
 }
 
 /// Processor time, and the time that it takes at least with the memory of each size.
 fn at_each_size(cpu_ms: f64, handshakes: f64) -> String {
-    let seconds = |mb: f64| cpu_ms / 1_000.0 * WHOLE_PROCESSOR_MB / mb;
+    let seconds = |mb: f64| cpu_ms / 1_000.0 * WHOLE_PROCESSOR_GB * 1_024.0 / mb;
     let sizes: Vec<String> = SIZES.iter().map(|mb| format!("{:.2} s with {mb} MB", seconds(*mb))).collect();
     format!("{cpu_ms:.1} ms, TLS handshakes {handshakes}: {}", sizes.join(", "))
 }

@@ -20,16 +20,35 @@ mod price {
     pub(super) const SECRET_CALL: f64 = 5.0e-6;
     /// A secret a month. The same page.
     pub(super) const SECRET: f64 = 0.40;
-    /// A GB of log lines taken in. `aws.amazon.com/cloudwatch/pricing`.
-    pub(super) const LOG_GB: f64 = 0.50;
+    /// A byte of log lines taken in. `aws.amazon.com/cloudwatch/pricing`.
+    pub(super) const LOG: f64 = 0.50e-9;
     /// A custom metric a month. The same page.
     pub(super) const METRIC: f64 = 0.30;
     /// A standard alarm a month. The same page.
     pub(super) const ALARM: f64 = 0.10;
-    /// A composite alarm a month; each source has one. The same page.
-    pub(super) const COMPOSITE: f64 = 0.50;
+    /// A dashboard a month. The same page.
+    pub(super) const DASHBOARD: f64 = 3.00;
     /// A call of `PutMetricData`. The same page.
     pub(super) const PUBLISH: f64 = 10.0e-6;
+    /// A byte that a table keeps for a month. `aws.amazon.com/dynamodb/pricing/on-demand`.
+    pub(super) const STORAGE: f64 = 0.25e-9;
+    /// A byte of a table with point-in-time recovery, a month. The same page.
+    pub(super) const RECOVERY: f64 = 0.20e-9;
+}
+
+/// What AWS gives each account free of charge in every month, for as long as it exists: at the prices above. Of log lines,
+/// invocations, requests of queues and calls of `PutMetricData` it is more than an idle stack uses.
+mod free {
+    use super::price;
+
+    pub(super) const QUEUES: f64 = 1e6 * price::QUEUE;
+    /// 400,000 GB-seconds, a million invocations, and 14 million by schedules.
+    pub(super) const LAMBDA: f64 = 400_000.0 * price::COMPUTE + 1e6 * price::INVOCATION + 14e6 * price::SCHEDULE;
+    pub(super) const LOGS: f64 = 5e9 * price::LOG;
+    pub(super) const METRICS: f64 = 10.0 * price::METRIC;
+    pub(super) const PUBLISHING: f64 = 1e6 * price::PUBLISH;
+    pub(super) const ALARMS: f64 = 10.0 * price::ALARM;
+    pub(super) const DASHBOARDS: f64 = 3.0 * price::DASHBOARD;
 }
 
 /// Memory of the functions, in GB, as the template has it.
@@ -40,8 +59,10 @@ const WATCHER_GB: f64 = 0.125;
 const REQUEST: f64 = 0.01;
 /// How long a vendor's answer takes, in seconds: an assumption.
 const ANSWER: f64 = 0.2;
-/// What an invocation writes to the log, its START, END and REPORT lines included, in GB: an assumption.
-const LOG_LINES: f64 = 1e-6;
+/// How long a packet to a vendor and back takes, in seconds: an assumption.
+const ROUND_TRIP: f64 = 0.05;
+/// Round trips until a connection can be used: one of TCP, one of TLS.
+const ROUND_TRIPS: f64 = 2.0;
 /// How long a secret is remembered, in seconds.
 const REMEMBERED: f64 = 3_600.0;
 
@@ -50,9 +71,18 @@ const SECONDS_A_MONTH: f64 = 30.0 * 24.0 * 3_600.0;
 const WATCHED_EVERY: f64 = 300.0;
 /// Lambda asks an idle queue with five connections, 20 s each.
 const IDLE_RECEIVES: f64 = 5.0 / 20.0;
-/// Metrics and alarms of a source, and those that all share.
+/// Metrics, alarms and dashboards of a source, and those that all share. The tests of the template hold it to them.
 const METRICS: (f64, f64) = (5.0, 1.0);
 const ALARMS: (f64, f64) = (11.0, 4.0);
+const DASHBOARDS: (f64, f64) = (1.0, 1.0);
+/// What a table adds to the bytes of each item that it keeps.
+///
+/// Source: Amazon `DynamoDB` pricing, "Data storage" (read 2026-11-28).
+const ITEM_BYTES: f64 = 100.0;
+/// The memory for which Lambda gives one whole processor, in GB.
+///
+/// Source: AWS Lambda Developer Guide, "Configure Lambda function memory" (read 2026-11-27).
+pub(crate) const WHOLE_PROCESSOR_GB: f64 = 1_769.0 / 1_024.0;
 
 /// A cost and its parts, in dollars.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +95,11 @@ pub(crate) struct Cost {
     secrets: f64,
     logs: f64,
     metrics: f64,
+    publishing: f64,
     alarms: f64,
+    dashboards: f64,
+    storage: f64,
+    recovery: f64,
 }
 
 impl Cost {
@@ -80,7 +114,11 @@ impl Cost {
             ("Secrets Manager", self.secrets),
             ("logs", self.logs),
             ("metrics", self.metrics),
+            ("calls that publish them", self.publishing),
             ("alarms", self.alarms),
+            ("dashboards", self.dashboards),
+            ("storage", self.storage),
+            ("point-in-time recovery", self.recovery),
         ];
         let sum: f64 = parts.iter().map(|(_, cost)| cost).sum();
         let parts: Vec<String> =
@@ -98,7 +136,26 @@ impl Cost {
             secrets: self.secrets + other.secrets,
             logs: self.logs + other.logs,
             metrics: self.metrics + other.metrics,
+            publishing: self.publishing + other.publishing,
             alarms: self.alarms + other.alarms,
+            dashboards: self.dashboards + other.dashboards,
+            storage: self.storage + other.storage,
+            recovery: self.recovery + other.recovery,
+        }
+    }
+
+    /// What is left to pay in an account that holds nothing else.
+    pub(crate) fn less_free(&self) -> Self {
+        let less = |cost: f64, free: f64| (cost - free).max(0.0);
+        Self {
+            queues: less(self.queues, free::QUEUES),
+            lambda: less(self.lambda, free::LAMBDA),
+            logs: less(self.logs, free::LOGS),
+            metrics: less(self.metrics, free::METRICS),
+            publishing: less(self.publishing, free::PUBLISHING),
+            alarms: less(self.alarms, free::ALARMS),
+            dashboards: less(self.dashboards, free::DASHBOARDS),
+            ..self.clone()
         }
     }
 
@@ -115,7 +172,7 @@ impl Cost {
                 + invocations * price::INVOCATION
                 + bill.ticks * price::SCHEDULE,
             secrets: secret_calls * price::SECRET_CALL,
-            logs: invocations * LOG_LINES * price::LOG_GB,
+            logs: bill.log_bytes * price::LOG,
             ..Self::default()
         }
     }
@@ -132,6 +189,29 @@ pub(crate) fn of_work(bill: &Bill, rate: f64) -> Cost {
     Cost::of(bill, poller, fetcher, secret_calls)
 }
 
+/// What keeping so many records costs for a month, which are those of a bill.
+pub(crate) fn of_keeping(bill: &Bill, count: f64) -> Cost {
+    let bytes = bill.record_bytes + count * ITEM_BYTES;
+    Cost { storage: bytes * price::STORAGE, recovery: bytes * price::RECOVERY, ..Cost::default() }
+}
+
+/// What it costs that a poller opens so many connections, each of which takes so much of a processor. Processor time costs
+/// the same whatever memory a function has, because its share of a processor grows with it.
+pub(crate) fn of_connections(count: f64, cpu_seconds: f64) -> f64 {
+    count * (cpu_seconds * WHOLE_PROCESSOR_GB + ROUND_TRIPS * ROUND_TRIP * POLLER_GB) * price::COMPUTE
+}
+
+/// How many ticks so many streams have in a month.
+pub(crate) fn ticks_of_month(streams: f64, every_seconds: f64) -> f64 {
+    streams * SECONDS_A_MONTH / every_seconds
+}
+
+/// What a look of the watcher uses: for each stream, and its own log lines.
+pub(crate) struct Look {
+    pub(crate) of_stream: Bill,
+    pub(crate) log_bytes: f64,
+}
+
 /// Streams of one source that are polled alike.
 pub(crate) struct Polled {
     pub(crate) streams: f64,
@@ -140,34 +220,37 @@ pub(crate) struct Polled {
 }
 
 /// What a month without changes costs, of sources with these streams, one entry a source. The ticks of a source begin
-/// together and wait for each other's slot; `look` is what the watcher uses for one stream.
-pub(crate) fn of_month(sources: &[Vec<Polled>], look: &Bill, rate: f64) -> Cost {
+/// together and wait for each other's slot.
+pub(crate) fn of_month(sources: &[Vec<Polled>], look: &Look, rate: f64) -> Cost {
     let mut sum = Cost::default();
     for polled in sources {
         let beside: f64 = polled.iter().map(|each| each.streams).sum();
         for each in polled {
-            let ticks = each.streams * SECONDS_A_MONTH / each.every_seconds;
+            let ticks = ticks_of_month(each.streams, each.every_seconds);
             let bill = each.idle_tick.times(ticks);
             let waited = ticks * (beside - 1.0) / 2.0 / rate;
             let poller = bill.lists * ANSWER + bill.poller_requests * REQUEST + waited;
             sum = sum.plus(&Cost::of(&bill, poller, 0.0, ticks));
         }
-        let looks = look.times(beside * SECONDS_A_MONTH / WATCHED_EVERY);
+        let looks = look.of_stream.times(beside * SECONDS_A_MONTH / WATCHED_EVERY);
         let watcher = looks.poller_requests * REQUEST * WATCHER_GB / POLLER_GB;
         sum = sum.plus(&Cost::of(&Bill { ticks: 0.0, ..looks }, watcher, 0.0, 0.0)).plus(&Cost {
             queues: IDLE_RECEIVES * SECONDS_A_MONTH * price::QUEUE,
             secrets: price::SECRET,
             metrics: METRICS.0 * price::METRIC,
-            alarms: ALARMS.0 * price::ALARM + price::COMPOSITE,
+            alarms: ALARMS.0 * price::ALARM,
+            dashboards: DASHBOARDS.0 * price::DASHBOARD,
             ..Cost::default()
         });
     }
     let looks = SECONDS_A_MONTH / WATCHED_EVERY;
     sum.plus(&Cost {
         lambda: looks * (price::INVOCATION + price::SCHEDULE),
-        logs: looks * LOG_LINES * price::LOG_GB,
-        metrics: METRICS.1 * price::METRIC + looks * price::PUBLISH,
+        logs: looks * look.log_bytes * price::LOG,
+        metrics: METRICS.1 * price::METRIC,
+        publishing: looks * price::PUBLISH,
         alarms: ALARMS.1 * price::ALARM,
+        dashboards: DASHBOARDS.1 * price::DASHBOARD,
         ..Cost::default()
     })
 }

@@ -4,7 +4,7 @@ mod changed;
 mod fresh;
 mod idle;
 mod killed;
-mod money;
+pub(crate) mod money;
 
 use std::error::Error;
 

@@ -1,4 +1,5 @@
-//! Measures the budgets of the design and prints them as a table; `--write` also puts it into `docs/performance.md`.
+//! Measures the budgets of the design and prints them as a table; `--write` also puts it into `docs/performance.md`, and
+//! its costs into `README.md`.
 //!
 //! Counts come from the engine over memory ports that know the sizes of items. Memory, CPU and throughput come from
 //! processes of their own, with the real source against a fake vendor and with tables that keep nothing, so that neither
@@ -28,7 +29,7 @@ const HELP: &str = "Measures what the design budgets.
 
   tidemark-bench            prints the table
   tidemark-bench <group>    prints a part of it: counts, fetcher, poller, deployed, memory or artifact
-  tidemark-bench --write    prints all of it and writes docs/performance.md
+  tidemark-bench --write    prints all of it and writes docs/performance.md and the costs in README.md
 
 Run it by `make bench`, which builds the functions that are measured.";
 
@@ -51,6 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let rows = measure(|_| true).await?;
             print(&rows);
             std::fs::write("docs/performance.md", page::page(&rows))?;
+            std::fs::write("README.md", page::readme(&std::fs::read_to_string("README.md")?, &rows)?)?;
         }
         _ => println!("{HELP}"),
     }

@@ -1,5 +1,8 @@
-//! `docs/performance.md`.
+//! `docs/performance.md`, and what the README says of costs.
 
+use std::error::Error;
+
+use crate::counts::money;
 use crate::row::{Row, table};
 
 const HEAD: &str = "# Performance
@@ -17,13 +20,32 @@ and the emulators installed (`make setup`).
 - Units come from the sizes of the items that the adapters write, names of attributes included. A write takes one for each
   KB, an update the larger of before and after; a strongly consistent read takes one for each 4 KB, an eventually consistent
   one half. A body of 1,024 bytes makes an item of two write units.
-- Costs are list prices of us-east-1 for arm64 without any free tier; `tests/bench/src/cost.rs` names the price pages.
-- Assumed are 10 ms for a request to a table or queue, 200 ms for a vendor's answer, 1 KB of log lines an invocation, an
-  invocation for each message, and a call of Secrets Manager at each tick.
+- Costs are list prices of us-east-1 for arm64; `tests/bench/src/cost.rs` names the price pages. What AWS gives each account
+  free in every month is taken off only where a row says so.
+- Log lines are those that the functions' own code writes of each tick, message and look, with the three lines of Lambda about
+  an invocation and the 26 bytes that CloudWatch adds to each line.
+- Assumed are 10 ms for a request to a table or queue, 200 ms for a vendor's answer, an invocation for each message, and a call
+  of Secrets Manager at each tick: the most there can be, since a function remembers its secret for an hour.
 - At 2 requests a second the fetcher waits half a second for each record that it fetches by id. A function of 128 MB that waits
   500,000 s costs $0.83, whatever the program does; at 5 requests a second $0.33.
-- Left out are storage ($0.25 a GB and month, $0.20 more for point-in-time recovery), traffic, and dashboards:
-  a stack has one and one for each source, an account has three free, and each further one costs $3.00 a month.
+- A connection that was idle for minutes is closed. So each tick opens one to the vendor and one to DynamoDB; the row about
+  TLS has what that costs.
+- Left out are traffic, the composite alarm of a source (only where there is a `PageTopicArn`: $0.50 a month for each source),
+  and log lines that are kept for their 30 days, compressed ($0.03 a GB and month).
+
+## What was made cheaper, and what was not
+
+- **Alarms.** The composite alarm of a source exists only for a pager. The other alarms cost $0.10 a month each, and none of
+  them watches what another one does.
+- **Metrics.** The watcher publishes those of sources that are on, by source and not by stream: five for each, and a heartbeat.
+- **Schedules.** A stream that is off by default has none unless streams are named. A stream that is left out by its name has
+  one, whose tick does nothing and costs one cent a month: a template cannot look into a list.
+- **Log lines.** A tick without news logs its line only for debugging, so that Lambda's own lines are left. Those hold memory
+  and duration of each invocation, and cost about a cent a month.
+- **Records.** The name of an attribute is paid for in each item. With names of one letter a record would be some 65 bytes
+  smaller, so that one in sixteen takes a write unit less: $0.04 for a million. Consumers read the names, so they stay.
+- **Dashboards.** They are the largest part where all sources are on: one for the stack and one for each source, $3.00 a month
+  each beyond an account's first three. One for all would show four sources to whoever looks for one.
 
 ## Memory sizes
 
@@ -55,6 +77,34 @@ Of earlier versions of this page.
 - **The idle stack.** Calls of Secrets Manager, log lines, the reads of a tick and of the watcher, and ticks of one source that
   wait for each other's slot were not counted.
 ";
+
+/// What the README says of costs stands between these.
+const COSTS_BEGIN: &str = "## What it costs\n\n";
+const COSTS_END: &str = "\n\n## ";
+
+/// The README with the costs of these rows.
+pub(crate) fn readme(text: &str, rows: &[Row]) -> Result<String, Box<dyn Error>> {
+    let dollars = |what: &str| {
+        let row = rows.iter().find(|row| row.what == what);
+        row.and_then(|row| row.measured.split(':').next()).ok_or_else(|| format!("no row {what}"))
+    };
+    let (before, rest) = text.split_once(COSTS_BEGIN).ok_or("the README does not say what it costs")?;
+    let (_, after) = rest.split_once(COSTS_END).ok_or("the README ends with what it costs")?;
+    let costs = format!(
+        "No server: the cost grows with the changes. A million new records of 1 KB cost {by_id} where each is fetched by its id, and\n\
+         {as_rows} where lists hold whole rows. While nothing changes, a stack costs {one} a month with one source and {all} with all\n\
+         four at list prices, most of it for dashboards, metrics and alarms, whose number is fixed. AWS gives each account some of\n\
+         that free: with nothing else in the account it is {one_free} and {all_free}.\n\
+         [docs/performance.md](docs/performance.md) has all parts, and the commands that made the figures.",
+        by_id = dollars(money::BY_ID)?,
+        as_rows = dollars(money::AS_ROWS)?,
+        one = dollars(money::IDLE_ONE)?,
+        all = dollars(money::IDLE_ALL)?,
+        one_free = dollars(money::IDLE_ONE_FREE)?,
+        all_free = dollars(money::IDLE_ALL_FREE)?,
+    );
+    Ok([before, COSTS_BEGIN, &costs, COSTS_END, after].concat())
+}
 
 /// The page with these rows.
 pub(crate) fn page(rows: &[Row]) -> String {

@@ -1,6 +1,7 @@
 //! The engine's real use cases in memory, at the default rate and schedule, with two fetchers at work beside the poller.
 
 pub(crate) mod bill;
+pub(crate) mod log;
 mod tables;
 mod time;
 mod vendor;
@@ -16,12 +17,14 @@ use tidemark_engine::fetch::Fetcher;
 use tidemark_engine::poll::{PollOutcome, PollSettings, Poller};
 use tidemark_engine::ports::Clock;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stream::{ListShape, SourceKind, StreamName};
+use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
+use tidemark_fetcher::log::Delivery;
 use tidemark_testkit::memory::{Hold, MemoryQueue, MemorySource, SeededRandom, Vendor, VendorSettings};
 use tidemark_watch::{WatchedStream, Watcher};
 
 use bill::{Bill, figure};
+use log::Log;
 use tables::{PlayTables, Role};
 use time::{PlayClock, Task, run};
 pub(crate) use vendor::ids;
@@ -37,6 +40,8 @@ pub(crate) const RATE: f64 = 2.0;
 const CALL_INTERVAL: Duration = Duration::from_millis(500);
 /// What a fetcher's invocation has for its message.
 const FETCH_TIME: Duration = Duration::from_secs(110);
+/// As SQS names messages.
+const MESSAGE_ID: &str = "5fea7756-0ea4-451a-a703-a558b933e274";
 /// How many fetchers are at work.
 const FETCHERS: usize = 2;
 /// Longer than anything that is played.
@@ -47,6 +52,7 @@ const YEAR: Duration = Duration::from_hours(365 * 24);
 /// A play: one vendor with one stream, and both functions.
 pub(crate) struct Play {
     world: World,
+    log: Log,
     settings: PollSettings,
     next_tick: Cell<LocalMillis>,
     /// When the last tick began.
@@ -83,7 +89,7 @@ impl Play {
         };
         let (next_tick, owners) = (Cell::new(START), Cell::new(0));
         let (last_tick, outcome, failure) = (Cell::new(START), RefCell::default(), RefCell::default());
-        let play = Self { world, settings, next_tick, last_tick, owners, outcome, failure };
+        let play = Self { world, log: Log::new(), settings, next_tick, last_tick, owners, outcome, failure };
         play.edit_evenly(&ids(shape, count), START.minus(YEAR), START);
         play
     }
@@ -167,7 +173,7 @@ impl Play {
         self.run(vec![Box::pin(self.poll())], || self.outcome.borrow().is_some())
     }
 
-    /// One look of the watcher.
+    /// One look of the watcher. Of its log the lines of the streams count.
     pub(crate) fn watch(&self) -> Result<(), Box<dyn Error>> {
         let source = self.kind();
         let streams =
@@ -176,8 +182,12 @@ impl Play {
             Watcher { ports: self.world.clone(), watched: vec![(source, streams.collect())], stale_after: INTERVAL };
         let is_done = Cell::new(false);
         let task = async {
-            if let Err(failure) = watcher.watch().await {
-                self.fail(failure.to_string());
+            match watcher.watch().await {
+                Ok(reports) => {
+                    let bytes = self.log.bytes_of(|| reports.iter().for_each(tidemark_watcher::log::stream));
+                    self.count(|bill| bill.log_bytes += bytes);
+                }
+                Err(failure) => self.fail(failure.to_string()),
             }
             is_done.set(true);
         };
@@ -217,12 +227,19 @@ impl Play {
             self.last_tick.set(self.now());
             self.owners.set(self.owners.get() + 1);
             let ended = poller.poll(&self.stream(), &format!("poller-{}", self.owners.get())).await;
-            self.world.tables.meter.borrow_mut().bill.ticks += 1.0;
+            self.count(|bill| bill.ticks += 1.0);
             while self.next_tick.get() <= self.world.clock.now() {
                 self.next_tick.set(self.next_tick.get().plus(INTERVAL));
             }
             match ended {
-                Ok(report) => *self.outcome.borrow_mut() = Some(report.outcome),
+                Ok(report) => {
+                    let stream = StreamKey { source: self.kind(), name: self.stream() };
+                    let took = self.now().since(self.last_tick.get());
+                    self.logged(|| {
+                        tidemark_poller::log::tick(&stream, &report, took);
+                    });
+                    *self.outcome.borrow_mut() = Some(report.outcome);
+                }
                 Err(failure) => self.fail(failure.to_string()),
             }
         }
@@ -238,12 +255,28 @@ impl Play {
             };
             let calls = u32::try_from(delivery.message.ids.len()).unwrap_or(u32::MAX);
             fetcher.ports.tables.own_calls.set(CALL_INTERVAL.saturating_mul(calls));
-            let stop_at = self.world.clock.now().plus(FETCH_TIME);
-            match fetcher.fetch(&delivery.message, delivery.receive_count, stop_at).await {
-                Ok(_) => queue.delete(&delivery),
+            let started_at = self.now();
+            let (message, receive_count) = (&delivery.message, delivery.receive_count);
+            match fetcher.fetch(message, receive_count, started_at.plus(FETCH_TIME)).await {
+                Ok(report) => {
+                    let as_received = Delivery { message_id: Some(MESSAGE_ID.to_owned()), receive_count };
+                    let took = self.now().since(started_at);
+                    self.logged(|| tidemark_fetcher::log::fetched(message, &as_received, &report, took));
+                    queue.delete(&delivery);
+                }
                 Err(failure) => self.fail(failure.to_string()),
             }
         }
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Bill)) {
+        count(&mut self.world.tables.meter.borrow_mut().bill);
+    }
+
+    /// Counts the lines that an invocation logs.
+    fn logged(&self, lines: impl FnOnce()) {
+        let bytes = self.log.bytes_of_invocation(lines);
+        self.count(|bill| bill.log_bytes += bytes);
     }
 
     fn fail(&self, failure: String) {

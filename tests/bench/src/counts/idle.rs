@@ -1,12 +1,15 @@
 //! A tick that finds nothing new, of each shape of list.
 
 use std::error::Error;
+use std::time::Duration;
 
 use tidemark_engine::stream::ListShape;
 use tidemark_testkit::memory::VendorSettings;
 
 use super::BODY_BYTES;
+use crate::cost::Look;
 use crate::play::bill::Bill;
+use crate::play::log::Log;
 use crate::play::{Play, vendor};
 use crate::row::{Row, at_most};
 
@@ -32,9 +35,11 @@ pub(super) fn tick(vendor: VendorSettings) -> Result<Bill, Box<dyn Error>> {
     Ok(play.take_bill())
 }
 
-/// What one look of the watcher uses of the tables, for one source with one stream.
-pub(super) fn look() -> Result<Bill, Box<dyn Error>> {
+/// What one look of the watcher uses.
+pub(super) fn look() -> Result<Look, Box<dyn Error>> {
     let play = Play::in_use(vendor(ListShape::Whole), SCANNED, BODY_BYTES)?;
     play.watch()?;
-    Ok(play.take_bill())
+    let log_bytes =
+        Log::new().bytes_of_invocation(|| tidemark_watcher::log::published(&[], Duration::from_millis(100)));
+    Ok(Look { of_stream: play.take_bill(), log_bytes })
 }

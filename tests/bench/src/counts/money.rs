@@ -7,29 +7,49 @@ use tidemark_sources::registry::{parse_streams, streams_of};
 
 use super::changed::{import, imported};
 use super::idle::{look, tick};
-use crate::cost::{Polled, of_month, of_work};
+use crate::cost::{Polled, of_keeping, of_month, of_work};
 use crate::play::bill::Bill;
 use crate::play::{INTERVAL, RATE, per, vendor};
 use crate::row::{Row, printed};
 
 const MILLION: f64 = 1e6;
+/// The rows that the README names, too.
+pub(crate) const BY_ID: &str = "AWS cost per million new records of 1 KB, fetched by id";
+pub(crate) const AS_ROWS: &str = "AWS cost per million new records of 1 KB, listed as rows";
+pub(crate) const IDLE_ONE: &str = "AWS cost of an idle stack with FieldMotion alone, a month";
+pub(crate) const IDLE_ALL: &str = "AWS cost of an idle stack with all four sources, a month";
+pub(crate) const IDLE_ONE_FREE: &str = "the idle stack with FieldMotion alone, in an account that holds nothing else";
+pub(crate) const IDLE_ALL_FREE: &str = "the idle stack with all four sources, in an account that holds nothing else";
 /// How often streams are listed whole whose list has no lower bound, in seconds.
 const SCANNED_EVERY: f64 = 3_600.0;
 
 pub(super) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
+    let how = "computed from the units and log lines of an import of 5,000, and list prices; 2 requests a second";
     let mut rows = Vec::new();
-    for (shape, body_bytes, what) in [
-        (ListShape::Whole, 512, "AWS cost per million new records of 0.5 KB, fetched by id"),
-        (ListShape::Whole, 1_024, "AWS cost per million new records of 1 KB, fetched by id"),
-        (ListShape::Whole, 5 * 1_024, "AWS cost per million new records of 5 KB, fetched by id"),
-        (ListShape::Pages, 512, "AWS cost per million new records of 0.5 KB, listed as rows"),
-        (ListShape::Pages, 1_024, "AWS cost per million new records of 1 KB, listed as rows"),
-        (ListShape::Pages, 5 * 1_024, "AWS cost per million new records of 5 KB, listed as rows"),
+    let mut kept = Vec::new();
+    for (body_bytes, by_id, as_rows, keeping) in [
+        (
+            512,
+            "AWS cost per million new records of 0.5 KB, fetched by id",
+            "AWS cost per million new records of 0.5 KB, listed as rows",
+            "AWS cost of keeping a million records of 0.5 KB, a month",
+        ),
+        (1_024, BY_ID, AS_ROWS, "AWS cost of keeping a million records of 1 KB, a month"),
+        (
+            5 * 1_024,
+            "AWS cost per million new records of 5 KB, fetched by id",
+            "AWS cost per million new records of 5 KB, listed as rows",
+            "AWS cost of keeping a million records of 5 KB, a month",
+        ),
     ] {
-        let bill = import(shape, body_bytes)?.times(per(MILLION, imported()));
-        let how = "computed from the units of an import of 5,000, and list prices; 2 requests a second";
-        rows.push(printed(what, of_work(&bill, RATE).told(), how));
+        let a_million = |shape| Ok::<_, Box<dyn Error>>(import(shape, body_bytes)?.times(per(MILLION, imported())));
+        let fetched = a_million(ListShape::Whole)?;
+        rows.push(printed(by_id, of_work(&fetched, RATE).told(), how));
+        rows.push(printed(as_rows, of_work(&a_million(ListShape::Pages)?, RATE).told(), how));
+        let how = "computed from the sizes of the items fetched by id, and list prices";
+        kept.push(printed(keeping, of_keeping(&fetched, MILLION).told(), how));
     }
+    rows.extend(kept);
     rows.extend(months()?);
     Ok(rows)
 }
@@ -47,15 +67,15 @@ fn months() -> Result<Vec<Row>, Box<dyn Error>> {
         },
     };
     let all = SourceKind::ALL.iter().map(|kind| ticks.of(*kind)).collect::<Result<Vec<_>, _>>()?;
-    let how = "computed from the units of idle ticks and looks of the watcher, and list prices; streams and schedules as \
-               the template has them";
+    let (one, all) = (of_month(&[ticks.of(SourceKind::FieldMotion)?], &look, RATE), of_month(&all, &look, RATE));
+    let how = "computed from the units and log lines of idle ticks and looks of the watcher, and list prices; streams and \
+               schedules as the template has them";
+    let unused = "the same, less what AWS gives each account every month";
     Ok(vec![
-        printed(
-            "AWS cost of an idle stack with FieldMotion alone, a month",
-            of_month(&[ticks.of(SourceKind::FieldMotion)?], &look, RATE).told(),
-            how,
-        ),
-        printed("AWS cost of an idle stack with all four sources, a month", of_month(&all, &look, RATE).told(), how),
+        printed(IDLE_ONE, one.told(), how),
+        printed(IDLE_ALL, all.told(), how),
+        printed(IDLE_ONE_FREE, one.less_free().told(), unused),
+        printed(IDLE_ALL_FREE, all.less_free().told(), unused),
     ])
 }
 

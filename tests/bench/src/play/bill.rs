@@ -15,6 +15,10 @@ pub(crate) struct Bill {
     pub(crate) version_reads: f64,
     /// Items written.
     pub(crate) writes_count: f64,
+    /// Bytes of records, each counted once.
+    pub(crate) record_bytes: f64,
+    /// Bytes of log lines.
+    pub(crate) log_bytes: f64,
     /// Requests to tables and queue, of the poller and of the fetcher.
     pub(crate) poller_requests: f64,
     pub(crate) fetcher_requests: f64,
@@ -45,6 +49,8 @@ impl Bill {
             ledger_reads: self.ledger_reads * factor,
             version_reads: self.version_reads * factor,
             writes_count: self.writes_count * factor,
+            record_bytes: self.record_bytes * factor,
+            log_bytes: self.log_bytes * factor,
             poller_requests: self.poller_requests * factor,
             fetcher_requests: self.fetcher_requests * factor,
             messages: self.messages * factor,

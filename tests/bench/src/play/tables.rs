@@ -147,6 +147,7 @@ impl PlayTables {
         if is_first {
             let own = write_units(after);
             meter.bill.own_writes += own;
+            meter.bill.record_bytes += figure(after);
             meter.bill.again_writes += units - own;
         } else {
             meter.bill.again_writes += units;
