@@ -1,5 +1,6 @@
 """Every alarm reaches the topic, says what it means, and rings for the right reason."""
 
+import json
 import re
 
 import pytest
@@ -87,6 +88,14 @@ def test_what_a_source_is_watched_by(source, kind, alarm):
     assert (found["Namespace"], found["MetricName"]) == PER_SOURCE[alarm]
     if found["Namespace"] == "Tidemark":
         assert found["Dimensions"] == [STACK, {"Name": "Source", "Value": kind}]
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_what_a_missing_metric_means(name):
+    alarm = ALARMS[name]
+    # Of our own the heartbeat says whether they are missing; attention has to end by itself. AWS's are there only with traffic.
+    ours = {"Heartbeat": "breaching", "AttentionCount": "notBreaching"}.get(alarm["MetricName"], "ignore")
+    assert alarm["TreatMissingData"] == (ours if alarm["Namespace"] == "Tidemark" else "notBreaching")
 
 
 def test_silence_of_the_watcher_is_a_failure():
@@ -196,3 +205,26 @@ def test_dashboards_are_json_with_every_source_on_or_off():
     links = everything["Dashboard"]["widgets"][-1]["properties"]["markdown"]
     assert all(values in links for values in ("[FieldMotion]", "[FieldAware]", "[FSM Navigator]", "[Fieldly]"))
     assert source_template()["Outputs"]["Dashboard"]["Value"] == {"Ref": "Dashboard"}
+
+
+@pytest.mark.parametrize(("source", "kind"), NAMES.items())
+def test_a_dashboard_shows_what_the_alarms_of_its_source_watch(source, kind):
+    text = of_type("AWS::CloudWatch::Dashboard")[f"{source}Dashboard"]["DashboardBody"]["Fn::Sub"]
+    for name in PER_SOURCE:
+        alarm = ALARMS[f"{source}{name}Alarm"]
+        values = [next(iter(each["Value"].values())) if isinstance(each["Value"], dict) else each["Value"] for each in alarm["Dimensions"]]
+        values = [f"{value[0]}.{value[1]}" if isinstance(value, list) else value for value in values]
+        values = [value if value == kind else f"${{{value}}}" for value in values]
+        shown = [each for pair in zip((each["Name"] for each in alarm["Dimensions"]), values, strict=True) for each in pair]
+        assert json.dumps([alarm["Namespace"], alarm["MetricName"], *shown], separators=(",", ":"))[:-1] in text, name
+
+
+@pytest.mark.parametrize(("source", "kind"), NAMES.items())
+def test_a_dashboard_shows_how_each_stream_stands_by_the_lines_of_the_watcher(source, kind):
+    text = of_type("AWS::CloudWatch::Dashboard")[f"{source}Dashboard"]["DashboardBody"]["Fn::Sub"]
+    (query,) = re.findall(r'"title":"Per stream".*?"query":\s*"([^"]+)"', text, re.DOTALL)
+    log_group = of_type("AWS::Logs::LogGroup")["WatcherLogGroup"]["LogGroupName"]["Fn::Sub"]
+    assert query.startswith(f"SOURCE '{log_group}' | filter `source` = '{kind}' and ")
+    code = (ROOT / "functions" / "watcher" / "src" / "log.rs").read_text()
+    fields = {*re.findall(r"(?:latest|ispresent)\((\w+)\)", query), *re.findall(r" by (\w+)", query)} - {"message"}
+    assert len(fields) > 4 and [field for field in sorted(fields) if not re.search(rf"\b{field} = ", code)] == []
