@@ -228,3 +228,10 @@ def test_readmes_are_short() -> None:
     long = {path: lines for path, lines in lengths.items() if lines > CRATE_README_LINES_MAX}
     own = len((ROOT / "README.md").read_text().splitlines())
     assert not long and own <= README_LINES_MAX, (long, own)
+
+
+def test_the_readme_names_costs_that_were_measured() -> None:
+    costs = (ROOT / "README.md").read_text().partition("## What it costs")[2].partition("\n## ")[0]
+    named = re.findall(r"\$\d+\.\d\d", costs)
+    measured = set(re.findall(r"\$\d+\.\d\d", (ROOT / "docs/performance.md").read_text()))
+    assert named and [cost for cost in named if cost not in measured] == [], "run `make bench` with --write"

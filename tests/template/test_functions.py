@@ -5,7 +5,7 @@ import re
 
 import pytest
 from template import (
-    NAMES, ROOT, SOURCES, STREAMS, functions, of_type, resolved, schedules, source_template, template, values,
+    NAMES, ROOT, SOURCES, STREAMS, default, functions, of_type, resolved, schedules, source_template, template, values,
 )  # fmt: skip
 
 COMMON = {
@@ -97,6 +97,13 @@ def test_schedules_can_be_switched_off_and_try_once():
             (policy,) = of_type("AWS::IAM::Role")[role]["Policies"]
             (statement,) = policy["PolicyDocument"]["Statement"]
             assert statement["Resource"] == {"Fn::GetAtt": [function, "Arn"]}
+
+
+def test_the_readme_says_how_many_executions_run_at_once():
+    """Every schedule may fire in the same second, beside the fetchers and the watcher."""
+    at_once = {source: len(schedules(f"{source}PollerFunction")) + default("MaxConcurrency") for source in SOURCES}
+    said = f"Four sources use up to {sum(at_once.values()) + 1}, one source up to {max(at_once.values()) + 1}."
+    assert said in " ".join((ROOT / "README.md").read_text().split())
 
 
 def test_what_a_schedule_starts_is_not_retried():

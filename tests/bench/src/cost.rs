@@ -31,9 +31,11 @@ mod price {
     /// A call of `PutMetricData`. The same page.
     pub(super) const PUBLISH: f64 = 10.0e-6;
     /// A byte that a table keeps for a month. `aws.amazon.com/dynamodb/pricing/on-demand`.
-    pub(super) const STORAGE: f64 = 0.25e-9;
+    pub(super) const STORAGE: f64 = 0.25 / GB;
     /// A byte of a table with point-in-time recovery, a month. The same page.
-    pub(super) const RECOVERY: f64 = 0.20e-9;
+    pub(super) const RECOVERY: f64 = 0.20 / GB;
+    /// As `DynamoDB` counts: 1 KB is 1,024 bytes.
+    const GB: f64 = 1_024.0 * 1_024.0 * 1_024.0;
 }
 
 /// What AWS gives each account free of charge in every month, for as long as it exists: at the prices above. Of log lines,
@@ -77,7 +79,7 @@ const ALARMS: (f64, f64) = (11.0, 4.0);
 const DASHBOARDS: (f64, f64) = (1.0, 1.0);
 /// What a table adds to the bytes of each item that it keeps.
 ///
-/// Source: Amazon `DynamoDB` pricing, "Data storage" (read 2026-11-28).
+/// Source: Amazon `DynamoDB` Developer Guide, "`DynamoDB` item sizes and formats" (read 2026-11-28).
 const ITEM_BYTES: f64 = 100.0;
 /// The memory for which Lambda gives one whole processor, in GB.
 ///
