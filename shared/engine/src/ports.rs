@@ -104,8 +104,8 @@ pub trait Ledger {
     async fn retry_entries(&self, stream: &StreamKey) -> Result<Vec<RetryEntry>, StoreFailure>;
     /// One entry of the retry lane.
     async fn retry_entry(&self, stream: &StreamKey, id: &RecordId) -> Result<Option<RetryEntry>, StoreFailure>;
-    /// L5, L6: puts an id into the retry lane. Where it is there already, `listed_at`, reason and cause are raised to
-    /// the newer failure and `holds` falls to the lower one, each by itself; the rest stays.
+    /// L5, L6: puts an id into the retry lane. Where it is there already, `listed_at`, `since`, reason and cause are
+    /// raised to the newer failure and `holds` falls to the lower one, each by itself; the rest stays.
     async fn set_aside(&self, entry: &RetryEntry) -> Result<(), StoreFailure>;
     /// L2 of the retry lane: notes that an entry is sent now.
     async fn reschedule(

@@ -165,7 +165,7 @@ pub struct RetryEntry {
     pub reason: Reason,
     /// What happened last, in words, without any of the body.
     pub cause: String,
-    /// Since when, on the local clock.
+    /// Since when, on the local clock: for [`Reason::SeemsGone`] since the look that raised the doubt.
     pub since: LocalMillis,
     /// What it keeps `committed` at; only falls.
     pub holds: Option<Position>,

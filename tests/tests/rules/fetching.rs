@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
+use tidemark_engine::failure::FailureClass;
 use tidemark_engine::message::{Message, Row};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::ports::{Records, Stored};
@@ -280,6 +281,8 @@ async fn a_message_of_another_account_stores_nothing_and_waits() {
     assert!(reports[0].notices.contains(&Notice::AccountChanged), "{reports:?}");
     assert_eq!((stage.record("a"), stage.details()), (None, 0));
     // It is sent again a minute later at the earliest, and worked on once the old settings are back.
+    let next_at = stage.chunks(Lane::Fresh)[0].next_at;
+    assert!((59..=60).contains(&next_at.since(stage.now()).as_secs()), "{next_at}");
     stage.vendor(|vendor| vendor.settings.account_mark = mine);
     assert_eq!(stage.tick().await.sent_count, 1, "what was just listed again");
     stage.drain().await;
@@ -355,6 +358,80 @@ async fn a_few_vanished_records_become_tombstones_after_a_second_look() {
     stage.edit(["b"]);
     stage.sync().await;
     assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn up_to_five_records_or_a_fifth_of_a_chunk_may_vanish_without_a_doubt() {
+    for (gone, of, withheld) in [(5, 5, 0), (6, 30, 0), (6, 50, 0), (6, 29, 6), (50, 50, 50)] {
+        let stage = Stage::new(ListShape::Whole).known().await;
+        let all = ids(of);
+        stage.edit(&all);
+        stage.settle().await;
+        stage.edit(&all);
+        stage.vendor(|vendor| vendor.hidden = all.iter().take(gone).map(|text| id(text)).collect());
+        stage.tick().await;
+        stage.drain().await;
+        let deleted = all.iter().filter(|id| stage.record(id).is_some_and(|it| it.deleted.is_some())).count();
+        assert_eq!((stage.retries().len(), deleted), (withheld, gone - withheld), "{gone} of {of}");
+    }
+}
+
+/// A stage that doubts that ten records are gone.
+async fn in_doubt() -> (Stage, Vec<String>) {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(10);
+    stage.edit(&all);
+    stage.settle().await;
+    stage.edit(&all);
+    stage.vendor(|vendor| vendor.hidden = all.iter().map(|text| id(text)).collect());
+    stage.tick().await;
+    stage.drain().await;
+    assert!(stage.retries().len() == 10 && stage.retries().iter().all(|entry| entry.reason == Reason::SeemsGone));
+    (stage, all)
+}
+
+#[tokio::test]
+async fn a_doubted_record_that_is_listed_again_by_itself_is_not_believed_to_be_gone() {
+    let (stage, all) = in_doubt().await;
+    stage.wait(3_600);
+    stage.edit(&all[..1]);
+    stage.tick().await;
+    stage.drain().await;
+    assert!(stage.record(&all[0]).is_some_and(|record| record.deleted.is_none()));
+    assert_eq!(stage.retries().len(), 10);
+}
+
+#[tokio::test]
+async fn a_doubt_begins_when_it_is_raised_however_long_the_id_failed_before() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    stage.settle().await;
+    stage.edit(["a"]);
+    let outage = stage.now().plus(Duration::from_hours(40));
+    stage.vendor(|vendor| vendor.fail(&id("a"), FailureClass::Transient, outage));
+    stage.play(1).await;
+    stage.wait(40 * 3_600);
+    // WHEN after two days of failures an answer comes that may mean that it is gone, or may not
+    stage.vendor(|vendor| {
+        vendor.hidden.insert(id("a"));
+        vendor.is_vague = true;
+    });
+    stage.play(2).await;
+    let entry = stage.retries().remove(0);
+    assert_eq!((entry.reason, stage.record("a").and_then(|it| it.deleted)), (Reason::SeemsGone, None));
+    assert!(stage.now().since(entry.since) < Duration::from_mins(10), "{entry:?}");
+}
+
+#[tokio::test]
+async fn a_doubt_about_a_record_stays_a_doubt_when_the_next_try_fails_otherwise() {
+    let (stage, all) = in_doubt().await;
+    let outage = stage.now().plus(Duration::from_hours(2));
+    stage.vendor(|vendor| all.iter().for_each(|text| vendor.fail(&id(text), FailureClass::Transient, outage)));
+    stage.wait(300);
+    stage.play(3).await;
+    let retries = stage.retries();
+    assert!(retries.iter().all(|entry| entry.reason == Reason::SeemsGone) && retries.len() == 10, "{retries:?}");
+    assert!(retries.iter().any(|entry| entry.attempts > 0), "{retries:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Putting ids into the retry lane, and records that seem gone.
 
-use super::{Failed, FetcherPorts, Looker, Origin, Sight, Work};
+use super::{Failed, FetcherPorts, Looker, Origin, Work};
 use crate::{
-    Clock, DeletedBecause, GONE_BELIEVED_AFTER, Ledger, Notice, Reason, RetryEntry, Rule, Seen, StoreFailure,
+    Clock, DeletedBecause, GONE_BELIEVED_AFTER, Ledger, Notice, Reason, RecordId, RetryEntry, Rule, Seen, StoreFailure,
     retry_after,
 };
 
@@ -16,33 +16,32 @@ const VANISHED_PERCENT_MAX: usize = 20;
 impl<P: FetcherPorts> Work<'_, P> {
     /// Puts an id into the retry lane, then counts it as finished: the other way round a crash would lose it.
     pub(super) async fn set_aside(&mut self, failed: Failed) -> Result<(), StoreFailure> {
-        let Looker { fetcher, task, .. } = &self.looker;
         let Failed { id, reason, cause, looked_at } = failed;
+        let known = self.known(&id).await?;
+        let Looker { fetcher, task, .. } = &self.looker;
         let now = fetcher.ports.clock().now();
-        // A doubt stays until it is settled, whatever happens to a try in between.
-        let reason = match &task.origin {
-            Origin::Retry(entry) if entry.reason == Reason::SeemsGone => Reason::SeemsGone,
-            Origin::Retry(_) | Origin::Chunk(_) => reason,
-        };
+        // A doubt stays until it is settled, whatever happens to a try in between, and begins with the look that raised it.
+        let is_doubted = known.as_ref().is_some_and(|entry| entry.reason == Reason::SeemsGone);
+        let is_new_doubt = reason == Reason::SeemsGone && !is_doubted;
         let entry = RetryEntry {
             stream: task.stream.clone(),
             id: id.clone(),
-            reason,
+            reason: if is_doubted { Reason::SeemsGone } else { reason },
             cause: cause.clone(),
-            since: now,
+            since: known.filter(|_| !is_new_doubt).map_or(now, |entry| entry.since),
             holds: task.holds.clone(),
             listed_at: looked_at,
             attempts: 0,
             next_at: now.plus(retry_after(0)),
         };
-        if Rule::FailingLeaves.is_left_out() && reason == Reason::Outage {
+        if Rule::FailingLeaves.is_left_out() && entry.reason == Reason::Outage {
             return Ok(());
         }
         fetcher.ports.ledger().set_aside(&entry).await?;
         if task.is_chunk() {
             self.report.notices.insert(Notice::Quarantined(1));
         }
-        self.report.set_aside.push((id.clone(), reason, cause));
+        self.report.set_aside.push((id.clone(), entry.reason, cause));
         self.finished.insert(id);
         Ok(())
     }
@@ -51,28 +50,39 @@ impl<P: FetcherPorts> Work<'_, P> {
     /// vendor's answers are more likely wrong, or an answer is unclear.
     pub(super) async fn withhold(&mut self) -> Result<(), StoreFailure> {
         let vanished = std::mem::take(&mut self.vanished);
-        let count = vanished.len();
-        let Looker { fetcher, task, stored, .. } = &self.looker;
-        let now = fetcher.ports.clock().now();
-        let (are_many, is_early) = match &task.origin {
-            Origin::Chunk(_) => (count > VANISHED_MAX && count * 100 > task.ids.len() * VANISHED_PERCENT_MAX, true),
-            Origin::Retry(entry) => (entry.reason == Reason::SeemsGone, now.since(entry.since) < GONE_BELIEVED_AFTER),
-        };
-        let (doubted, believed): (Vec<Sight>, Vec<Sight>) = vanished.into_iter().partition(|gone| {
+        let (count, of_count) = (vanished.len(), self.looker.task.ids.len());
+        let is_chunk = self.looker.task.is_chunk();
+        let are_many = is_chunk && count > VANISHED_MAX && count * 100 > of_count * VANISHED_PERCENT_MAX;
+        let mut doubted_count = 0;
+        for gone in vanished {
             // Of a record that is stored as gone there is nothing to lose.
-            let is_stored_as_gone = stored.get(&gone.id).is_some_and(|stored| stored.deleted);
-            let is_doubtful = (are_many || gone.look.seen == Seen::Gone(DeletedBecause::Missing)) && !is_stored_as_gone;
-            is_doubtful && is_early && !Rule::FalseDeletes.is_left_out()
-        });
-        self.vanished = believed;
-        if task.is_chunk() && !doubted.is_empty() {
-            self.report.notices.insert(Notice::TombstonesWithheld(doubted.len()));
-        }
-        for gone in doubted {
-            let cause = (if are_many { MANY } else { UNCLEAR }).to_owned();
+            let is_stored_as_gone = self.looker.stored.get(&gone.id).is_some_and(|stored| stored.deleted);
+            let doubt = self.known(&gone.id).await?.filter(|entry| entry.reason == Reason::SeemsGone);
+            let is_unclear = gone.look.seen == Seen::Gone(DeletedBecause::Missing);
+            let is_doubtful = (are_many || is_unclear || doubt.is_some()) && !is_stored_as_gone;
+            let now = self.looker.fetcher.ports.clock().now();
+            let is_early = doubt.is_none_or(|entry| now.since(entry.since) < GONE_BELIEVED_AFTER);
+            if !is_doubtful || !is_early || Rule::FalseDeletes.is_left_out() {
+                self.vanished.push(gone);
+                continue;
+            }
+            doubted_count += 1;
+            let cause = (if is_unclear { UNCLEAR } else { MANY }).to_owned();
             let (id, reason, looked_at) = (gone.id, Reason::SeemsGone, gone.look.looked_at);
             self.set_aside(Failed { id, reason, cause, looked_at }).await?;
         }
+        if is_chunk && doubted_count > 0 {
+            self.report.notices.insert(Notice::TombstonesWithheld(doubted_count));
+        }
         Ok(())
+    }
+
+    /// The entry of the retry lane about an id, if there is one.
+    async fn known(&self, id: &RecordId) -> Result<Option<RetryEntry>, StoreFailure> {
+        let Looker { fetcher, task, .. } = &self.looker;
+        match &task.origin {
+            Origin::Retry(entry) => Ok(Some(RetryEntry::clone(entry))),
+            Origin::Chunk(_) => fetcher.ports.ledger().retry_entry(&task.stream, id).await,
+        }
     }
 }

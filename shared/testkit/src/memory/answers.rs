@@ -136,11 +136,9 @@ impl Vendor {
             return Err(SourceFailure::new(class, "the vendor fails for this record"));
         }
         let shown_at = self.replica_at(now);
-        let Some(version) = self.seen(&id, shown_at).filter(|_| !self.hidden.contains(&id)) else {
-            return Ok(Found::Gone);
-        };
-        let Some(body) = &version.body else {
-            return Ok(Found::Gone);
+        let shown = self.seen(&id, shown_at).filter(|_| !self.hidden.contains(&id));
+        let Some((version, body)) = shown.and_then(|version| Some((version, version.body.as_ref()?))) else {
+            return Ok(if self.is_vague { Found::Missing } else { Found::Gone });
         };
         Ok(Found::Record { body: body.clone(), stamp: self.stamp(&id, version, zone_shift), id })
     }

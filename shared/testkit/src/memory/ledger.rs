@@ -224,6 +224,7 @@ fn set_aside(tables: &mut Tables, entry: &RetryEntry) {
     let is_newer = stored.listed_at < entry.listed_at;
     if is_newer {
         stored.listed_at = entry.listed_at;
+        stored.since = entry.since;
         stored.reason = entry.reason;
         stored.cause.clone_from(&entry.cause);
     }

@@ -66,6 +66,8 @@ pub struct Vendor {
     pub killers: BTreeMap<RecordId, LocalMillis>,
     /// Records that are listed, and not there when they are asked for.
     pub hidden: BTreeSet<RecordId>,
+    /// Whether the answer about a record that is not there may be somebody else's.
+    pub is_vague: bool,
     /// Records without a stamp.
     pub unstamped: BTreeSet<RecordId>,
     /// Records whose details are answered with another record's.
@@ -93,6 +95,7 @@ impl Vendor {
             failing: BTreeMap::new(),
             killers: BTreeMap::new(),
             hidden: BTreeSet::new(),
+            is_vague: false,
             unstamped: BTreeSet::new(),
             answers_with: BTreeMap::new(),
             repeats: false,

@@ -121,7 +121,7 @@ impl<'a> History<'a> {
         let mut stored = entry(number, *listed, *holds, *why);
         // Of equal failures the first one counts.
         let (listed, _, why) = failures.iter().rev().max_by_key(|(listed, _, _)| *listed)?;
-        stored.listed_at = at(*listed);
+        (stored.listed_at, stored.since) = (at(*listed), at(*listed));
         stored.reason = reason(*why);
         stored.cause = format!("failure {why}");
         stored.holds = failures.iter().filter_map(|(_, holds, _)| *holds).min().map(position);

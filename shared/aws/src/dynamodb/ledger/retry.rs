@@ -25,7 +25,7 @@ pub(super) const PREFIX: &str = "retry";
 
 /// L5.
 pub(super) const RAISE_ALWAYS: &str = "SET #id = :id, #listed_at = :listed_at, #reason = :reason, #cause = :cause, \
-    #since = if_not_exists(#since, :since), #attempts = if_not_exists(#attempts, :attempts), \
+    #since = :since, #attempts = if_not_exists(#attempts, :attempts), \
     #next_at = if_not_exists(#next_at, :next_at)";
 pub(super) const AND_HOLDS: &str = ", #holds = if_not_exists(#holds, :holds)";
 pub(super) const FAILED_BEFORE: &str = "attribute_not_exists(#listed_at) OR #listed_at < :listed_at";
