@@ -41,6 +41,25 @@ async fn five_failures_in_a_row_pause_the_stream_and_the_rest_stays_owed() {
 }
 
 #[tokio::test]
+async fn failures_before_a_success_do_not_count_with_those_after_it() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(7);
+    // Three fail, one succeeds, and three others fail.
+    for (edited, fails) in [(&all[..3], true), (&all[3..4], false), (&all[4..], true)] {
+        stage.edit(edited);
+        if fails {
+            fail_details(&stage, edited, FailureClass::Transient, 36_000);
+        }
+        stage.tick().await;
+        stage.drain().await;
+        stage.vendor(|vendor| vendor.failing.clear());
+        stage.wait(1);
+        assert_eq!(stage.stream_state().breaker.failure_count, if fails { 3 } else { 0 });
+    }
+    assert_eq!(stage.stream_state().breaker.open(stage.now()), None);
+}
+
+#[tokio::test]
 async fn each_further_failure_doubles_the_pause_up_to_a_quarter_of_an_hour() {
     let stage = Stage::patient(ListShape::Whole).known().await;
     let all = ids(60);
@@ -133,6 +152,17 @@ async fn a_short_retry_after_is_waited_out_in_place() {
     assert!((7..9).contains(&stage.now().since(before).as_secs()));
     assert_eq!((stage.differences().len(), stage.retries().len()), (0, 0));
     assert!(!stage.source_breaker().is_disturbed());
+}
+
+#[tokio::test]
+async fn a_record_that_always_asks_for_a_short_pause_does_not_stay_in_its_chunk() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.edit(["a"]);
+    let asks = FailureClass::Throttled { retry_after: Some(Duration::from_secs(1)) };
+    fail_details(&stage, &["a".to_owned()], asks, 36_000);
+    stage.tick().await;
+    stage.drain().await;
+    assert_eq!((stage.retried(), stage.chunks(Lane::Fresh).len()), (vec!["a".to_owned()], 0));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidemark_engine::checkpoint::{BACKLOG_MAX, Cursor};
 use tidemark_engine::notice::Notice;
-use tidemark_engine::operate::Act;
+use tidemark_engine::operate::{Act, Acted};
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::position::Position;
 use tidemark_engine::stream::ListShape;
@@ -168,6 +168,16 @@ async fn a_rewind_lists_again_from_there_and_takes_the_commit_along() {
     assert_eq!((&rewound.scanned, &rewound.committed), (&position, &position));
     stage.settle().await;
     assert!(stage.record("a").is_some() && stage.record("b").is_some());
+}
+
+#[tokio::test]
+async fn a_feed_cannot_be_rewound() {
+    let stage = Stage::new(ListShape::Feed);
+    stage.edit(["a"]);
+    stage.settle().await;
+    let before = stage.checkpoint();
+    let position = Position::At(tidemark_engine::clock::StampMillis::new(0));
+    assert_eq!((stage.act(Act::Rewind(position)).await, stage.checkpoint()), (Acted::NoPosition, before));
 }
 
 #[tokio::test]

@@ -118,6 +118,17 @@ async fn a_fetch_that_stores_nothing_moves_nothing() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_found_gone_is_progress_too() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let before = stage.stream_state().last_stored_at;
+    stage.edit(["a"]);
+    stage.tick().await;
+    stage.delete(["a"]);
+    assert_eq!(stage.drain().await[0].deleted_count, 1);
+    assert!(stage.stream_state().last_stored_at > before);
+}
+
+#[tokio::test]
 async fn a_first_import_lags_since_it_began() {
     let stage = Stage::new(ListShape::Whole);
     stage.edit(["a"]);
