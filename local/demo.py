@@ -107,7 +107,7 @@ def in_words(counts: dict[str, int]) -> str:
 
 
 def wait_for_schedule(local: Cloud, show: Show) -> None:
-    """Waits until a schedule has started the poller by itself. Only the first demo does this."""
+    """Waits until a schedule has started the poller. Only the first demo does this."""
     show.step("Waiting for the schedules to fire by themselves: rate(1 minute), shown in the first demo only")
 
     def fired() -> bool:
@@ -237,7 +237,7 @@ def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show, others_are_do
         return state("ALARM")
 
     background.wait_for("the stale alarm", rings, timeout=60, pause=0.5)
-    show.step("ALARM: nothing was polled for over 15 s, and the alarm topic was told. The watcher's figures:")
+    show.step("ALARM: nothing was polled for over 15 s, and the alarm topic got a message. The watcher's figures:")
     for name, seconds in staleness(local).items():
         print(f"          {KINDS[name].title:<14}{seconds:>4} s since the last successful poll")
     broken.up()

@@ -101,7 +101,7 @@ pub enum Command {
         #[arg(long, short)]
         watch: bool,
     },
-    /// Tell the life of one record: what is stored, what is owed, and why it is not there
+    /// Show the life of one record: what is stored, what is owed, and why it is not there
     ///
     /// Exits with 1 when the record is not stored, or its fetch failed. FieldAware's records are found under their own
     /// stream, such as jobs.
@@ -134,10 +134,10 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Jsonl)]
         format: Format,
     },
-    /// See and settle what could not be fetched or stored
+    /// List, retry or give up what could not be fetched or stored
     #[command(subcommand)]
     Quarantine(Quarantine),
-    /// See and settle messages that no fetcher could work on
+    /// List, redrive or purge messages that no fetcher could work on
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(DeadLetters),
     /// Fetch records again now, through the queue
@@ -158,7 +158,7 @@ pub enum Command {
         #[command(flatten)]
         consent: Consent,
     },
-    /// See a checkpoint in words, or list again from an earlier time
+    /// Show a checkpoint, or list again from an earlier time
     #[command(subcommand)]
     Checkpoint(Checkpoint),
     /// Decide about a changed account, key or setting
@@ -234,7 +234,7 @@ pub struct Entries {
     pub reason: Option<Reason>,
 }
 
-/// See and settle what could not be fetched or stored.
+/// List, retry or give up what could not be fetched or stored.
 #[derive(Debug, Subcommand)]
 pub enum Quarantine {
     /// List what is in quarantine, by reason
@@ -259,7 +259,7 @@ pub enum Quarantine {
     },
 }
 
-/// See and settle messages that no fetcher could work on.
+/// List, redrive or purge messages that no fetcher could work on.
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
     /// List what lies in the dead-letter queue: still owed, done, or not from Tidemark
@@ -290,7 +290,7 @@ pub enum DeadLetters {
     },
 }
 
-/// See a checkpoint in words, or list again from an earlier time.
+/// Show a checkpoint, or list again from an earlier time.
 #[derive(Debug, Subcommand)]
 pub enum Checkpoint {
     /// Show how far a stream got

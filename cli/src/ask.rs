@@ -66,7 +66,7 @@ pub(crate) async fn agree(
 
 fn ask(context: &mut Context<'_>) -> Result<(), Failure> {
     if !context.terminal.can_ask {
-        let what = "nothing was done: there is no terminal to ask whether this shall be done";
+        let what = "nothing was done: there is no terminal to ask on";
         return Err(Failure::Usage(format!("{what}\nnext: say --yes, or --dry-run to see the plan alone")));
     }
     write!(context.notes, "Go on? [y/N] ")?;

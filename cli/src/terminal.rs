@@ -22,7 +22,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// The terminal of this process. `NO_COLOR`, when it is not empty, turns colours off.
-    #[expect(clippy::disallowed_methods, reason = "NO_COLOR and TERM are no configuration of ours")]
+    #[expect(clippy::disallowed_methods, reason = "NO_COLOR and TERM are no configuration of Tidemark")]
     pub fn of_process(is_screen: bool, can_ask: bool) -> Self {
         let is_plain = std::env::var("NO_COLOR").is_ok_and(|text| !text.is_empty())
             || std::env::var("TERM").is_ok_and(|text| text == "dumb");

@@ -136,9 +136,9 @@ fn show(context: &mut Context<'_>, source: SourceKind, found: &[Found]) -> Resul
     }
     let mut nexts = Vec::new();
     for (kind, words, next) in [
-        (Kind::Owed, "still owed; the poller also sends them again by itself", "redrive"),
-        (Kind::Done, "of Tidemark, and nothing of them is owed any more", "purge"),
-        (Kind::Foreign, "not of this source's Tidemark", "purge"),
+        (Kind::Owed, "still owed; the poller also sends them again automatically", "redrive"),
+        (Kind::Done, "from Tidemark, and nothing in them is owed any more", "purge"),
+        (Kind::Foreign, "not from this source of Tidemark", "purge"),
     ] {
         let count = of_kind(found, kind).count();
         if count > 0 {
@@ -225,8 +225,8 @@ async fn purge(
         subject: source.to_string(),
         what: format!("delete {count}"),
         effects: vec![
-            format!("{done} are done: nothing of them is owed any more"),
-            format!("{foreign} are not of this source's Tidemark"),
+            format!("{done} are done: nothing in them is owed any more"),
+            format!("{foreign} are not from this source of Tidemark"),
             format!("{} that are still owed stay", of_kind(found, Kind::Owed).count()),
         ],
     };

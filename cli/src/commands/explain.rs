@@ -148,7 +148,7 @@ impl Found {
                     None => "no version is stored",
                 };
                 format!(
-                    "it could not be fetched or stored ({}); {copy}; it is tried again by itself",
+                    "it could not be fetched or stored ({}); {copy}; it is tried again automatically",
                     entry.reason.as_str()
                 )
             }
@@ -160,8 +160,8 @@ impl Found {
             }
             (Some(_), None) => "it is stored, and nothing newer has been listed".to_owned(),
             (None, None) if is_owed => "it was listed and is not stored yet".to_owned(),
-            (None, None) if !self.is_polled => format!("nothing is known of it, and {stream} was never polled"),
-            (None, None) => "nothing is known of it: it was never listed under this id".to_owned(),
+            (None, None) if !self.is_polled => format!("nothing is known about it, and {stream} was never polled"),
+            (None, None) => "nothing is known about it: it was never listed under this id".to_owned(),
         }
     }
 }

@@ -120,7 +120,7 @@ fn read(context: &mut Context<'_>, file: &Path, consent: &Consent) -> Result<Vec
     let mut text = String::new();
     if file == Path::new("-") {
         if !consent.yes && !consent.dry_run {
-            let what = "ids from standard input leave nobody to ask";
+            let what = "the ids come from standard input, so nobody can be asked";
             return Err(Failure::Usage(format!("{what}\nnext: say --yes, or --dry-run to see the plan alone")));
         }
         context.answers.read_to_string(&mut text)?;

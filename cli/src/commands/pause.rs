@@ -41,7 +41,9 @@ pub(super) async fn pause(
         ],
     };
     let Some(why) = consent.why.clone().or_else(|| consent.dry_run.then(String::new)) else {
-        return Err(Failure::Usage("say why with --why: others will wonder\nnext: add --why TEXT".to_owned()));
+        return Err(Failure::Usage(
+            "say why with --why, for those who find it paused\nnext: add --why TEXT".to_owned(),
+        ));
     };
     let Some(agreed) = agree(context, &stack, &plan, consent).await? else { return Ok(Ended::Well) };
     let pause = Pause { since: now, until, by: agreed.by, why };

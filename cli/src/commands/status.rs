@@ -308,8 +308,7 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -
         State::QuarantineFull | State::Importing { .. } | State::Behind | State::Fresh | State::Off => {}
     }
     if report.troubled_count > 0 {
-        let what =
-            format!("{} in quarantine will not heal without a person", page::plural(report.troubled_count, "id"));
+        let what = format!("{} in quarantine that waiting does not fix", page::plural(report.troubled_count, "id"));
         add(what, format!("tidemark quarantine list {kind} {name}"));
     }
     needed

@@ -50,7 +50,7 @@ async fn dead_letters_are_listed_by_what_they_are_and_stay() {
     for _ in 0..2 {
         let ran = stage.run("dead-letters list fieldmotion").await;
         assert_eq!(ran.code, 1, "{ran}");
-        for said in ["2  still owed", "1  of Tidemark, and nothing", "1  not of this source's", "owed     "] {
+        for said in ["2  still owed", "1  from Tidemark, and nothing", "1  not from this source", "owed     "] {
             assert!(ran.out.contains(said), "{said}: {ran}");
         }
         assert!(
@@ -81,5 +81,5 @@ async fn nothing_that_is_owed_is_purged() {
     let ran = stage.run("dead-letters purge fieldmotion --yes").await;
     assert_eq!(ran.code, 0, "{ran}");
     let ran = stage.run("dead-letters list fieldmotion").await;
-    assert!(ran.out.contains("2  still owed") && !ran.out.contains("of Tidemark, and"), "{ran}");
+    assert!(ran.out.contains("2  still owed") && !ran.out.contains("from Tidemark, and"), "{ran}");
 }

@@ -67,7 +67,7 @@ impl Config {
 }
 
 fn deleted_retention(text: &str) -> Result<Option<Duration>, String> {
-    let days: u16 = text.parse().map_err(|_| "it is no whole number of days".to_owned())?;
+    let days: u16 = text.parse().map_err(|_| "it is not a whole number of days".to_owned())?;
     let retention = Duration::from_hours(u64::from(days) * 24);
     if days > 0 && retention < TOMBSTONE_AGE_MIN {
         return Err(format!(

@@ -53,7 +53,7 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     /// Works on the messages of an SQS event and names those that are to be delivered again.
     ///
     /// # Errors
-    /// [`InvocationError`] when the event is no SQS event, or when a message failed that has no id: the response cannot
+    /// [`InvocationError`] when the event is not an SQS event, or when a message failed that has no id: the response cannot
     /// name it (an empty name would silently mean the whole batch), so the whole batch is delivered again. Likewise when
     /// every message failed in our own tables or program: returned messages alone count as no error and raise no alarm.
     pub(crate) async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<SqsBatchResponse, InvocationError> {
@@ -68,7 +68,7 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     async fn resolve(&self, payload: &RawValue, deadline: u64) -> Result<SqsBatchResponse, InvocationError> {
         let batch: Batch = serde_json::from_str(payload.get()).map_err(|_| {
             let message =
-                "the event is no SQS event: it has no list of \"Records\". Invoke the fetcher through its queue";
+                "the event is not an SQS event: it has no list of \"Records\". Invoke the fetcher through its queue";
             InvocationError::new(ErrorKind::MalformedEvent, message)
         })?;
         let deadline = LocalMillis::new(i64::try_from(deadline).unwrap_or(i64::MAX));
@@ -104,7 +104,7 @@ impl<P: FetcherPorts, W: Write> Handler<P, W> {
     async fn is_done(&self, message: &RawValue, stop_at: LocalMillis) -> Result<bool, InvocationError> {
         let source = self.fetcher.ports.source().kind();
         let Ok(sqs) = serde_json::from_str::<SqsMessage>(message.get()) else {
-            log::not_ours(source, &Delivery::default(), "the record is no SQS message");
+            log::not_ours(source, &Delivery::default(), "the record is not an SQS message");
             return Ok(false);
         };
         let delivery = Delivery::of(&sqs);

@@ -47,7 +47,7 @@ impl Config {
         let records_table = environment.text("TIDEMARK_RECORDS_TABLE", "the records table's name");
         let queue_url = environment.read("TIDEMARK_QUEUE_URL", "the URL of the source's change queue", |text| {
             let is_url = text.starts_with("https://") || text.starts_with("http://");
-            is_url.then(|| text.to_owned()).ok_or("it is no URL")
+            is_url.then(|| text.to_owned()).ok_or("it is not a URL")
         });
         let poll_rate = environment.read("TIDEMARK_POLL_RATE", "a rate such as rate(5 minutes)", Rate::parse);
         let overlap = environment.seconds(
@@ -165,7 +165,7 @@ mod tests {
             ),
             ("TIDEMARK_OVERLAP_SECONDS", "62", "62 is less than 63; set it to 63 or more (OverlapSeconds): an edit"),
             ("TIDEMARK_POISON_POLICY", "Block", "no such policy; set it to block or advance"),
-            ("TIDEMARK_QUEUE_URL", "changes", "it is no URL; set it to the URL"),
+            ("TIDEMARK_QUEUE_URL", "changes", "it is not a URL; set it to the URL"),
             (
                 "TIDEMARK_VISIBILITY_TIMEOUT_SECONDS",
                 "719",

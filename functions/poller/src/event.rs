@@ -53,11 +53,11 @@ impl fmt::Display for BadEvent {
         match self {
             Self::Shape(shape) => f.write_str(shape),
             Self::NoStream => f.write_str("an object without \"stream\""),
-            Self::StreamName => f.write_str("an object whose \"stream\" is no stream name"),
+            Self::StreamName => f.write_str("an object whose \"stream\" is not a stream name"),
             Self::UnknownKey(key) => write!(f, "an object with the unknown key {key:?}"),
             Self::Account => f.write_str("an object whose \"account\" is neither \"keep\" nor \"start_again\""),
             Self::RewindTo => {
-                f.write_str("an object whose \"rewind_to\" is no instant such as \"2026-02-24T10:00:00Z\"")
+                f.write_str("an object whose \"rewind_to\" is not an instant such as \"2026-02-24T10:00:00Z\"")
             }
             Self::Both => f.write_str("an object with both \"account\" and \"rewind_to\"; ask for one after the other"),
         }
@@ -72,7 +72,7 @@ impl Event {
             Value::Object(members) => members,
             Value::Null => return Err(BadEvent::Shape("empty")),
             Value::Bool(_) | Value::Number(_) => return Err(BadEvent::Shape("a bare value")),
-            Value::String(_) => return Err(BadEvent::Shape("a text that is no JSON object")),
+            Value::String(_) => return Err(BadEvent::Shape("a text that is not a JSON object")),
             Value::Array(_) => return Err(BadEvent::Shape("a list")),
         };
         let stream = members.get("stream").ok_or(BadEvent::NoStream)?;
@@ -134,17 +134,17 @@ mod tests {
         for (payload, bad) in [
             (json!(null), "empty"),
             (json!(7), "a bare value"),
-            (json!("customers"), "a text that is no JSON object"),
+            (json!("customers"), "a text that is not a JSON object"),
             (json!([]), "a list"),
             (json!({}), "an object without \"stream\""),
-            (json!({"stream": 3}), "an object whose \"stream\" is no stream name"),
-            (json!({"stream": "Cust omers"}), "an object whose \"stream\" is no stream name"),
+            (json!({"stream": 3}), "an object whose \"stream\" is not a stream name"),
+            (json!({"stream": "Cust omers"}), "an object whose \"stream\" is not a stream name"),
             (json!({"stream": "customers", "sweeps\n": true}), "an object with the unknown key \"sweeps\\n\""),
             (json!({"stream": "customers", "account": "new"}), "neither \"keep\" nor \"start_again\""),
             (json!({"stream": "customers", "account": null}), "neither \"keep\" nor \"start_again\""),
-            (json!({"stream": "customers", "rewind_to": "2026-02-24"}), "no instant such as"),
-            (json!({"stream": "customers", "rewind_to": "2026-02-24T10:00:00"}), "no instant such as"),
-            (json!({"stream": "customers", "rewind_to": 5}), "no instant such as"),
+            (json!({"stream": "customers", "rewind_to": "2026-02-24"}), "not an instant such as"),
+            (json!({"stream": "customers", "rewind_to": "2026-02-24T10:00:00"}), "not an instant such as"),
+            (json!({"stream": "customers", "rewind_to": 5}), "not an instant such as"),
             (json!({"stream": "a", "account": "keep", "rewind_to": "2026-02-24T10:00:00Z"}), "one after the other"),
         ] {
             let error = Event::read(&payload).unwrap_err().to_string();

@@ -114,7 +114,7 @@ impl Environment {
     /// A span of time in whole seconds, `least` or more.
     pub fn seconds(&mut self, variable: &str, least: Duration, wanted: &str) -> Option<Duration> {
         self.read(variable, wanted, |text| {
-            let seconds = text.parse().map_err(|_| format!("{} is no whole number of seconds", shown(text)))?;
+            let seconds = text.parse().map_err(|_| format!("{} is not a whole number of seconds", shown(text)))?;
             let span = Duration::from_secs(seconds);
             if span < least { Err(format!("{seconds} is less than {}", least.as_secs())) } else { Ok(span) }
         })
@@ -158,7 +158,7 @@ mod tests {
             error.to_string(),
             "the configuration has 3 problems: (1) TIDEMARK_A is empty; set it to the name of a table; \
              (2) TIDEMARK_B is not set; set it to the name of another; \
-             (3) TIDEMARK_C is not right: \"soon\" is no whole number of seconds; set it to 60 or more"
+             (3) TIDEMARK_C is not right: \"soon\" is not a whole number of seconds; set it to 60 or more"
         );
     }
 

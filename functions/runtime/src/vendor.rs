@@ -44,7 +44,7 @@ impl VendorConfig {
         });
         let secret_arn = environment.read("TIDEMARK_SECRET_ARN", "the ARN of the source's secret", |text| {
             let is_arn = text.starts_with("arn:") && text.contains(":secretsmanager:");
-            is_arn.then(|| text.to_owned()).ok_or("it is no ARN of a Secrets Manager secret")
+            is_arn.then(|| text.to_owned()).ok_or("it is not the ARN of a Secrets Manager secret")
         });
         let rate = environment.read("TIDEMARK_REQUESTS_PER_SECOND", "what the vendor allows, such as 2", |text| {
             RequestsPerSecond::parse(text).map(|rate| (text.to_owned(), rate.interval()))
@@ -84,7 +84,7 @@ impl VendorConfig {
     }
 }
 
-/// The settings' text; without a source nothing is known of its keys, so they are looked at only with one.
+/// The settings' text; without a source nothing is known about its keys, so they are looked at only with one.
 fn settings(environment: &mut Environment, kind: Option<SourceKind>) -> Option<String> {
     const VARIABLE: &str = "TIDEMARK_SETTINGS";
     let text = environment.text(VARIABLE, "{}, or a JSON object with the source's settings")?;

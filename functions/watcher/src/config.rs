@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(at("rate(5 minutes)", "600"), Ok(600));
         let error = at("rate(5 minutes)", "599").unwrap_err();
         assert!(error.contains("599 is less than 600; set it to at least twice PollRate"), "{error}");
-        assert_eq!(at("cron(0 6 * * ? *)", "60"), Ok(60), "nothing is known of its times");
+        assert_eq!(at("cron(0 6 * * ? *)", "60"), Ok(60), "nothing is known about its times");
         assert_eq!(at("", "15"), Ok(15), "ticked by hand");
         assert!(at("often", "900").unwrap_err().contains("TIDEMARK_POLL_RATE is not right"));
     }

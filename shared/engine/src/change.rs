@@ -13,7 +13,7 @@ pub struct Change {
     pub listed: Option<Box<Listed>>,
 }
 
-/// What a list may tell of a change besides its id.
+/// What a list may say about a change besides its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
     /// The vendor's last-edited value.
@@ -72,11 +72,11 @@ pub struct Page {
     pub next: Option<String>,
     /// Whether the vendor refused this page, not the first, as one that is not there: the end, or a cap on deep paging.
     pub is_refused: bool,
-    /// Whether a feed has told all there is by now. A page that tells nothing of ours is not the end of it.
+    /// Whether a feed has shown all there is by now. A page without a known change is not the end of it.
     pub is_end: bool,
     /// The vendor's `Date` header: when it answered, on its clock.
     pub date: Option<VendorMillis>,
-    /// Entries that bear no usable id and can therefore be neither fetched nor stored.
+    /// Entries that have no usable id and can therefore be neither fetched nor stored.
     pub unusable_count: usize,
     /// Of a snapshot: the part of it that this page ends with, and that is listed again later.
     pub later: Option<Later>,
@@ -118,7 +118,7 @@ pub struct Detail {
 pub enum Found {
     /// It is.
     Record {
-        /// The id that the answer bears; another one than asked for is a record error.
+        /// The id that the answer has; another one than asked for is a record error.
         id: RecordId,
         /// Its JSON, exactly as received.
         body: Body,

@@ -10,7 +10,7 @@ pub const LEASE: Duration = Duration::from_mins(3);
 pub const BACKLOG_MAX: usize = 4;
 /// `behind` before anything is measured: no zone error is larger.
 pub const BEHIND_FIRST: Duration = Duration::from_hours(26);
-/// `behind` of a stream whose records bear no stamps.
+/// `behind` of a stream whose records have no stamps.
 pub const BEHIND_UNSTAMPED: Duration = Duration::from_mins(5);
 
 /// The durable state of a stream: section 2 of `docs/protocol.md`. Instants are on the local clock.
@@ -34,7 +34,7 @@ pub struct Checkpoint {
     pub backlog: Vec<Listing>,
     /// Parts of a snapshot that are listed again, each by itself, from their `begun_at` on.
     pub later: Vec<Listing>,
-    /// The mark that the ledger bore when this was written; another one there means that the ledger was lost.
+    /// The mark that the ledger had when this was written; another one there means that the ledger was lost.
     pub ledger_mark: Option<String>,
     /// The account and the settings that this state belongs to.
     pub account_mark: String,

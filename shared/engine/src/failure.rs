@@ -14,10 +14,10 @@ pub enum FailureClass {
     Transient,
     /// The source asks for fewer calls (429), and for how long when it says so.
     Throttled {
-        /// How long it asks to be left alone.
+        /// How long it asks for no calls.
         retry_after: Option<Duration>,
     },
-    /// The credential was rejected, also after it was read anew.
+    /// The credential was rejected, also after it was read again.
     Unauthorized,
     /// The credential could not be read, because the key that encrypts its secret may not be used.
     SecretLocked,
@@ -45,7 +45,7 @@ pub enum Stops {
 }
 
 impl FailureClass {
-    /// How long the vendor asks to be left alone, where it says so.
+    /// How long the vendor asks for no calls, where it says so.
     pub const fn retry_after(self) -> Option<Duration> {
         if let Self::Throttled { retry_after } = self { retry_after } else { None }
     }
@@ -77,7 +77,7 @@ impl FailureClass {
                  enabled and its key policy allows the function's role"
             }
             Self::Forbidden => "give the vendor's API user the right to read this object type, or turn the stream off",
-            Self::Record => "look at the record in the vendor's application; it is tried again by itself",
+            Self::Record => "look at the record in the vendor's application; it is tried again automatically",
             Self::TokenRejected => "nothing: everything is listed once, from a new token",
         }
     }

@@ -47,7 +47,7 @@ pub enum Work {
 pub struct Row {
     /// The vendor's JSON.
     pub body: Body,
-    /// The row's stamp, when it bears one.
+    /// The row's stamp, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Stamp>,
 }

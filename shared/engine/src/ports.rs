@@ -40,7 +40,7 @@ pub trait Source {
     }
 
     /// The event that stands for two of one record, none of which was stored yet: the later one, with what the earlier
-    /// one alone told of.
+    /// one alone says.
     fn joined_event(&self, _earlier: &Body, later: &Body) -> Body {
         later.clone()
     }

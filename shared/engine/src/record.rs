@@ -166,7 +166,7 @@ pub enum Seen {
     Record {
         /// The vendor's JSON.
         body: Body,
-        /// The vendor's last-edited value, when the record bears one.
+        /// The vendor's last-edited value, when the record has one.
         stamp: Option<Stamp>,
         /// What the vendor's clock had reached at most when the look ended, for records fetched by id.
         seen_at: Option<VendorMillis>,
@@ -197,7 +197,7 @@ impl DeletedBecause {
 /// What is known of a stored record without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredVersion {
-    /// The vendor's stamp as text, when the record bears one.
+    /// The vendor's stamp as text, when the record has one.
     pub stamp: Option<String>,
     /// When the look that is stored was started, on the local clock of that time.
     pub looked_at: LocalMillis,

@@ -40,7 +40,7 @@ impl SourceKind {
 #[serde(try_from = "String")]
 pub struct StreamName(Cow<'static, str>);
 
-/// A stream name has characters that a key or a metric cannot bear.
+/// A stream name has characters that a key or a metric cannot have.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a stream name has 1 to 64 characters of a-z, 0-9 and _; this one has {length} characters or others")]
 pub struct BadStreamName {
@@ -107,7 +107,7 @@ pub struct StreamTraits {
     pub name: StreamName,
     /// How its list call answers.
     pub shape: ListShape,
-    /// Whether its records bear a last-edited stamp.
+    /// Whether its records have a last-edited stamp.
     pub stamped: bool,
     /// Whether the list takes a lower bound. A stream without one is scanned whole, at a slower rate.
     pub filtered: bool,

@@ -20,7 +20,7 @@ pub const RETRY_MAX: usize = 1_000;
 pub const GONE_BELIEVED_AFTER: Duration = Duration::from_hours(31);
 /// After so many tries a retry entry no longer holds the checkpoint under [`PoisonPolicy::Advance`].
 pub const TRIES_TO_ADVANCE: u32 = 5;
-/// How far details may lag behind the event that tells of them, on the local clock.
+/// How far details may lag behind the event that announces them, on the local clock.
 pub const DETAILS_LAG: Duration = Duration::from_secs(20);
 /// How far clocks of pollers and fetchers are apart as a rule: a fetcher waits so long with a message that is early.
 pub(crate) const HOST_CLOCKS_APART: Duration = Duration::from_secs(2);
@@ -100,7 +100,7 @@ pub struct Chunk {
     pub listed_at: LocalMillis,
     /// When it is sent, or sent again, on the local clock.
     pub next_at: LocalMillis,
-    /// What else the list told of the ids.
+    /// What else the list said about the ids.
     pub told: Told,
     /// The id that a fetcher last was alone with, after an earlier delivery had crashed.
     pub trying: Option<Trying>,
@@ -116,7 +116,7 @@ impl Chunk {
     }
 }
 
-/// What a chunk's list told of its ids.
+/// What a chunk's list said about its ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Nothing: each id is fetched.

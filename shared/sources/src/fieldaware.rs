@@ -126,7 +126,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             (page, date) = self.events_page(token).await?;
         }
         if !page.unknown.is_empty() {
-            tracing::info!(classes = %page.unknown, "the feed tells of classes that are not known here; passed over");
+            tracing::info!(classes = %page.unknown, "the feed names classes that are not known here; they are skipped");
         }
         let is_end = page.next.as_deref().is_none_or(|next| next == token);
         let EventPage { changes, next, unusable_count, .. } = page;
@@ -246,7 +246,7 @@ fn known(stream: &StreamName) -> Result<(), SourceFailure> {
 }
 
 fn not_ours() -> SourceFailure {
-    SourceFailure::new(FailureClass::Record, "the id is no locator of a FieldAware record")
+    SourceFailure::new(FailureClass::Record, "the id is not the locator of a FieldAware record")
 }
 
 /// The usual address of a class's records, for logs: the real one holds ids.

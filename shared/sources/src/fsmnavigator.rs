@@ -121,7 +121,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
     async fn attempt(&self, call: &Call<'_>, credential: &Credential) -> Result<Judged, SourceFailure> {
         let [key] = credential.texts();
         let key = HeaderValue::from_str(key).map_err(|_| {
-            let cause = format!("{}: the secret's \"api_key\" holds characters that no header can bear", call.name);
+            let cause = format!("{}: the secret's \"api_key\" has characters that a header cannot have", call.name);
             SourceFailure::new(FailureClass::Unauthorized, cause)
         })?;
         let failed = |problem: Problem| problem.into_failure(&call.name, call.terms.purpose);

@@ -227,7 +227,7 @@ async fn what_a_vendor_said_cannot_forge_a_line() {
     let function = Function::over(&stage);
     function.invoke().await.unwrap();
     let text = function.kept.text();
-    assert_eq!(text.lines().count(), function.kept.lines().len(), "every line is an object of ours: {text}");
+    assert_eq!(text.lines().count(), function.kept.lines().len(), "every line is one object: {text}");
     assert!(!text.contains(['\u{2028}', '\u{1b}']));
     assert!(function.line()["held_back"].as_str().unwrap().contains("staleness_seconds"));
 }

@@ -100,7 +100,7 @@ impl Calls {
     }
 
     /// A call failed in a way that is not the record's own. One that is known already does not count: that the credential is
-    /// rejected shows with another id, or with the next list. But how long a vendor wants to be left alone is always heeded.
+    /// rejected shows with another id, or with the next list. But a vendor that asks for no calls always gets none.
     pub(super) fn failed(&self, failure: &SourceFailure, is_known: bool) {
         let mut state = self.state();
         let why = Why { class: failure.class, cause: failure.cause.clone() };

@@ -20,7 +20,7 @@ pub(super) struct Work<'a, P> {
     pub(super) vanished: Vec<Sight>,
     /// The newest look that was stored.
     pub(super) looked_at: Option<LocalMillis>,
-    /// Records looked at, and how many of them bore a stamp.
+    /// Records looked at, and how many of them had a stamp.
     pub(super) seen_count: usize,
     pub(super) stamped_count: usize,
 }

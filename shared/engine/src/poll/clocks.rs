@@ -58,7 +58,7 @@ impl Reading {
     }
 }
 
-/// The stamps that edits made at instants of the vendor's clock would bear.
+/// The stamps that edits made at instants of the vendor's clock would have.
 pub(super) type Zone<'a> = &'a dyn Fn(VendorMillis) -> StampMillis;
 
 /// A gap in UTC, as it was at `at`, in the reading of stamps.

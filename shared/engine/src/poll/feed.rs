@@ -40,7 +40,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         loop {
             let (page, reading) = self.call(ListRequest::Events(&token), 1).await?;
             let begun_at = *begun_at.get_or_insert(reading.start);
-            // A token that does not move has nothing behind it: some feeds tell of the event at the token once more.
+            // A token that does not move has nothing behind it: some feeds show the event at the token once more.
             let is_repeat = page.next.as_ref() == Some(&token);
             for change in page.changes.into_iter().filter(|_| !is_repeat) {
                 order += 1;

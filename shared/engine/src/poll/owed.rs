@@ -69,7 +69,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(OwedWork { fresh, bulk, bulk_is_whole, retries, state, committable, lanes_since, retries_since })
     }
 
-    /// A ledger that does not bear the checkpoint's mark was lost: everything is listed again from the last commit.
+    /// A ledger that does not have the checkpoint's mark was lost: everything is listed again from the last commit.
     async fn check_mark(&mut self, state: &StreamState) -> Result<(), Halt> {
         let known = &self.checkpoint.ledger_mark;
         if known.is_some() && (*known == state.mark || Rule::LedgerMark.is_left_out()) {

@@ -67,7 +67,7 @@ pub(super) struct Walk {
     shown_before: HashMap<u32, u64>,
     shown: HashMap<u32, u64>,
     pub(super) rows_max: usize,
-    /// How many pages the vendor told of last, and the page that it refused.
+    /// How many pages the vendor named last, and the page that it refused.
     told: Option<u32>,
     refused_at: Option<u32>,
     pub(super) first: Option<Reading>,
@@ -81,7 +81,7 @@ impl Walk {
         Self { from, place, begun_at, told, ..Self::default() }
     }
 
-    /// A page that the vendor had told of and now refuses: the list has become shorter, and is walked from its
+    /// A page that the vendor had named and now refuses: the list has become shorter, and is walked from its
     /// beginning. Whether that is so, and was not tried before.
     pub(super) fn begin_again(&mut self) -> bool {
         let is_known = self.place.is_capped || self.refused_at == Some(self.place.page());

@@ -132,7 +132,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
 
     async fn attempt(&self, call: &Call<'_>, credential: &Credential<1>) -> Result<Outcome, SourceFailure> {
         let header = authorization(credential).ok_or_else(|| {
-            let cause = format!("{}: the secret's \"token\" holds what no header can bear", call.pattern);
+            let cause = format!("{}: the secret's \"token\" has characters that a header cannot have", call.pattern);
             SourceFailure::new(FailureClass::Unauthorized, cause)
         })?;
         let turn = self.http.turn().await;

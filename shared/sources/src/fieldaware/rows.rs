@@ -127,7 +127,7 @@ impl Rows {
                 class = class.entity,
                 classes = %unknown,
                 next_step = "report the names to the maintainers: records of these classes are not copied",
-                "rows of this list are of classes that are not known here; passed over"
+                "rows of this list are of classes that are not known here; they are skipped"
             );
         }
         some_are_usable(told_count, row_count - unusable_count)?;

@@ -140,7 +140,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 (Page { changes, unusable_count, date, ..Page::default() }, next)
             }
             Read::Refused { status: StatusCode::NOT_FOUND, date } => {
-                tracing::info!(call = pattern, "a user without such a list is passed over");
+                tracing::info!(call = pattern, "a user without such a list is skipped");
                 (Page { date, ..Page::default() }, None)
             }
             Read::Again { date } => return Ok(self.left_out_moving(&here, date)),

@@ -183,7 +183,7 @@ impl Tokens {
         let is_bearer = members.get("token_type").is_none_or(|kind| kind == "null")
             || members.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
         if !is_bearer {
-            return Err(Malformed::Shape("a token that is no bearer token"));
+            return Err(Malformed::Shape("a token that is not a bearer token"));
         }
         let lifetime = members.get("expires_in").and_then(lifetime).unwrap_or(LIFETIME);
         Ok(Token { text, asked_at, renew_at: asked_at.plus(self.used_for(lifetime)) })

@@ -177,7 +177,7 @@ fn listed<'de, T>(
     let Collected { entries: Entries { taken, unusable_count }, is_object } = collected;
     let count = taken.len() + unusable_count;
     if count == 0 && is_object && !empty_object {
-        return Err(Malformed::Shape("an empty object, which is no list"));
+        return Err(Malformed::Shape("an empty object, which is not a list"));
     }
     if taken.is_empty() && unusable_count > 0 {
         return Err(Malformed::Shape("a list in which no entry has a usable id"));

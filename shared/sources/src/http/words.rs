@@ -24,7 +24,7 @@ pub(crate) enum Words {
     Page,
     /// Text that is no JSON.
     Text,
-    /// JSON that is no error of the vendor's.
+    /// JSON that is not an error of the vendor.
     OtherJson,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for Words {
             Self::Nobodys => "no text",
             Self::Page => "an HTML page",
             Self::Text => "text that is no JSON",
-            Self::OtherJson => "JSON that is no error of the vendor's",
+            Self::OtherJson => "JSON that is not an error of the vendor",
         })
     }
 }

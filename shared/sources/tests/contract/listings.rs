@@ -35,7 +35,7 @@ pub(crate) async fn an_empty_list_is_quiet_and_no_failure<V: Vendor>() {
     assert_eq!((report.outcome, world.stored_count()), (PollOutcome::Quiet, 0));
 }
 
-/// A 204 says that there is nothing, which is no word of any record.
+/// A 204 says that there is nothing, which says nothing about any record.
 pub(crate) async fn no_content_is_nothing_and_never_gone<V: Vendor>() {
     let (world, ids) = World::<V>::with_records(1).await;
     for kind in [CallKind::List, CallKind::Detail] {
