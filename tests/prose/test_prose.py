@@ -212,6 +212,36 @@ def test_words_that_are_hard_to_read_are_avoided() -> None:
     assert not found, "\n" + "\n".join(found)
 
 
+# In code, in quotes, after "next:" or at the beginning of a line.
+COMMAND = re.compile(r"""(?:[`"]|next: |^\s*|\| )tidemark (?:--local |--stack \S+ )?([a-z][a-z-]+)(?: ([^\s`"]+))?""")
+COMMANDS = set(re.findall(r"^## `tidemark ([a-z -]+)`", (ROOT / "docs/cli.md").read_text(), re.MULTILINE))
+GROUPS = {command.split()[0] for command in COMMANDS if " " in command}
+# What stands for any command of a group.
+ANY_OF_A_GROUP = {"", "<COMMAND>", "{next}"}
+
+
+def test_every_command_that_is_named_exists() -> None:
+    assert len(COMMANDS) > 15, "the commands are read"
+    read = [(path, number, line) for path in (*PAGES, *CODE) for number, line in enumerate(path.read_text().splitlines(), 1)]
+    named = [(path, number, found) for path, number, line in read for found in COMMAND.findall(line)]
+    assert len(named) > 40, "commands are found"
+    wrong = [
+        f"{name(path)}:{number}: tidemark {first} {second}".rstrip()
+        for path, number, (first, second) in named
+        if first not in COMMANDS or (first in GROUPS and second not in ANY_OF_A_GROUP and f"{first} {second}" not in COMMANDS)
+    ]
+    assert not wrong, wrong
+
+
+def test_every_target_of_make_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    lines = [(page, line) for page in PAGES for line in page.read_text().splitlines()]
+    named = [(name(page), found) for page, line in lines for found in re.findall(r"(?:^|`)make ([a-z][a-z-]+)", line)]
+    assert len(named) > 20, "targets are found"
+    wrong = [each for each in named if each[1] not in targets]
+    assert not wrong, wrong
+
+
 LINE_CHARS_MAX = 130
 README_LINES_MAX = 150
 CRATE_README_LINES_MAX = 25
