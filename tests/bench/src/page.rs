@@ -110,3 +110,32 @@ pub(crate) fn readme(text: &str, rows: &[Row]) -> Result<String, Box<dyn Error>>
 pub(crate) fn page(rows: &[Row]) -> String {
     format!("{HEAD}\n{}\n{FOOT}", table(rows))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::printed;
+
+    #[test]
+    fn the_readme_gets_the_sums_and_keeps_all_else() {
+        let rows = [
+            money::BY_ID,
+            money::AS_ROWS,
+            money::IDLE_ONE,
+            money::IDLE_ALL,
+            money::IDLE_ONE_FREE,
+            money::IDLE_ALL_FREE,
+        ]
+        .map(|what| printed(what, format!("${}.00: all of it", what.len()), ""));
+        let text = "# Tidemark\n\n## What it costs\n\nNothing.\n\n## Try it\n\nNow.\n";
+        let written = readme(text, &rows).unwrap();
+        assert!(written.starts_with("# Tidemark\n\n## What it costs\n\nNo server: "), "{written}");
+        assert!(written.ends_with(".\n\n## Try it\n\nNow.\n") && !written.contains("Nothing."), "{written}");
+        for row in &rows {
+            let sum = row.measured.split(':').next().unwrap();
+            assert!(written.contains(sum), "{sum}: {written}");
+        }
+        assert!(readme(text, &rows[1..]).is_err());
+        assert!(readme("# Tidemark\n", &rows).is_err());
+    }
+}
