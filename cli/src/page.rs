@@ -26,10 +26,12 @@ pub(crate) fn table<const N: usize>(terminal: Terminal, head: [&str; N]) -> Tabl
     table
 }
 
-/// Keeps the words of a column in one line, however narrow the terminal is.
-pub(crate) fn keep_whole(table: &mut Table, column: usize) {
-    if let Some(column) = table.column_mut(column) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
+/// Keeps the words of these columns in one line, however narrow the terminal is.
+pub(crate) fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    for index in columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
 }
 

@@ -358,7 +358,7 @@ impl Status {
         } else {
             let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "OWED", "QUARANTINE"];
             let mut table = page::table(terminal, head);
-            page::keep_whole(&mut table, 0);
+            page::keep_whole(&mut table, [0, head.len() - 1]);
             let mut source = "";
             for row in &self.streams {
                 if row.source != source {
