@@ -127,7 +127,7 @@ pub fn is_on_by_default(kind: SourceKind, stream: &StreamName) -> bool {
     }
 }
 
-/// Whether a stream's schedule is `ScanRate`, because its list has no update filter.
+/// Whether a stream's schedule is `ScanRate`, because its list takes no lower bound.
 ///
 /// The template's schedules do not depend on a source's settings: whether a stream is scanned is its default. Streams that
 /// the settings name have schedules of their own.

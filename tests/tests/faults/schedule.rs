@@ -170,7 +170,7 @@ async fn it_ends_although_its_rows_bear_no_stamp() {
 
 #[tokio::test]
 async fn a_scan_longer_than_a_tick_goes_on_at_its_page_though_it_meets_nothing_new() {
-    // GIVEN twelve pages of a list without an update filter, of which everything is stored
+    // GIVEN twelve pages of a list without a lower bound, of which everything is stored
     let mut settings = VendorSettings { page_rows: 10, order: Order::Id, ..VendorSettings::new(ListShape::Pages) };
     settings.stream.filtered = false;
     let stage = Stage::with(settings);
