@@ -74,8 +74,8 @@ Of earlier versions of this page.
   on that day is fetched a few times more.
 - **A feed.** Its chunks hold the events and ids of 32 digits, so that a chunk takes several write units when it is put, and as
   many when it is deleted.
-- **The idle stack.** Calls of Secrets Manager, log lines, the reads of a tick and of the watcher, and ticks of one source that
-  wait for each other's slot were not counted.
+- **The idle stack.** Dashboards, calls of Secrets Manager, log lines, the reads of a tick and of the watcher, and ticks of one
+  source that wait for each other's slot were not counted.
 ";
 
 /// What the README says of costs stands between these.
