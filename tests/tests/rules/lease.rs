@@ -5,7 +5,7 @@ use tidemark_engine::operate::{Act, Acted};
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::ports::{Checkpoints, Written};
 use tidemark_engine::stream::ListShape;
-use tidemark_testkit::memory::{Fault, Operation};
+use tidemark_testkit::memory::{Fault, Operation, VendorSettings};
 use tidemark_tests::stage::{Stage, ids};
 
 #[tokio::test]
@@ -59,6 +59,25 @@ async fn a_tick_that_ends_frees_the_stream_and_one_that_dies_holds_it_for_three_
     assert_eq!(stage.tick().await.outcome, PollOutcome::LeaseBusy);
     stage.wait(2);
     assert_eq!(stage.tick().await.outcome, PollOutcome::Quiet);
+}
+
+#[tokio::test]
+async fn a_tick_whose_list_has_slow_pages_keeps_the_stream_to_itself() {
+    let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Pages) });
+    stage.edit(ids(30));
+    let faults = stage.world.source.faults();
+    let (first, second) = (faults.hold_after(Operation::List), faults.hold_after(Operation::List));
+    let another = async {
+        for page in [first, second] {
+            page.reached().await;
+            stage.wait(100);
+            page.release();
+        }
+        tokio::task::yield_now().await;
+        stage.tick().await.outcome
+    };
+    let (slow, another) = tokio::join!(stage.tick(), another);
+    assert_eq!((slow.outcome, another), (PollOutcome::Importing, PollOutcome::LeaseBusy));
 }
 
 #[tokio::test]
