@@ -78,27 +78,27 @@ pub struct Page {
     pub date: Option<VendorMillis>,
     /// Entries that have no usable id and can therefore be neither fetched nor stored.
     pub unusable_count: usize,
-    /// Of a snapshot: the part of it that this page ends with, and that is listed again later.
+    /// The part that this page leaves out, or of a snapshot ends with, and that is listed again later.
     pub later: Option<Later>,
 }
 
-/// A part of a snapshot that is listed again later, by itself.
+/// A part of a list that is listed again later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Later {
     /// The record stream.
     pub stream: StreamName,
-    /// Where a listing of this part alone begins.
-    pub cursor: String,
+    /// Of a snapshot: where a listing of this part alone begins. None where the stream's next list holds it.
+    pub cursor: Option<String>,
     /// Why.
     pub why: WhyLater,
 }
 
-/// Why a part of a snapshot is listed again later.
+/// Why a part of a list is listed again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyLater {
-    /// The vendor refuses its list, or the rest of it. The snapshot goes on without.
+    /// The vendor refuses its list, or the rest of it, or keeps failing at it. The others go on without.
     Refused,
-    /// A page of it repeats another one. The snapshot goes on without.
+    /// A page of it repeats another one. The others go on without.
     Moving,
     /// It was read whole, but the feed tells nothing of what changes in it.
     Untold,

@@ -31,7 +31,7 @@ pub enum Notice {
     LedgerLost,
     /// The list moved too much to be read whole; it is read again.
     ListMoving,
-    /// This stream's part of a snapshot was left out, because its list is refused or moves; it is listed again later.
+    /// A part of this stream's list was left out, because it is refused, fails or moves; it is listed again later.
     LeftOut(StreamName),
     /// The list held so many entries without a usable id, which can be neither fetched nor stored.
     UnusableIds(usize),

@@ -42,6 +42,7 @@ use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
 
 use self::answer::Reader;
 use self::call::{Call, Judged, Outcome};
+use self::children::Failing;
 use self::object_types::{OBJECT_TYPES, ObjectType};
 use self::settings::DetailStyle;
 pub use self::settings::FsmNavigatorSettings;
@@ -72,6 +73,7 @@ pub struct FsmNavigator<C, K> {
     streams: Vec<StreamTraits>,
     ignored_bound_is_told: AtomicBool,
     honoured: Honoured,
+    failing: Failing,
 }
 
 /// A key.
@@ -110,7 +112,8 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         let streams = streams(&settings);
         let credential = Keeper::new(["api_key"], credentials);
         let ignored_bound_is_told = AtomicBool::new(false);
-        Self { http, credential, settings, streams, ignored_bound_is_told, honoured: Honoured::default() }
+        let (honoured, failing) = (Honoured::default(), Failing::default());
+        Self { http, credential, settings, streams, ignored_bound_is_told, honoured, failing }
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
@@ -248,7 +251,7 @@ impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
             return Err(SourceFailure::new(FailureClass::Forbidden, cause));
         };
         if let Some(parent) = &object_type.parent {
-            return Ok(self.children_of_page(object_type, parent, page).await?.into_page());
+            return self.children_of_page(object_type, parent, page).await;
         }
         let is_filtered = self.settings.is_filtered(object_type);
         let is_first_import = from <= self.settings.first_checkpoint;

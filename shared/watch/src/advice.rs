@@ -77,14 +77,16 @@ pub fn of_notice(notice: &Notice) -> Advice {
             "nothing if it is rare; else poll at quieter hours, or more often",
         ),
         Notice::LeftOut(_) => (
-            "FieldAware refuses the list of this class, or its pages repeat, so an import goes on without it; the class is \
-             listed again every hour",
-            "read the warning before it in the log; give the key's user the right to read the class, turn the vendor's \
-             feature on, or leave the class out (`record_streams`)",
+            "a part of this list is left out: FieldAware's class, or what belongs to a parent at FSM Navigator, because the \
+             vendor refuses it, fails at it, or repeats a page; the rest goes on without, and the part is listed again every \
+             hour",
+            "read the warning before it in the log; give the key's user the right to read it, turn the vendor's feature on, \
+             leave a class out (`record_streams`), or report the failure to the vendor",
         ),
         Notice::UnusableIds(_) => (
-            "the list holds so many entries without a usable id, which cannot be fetched",
-            "look in the vendor's application for records without an id",
+            "the list holds so many entries without a usable id, or of a class that is not known; they cannot be fetched",
+            "read the warning before it in the log if there is one; else look in the vendor's application for records \
+             without an id",
         ),
         Notice::VolatileRows(_) => (
             "the bodies of so many rows differ at every reading, although their stamps do not; each listing stores them again",

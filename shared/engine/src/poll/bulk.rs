@@ -150,9 +150,6 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(Went::Waits(listing.cursor.clone()));
         }
         let (page, reading) = self.call(ListRequest::Snapshot(cursor), 1).await?;
-        if let Some(later) = page.later {
-            self.note_later(later);
-        }
         let mut changes = page.changes;
         changes.retain(|change| room.met.insert(change.id.clone()));
         let margin = if Rule::SnapshotMargin.is_left_out() { Duration::ZERO } else { HOST_CLOCKS_MAX };

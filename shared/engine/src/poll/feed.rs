@@ -116,7 +116,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         Listed { scanned: Some(scanned), ..Listed::nothing(begun_at) }
     }
 
-    /// Notes a part of a snapshot that is listed again later.
+    /// Notes a part that is listed again later.
     pub(super) fn note_later(&mut self, later: Later) {
         let Later { stream, cursor, why } = later;
         if why == WhyLater::Moving {
@@ -129,8 +129,8 @@ impl<P: PollerPorts> Tick<'_, P> {
                 LEFT_OUT_FOR
             }
         };
-        let begun_at = self.now().plus(wait);
-        let part = Listing { scope: Scope::Snapshot, holds: None, cursor: Cursor::Source(cursor), begun_at };
+        let Some(cursor) = cursor.map(Cursor::Source) else { return };
+        let part = Listing { scope: Scope::Snapshot, holds: None, cursor, begun_at: self.now().plus(wait) };
         self.checkpoint.later.retain(|known| known.cursor != part.cursor);
         self.checkpoint.later.push(part);
     }

@@ -26,8 +26,11 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             tried += 1;
             self.report.calls_count += 1;
             let failure = match poller.ports.source().list(&self.traits.name, request).await {
-                Ok(page) => {
+                Ok(mut page) => {
                     self.check_account().await?;
+                    if let Some(later) = page.later.take() {
+                        self.note_later(later);
+                    }
                     let reading = Reading { start, end: clock.now(), date: page.date };
                     self.report.listed_count += page.changes.len();
                     if page.unusable_count > 0 {

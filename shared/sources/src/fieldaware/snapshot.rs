@@ -258,7 +258,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
 fn later(here: &Cursor, why: WhyLater) -> Later {
     let Cursor { class, is_archive, .. } = *here;
     let alone = Cursor { is_archive, is_alone: true, ..Cursor::start(class) };
-    Later { stream: class.records.clone(), cursor: alone.to_string(), why }
+    Later { stream: class.records.clone(), cursor: Some(alone.to_string()), why }
 }
 
 /// The place after a page.

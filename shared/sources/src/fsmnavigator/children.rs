@@ -4,16 +4,22 @@
 //! and one call for each of them. Its records are kept under `<parent's id>/<own id>`: they cannot be fetched without
 //! their parent, and a row need not say whose it is.
 //!
-//! How one could get it wrong: take a page of parents that have nothing for the end of the list.
+//! A parent that cannot be read stops no other. Its page is tried again first; then it is left out, with attention, until
+//! the stream's next list, unless the vendor does not answer at all.
+//!
+//! How one could get it wrong: take a page of parents that have nothing for the end of the list, or an outage for what a
+//! few parents have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use tidemark_engine::change::{Change, Detail, Found};
+use tidemark_engine::change::{Change, Detail, Found, Later, Page, WhyLater};
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
 use tidemark_engine::record::RecordId;
+use tidemark_engine::stream::StreamName;
 
 use super::call::{Call, Judged, Outcome};
 use super::object_types::{ObjectType, Parent};
@@ -29,6 +35,10 @@ const PARENTS_A_PAGE: &str = "10";
 const PAGE_ROWS_MIN: usize = 10;
 /// How many pages of one parent are read.
 const PAGES_MAX: u32 = 200;
+/// So many tries of a page fail before a parent that fails is left out: the engine makes one more in the same tick.
+const TRIES_FAILED: u32 = 2;
+/// After so many failing parents in a row the vendor is asked for something else, to tell them from an outage.
+const FAILING_IN_A_ROW: usize = 3;
 /// What would hide where a parent's id ends.
 const SEPARATOR: &AsciiSet = &CONTROLS.add(b'/').add(b'%');
 
@@ -41,6 +51,28 @@ enum Children {
     Missing(Option<VendorMillis>),
 }
 
+/// The page of each stream at which a parent failed last, and how many tries of it failed.
+#[derive(Debug, Default)]
+pub(super) struct Failing(Mutex<BTreeMap<StreamName, (u32, u32)>>);
+
+impl Failing {
+    /// Notes a failing parent of a page; whether the page was tried often enough, so that the others go on without.
+    fn is_given_up(&self, stream: &StreamName, page: u32) -> bool {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, failed) = places.entry(stream.clone()).or_default();
+        if *at != page {
+            (*at, *failed) = (page, 0);
+        }
+        let is_given_up = *failed >= TRIES_FAILED;
+        *failed += u32::from(!is_given_up);
+        is_given_up
+    }
+
+    fn forget(&self, stream: &StreamName) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(stream);
+    }
+}
+
 impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
     /// What the parents of one page have.
     pub(super) async fn children_of_page(
@@ -48,10 +80,11 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         object_type: &'static ObjectType,
         parent: &'static Parent,
         page: u32,
-    ) -> Result<Listed, SourceFailure> {
-        let (parents, date) = match self.parents(object_type, known(&parent.stream)?, page).await? {
+    ) -> Result<Page, SourceFailure> {
+        let parent_type = known(&parent.stream)?;
+        let (parents, date) = match self.parents(object_type, parent_type, page).await? {
             Listed::Rows(parents, date) => (parents, date),
-            Listed::Refused(date) => return Ok(Listed::Refused(date)),
+            refused @ Listed::Refused(_) => return Ok(refused.into_page()),
         };
         let mut all = Rows { unusable_count: parents.unusable_count, ..Rows::default() };
         // Without a count there is another page behind every page of parents, whatever these have.
@@ -59,34 +92,62 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             0 => page.saturating_sub(1),
             _ => page.saturating_add(1),
         }));
-        let (mut refused, mut is_any_read) = (None, page > 1);
+        let (mut is_any_read, mut in_a_row) = (page > 1, 0);
+        let (mut left_out_count, mut left_out) = (0_usize, None);
         for Change { id: parent_id, .. } in parents.changes {
-            let children = match self.children(object_type, parent, &parent_id).await {
-                // That one parent cannot be read says nothing about another. The list is read again whole.
-                Err(failure) if failure.class == FailureClass::Record => {
-                    all.unusable_count += 1;
-                    refused = Some(failure);
+            let failure = match self.children(object_type, parent, &parent_id).await {
+                Ok(Children::Rows(rows, _)) => {
+                    all.unusable_count += rows.unusable_count;
+                    all.odd_count += rows.odd_count;
+                    all.changes.extend(rows.changes);
+                    (is_any_read, in_a_row) = (true, 0);
                     continue;
                 }
-                answered => answered?,
+                Ok(Children::Gone(_)) => {
+                    (is_any_read, in_a_row) = (true, 0);
+                    continue;
+                }
+                Ok(Children::Missing(_)) => unclear(object_type),
+                Err(failure) => failure,
             };
-            is_any_read = true;
-            if let Children::Rows(rows, _) = children {
-                all.unusable_count += rows.unusable_count;
-                all.odd_count += rows.odd_count;
-                all.changes.extend(rows.changes);
+            // That one parent cannot be read says nothing about another.
+            let waits = match failure.class {
+                FailureClass::Record => true,
+                FailureClass::Transient => self.failing.is_given_up(&object_type.stream, page),
+                _ => false,
+            };
+            if !waits {
+                return Err(failure);
             }
+            in_a_row += 1;
+            if in_a_row == FAILING_IN_A_ROW {
+                self.parents(object_type, parent_type, page).await?;
+                in_a_row = 0;
+            }
+            left_out_count += 1;
+            left_out = Some(failure);
         }
-        if let Some(failure) = refused {
+        self.failing.forget(&object_type.stream);
+        let mut later = None;
+        if let Some(failure) = left_out {
             // None at all: then it is about how they are asked for.
             if !is_any_read {
                 return Err(SourceFailure { class: FailureClass::Transient, ..failure });
             }
-            let cause = failure.cause;
-            tracing::warn!(stream = %object_type.stream, page, cause, "a parent that cannot be read is passed by");
+            let (stream, cause) = (object_type.stream.clone(), failure.cause);
+            tracing::warn!(
+                %stream,
+                page,
+                parent_count = left_out_count,
+                cause,
+                next_step = "nothing if it passes: the stream's next list tries again; else ask the vendor about these parents",
+                "parents that cannot be read are passed by"
+            );
+            // The next list is of all parents again.
+            later = Some(Later { stream, cursor: None, why: WhyLater::Refused });
         }
         tell_of_odd(&object_type.stream, page, &all);
-        Ok(Listed::Rows(all, date))
+        Ok(Page { later, ..Listed::Rows(all, date).into_page() })
     }
 
     /// One of the records that belong to a parent.
@@ -143,7 +204,8 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                 Ok(Listed::Rows(rows, date))
             }
             Outcome::PageRefused => Ok(Listed::Refused(date)),
-            Outcome::Nothing | Outcome::Gone | Outcome::Missing => Ok(Listed::Rows(Rows::default(), date)),
+            Outcome::Nothing => Ok(Listed::Rows(Rows::default(), date)),
+            Outcome::Gone | Outcome::Missing => Err(unclear(object_type)),
         }
     }
 
@@ -228,6 +290,12 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         };
         Ok(Call { object_type, name, segments, query, terms, page: None })
     }
+}
+
+/// A "not found" of which nobody knows whose word it is.
+fn unclear(object_type: &ObjectType) -> SourceFailure {
+    let cause = format!("{}: a \"not found\" that is not in the vendor's own words", object_type.stream);
+    SourceFailure::new(FailureClass::Transient, cause)
 }
 
 /// The id of a record below its parent's.

@@ -1,13 +1,14 @@
 //! What the vendor, and what stands before it, really answer: each end of a list, each refusal and each odd row under the
 //! real poller and fetcher.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Transient};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
-use tidemark_engine::stream::SourceKind;
+use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_fakes::fsmnavigator::FakeFsmNavigator;
 
 use crate::account::{KEY, secret};
@@ -489,7 +490,86 @@ async fn what_belongs_to_a_parent_is_read_to_its_end_and_one_parent_stops_no_oth
     let stored = copied.stored("customer_locations");
     let of = |parent: &str| stored.keys().filter(|id| id.starts_with(&format!("{parent}/"))).count();
     assert_eq!((["1", "2", "3", "4"].map(of), stored.len()), ([15, 12, 1, 0], 36), "{stored:?}");
-    assert!(logged().contains("a parent that cannot be read is passed by"));
+    assert!(logged().contains("parents that cannot be read are passed by"));
+}
+
+/// Kinds: absence, and one odd thing. Whatever a few parents answer for good, they wait and everything else goes on.
+#[tokio::test]
+async fn a_parent_that_cannot_be_read_waits_and_is_read_once_it_can_be() {
+    for (status, body) in [
+        (500, "{}"),
+        (502, "<html>Bad Gateway</html>"),
+        (404, ""),
+        (410, ""),
+        (404, "404 page not found"),
+        (404, r#"{"error":"Not Found"}"#),
+        (404, r#"{"success":false,"error":"no_such_route"}"#),
+        (200, ""),
+        (200, "[1"),
+        (200, r#"{"success":true}"#),
+        (422, r#"{"success":false,"error":"invalid_customer","message":"x"}"#),
+    ] {
+        let is_healed = Arc::new(AtomicUsize::new(0));
+        let healed = Arc::clone(&is_healed);
+        let (_clock, copied) = copied("{}", move |asked| {
+            let Some(parent) = asked.parameter("id").map(|id| id.parse::<usize>().unwrap()) else {
+                return list("customers", &(1..=23).map(row).collect::<Vec<_>>(), asked);
+            };
+            match parent {
+                // The first one, more in a row than are taken for an outage, and all of the last page.
+                1 | 12..=16 | 21..=23 if healed.load(Ordering::Relaxed) == 0 => reply(status, body),
+                _ => reply(200, format!(r#"{{"success":true,"locations":[{}]}}"#, row(parent * 100))),
+            }
+        })
+        .await;
+        let mut notices = Vec::new();
+        for _ in 0..4 {
+            notices.extend(copied.sync("customer_locations").await.notices);
+        }
+        let left_out = Notice::LeftOut(StreamName::known("customer_locations"));
+        assert!(notices.contains(&left_out) && left_out.needs_attention(), "{status} {body}: {notices:?}");
+        assert_eq!(copied.stored("customer_locations").len(), 14, "{status} {body}");
+        is_healed.store(1, Ordering::Relaxed);
+        for _ in 0..2 {
+            notices = copied.sync("customer_locations").await.notices.into_iter().collect();
+        }
+        assert_eq!(copied.stored("customer_locations").len(), 23, "{status} {body}");
+        assert!(!notices.contains(&left_out), "{status} {body}: {notices:?}");
+    }
+}
+
+/// An outage is one, whichever calls it hits, and a try that heals leaves nothing out.
+#[tokio::test]
+async fn a_parent_is_not_left_out_for_an_outage() {
+    let (calls, is_down) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let down = Arc::clone(&is_down);
+    let mut odd_once = BTreeSet::new();
+    let (_clock, copied) = copied("{}", move |asked| {
+        let Some(parent) = asked.parameter("id").map(|id| id.parse::<usize>().unwrap()) else {
+            return match down.load(Ordering::Relaxed) {
+                // The list of parents fails, too, from its second call of a page on.
+                1 if calls.fetch_add(1, Ordering::Relaxed) > 0 => reply(503, ""),
+                _ => list("customers", &(1..=23).map(row).collect::<Vec<_>>(), asked),
+            };
+        };
+        match down.load(Ordering::Relaxed) {
+            1 => reply(503, ""),
+            _ if parent % 10 == 5 && odd_once.insert(parent) => reply(502, ""),
+            _ => reply(200, format!(r#"{{"success":true,"locations":[{}]}}"#, row(parent * 100))),
+        }
+    })
+    .await;
+    is_down.store(1, Ordering::Relaxed);
+    for _ in 0..3 {
+        let report = copied.sync("customer_locations").await;
+        assert_eq!(failed(&report.outcome).0, Transient);
+        assert!(report.notices.iter().all(|notice| !matches!(notice, Notice::LeftOut(_))), "{report:?}");
+    }
+    is_down.store(0, Ordering::Relaxed);
+    let notices: Vec<Notice> =
+        copied.settle("customer_locations").await.into_iter().flat_map(|report| report.notices).collect();
+    assert!(notices.iter().all(|notice| !matches!(notice, Notice::LeftOut(_))), "{notices:?}");
+    assert_eq!(copied.stored("customer_locations").len(), 23);
 }
 
 /// A page that repeats another is no end where more rows are counted.
