@@ -39,6 +39,11 @@ pub trait Source {
         Ok((stream.clone(), id.clone()))
     }
 
+    /// Where the part of a snapshot at a cursor begins by itself, and where the others go on. None if it has no parts.
+    fn apart(&self, _cursor: Option<&str>) -> Option<(String, Option<String>)> {
+        None
+    }
+
     /// The event that stands for two of one record, none of which was stored yet: the later one, with what the earlier
     /// one alone says.
     fn joined_event(&self, _earlier: &Body, later: &Body) -> Body {

@@ -221,6 +221,10 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
         Locator::parse(id).and_then(|locator| locator.record()).ok_or_else(not_ours)
     }
 
+    fn apart(&self, cursor: Option<&str>) -> Option<(String, Option<String>)> {
+        self.snapshot_apart(cursor)
+    }
+
     fn joined_event(&self, earlier: &Body, later: &Body) -> Body {
         actions::joined(earlier, later)
     }

@@ -292,6 +292,15 @@ impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
         }
     }
 
+    fn apart(&self, cursor: Option<&str>) -> Option<(String, Option<String>)> {
+        match self {
+            Self::FieldMotion(source) => source.apart(cursor),
+            Self::FieldAware(source) => source.apart(cursor),
+            Self::FsmNavigator(source) => source.apart(cursor),
+            Self::Fieldly(source) => source.apart(cursor),
+        }
+    }
+
     fn joined_event(&self, earlier: &Body, later: &Body) -> Body {
         match self {
             Self::FieldMotion(source) => source.joined_event(earlier, later),

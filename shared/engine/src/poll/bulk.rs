@@ -9,8 +9,8 @@ use super::{
     CHUNKS_AT_ONCE, Debt, Halt, INTERVALS_AHEAD, InHand, OwedWork, PollerPorts, Tick, Walk, Went, in_id_order,
 };
 use crate::{
-    Change, Chunk, Cursor, Lane, ListRequest, ListShape, Listing, LocalMillis, PageWalk, RecordId, Rule, Scope,
-    StampMillis,
+    BACKLOG_MAX, Change, Chunk, Cursor, FailureClass, Lane, ListRequest, ListShape, Listing, LocalMillis, PageWalk,
+    RecordId, Rule, Scope, Source, StampMillis,
 };
 
 /// How far clocks of the hosts that list and fetch may be apart.
@@ -43,9 +43,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             let went = match (&listing.scope, self.traits.shape) {
                 (Scope::Changes(from), ListShape::Pages) => self.go_on_rows(*from, &listing, &mut room).await?,
-                (Scope::Changes(from), ListShape::Whole | ListShape::Feed) => {
-                    self.go_on_ids(*from, &listing, &mut room).await?
-                }
+                (Scope::Changes(from), _) => self.go_on_ids(*from, &listing, &mut room).await?,
                 (Scope::Snapshot, _) => self.go_on_snapshot(&listing, &mut room).await?,
             };
             if !self.keep_place(went).await? {
@@ -140,16 +138,15 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// One page of everything there is, less what this tick has met, and what was fetched well after `begun_at`.
     async fn go_on_snapshot(&mut self, listing: &Listing, room: &mut Room<'_>) -> Result<Went, Halt> {
-        let cursor = match &listing.cursor {
-            Cursor::Source(text) => Some(text.as_str()),
-            Cursor::Start | Cursor::Id(_) | Cursor::Pages(_) => None,
-        };
+        let cursor = if let Cursor::Source(text) = &listing.cursor { Some(text.as_str()) } else { None };
         // What happened just before the token was taken shows a little later, and no event reports it again.
         let shows_at = listing.begun_at.plus(self.poller.settings.overlap.saturating_sub(WAITS_LESS));
         if room.ahead == 0 || self.now() < shows_at {
             return Ok(Went::Waits(listing.cursor.clone()));
         }
-        let (page, reading) = self.call(ListRequest::Snapshot(cursor), 1).await?;
+        let answered = self.call(ListRequest::Snapshot(cursor), 1).await;
+        self.set_apart(listing, cursor, answered.as_ref().err()).await?;
+        let (page, reading) = answered?;
         let mut changes = page.changes;
         changes.retain(|change| room.met.insert(change.id.clone()));
         let margin = if Rule::SnapshotMargin.is_left_out() { Duration::ZERO } else { HOST_CLOCKS_MAX };
@@ -166,6 +163,21 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok(page.next.map_or(Went::Whole, |next| Went::On(Cursor::Source(next))))
     }
 
+    /// Lets the part of a snapshot that cannot be read wait behind the others.
+    async fn set_apart(&mut self, here: &Listing, cursor: Option<&str>, halt: Option<&Halt>) -> Result<(), Halt> {
+        let fails = matches!(halt, Some(Halt::Source(failure)) if failure.class == FailureClass::Transient);
+        let Some((part, others)) = self.poller.ports.source().apart(cursor).filter(|_| fails) else { return Ok(()) };
+        let mut next = self.checkpoint.clone();
+        let others = others.filter(|_| next.backlog.len() < BACKLOG_MAX).map(Cursor::Source);
+        if let Some((others, first)) = others.zip(next.backlog.first_mut()) {
+            first.cursor = others;
+            next.backlog.push(Listing { cursor: Cursor::Source(part), ..here.clone() });
+        } else {
+            next.backlog.rotate_left(1);
+        }
+        self.store(next).await
+    }
+
     /// Puts up to one write's chunks into the bulk lane; returns the last id put.
     async fn owe_bulk(
         &mut self,
@@ -177,9 +189,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         let owed_before = self.report.owed_count;
         let mut debt = bulk_debt(listing, listed_at, room.sends);
         self.owe(&mut debt, rest, CHUNKS_AT_ONCE).await?;
-        let put = self.report.owed_count - owed_before;
         room.sends = debt.room;
-        room.ahead = room.ahead.saturating_sub(put);
+        room.ahead = room.ahead.saturating_sub(self.report.owed_count - owed_before);
         Ok(debt.last)
     }
 }

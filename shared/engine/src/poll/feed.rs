@@ -117,11 +117,9 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 
     /// Notes a part that is listed again later.
-    pub(super) fn note_later(&mut self, later: Later) {
-        let Later { stream, cursor, why } = later;
-        if why == WhyLater::Moving {
-            self.report.notices.insert(Notice::ListMoving);
-        }
+    pub(super) fn note_later(&mut self, later: Option<Later>) {
+        let Some(Later { stream, cursor, why }) = later else { return };
+        self.report.notices.extend((why == WhyLater::Moving).then_some(Notice::ListMoving));
         let wait = match why {
             WhyLater::Untold => UNTOLD_FOR,
             WhyLater::Refused | WhyLater::Moving => {

@@ -28,9 +28,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             let failure = match poller.ports.source().list(&self.traits.name, request).await {
                 Ok(mut page) => {
                     self.check_account().await?;
-                    if let Some(later) = page.later.take() {
-                        self.note_later(later);
-                    }
+                    self.note_later(page.later.take());
                     let reading = Reading { start, end: clock.now(), date: page.date };
                     self.report.listed_count += page.changes.len();
                     if page.unusable_count > 0 {

@@ -273,7 +273,9 @@ impl Vendor for FieldAware {
         let (id, from) = match route {
             Route::Detail { uuid, .. } => (Some(uuid.to_owned()), None),
             Route::Events { token } => (None, Some(token.to_owned())),
-            Route::NewestToken | Route::List { .. } | Route::Unknown => (None, None),
+            // Of a list below a user, that user.
+            Route::List { user, .. } => (user.map(str::to_owned), None),
+            Route::NewestToken | Route::Unknown => (None, None),
         };
         Call {
             function: route.pattern(&request.path),

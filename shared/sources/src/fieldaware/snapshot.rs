@@ -9,7 +9,7 @@
 //! A class whose list is refused in the vendor's own words (403: the feature is off, or the user has no right; 404: no such
 //! list; 422: not with these parameters) is left out, with a warning, and listed again later: the others are still worth having. So is one that shows the
 //! same page twice in a row. A later page that is refused is one behind the end, unless more rows were counted; then the class is
-//! listed again later. Any other failure ends the call, and the cursor stays where it is.
+//! listed again later. Any other failure ends the call; the list waits behind the others, and is tried again at every tick.
 //!
 //! Declarations of custom fields have no events: their list is read again once a day.
 
@@ -62,12 +62,9 @@ enum Read {
 }
 
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
-    /// One page of everything there is. A foreign cursor starts from the beginning.
+    /// One page of everything there is.
     pub(super) async fn snapshot(&self, cursor: Option<&str>) -> Result<Page, SourceFailure> {
-        let here = cursor.and_then(Cursor::parse).filter(|cursor| self.settings.keeps(cursor.class));
-        let Some(here) = here.or_else(|| self.settings.listed_after(None).map(Cursor::start)) else {
-            return Ok(Page::default());
-        };
+        let Some(here) = self.place(cursor) else { return Ok(Page::default()) };
         match here.class.list {
             Place::At { .. } => self.list_class(here).await,
             Place::BelowUsers { segment, .. } => match here.queue.clone() {
@@ -75,6 +72,26 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 None => self.list_users(here).await,
             },
         }
+    }
+
+    /// The place that a cursor names. A foreign one starts from the beginning.
+    fn place(&self, cursor: Option<&str>) -> Option<Cursor> {
+        let here = cursor.and_then(Cursor::parse).filter(|cursor| self.settings.keeps(cursor.class));
+        here.or_else(|| self.settings.listed_after(None).map(Cursor::start))
+    }
+
+    /// The list at a cursor by itself, and what follows it: of lists below users that of the next user.
+    pub(super) fn snapshot_apart(&self, cursor: Option<&str>) -> Option<(String, Option<String>)> {
+        let here = self.place(cursor)?;
+        let (alone, within) = match &here.queue {
+            Some(queue) => {
+                let alone = Queue { users: queue.users.iter().take(1).cloned().collect(), walk: queue.walk };
+                (Cursor { walk: None, queue: Some(alone), ..here.clone() }, behind_user(&here, queue))
+            }
+            None => (here.clone(), None),
+        };
+        let others = self.page(&here, within, Page::default()).next;
+        Some((Cursor { is_alone: true, ..alone }.to_string(), others))
     }
 
     async fn list_class(&self, here: Cursor) -> Result<Page, SourceFailure> {
@@ -125,15 +142,15 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     }
 
     async fn list_below_user(&self, here: Cursor, segment: &str, queue: Queue) -> Result<Page, SourceFailure> {
-        let (class, Queue { mut users, walk }) = (here.class, queue);
-        let Some(user) = users.first().cloned() else {
+        let class = here.class;
+        let Some(user) = queue.users.first().cloned() else {
             let next = Cursor { queue: None, ..here.clone() };
             return Ok(self.page(&here, Some(next), Page::default()));
         };
         let pattern = format!("/user/{{uuid}}/{segment}");
         let path = format!("/user/{user}/{segment}");
         let list = List { pattern: &pattern, path: &path, window: self.settings.window(class), is_archive: false };
-        let (page, walk) = match self.read(&list, walk).await? {
+        let (page, walk) = match self.read(&list, queue.walk).await? {
             Read::Page { rows, next, date } => {
                 let changes = rows.changes(class, Some((&user, segment)), &self.settings);
                 let (changes, unusable_count) = changes.map_err(|malformed| no_list(&pattern, malformed))?;
@@ -143,16 +160,15 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 tracing::info!(call = pattern, "a user without such a list is skipped");
                 (Page { date, ..Page::default() }, None)
             }
-            Read::Again { date } => return Ok(self.left_out_moving(&here, date)),
-            Read::Capped { date } => return Ok(self.left_out_capped(&here, date)),
+            // What one user has says nothing of another's.
+            Read::Again { date } => (Page { next: None, ..self.left_out_moving(&here, date) }, None),
+            Read::Capped { date } => (Page { next: None, ..self.left_out_capped(&here, date) }, None),
             Read::Refused { status, date } => return Ok(self.left_out(&here, status, date)),
         };
-        if walk.is_none() {
-            users.remove(0);
-        }
-        let queue = (!users.is_empty()).then_some(Queue { users, walk: walk.unwrap_or(Walk::START) });
-        let is_over = queue.is_none() && here.walk.is_none();
-        let next = (!is_over).then_some(Cursor { queue, ..here.clone() });
+        let next = match walk {
+            Some(walk) => Some(Cursor { queue: Some(Queue { walk, ..queue }), ..here.clone() }),
+            None => behind_user(&here, &queue),
+        };
         Ok(self.page(&here, next, page))
     }
 
@@ -252,6 +268,14 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     fn without(&self, here: &Cursor, why: WhyLater, date: Option<VendorMillis>) -> Page {
         self.page(here, None, Page { later: Some(later(here, why)), date, ..Page::default() })
     }
+}
+
+/// The place behind the list of the first user of a queue; none behind the last user of all.
+fn behind_user(here: &Cursor, queue: &Queue) -> Option<Cursor> {
+    let users: Vec<String> = queue.users.iter().skip(1).cloned().collect();
+    let queue = (!users.is_empty()).then_some(Queue { users, walk: Walk::START });
+    let is_over = queue.is_none() && here.walk.is_none();
+    (!is_over).then(|| Cursor { queue, ..here.clone() })
 }
 
 /// A list that is listed again later, by itself.

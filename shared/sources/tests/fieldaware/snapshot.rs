@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidemark_engine::change::ListRequest;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::notice::Notice;
+use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::StreamName;
 use tidemark_fakes::fieldaware::ListEnvelope;
 use tidemark_fakes::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
@@ -12,6 +13,7 @@ use tidemark_fakes::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfte
 use crate::account::{Account, RECORD_STREAMS, account, account_at, ids};
 use crate::engine::Stage;
 use crate::log::logged;
+use crate::ports::POLL_INTERVAL;
 use crate::support::answer;
 
 const OWN_ERROR: &str = r#"{"error":{"name":"OddError","message":"jane@example.com"}}"#;
@@ -296,6 +298,88 @@ async fn a_class_whose_list_fails_for_good_stops_no_other() {
         assert!(notices.contains(&Notice::LeftOut(StreamName::known("customers"))), "{status}: {notices:?}");
         assert_eq!((stage.stored_count("customers"), stage.stored_count("items")), (0, 3), "{status}");
     }
+}
+
+/// Kind: one odd thing. A class whose list fails for good waits and is tried again, and the rest is imported meanwhile.
+#[tokio::test]
+async fn a_class_whose_list_cannot_be_read_waits_and_the_others_are_imported() {
+    let unknown = r#"{"count":1,"items":[{"uuid":"07af35","entityClass":"Ship"}]}"#;
+    for effect in [
+        answer(500, "{}"),
+        answer(403, "<html>Forbidden</html>"),
+        answer(200, "{}"),
+        answer(200, unknown),
+        answer(200, r#"{"count":3,"items":null}"#),
+        Effect::EmptyBody,
+        Effect::Truncate { bytes: 30 },
+    ] {
+        let settings = r#"{"list_page_size":2,"record_streams":["items","tasks","customers","assets"]}"#;
+        let stage = Stage::at(|_| {}, settings).await;
+        let vendor = &stage.account.vendor;
+        for stream in ["items", "tasks", "customers", "assets"] {
+            vendor.seed_count(stream, 5).unwrap();
+        }
+        for function in ["/task/", "/customer/"] {
+            vendor.fault(Fault::new(effect.clone()).on_function(function)).unwrap();
+        }
+        for _ in 0..8 {
+            let report = stage.tick().await;
+            assert!(!matches!(report.outcome, PollOutcome::Quiet | PollOutcome::Owing), "{effect:?}: {report:?}");
+            stage.drain().await;
+            vendor.advance(POLL_INTERVAL);
+        }
+        let counts = || ["items", "tasks", "customers", "assets"].map(|stream| stage.stored_count(stream));
+        assert_eq!(counts(), [5, 0, 0, 5], "{effect:?}");
+        vendor.edit(Change::of_first("assets", 1)).unwrap();
+        vendor.clear_faults();
+        stage.settle().await;
+        stage.compare();
+    }
+}
+
+/// The same for what stands below one user.
+#[tokio::test]
+async fn a_user_whose_list_cannot_be_read_waits_and_the_others_are_imported() {
+    let settings = r#"{"list_page_size":2,"record_streams":["unavailable_times","users"]}"#;
+    let stage = Stage::at(|_| {}, settings).await;
+    let vendor = &stage.account.vendor;
+    let users = vendor.seed_count("users", 5).unwrap();
+    vendor.seed_count("unavailable_times", 10).unwrap();
+    for user in [&users[0], &users[3]] {
+        vendor.fault(Fault::new(answer(500, "{}")).on_function("/user/{uuid}/unavailability").on_id(user)).unwrap();
+    }
+    for _ in 0..8 {
+        let report = stage.tick().await;
+        assert_ne!(report.outcome, PollOutcome::Quiet);
+        stage.drain().await;
+        vendor.advance(POLL_INTERVAL);
+    }
+    assert_eq!((stage.stored_count("users"), stage.stored_count("unavailable_times")), (5, 6));
+    vendor.clear_faults();
+    stage.settle().await;
+    stage.compare();
+}
+
+/// A list below a user that knows no pages hides nothing of what is below the others.
+#[tokio::test]
+async fn a_user_whose_pages_are_not_turned_hides_no_other() {
+    let quirks = |settings: &mut tidemark_fakes::fieldaware::Settings| settings.list_envelope = ListEnvelope::Bare;
+    let settings = r#"{"list_page_size":10,"record_streams":["unavailable_times"]}"#;
+    let stage = Stage::at(quirks, settings).await;
+    let vendor = &stage.account.vendor;
+    let users = vendor.seed_count("users", 4).unwrap();
+    vendor.seed_count("unavailable_times", 8).unwrap();
+    vendor.configure(|settings| settings.list_links = false);
+    let page = |id: u32| answer(200, &format!(r#"[{{"uuid":"{id:032x}"}}]"#));
+    vendor.fault(Fault::new(page(7)).on_function("/user/{uuid}/unavailability").on_id(&users[0])).unwrap();
+    let notices = stage.settle().await;
+    assert!(notices.contains(&Notice::ListMoving), "{notices:?}");
+    assert!(notices.contains(&Notice::LeftOut(StreamName::known("unavailable_times"))), "{notices:?}");
+    assert!((1..8).contains(&stage.stored_count("unavailable_times")), "of all users but one");
+    vendor.clear_faults();
+    vendor.advance(Duration::from_mins(70));
+    stage.settle().await;
+    assert_eq!(stage.stored_count("unavailable_times"), 8);
 }
 
 /// P3 for lists of a first import.

@@ -452,7 +452,7 @@ async fn locations_and_service_records_are_copied_by_one_call_a_parent() {
         let calls = copied.script.asked();
         assert!(calls.iter().all(|asked| asked.parameter("updated_since").is_none()));
         let id = tidemark_engine::record::RecordId::parse("12/121").unwrap();
-        let name = tidemark_engine::stream::StreamName::known(stream);
+        let name = StreamName::known(stream);
         let detail = tidemark_engine::ports::Source::fetch(&*copied.ports.source, &name, &id).await.unwrap();
         let tidemark_engine::change::Found::Record { id: found, body, .. } = detail.found else { panic!("{stream}") };
         assert_eq!((found, body.text()), (id, row(121).as_str()));
