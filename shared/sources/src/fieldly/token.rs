@@ -199,7 +199,8 @@ impl Tokens {
 /// How long a token is valid, by a number of seconds or a text of one; none when that is no span of time.
 fn lifetime(expires_in: &str) -> Option<Duration> {
     let seconds: f64 = expires_in.trim_matches('"').trim().parse().ok()?;
-    let seconds = Some(seconds).filter(|seconds| *seconds >= 0.0)?;
+    // None at all would make every call ask for a token of its own: some write it for a token that does not end.
+    let seconds = Some(seconds).filter(|seconds| *seconds > 0.0)?;
     Duration::try_from_secs_f64(seconds.min(LIFETIME_MAX.as_secs_f64())).ok()
 }
 
@@ -228,13 +229,13 @@ mod tests {
             (r#","expires_in":null"#, 3540),
             (r#","expires_in":100"#, 50),
             (r#","expires_in":10"#, 5),
-            (r#","expires_in":0"#, 0),
             (r#","expires_in":3600.0"#, 3540),
             (r#","expires_in":"3600.5""#, 3540),
             (r#","expires_in":3.6e3"#, 3540),
             (r#","expires_in":1e300"#, 24 * 3600 - 60),
             // Nothing that can be true: as if it were not there.
             (r#","expires_in":-1"#, 3540),
+            (r#","expires_in":0"#, 3540),
             (r#","expires_in":"""#, 3540),
             (r#","expires_in":"soon""#, 3540),
             (r#","expires_in":"NaN""#, 3540),

@@ -262,6 +262,16 @@ async fn a_token_serves_whatever_its_lifetime_is_written_as() {
         r#""3600s""#,
         r#""PT1H""#,
         r#""2026-01-01T01:00:00Z""#,
+        r#""3600 seconds""#,
+        r#""Infinity""#,
+        r#""NaN""#,
+        r#""null""#,
+        "false",
+        "[3600]",
+        r#"{"seconds":3600}"#,
+        "-0.0",
+        "1e-400",
+        r#""0x0e10""#,
     ] {
         let (_clock, copied) = with_tokens("{}", move |asked| {
             if is_for_token(asked) { granted(expires_in) } else { clients(&page(&[row(1)], asked, 50)) }
