@@ -16,7 +16,7 @@ use super::locator::Locator;
 use super::path::{Path, is_segment, is_uuid};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object, entries};
-use crate::rows::{held, without_errors};
+use crate::rows::{held, names_next, without_errors};
 
 /// Members that hold an address, alone or within `link`.
 const ADDRESS_NAMES: [&str; 4] = ["url", "href", "link", "self"];
@@ -38,14 +38,14 @@ struct Row {
 /// Reads a page of a list, and what it says of where the list ends.
 pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent), Malformed> {
     let no_list = Malformed::Shape("no page of a list");
-    let (items, count) = if let Some(items) = entries(json) {
-        (items, None)
+    let (items, count, has_next) = if let Some(items) = entries(json) {
+        (items, None, has_next)
     } else {
         let page = Object::of(json).ok_or(no_list)?;
         without_errors(&page)?;
         let count = page.count("count");
         let items = page.get("items").and_then(|items| held(items, count == Some(0))).ok_or(no_list)?;
-        (items, count)
+        (items, count, if names_next(&page) { Some(true) } else { has_next })
     };
     let rows = Rows(items.into_iter().map(Row::read).collect());
     let row_count = u64::try_from(rows.0.len()).unwrap_or(u64::MAX);
@@ -257,6 +257,8 @@ mod tests {
         let sample = r#"{"count":187,"items":[{"uuid":"1"}],"page":2,"pageSize":3,"sortedBy":[]}"#;
         assert_eq!(extent(sample, Some(true)), (1, Some(187), Some(true)));
         assert_eq!(extent(r#"{"items":[]}"#, None), (0, None, None));
+        let named = r#"{"count":1,"items":[{"uuid":"1"}],"next":"/customer/?page=1"}"#;
+        assert_eq!(extent(named, Some(false)), (1, Some(1), Some(true)), "a named next page wins");
         assert_eq!(extent(r#"[{"uuid":"1"}]"#, None), (1, None, None), "it does not say that it is all there is");
         assert_eq!(extent(r#"[{"uuid":"1"}]"#, Some(true)), (1, None, Some(true)));
     }

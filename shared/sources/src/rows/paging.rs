@@ -6,18 +6,40 @@ use crate::http::Words;
 use crate::json::{Malformed, Object};
 
 /// Members that name a next page, whichever framework writes them, in small letters without `_`.
-const NEXT: [&str; 9] =
-    ["next", "nextpage", "nextpageurl", "nexturl", "nextlink", "nextcursor", "hasnext", "hasnextpage", "hasmore"];
+const NEXT: [&str; 16] = [
+    "next",
+    "nextpage",
+    "nextpageurl",
+    "nexturl",
+    "nextlink",
+    "@odata.nextlink",
+    "nextcursor",
+    "nexttoken",
+    "nextpagetoken",
+    "nextoffset",
+    "continuationtoken",
+    "hasnext",
+    "hasnextpage",
+    "hasmore",
+    "hasmorepages",
+    "more",
+];
+/// Members that say whether this is the last page.
+const LAST: [&str; 3] = ["last", "islast", "islastpage"];
+/// Members that hold such members.
+const PAGING: [&str; 6] = ["links", "_links", "paging", "page_info", "pageInfo", "cursors"];
 
-/// Whether an object names a next page, itself or in its `links`. What a missing or null one means is not documented by
-/// any vendor that is read so, so it proves nothing.
+/// Whether an object names a next page, itself or in what it says of its pages. What a missing or null one means is not
+/// documented by any vendor that is read so, so it proves nothing.
 pub(crate) fn names_next(object: &Object<'_>) -> bool {
     let named = |object: &Object<'_>| {
-        let is_next = |name: &str| NEXT.contains(&name.replace('_', "").to_ascii_lowercase().as_str());
         let is_there = |value: &str| !matches!(value, "null" | "false" | "\"\"" | "0" | "{}" | "[]");
-        object.members().any(|(name, value)| is_next(name) && is_there(value))
+        object.members().any(|(name, value)| {
+            let name = name.replace('_', "").to_ascii_lowercase();
+            (NEXT.contains(&name.as_str()) && is_there(value)) || (LAST.contains(&name.as_str()) && value == "false")
+        })
     };
-    named(object) || ["links", "_links"].iter().any(|links| object.object(links).is_some_and(|links| named(&links)))
+    named(object) || PAGING.iter().any(|paging| object.object(paging).is_some_and(|paging| named(&paging)))
 }
 
 /// What frameworks say of a page behind the end, in lower case.
@@ -246,6 +268,21 @@ mod tests {
             (r#"{"next_service_at":"2026-01-01"}"#, false),
             (r#"{"links":{"next":"/x?page=2"}}"#, true),
             (r#"{"_links":{"next":{"href":"/x"}}}"#, true),
+            (r#"{"nextPageToken":"b2Zm"}"#, true),
+            (r#"{"next_token":"b2Zm"}"#, true),
+            (r#"{"continuationToken":"b2Zm"}"#, true),
+            (r#"{"@odata.nextLink":"https://x/jobs?$skip=50"}"#, true),
+            (r#"{"next_offset":50}"#, true),
+            (r#"{"hasMorePages":true}"#, true),
+            (r#"{"more":true}"#, true),
+            (r#"{"paging":{"next":"https://x/?page=2"}}"#, true),
+            (r#"{"page_info":{"has_next_page":true,"end_cursor":"Y3"}}"#, true),
+            (r#"{"cursors":{"next":"Y3"}}"#, true),
+            (r#"{"last":false,"number":0}"#, true),
+            (r#"{"isLastPage":false}"#, true),
+            (r#"{"last":true,"number":1}"#, false),
+            (r#"{"last":"https://x/?page=9"}"#, false),
+            (r#"{"nextPageToken":"","paging":{},"page_info":{"has_next_page":false}}"#, false),
             (r#"{"next":null,"has_more":false,"next_page":"","links":{"next":null}}"#, false),
             ("{}", false),
         ] {
