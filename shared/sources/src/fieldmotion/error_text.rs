@@ -335,6 +335,24 @@ mod tests {
     fn no_word_of_a_customer_is_shown() {
         let text = "customer Jane Smith (Dr. O'Hara, Allergy: penicillin) is archived";
         assert_eq!(ErrorWords::default().shown(text, NAMES), "..");
+        for text in [
+            "invalid parameter: Jane Smith",
+            "missing parameter \"jane@example.com\"",
+            "not logged in: Jane",
+            "Undefined array key \"Jane Smith\" in /srv/Smith/jane.php on line 7",
+            "SQLSTATE[23000]: Duplicate entry 'Jane' for key 'Smith'",
+            "permission denied for Jane Smith",
+            "too many requests, Jane",
+            "Smith's jobs are not allowed (penicillin)",
+            "IP 203.0.113.7 of Jane is not allowed",
+            "ungültiger Kunde: Jane\u{a0}Smith",
+            "api key of JANE SMITH is invalid",
+        ] {
+            let shown = ErrorWords::default().shown(text, NAMES).to_lowercase();
+            for word in ["jane", "smith", "penicillin", "203", "example", "php"] {
+                assert!(!shown.contains(word), "{text}: {shown}");
+            }
+        }
     }
 
     #[test]

@@ -91,6 +91,17 @@ mod tests {
             ("//evil.example/api/jobs/?page=2", Target::Elsewhere),
             ("https://host.example@evil.example/api/jobs/", Target::Elsewhere),
             ("https://", Target::Nowhere),
+            ("HTTPS://HOST.example:443/api/jobs/", Target::Slash),
+            ("/api/jobs/#top", Target::Slash),
+            ("jobs/", Target::Slash),
+            ("/api/x/../jobs/", Target::Slash),
+            ("/API/jobs/", Target::SameHost),
+            ("/api/jobs%2F", Target::SameHost),
+            ("/api/jobs/?page=2&next=x", Target::SameHost),
+            ("/api/jobs/?", Target::SameHost),
+            ("\\\\evil.example\\api\\jobs\\", Target::Elsewhere),
+            ("javascript:alert(1)", Target::Elsewhere),
+            ("ftp://host.example/api/jobs/", Target::Elsewhere),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, HeaderValue::from_static(location));
