@@ -22,6 +22,8 @@ EVENTS = {
     "poller-jobs": LISTED,
     "poller-keep-account": {"done"},
     "poller-malformed": ("MalformedEvent", ["fieldmotion", '{"stream":"<name>"}', "customers", "schedule"]),
+    "poller-probe-record": {"probed"},
+    "poller-probe-stream": {"probed"},
     "poller-rewind": {"done"},
     "poller-start-again": {"done"},
     "poller-unknown-stream": ("UnknownStream", ["fieldmotion", "invoices", "customers", "schedule"]),

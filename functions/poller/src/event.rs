@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tidemark_engine::clock::VendorMillis;
+use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::StreamName;
 
 /// One event: `{"stream":"customers"}` from a schedule; with one more key it is an operator's.
@@ -17,7 +18,7 @@ pub(crate) struct Event {
 }
 
 /// What to do with a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// One tick.
     Poll,
@@ -27,6 +28,10 @@ pub(crate) enum Asked {
     StartAgain,
     /// `"rewind_to":"2026-02-24T10:00:00Z"`: list everything since this instant again.
     Rewind(VendorMillis),
+    /// `"probe":"stream"`: try the stream out at the vendor.
+    ProbeStream,
+    /// `"probe":{"record":"683136"}`: ask the vendor for the present version of a listed id.
+    ProbeRecord(RecordId),
 }
 
 /// Why an event is refused. It repeats nothing of the event but the name of a key.
@@ -44,8 +49,10 @@ pub(crate) enum BadEvent {
     Account,
     /// `rewind_to` is not an instant.
     RewindTo,
-    /// `account` and `rewind_to` together.
-    Both,
+    /// `probe` is neither of its two values.
+    Probe,
+    /// Several acts together.
+    Several,
 }
 
 impl fmt::Display for BadEvent {
@@ -59,7 +66,10 @@ impl fmt::Display for BadEvent {
             Self::RewindTo => {
                 f.write_str("an object whose \"rewind_to\" is not an instant such as \"2026-02-24T10:00:00Z\"")
             }
-            Self::Both => f.write_str("an object with both \"account\" and \"rewind_to\"; ask for one after the other"),
+            Self::Probe => f.write_str("an object whose \"probe\" is neither \"stream\" nor {\"record\":\"<id>\"}"),
+            Self::Several => f.write_str(
+                "an object with several of \"account\", \"rewind_to\" and \"probe\"; ask for one after the other",
+            ),
         }
     }
 }
@@ -82,24 +92,36 @@ impl Event {
 }
 
 fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
-    let known = ["stream", "account", "rewind_to"];
-    if let Some(unknown) = members.keys().find(|key| !known.contains(&key.as_str())) {
+    let acts = ["account", "rewind_to", "probe"];
+    if let Some(unknown) = members.keys().find(|key| *key != "stream" && !acts.contains(&key.as_str())) {
         return Err(BadEvent::UnknownKey(unknown.chars().take(40).collect()));
     }
-    match (members.get("account"), members.get("rewind_to")) {
-        (None, None) => Ok(Asked::Poll),
-        (Some(account), None) => match account.as_str() {
+    let mut given = members.iter().filter(|(key, _)| acts.contains(&key.as_str()));
+    let Some((act, value)) = given.next() else { return Ok(Asked::Poll) };
+    if given.next().is_some() {
+        return Err(BadEvent::Several);
+    }
+    match act.as_str() {
+        "account" => match value.as_str() {
             Some("keep") => Ok(Asked::KeepCopy),
             Some("start_again") => Ok(Asked::StartAgain),
             _ => Err(BadEvent::Account),
         },
-        (None, Some(instant)) => {
-            let instant: Option<Timestamp> = instant.as_str().and_then(|text| text.parse().ok());
+        "rewind_to" => {
+            let instant: Option<Timestamp> = value.as_str().and_then(|text| text.parse().ok());
             let instant = instant.ok_or(BadEvent::RewindTo)?;
             Ok(Asked::Rewind(VendorMillis::new(instant.as_millisecond())))
         }
-        (Some(_), Some(_)) => Err(BadEvent::Both),
+        _ => probe(value).ok_or(BadEvent::Probe),
     }
+}
+
+fn probe(value: &Value) -> Option<Asked> {
+    if value.as_str() == Some("stream") {
+        return Some(Asked::ProbeStream);
+    }
+    let members = value.as_object().filter(|members| members.len() == 1)?;
+    RecordId::parse(members.get("record")?.as_str()?).ok().map(Asked::ProbeRecord)
 }
 
 #[cfg(test)]
@@ -123,6 +145,11 @@ mod tests {
                 json!({"stream": "customers", "rewind_to": "2026-02-24T11:00:00.5+01:00"}),
                 Asked::Rewind(VendorMillis::new(1_771_927_200_500)),
             ),
+            (json!({"stream": "customers", "probe": "stream"}), Asked::ProbeStream),
+            (
+                json!({"stream": "customers", "probe": {"record": "683136"}}),
+                Asked::ProbeRecord(RecordId::parse("683136").unwrap()),
+            ),
         ] {
             let event = Event { stream: StreamName::known("customers"), asked };
             assert_eq!(Event::read(&payload), Ok(event), "{payload}");
@@ -145,7 +172,11 @@ mod tests {
             (json!({"stream": "customers", "rewind_to": "2026-02-24"}), "not an instant such as"),
             (json!({"stream": "customers", "rewind_to": "2026-02-24T10:00:00"}), "not an instant such as"),
             (json!({"stream": "customers", "rewind_to": 5}), "not an instant such as"),
+            (json!({"stream": "customers", "probe": true}), "neither \"stream\" nor"),
+            (json!({"stream": "customers", "probe": {"record": ""}}), "neither \"stream\" nor"),
+            (json!({"stream": "customers", "probe": {"record": "1", "body": true}}), "neither \"stream\" nor"),
             (json!({"stream": "a", "account": "keep", "rewind_to": "2026-02-24T10:00:00Z"}), "one after the other"),
+            (json!({"stream": "a", "account": "keep", "probe": "stream"}), "one after the other"),
         ] {
             let error = Event::read(&payload).unwrap_err().to_string();
             assert!(error.contains(bad), "{payload}: {error}");

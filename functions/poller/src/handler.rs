@@ -9,27 +9,41 @@ use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::operate::Act;
 use tidemark_engine::poll::{Poller, PollerPorts};
 use tidemark_engine::ports::{Clock, Source};
+use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_runtime::attention::Attention;
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
+use tidemark_sources::probe::Bench;
 
 use crate::event::{Asked, BadEvent, Event};
-use crate::{act, log};
+use crate::probe::Probed;
+use crate::{act, log, probe};
 
 /// Serves the poller's invocations.
-pub(crate) struct Handler<P, W> {
+pub(crate) struct Handler<P, W, B> {
     pub(crate) poller: Poller<P>,
     pub(crate) attention: Attention<W>,
+    /// What probes build their sources with.
+    pub(crate) bench: B,
 }
 
-/// What an invocation answers: `{"outcome":"quiet"}`.
+/// What an invocation answers: `{"outcome":"quiet"}`, with `probe` beside it after one.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Answer {
     /// The outcome by the name that the log gives it.
     pub(crate) outcome: &'static str,
+    /// What a probe found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) probe: Option<Probed>,
 }
 
-impl<P: PollerPorts, W: Write> Handler<P, W> {
+impl Answer {
+    fn of(outcome: &'static str) -> Self {
+        Self { outcome, probe: None }
+    }
+}
+
+impl<P: PollerPorts, W: Write, B: Bench> Handler<P, W, B> {
     /// Does what the event asks for. A vendor's failure is an outcome; the next tick is its retry.
     ///
     /// # Errors
@@ -67,7 +81,7 @@ impl<P: PollerPorts, W: Write> Handler<P, W> {
                 let now = ports.clock().now();
                 let outcome = log::tick(&key, &report, now.since(started_at));
                 self.attention.raise(&key, now, &report.notices);
-                return Ok(Answer { outcome });
+                return Ok(Answer::of(outcome));
             }
             Asked::KeepCopy => {
                 ("keep", act::accept(ports, &key, self.poller.traits_of(&key.name)?, &Act::KeepCopy).await?)
@@ -75,10 +89,24 @@ impl<P: PollerPorts, W: Write> Handler<P, W> {
             Asked::StartAgain => {
                 ("start_again", act::accept(ports, &key, self.poller.traits_of(&key.name)?, &Act::StartAgain).await?)
             }
+            Asked::ProbeStream => return self.probe(&key, None, started_at).await,
+            Asked::ProbeRecord(id) => return self.probe(&key, Some(&id), started_at).await,
             Asked::Rewind(to) => ("rewind", act::rewind(ports, &key, self.poller.traits_of(&key.name)?, to).await?),
         };
         let took = ports.clock().now().since(started_at);
-        Ok(Answer { outcome: act::log(&key, name, &acted, took) })
+        Ok(Answer::of(act::log(&key, name, &acted, took)))
+    }
+
+    async fn probe(
+        &self,
+        key: &StreamKey,
+        record: Option<&RecordId>,
+        started_at: LocalMillis,
+    ) -> Result<Answer, InvocationError> {
+        let outcome = probe::probe(&self.poller, &self.bench, key, record).await?;
+        let name = probe::log(key, &outcome, self.poller.ports.clock().now().since(started_at));
+        let probe = if let probe::Outcome::Probed(found) = outcome { Some(found) } else { None };
+        Ok(Answer { outcome: name, probe })
     }
 
     fn known(&self) -> String {
@@ -90,8 +118,8 @@ impl<P: PollerPorts, W: Write> Handler<P, W> {
         let source = self.poller.ports.source().kind();
         let message = format!(
             "the event is {bad}; source {source} takes {{\"stream\":\"<name>\"}} with one of {}, and from an operator one \
-             of \"account\":\"keep\", \"account\":\"start_again\" and \"rewind_to\":\"<instant>\" beside it. Correct the \
-             schedule's input, or the operator's event",
+             of \"account\":\"keep\", \"account\":\"start_again\", \"rewind_to\":\"<instant>\", \"probe\":\"stream\" and \
+             \"probe\":{{\"record\":\"<id>\"}} beside it. Correct the schedule's input, or the operator's event",
             self.known(),
         );
         InvocationError::new(ErrorKind::MalformedEvent, message)

@@ -7,11 +7,13 @@ mod config;
 mod event;
 mod handler;
 pub mod log;
+mod probe;
 
 use std::process::ExitCode;
 
 use tidemark_aws::Sdk;
 use tidemark_runtime::attention::Attention;
+use tidemark_runtime::vendor::VendorBench;
 
 use config::Config;
 use handler::Handler;
@@ -20,8 +22,10 @@ use handler::Handler;
 pub fn run() -> ExitCode {
     tidemark_runtime::start(Config::read, async |config| {
         let attention = Attention::new(config.vendor.stack.as_str(), std::io::stdout());
-        let poller = config.build(&Sdk::load().await)?;
-        let handler = Handler { poller, attention };
+        let sdk = Sdk::load().await;
+        let vendor = config.vendor.clone();
+        let poller = config.build(&sdk)?;
+        let handler = Handler { poller, attention, bench: VendorBench { vendor, sdk } };
         tidemark_runtime::serve(|event| handler.handle(event)).await
     })
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::secrets::SourceSecret;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_sources::http::{BaseUrl, RequestsPerSecond};
+use tidemark_sources::probe::{Bench, Check};
 use tidemark_sources::registry::{self, AnySource, BadSource};
 pub use tidemark_sources::registry::{is_scanned, parse_streams, streams_of};
 
@@ -74,13 +76,53 @@ impl VendorConfig {
     /// # Errors
     /// [`BadSource`] when the system lacks what TLS needs; all else was checked by [`VendorConfig::read`].
     pub fn build(&self, sdk: &Sdk) -> Result<VendorSource, BadSource> {
+        self.build_with(sdk, &self.settings)
+    }
+
+    fn build_with(&self, sdk: &Sdk, settings: &str) -> Result<VendorSource, BadSource> {
         let config = registry::SourceConfig {
             kind: self.kind,
             base_url: &self.base_url,
-            settings: &self.settings,
+            settings,
             requests_per_second: &self.requests_per_second,
         };
         registry::build(config, SourceSecret::new(sdk, self.secret_arn.as_str(), SystemClock), SystemClock)
+    }
+}
+
+/// Builds a source for each probe, so that nothing is remembered of the secret and of what the vendor took before.
+pub struct VendorBench {
+    /// The source's configuration.
+    pub vendor: VendorConfig,
+    /// The way to its secret.
+    pub sdk: Sdk,
+}
+
+impl Bench for VendorBench {
+    type Source = VendorSource;
+
+    fn kind(&self) -> SourceKind {
+        self.vendor.kind
+    }
+
+    fn settings(&self) -> &str {
+        &self.vendor.settings
+    }
+
+    fn build(&self, settings: &str) -> Result<VendorSource, BadSource> {
+        self.vendor.build_with(&self.sdk, settings)
+    }
+
+    fn alternatives(&self, stream: &StreamName, check: Check) -> Vec<Value> {
+        registry::alternatives(self.vendor.kind, &self.vendor.settings, stream, check)
+    }
+
+    fn adopted(&self, source: &VendorSource) -> Option<Value> {
+        source.adopted()
+    }
+
+    fn parts(&self) -> Vec<(StreamName, String)> {
+        registry::feed_parts(self.vendor.kind, &self.vendor.settings)
     }
 }
 

@@ -115,15 +115,20 @@ impl SourceFailure {
     }
 }
 
-/// The failure for a person: source, stream, cause with its causes, next step.
-pub fn describe(failure: &SourceFailure, stream: &StreamKey) -> String {
+/// What happened, with the causes below it.
+pub fn causes(failure: &SourceFailure) -> String {
     let mut causes = failure.cause.clone();
     let mut below = failure.source();
     while let Some(error) = below {
         causes = format!("{causes}: {error}");
         below = error.source();
     }
-    let next_step = failure.next_step.unwrap_or(failure.class.next_step());
+    causes
+}
+
+/// The failure for a person: source, stream, cause with its causes, next step.
+pub fn describe(failure: &SourceFailure, stream: &StreamKey) -> String {
+    let (causes, next_step) = (causes(failure), failure.next_step.unwrap_or(failure.class.next_step()));
     format!("source {}, stream {}: {causes}; next: {next_step}", stream.source, stream.name)
 }
 

@@ -41,6 +41,7 @@ use self::events::EventPage;
 use self::locator::Locator;
 use self::path::{Path, canonical, is_segment, is_token};
 pub use self::settings::FieldAwareSettings;
+pub(crate) use self::snapshot::parts;
 use crate::account::Account;
 use crate::credential::Keeper;
 use crate::http::{BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms, Words};
@@ -49,6 +50,9 @@ use crate::time::reading;
 
 const LIST: Terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
 const DETAIL: Terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
+
+/// What the secret holds.
+pub(crate) const SECRET: [&str; 1] = ["token"];
 
 /// A FieldAware account.
 pub struct FieldAware<C, K> {
@@ -104,7 +108,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     pub fn new(base: BaseUrl, settings: FieldAwareSettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
         let http = HttpClient::new(base, rate, call::is_own_error, clock);
         let streams = streams(&settings);
-        Self { http, credential: Keeper::new(["token"], credentials), settings, streams }
+        Self { http, credential: Keeper::new(SECRET, credentials), settings, streams }
     }
 
     async fn newest_token(&self) -> Result<Page, SourceFailure> {

@@ -66,6 +66,9 @@ const RIGHT_STEP: &str = "ask Fieldly's support whether this client may read thi
 const TOKEN_STEP: &str = "nothing if it passes: another program of the same client may have ended the token; else ask Fieldly's \
                           support whether the API is activated for this account, or give each program a client of its own";
 
+/// What the secret holds.
+pub(crate) const SECRET: [&str; 2] = ["client_id", "client_secret"];
+
 /// A Fieldly account.
 pub struct Fieldly<C, K> {
     http: HttpClient<C>,
@@ -119,7 +122,7 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
         let http = HttpClient::new(base.or_path("/api/public/v1"), rate, answer::is_own_error, clock);
         let tokens = Tokens::new(settings.token_path.clone(), settings.token_renew_margin);
         let streams = streams(&settings);
-        let credential = Keeper::new(["client_id", "client_secret"], credentials);
+        let credential = Keeper::new(SECRET, credentials);
         let honoured = Honoured::default();
         Self { http, credential, tokens, settings, streams, honoured, unfiltered: Mutex::default() }
     }

@@ -28,6 +28,7 @@ mod zone;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
@@ -58,6 +59,9 @@ const BOUND_TOLERANCE: Duration = Duration::from_hours(26);
 /// What a person can do about a bound that is not applied.
 const BOUND_STEP: &str = "set rows_parameter in FieldMotionSettings to the vendor's name of the lower bound; nothing is imported \
                           before";
+
+/// What the secret holds.
+pub(crate) const SECRET: [&str; 2] = ["api_id", "api_key"];
 
 /// A FieldMotion account.
 pub struct FieldMotion<C, K> {
@@ -92,6 +96,14 @@ pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
     object_types::of_stream(stream).is_some_and(|object_type| object_type.is_on_by_default)
 }
 
+impl<C, K> FieldMotion<C, K> {
+    /// The form of the time that the vendor takes, where it is another one than the settings say.
+    pub(crate) fn adopted(&self) -> Option<Value> {
+        let used = self.api_now.format();
+        (used != self.settings.api_now_format).then(|| json!({ "api_now_format": used.as_str() }))
+    }
+}
+
 impl<C: Clock, K: Credentials> FieldMotion<C, K> {
     /// A source for the account at `base`: `https://cpXX.fieldmotion.com`, with or without the `/a` below which the
     /// functions are.
@@ -104,7 +116,7 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
     ) -> Self {
         let http = HttpClient::new(base.or_path("/a"), rate, answer::is_own_error, clock);
         let (streams, api_now) = (streams(&settings), ApiNow::new(settings.api_now_format));
-        let credential = Keeper::new(["api_id", "api_key"], credentials);
+        let credential = Keeper::new(SECRET, credentials);
         let ignored_bound_is_told = AtomicBool::new(false);
         Self { http, credential, settings, streams, api_now, ignored_bound_is_told, honoured: Honoured::default() }
     }
@@ -215,7 +227,7 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
             return parameters;
         }
         match self.settings.fields_encoding {
-            FieldsEncoding::Json => parameters.text(name, &serde_json::Value::from(fields).to_string()),
+            FieldsEncoding::Json => parameters.text(name, &Value::from(fields).to_string()),
             FieldsEncoding::List => parameters.list(name, &fields),
         }
     }
@@ -382,6 +394,6 @@ fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
 
 /// The record of a type that has no detail: its id, listed as changed.
 fn id_alone(id: &RecordId) -> Found {
-    let body = serde_json::json!({ "id": id.as_str() }).to_string();
+    let body = json!({ "id": id.as_str() }).to_string();
     Found::Record { id: id.clone(), body: Body::new(body), stamp: None }
 }

@@ -65,6 +65,9 @@ const BOUND_TOLERANCE: Duration = Duration::from_secs(2);
 const BOUND_STEP: &str = "set filter_parameter to the vendor's name of the lower bound, or incremental of this stream to client_scan \
                           (the list is then read whole each time); nothing is imported before";
 
+/// What the secret holds.
+pub(crate) const SECRET: [&str; 1] = ["api_key"];
+
 /// An FSM Navigator account.
 pub struct FsmNavigator<C, K> {
     http: HttpClient<C>,
@@ -110,7 +113,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
     ) -> Self {
         let http = HttpClient::new(base.or_path(BASE_PATH), rate, error_codes::is_own_error, clock).reading_throttled();
         let streams = streams(&settings);
-        let credential = Keeper::new(["api_key"], credentials);
+        let credential = Keeper::new(SECRET, credentials);
         let ignored_bound_is_told = AtomicBool::new(false);
         let (honoured, failing) = (Honoured::default(), Failing::default());
         Self { http, credential, settings, streams, ignored_bound_is_told, honoured, failing }

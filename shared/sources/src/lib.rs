@@ -13,6 +13,7 @@ pub mod fsmnavigator;
 pub mod fuzzing;
 pub mod http;
 mod json;
+pub mod probe;
 mod purpose;
 pub mod registry;
 mod rows;

@@ -2,6 +2,7 @@
 //!
 //! A new vendor is one module, one variant of [`AnySource`], and one arm in each match here; the compiler names them.
 
+use serde_json::Value;
 use thiserror::Error;
 use tidemark_engine::change::{Detail, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
@@ -15,6 +16,7 @@ use crate::fieldly::{self, Fieldly, FieldlySettings};
 use crate::fieldmotion::{self, FieldMotion, FieldMotionSettings};
 use crate::fsmnavigator::{self, FsmNavigator, FsmNavigatorSettings};
 use crate::http::{BaseUrl, RequestsPerSecond};
+use crate::probe::Check;
 use crate::settings::BadSettings;
 
 /// What a deployment says of a source, as text: the values of `<Source>BaseUrl`, `<Source>Settings` and
@@ -137,6 +139,52 @@ pub fn is_scanned(kind: SourceKind, settings: &str, stream: &StreamName) -> bool
     by_default.iter().chain(&added).find(|known| known.name == *stream).is_some_and(|known| !known.filtered)
 }
 
+/// What the names of a source's parameters and outputs begin with.
+pub fn parameter_prefix(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::FieldMotion => "FieldMotion",
+        SourceKind::FieldAware => "FieldAware",
+        SourceKind::FsmNavigator => "FsmNavigator",
+        SourceKind::Fieldly => "Fieldly",
+    }
+}
+
+/// What the secret of a source holds: the members of its JSON object.
+pub fn credential_members(kind: SourceKind) -> &'static [&'static str] {
+    match kind {
+        SourceKind::FieldMotion => &fieldmotion::SECRET,
+        SourceKind::FieldAware => &fieldaware::SECRET,
+        SourceKind::FsmNavigator => &fsmnavigator::SECRET,
+        SourceKind::Fieldly => &fieldly::SECRET,
+    }
+}
+
+/// Settings that may be right where a check of a probe fails, the likeliest first; none for settings that are refused.
+pub fn alternatives(kind: SourceKind, settings: &str, stream: &StreamName, check: Check) -> Vec<Value> {
+    let found = match kind {
+        SourceKind::FieldMotion => {
+            FieldMotionSettings::parse(settings).map(|settings| settings.alternatives(stream, check))
+        }
+        // What its documentation leaves open is not in question where a feed can be read.
+        SourceKind::FieldAware => Ok(Vec::new()),
+        SourceKind::FsmNavigator => {
+            FsmNavigatorSettings::parse(settings).map(|settings| settings.alternatives(stream, check))
+        }
+        SourceKind::Fieldly => FieldlySettings::parse(settings).map(|settings| settings.alternatives(stream, check)),
+    };
+    found.unwrap_or_default()
+}
+
+/// The parts of a feed's first import that may be refused one by one: the record stream, and where its list begins.
+pub fn feed_parts(kind: SourceKind, settings: &str) -> Vec<(StreamName, String)> {
+    match kind {
+        SourceKind::FieldAware => {
+            FieldAwareSettings::parse(settings).map(|settings| fieldaware::parts(&settings)).unwrap_or_default()
+        }
+        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Vec::new(),
+    }
+}
+
 /// The names of a source's streams, whether turned on or not. `settings` may name further ones; those that are refused add
 /// none.
 pub fn stream_names(kind: SourceKind, settings: &str) -> Vec<StreamName> {
@@ -218,6 +266,16 @@ pub fn parse_streams(kind: SourceKind, settings: &str, text: &str) -> Result<Vec
 
 /// Every stream that is on by default.
 const ALL: &str = "all";
+
+impl<C, K> AnySource<C, K> {
+    /// A setting that the source has replaced by itself, because the vendor takes another value.
+    pub fn adopted(&self) -> Option<Value> {
+        match self {
+            Self::FieldMotion(source) => source.adopted(),
+            Self::FieldAware(_) | Self::FsmNavigator(_) | Self::Fieldly(_) => None,
+        }
+    }
+}
 
 impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
     fn kind(&self) -> SourceKind {
@@ -389,7 +447,7 @@ mod tests {
     /// What template, local cloud and their tests know of a source's streams.
     #[test]
     fn the_list_of_streams_that_others_read_is_that_of_the_code() {
-        let listed: BTreeMap<&str, serde_json::Value> = SourceKind::ALL
+        let listed: BTreeMap<&str, Value> = SourceKind::ALL
             .iter()
             .map(|kind| {
                 let streams = streams_of(*kind, "{}").unwrap();
@@ -400,7 +458,7 @@ mod tests {
                 (kind.as_str(), streams.iter().map(of).collect())
             })
             .collect();
-        let written: BTreeMap<&str, serde_json::Value> = serde_json::from_str(include_str!("../streams.json")).unwrap();
+        let written: BTreeMap<&str, Value> = serde_json::from_str(include_str!("../streams.json")).unwrap();
         assert_eq!(written, listed, "streams.json should be: {}", serde_json::to_string_pretty(&listed).unwrap());
     }
 

@@ -1,21 +1,58 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
+use tidemark_engine::health::Pause;
 use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stream::ListShape;
+use tidemark_engine::stream::{ListShape, SourceKind};
 use tidemark_runtime::kept::Kept;
-use tidemark_testkit::memory::{Fault, Operation, VendorSettings};
+use tidemark_sources::probe::Check;
+use tidemark_sources::registry::BadSource;
+use tidemark_testkit::memory::{Fault, MemorySource, Operation, VendorSettings};
 use tidemark_tests::stage::{Stage, World};
 
 use super::*;
 
+/// Probes ask the vendor in memory, which has no settings.
+struct MemoryBench(MemorySource);
+
+impl Bench for MemoryBench {
+    type Source = MemorySource;
+
+    fn kind(&self) -> SourceKind {
+        self.0.kind()
+    }
+
+    fn settings(&self) -> &'static str {
+        "{}"
+    }
+
+    fn build(&self, _settings: &str) -> Result<MemorySource, BadSource> {
+        Ok(self.0.clone())
+    }
+
+    fn alternatives(&self, _stream: &StreamName, _check: Check) -> Vec<Value> {
+        Vec::new()
+    }
+
+    fn adopted(&self, _source: &MemorySource) -> Option<Value> {
+        None
+    }
+
+    fn parts(&self) -> Vec<(StreamName, String)> {
+        Vec::new()
+    }
+}
+
 /// A function over a vendor in memory, and what it writes.
 struct Function {
     stage: Stage,
-    handler: Handler<World, Kept>,
+    handler: Handler<World, Kept, MemoryBench>,
     kept: Kept,
 }
 
@@ -31,7 +68,8 @@ impl Function {
         let stage = Stage::with(vendor);
         let kept = Kept::default();
         let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
-        let handler = Handler { poller, attention: Attention::new("tidemark", kept.clone()) };
+        let bench = MemoryBench(stage.world.source.clone());
+        let handler = Handler { poller, attention: Attention::new("tidemark", kept.clone()), bench };
         Self { stage, handler, kept }
     }
 
@@ -301,4 +339,71 @@ async fn no_body_and_no_id_is_logged() {
     function.stage.drain().await;
     function.invoke(event("customers")).await.unwrap();
     assert!(!function.kept.text().contains("canary") && !function.kept.text().contains("\\\"version\\\":2"));
+}
+
+/// What a probe of the stream found: each check and its verdict.
+async fn probed(function: &Function) -> BTreeMap<String, String> {
+    let answer = serde_json::to_value(function.invoke(event("probe-stream")).await.unwrap()).unwrap();
+    assert_eq!(answer["outcome"], "probed", "{answer}");
+    let findings = answer["probe"]["findings"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    findings.iter().map(|finding| (text(&finding["check"]), text(&finding["verdict"]))).collect()
+}
+
+#[tokio::test]
+async fn a_probe_says_what_works_and_stores_nothing() {
+    let function = Function::of("customers");
+    function.stage.edit(["683136", "683137"]);
+    function.stage.wait(60);
+    let found = probed(&function).await;
+    for check in ["reach", "credential", "list", "filter", "fetch", "clock", "zone"] {
+        assert_eq!(found.get(check).map(String::as_str), Some("ok"), "{check}: {found:?}");
+    }
+    assert!(function.stage.tables(|tables| tables.checkpoints.is_empty() && tables.chunks.is_empty()));
+    let line = function.line();
+    assert_eq!((&line["act"], &line["outcome"], &line["failed_count"]), (&json!("probe"), &json!("probed"), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_probe_of_a_record_answers_its_version_and_no_body() {
+    let function = Function::of("customers");
+    function.stage.edit(["683136"]);
+    function.stage.wait(60);
+    let answer = serde_json::to_value(function.invoke(event("probe-record")).await.unwrap()).unwrap();
+    assert_eq!((&answer["outcome"], &answer["probe"]["state"]), (&json!("probed"), &json!("there")), "{answer}");
+    assert_eq!(answer["probe"]["hash"].as_str().map(str::len), Some(32), "{answer}");
+    let members: Vec<&String> = answer["probe"].as_object().unwrap().keys().collect();
+    assert_eq!(members, ["hash", "stamp", "stamped_at", "state"]);
+    let unknown = json!({"stream": "customers", "probe": {"record": "5"}});
+    let answer = serde_json::to_value(function.invoke(unknown).await.unwrap()).unwrap();
+    assert_eq!(answer["probe"], json!({"state": "gone"}));
+    assert!(!function.kept.text().contains("683136"));
+}
+
+#[tokio::test]
+async fn a_probe_asks_a_vendor_that_rejects_and_spares_one_that_throttles() {
+    let function = Function::of("customers");
+    function.stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Unauthorized));
+    function.invoke(event("customers")).await.unwrap();
+    assert_eq!(function.outcome(event("customers")).await, "breaker_open");
+    assert_eq!(probed(&function).await, BTreeMap::from([("credential".to_owned(), "failure".to_owned())]));
+
+    let function = Function::of("customers");
+    let retry_after = Some(Duration::from_mins(5));
+    function.stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Throttled { retry_after }));
+    function.invoke(event("customers")).await.unwrap();
+    function.stage.world.source.faults().take_calls();
+    assert_eq!(function.outcome(event("probe-stream")).await, "breaker_open");
+    assert!(function.stage.world.source.faults().take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_probe_respects_a_persons_pause() {
+    let function = Function::of("customers");
+    let since = function.stage.world.clock.now();
+    let pause = Pause { since, until: None, by: "anna".to_owned(), why: "their move".to_owned() };
+    function.stage.tables(|tables| {
+        tables.sources.entry(SourceKind::FieldMotion).or_default().state.pause = Some(pause.clone());
+    });
+    assert_eq!(function.outcome(event("probe-stream")).await, "paused_by_operator");
 }

@@ -18,13 +18,14 @@ use tidemark_engine::change::{Later, Page, WhyLater};
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
+use tidemark_engine::stream::StreamName;
 
 use super::FieldAware;
 use super::call::{Call, Got, Outcome};
 use super::classes::List as Place;
 use super::cursor::{Cursor, Endless, Extent, Queue, Walk};
 use super::rows::{self, Rows};
-use super::settings::Window;
+use super::settings::{FieldAwareSettings, Window};
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms, Words};
 use crate::json::Malformed;
 
@@ -59,6 +60,13 @@ enum Read {
         status: StatusCode,
         date: Option<VendorMillis>,
     },
+}
+
+/// Where the list of each class begins that a first import reads, by itself.
+pub(crate) fn parts(settings: &FieldAwareSettings) -> Vec<(StreamName, String)> {
+    let classes = std::iter::successors(settings.listed_after(None), |class| settings.listed_after(Some(class)));
+    let alone = |class| Cursor { is_alone: true, ..Cursor::start(class) };
+    classes.map(|class| (class.records.clone(), alone(class).to_string())).collect()
 }
 
 impl<C: Clock, K: Credentials> FieldAware<C, K> {

@@ -10,6 +10,7 @@ use tidemark_engine::stream::StreamName;
 
 use super::object_types::OBJECT_TYPES;
 use crate::account::Account;
+use crate::probe::Check;
 use crate::settings::{BadSettings, Settings};
 
 /// The most rows that Fieldly gives in one page, and what it gives when it is not told.
@@ -152,6 +153,35 @@ impl FieldlySettings {
     /// Whether a first import means everything there is, whatever its stamps.
     pub(super) fn imports_all(&self) -> bool {
         self.first_checkpoint <= first_checkpoint()
+    }
+
+    /// Settings that may be right where a check of a probe fails: names of the lower bound that other such APIs have, and
+    /// reading the list whole.
+    pub(crate) fn alternatives(&self, stream: &StreamName, check: Check) -> Vec<Value> {
+        let Some(resource) = self.resources.iter().find(|resource| resource.stream == *stream) else {
+            return Vec::new();
+        };
+        let name = stream.as_str();
+        let filters = || {
+            let names = ["updated_at", "updated_from", "updated_since", "updated_after"];
+            let others = names.into_iter().filter(|name| resource.updated_filter.as_deref() != Some(*name));
+            others.map(|other| json!({ "updated_filters": { name: other } }))
+        };
+        match check {
+            Check::List | Check::Filter if resource.updated_filter.is_some() => {
+                let format = if resource.filter_format == FilterFormat::Datetime { "date" } else { "datetime" };
+                let others = [json!({ "filter_formats": { name: format } })].into_iter().chain(filters());
+                others.chain([json!({ "updated_filters": { name: null } })]).collect()
+            }
+            Check::Filter => filters().collect(),
+            Check::List
+            | Check::Fetch
+            | Check::Reach
+            | Check::Credential
+            | Check::Clock
+            | Check::Zone
+            | Check::Settings => Vec::new(),
+        }
     }
 
     /// Adds what changes lists or the reading of stamps.

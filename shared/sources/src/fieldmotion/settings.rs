@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidemark_engine::clock::StampMillis;
+use tidemark_engine::stream::StreamName;
 
 use super::error_text::{ErrorWords, Names};
-use super::object_types::{FIELDS_NEEDED, OBJECT_TYPES, ObjectType};
+use super::object_types::{FIELDS_NEEDED, OBJECT_TYPES, ObjectType, of_stream};
 use super::zone::Zone;
 use crate::account::Account;
+use crate::probe::Check;
 use crate::settings::{BadSettings, Settings, texts};
 
 /// PHP reads no more than 1,000 form values by default; this leaves room for the others.
@@ -153,6 +155,37 @@ impl FieldMotionSettings {
     pub(super) fn row_list(&self, object_type: &ObjectType) -> Option<&'static str> {
         let is_asked_for = self.row_lists.iter().any(|stream| stream == object_type.stream.as_str());
         object_type.rows.filter(|_| object_type.ids.is_none() || is_asked_for)
+    }
+
+    /// Settings that may be right where a check of a probe fails: parameter names that the vendor's functions have
+    /// elsewhere, and other ways to send the fields.
+    pub(crate) fn alternatives(&self, stream: &StreamName, check: Check) -> Vec<Value> {
+        let Some(object_type) = of_stream(stream) else { return Vec::new() };
+        let named = |key: &str, used: &str, names: &[&str]| -> Vec<Value> {
+            names.iter().filter(|name| **name != used).map(|name| json!({ key: name })).collect()
+        };
+        match check {
+            Check::List | Check::Filter if self.row_list(object_type).is_some() => {
+                named("rows_parameter", &self.rows_parameter, &["last_edited", "from", "since"])
+            }
+            Check::List | Check::Filter => {
+                let mut others = named("list_parameter", &self.list_parameter, &["from", "last_edited", "since"]);
+                others.extend(has_both_lists(object_type).then(|| json!({ "row_lists": [stream.as_str()] })));
+                others
+            }
+            Check::Fetch if object_type.detail.is_some() => {
+                let encoding = if self.fields_encoding == FieldsEncoding::Json { "list" } else { "json" };
+                let by_type = format!("{}_id", stream.as_str().trim_end_matches('s'));
+                let mut others = named("id_parameter", &self.id_parameter, &["id", &by_type]);
+                others.push(json!({ "fields_encoding": encoding }));
+                others.extend(named("fields_parameter", &self.fields_parameter, &["fields"]));
+                others.push(json!({ "fields": { stream.as_str(): [] } }));
+                others
+            }
+            Check::Fetch | Check::Reach | Check::Credential | Check::Clock | Check::Zone | Check::Settings => {
+                Vec::new()
+            }
+        }
     }
 
     /// The parameters of all calls.

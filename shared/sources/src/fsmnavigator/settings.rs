@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidemark_engine::clock::StampMillis;
+use tidemark_engine::stream::StreamName;
 
 use super::error_codes::ErrorCodes;
-use super::object_types::{OBJECT_TYPES, ObjectType};
+use super::object_types::{OBJECT_TYPES, ObjectType, of_stream};
 use super::time;
 use crate::account::Account;
+use crate::probe::Check;
 use crate::settings::{BadSettings, Settings};
 
 /// The vendor refuses more.
@@ -168,6 +170,29 @@ impl FsmNavigatorSettings {
         }
         let problems = settings.close();
         if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
+    }
+
+    /// Settings that may be right where a check of a probe fails: what the vendor's two descriptions and other such APIs
+    /// have.
+    pub(crate) fn alternatives(&self, stream: &StreamName, check: Check) -> Vec<Value> {
+        let Some(object_type) = of_stream(stream).filter(|object_type| object_type.parent.is_none()) else {
+            return Vec::new();
+        };
+        let name = stream.as_str();
+        match check {
+            Check::List | Check::Filter if self.is_filtered(object_type) => {
+                let names = ["updated_since", "updated_after", "modified_since"];
+                let others = names.into_iter().filter(|name| *name != self.filter_parameter);
+                let others = others.map(|other| json!({ "filter_parameter": other }));
+                others.chain([json!({ "incremental": { name: "client_scan" } })]).collect()
+            }
+            Check::Filter => vec![json!({ "incremental": { name: "server" } })],
+            Check::Fetch => {
+                let style = if self.detail_style == DetailStyle::Query { "path" } else { "query" };
+                vec![json!({ "detail_style": style })]
+            }
+            Check::List | Check::Reach | Check::Credential | Check::Clock | Check::Zone | Check::Settings => Vec::new(),
+        }
     }
 
     /// Adds what changes lists or the reading of stamps.

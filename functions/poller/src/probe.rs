@@ -1,0 +1,113 @@
+//! A probe at the vendor: with the function's secret, its network and its share of the rate, and nothing stored.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tidemark_engine::clock::{LocalMillis, millis_of};
+use tidemark_engine::failure::{FailureClass, StoreFailure};
+use tidemark_engine::poll::{Poller, PollerPorts};
+use tidemark_engine::ports::{Clock, Ledger};
+use tidemark_engine::record::RecordId;
+use tidemark_engine::stream::{StreamKey, StreamName};
+use tidemark_runtime::failure::{ErrorKind, InvocationError};
+use tidemark_sources::probe::{self, Bench, RecordProbe, StreamProbe, Verdict};
+
+/// The longest that a call waits for its slot, whatever the clocks of others; as for a list.
+const SLOT_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// What became of a probe.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was made.
+    Probed(Probed),
+    /// No call was made: a person has paused the stream or the source.
+    PausedByOperator,
+    /// No call was made: the vendor has asked for none until then.
+    BreakerOpen(LocalMillis),
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Probed {
+    /// Of a stream.
+    Stream(StreamProbe),
+    /// Of one record.
+    Record(RecordProbe),
+}
+
+/// Tries a stream out, or asks for one record of it. A breaker that failures have opened does not stop it: it is asked to
+/// find out what is wrong.
+///
+/// # Errors
+/// [`InvocationError`] for a stream that the source does not have, and when the ledger fails.
+pub(crate) async fn probe<P: PollerPorts, B: Bench>(
+    poller: &Poller<P>,
+    bench: &B,
+    key: &StreamKey,
+    record: Option<&RecordId>,
+) -> Result<Outcome, InvocationError> {
+    poller.traits_of(&key.name)?;
+    let (ledger, clock) = (poller.ports.ledger(), poller.ports.clock());
+    let (source, stream) = (ledger.source_state(key.source).await?, ledger.stream_state(key).await?);
+    let now = clock.now();
+    if [&source.pause, &stream.pause].into_iter().flatten().any(|pause| pause.is_on(now)) {
+        return Ok(Outcome::PausedByOperator);
+    }
+    let is_throttled =
+        source.breaker.why.as_ref().is_some_and(|why| matches!(why.class, FailureClass::Throttled { .. }));
+    if let Some(until) = source.breaker.open(now).filter(|_| is_throttled) {
+        return Ok(Outcome::BreakerOpen(until));
+    }
+    let turn = async || {
+        let (interval, whenever) = (poller.settings.call_interval, LocalMillis::new(i64::MAX));
+        let slot = ledger.reserve(key.source, 1, interval, clock.now(), whenever).await?;
+        let wait = slot.unwrap_or(now).since(clock.now()).min(SLOT_WAIT_MAX);
+        if !wait.is_zero() {
+            clock.sleep(wait).await;
+        }
+        Ok::<(), StoreFailure>(())
+    };
+    let probed = match record {
+        None => Probed::Stream(probe::stream(bench, clock, turn, &key.name).await?),
+        Some(id) => Probed::Record(of_record(bench, turn, &key.name, id).await?),
+    };
+    Ok(Outcome::Probed(probed))
+}
+
+async fn of_record<B: Bench>(
+    bench: &B,
+    turn: impl AsyncFn() -> Result<(), StoreFailure>,
+    stream: &StreamName,
+    id: &RecordId,
+) -> Result<RecordProbe, InvocationError> {
+    let built = bench.build(bench.settings());
+    let source = built.map_err(|bad| InvocationError::new(ErrorKind::MalformedEvent, bad.to_string()))?;
+    Ok(probe::record(&source, turn, stream, id).await?)
+}
+
+/// Logs a probe in one line, without what it found, and names its outcome for the answer.
+pub(crate) fn log(key: &StreamKey, outcome: &Outcome, took: Duration) -> &'static str {
+    let (name, until, failed_count) = match outcome {
+        Outcome::Probed(Probed::Stream(found)) => {
+            let failed = found.findings.iter().filter(|finding| finding.verdict == Verdict::Failure);
+            ("probed", None, failed.count())
+        }
+        Outcome::Probed(Probed::Record(found)) => {
+            ("probed", None, usize::from(matches!(found, RecordProbe::Failed { .. })))
+        }
+        Outcome::PausedByOperator => ("paused_by_operator", None, 0),
+        Outcome::BreakerOpen(until) => ("breaker_open", Some(until.to_string()), 0),
+    };
+    tracing::info!(
+        source = %key.source,
+        stream = %key.name,
+        act = "probe",
+        outcome = name,
+        until,
+        failed_count,
+        took_ms = millis_of(took),
+        "an operator's probe; nothing was stored"
+    );
+    name
+}
