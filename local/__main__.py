@@ -59,6 +59,7 @@ def up() -> int:
 The schedules tick every minute. To look at it:
 
   . .local/env                          # this shell then has tidemark, and works on this cloud
+  tidemark --local doctor
   tidemark --local status
   tidemark --local records fieldmotion customers
   tidemark --local checkpoint show fieldmotion customers

@@ -98,7 +98,8 @@ def demo(directory: Path) -> None:
         if first:
             SCHEDULE_SEEN.touch()
         show.step("Cleaning up")
-    show.step("Done; nothing is left running. `make local-up` starts a cloud that stays.")
+    show.step("Done; nothing is left running. `make local-up` starts a cloud that stays; there, `tidemark --local doctor`")
+    print("          tries every stream out at its vendor and says what is wrong, and on your own account does the same.")
 
 
 def in_words(counts: dict[str, int]) -> str:

@@ -7,6 +7,7 @@
 | a statement needs the permission of its verb, such as `dynamodb:PartiQLUpdate` | checks the call that carries it |
 | batches of SQS have the permission of one message | have actions of their own |
 | `PutMetricData` of the Rust SDK is checked, with its namespace | is checked against no role |
+| `GetAccountSettings` of Lambda is checked | is checked against no role |
 
 Every call of a role is noted in the file that `TIDEMARK_CALLS` names: one line of JSON for each that differs, with the
 statement that allowed it, or none. So tests see which grants are used, and which calls have none.
@@ -30,6 +31,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import dynamodb
 
 SINGLE = {f"sqs:{action}Batch": f"sqs:{action}" for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
+ACCOUNT = "/account-settings"
 METRICS = "/service/GraniteServiceVersion20100801/operation/"
 
 action_of = iam_actions.extract_iam_action
@@ -61,13 +63,15 @@ def checked_action(
     """The action that a role needs for a call."""
     if service == "monitoring" and path.startswith(METRICS):
         return f"cloudwatch:{path.removeprefix(METRICS)}"
+    if service == "lambda" and path.rstrip("/").endswith(ACCOUNT):
+        return "lambda:GetAccountSettings"
     found = action_of(service, method, path, headers, body, query)
     return SINGLE.get(found, found)
 
 
 def checked_resource(service: str, method: str, path: str, *request: Any) -> str:
     """The resource that a role needs the action on."""
-    return "*" if path.startswith(METRICS) else resource_of(service, method, path, *request)
+    return "*" if path.startswith(METRICS) or path.rstrip("/").endswith(ACCOUNT) else resource_of(service, method, path, *request)
 
 
 def checked_namespace(service: str, action: str, body: bytes, query: dict[str, Any]) -> dict[str, Any]:

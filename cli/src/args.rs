@@ -101,6 +101,18 @@ pub enum Command {
         #[arg(long, short)]
         watch: bool,
     },
+    /// Find out what is wrong with the deployment, and what to do about it
+    ///
+    /// Looks at the stack, its schedules, queues and alarms, and asks each source's poller to try every stream out at the
+    /// vendor: whether the credential is accepted, whether the stream may be listed and a record fetched, whether the update
+    /// filter is applied, and whether another setting would help. A few calls a stream, with the source's share of the rate;
+    /// nothing is changed. Exits with 1 when something needs attention, with 3 when nothing does and something could not be
+    /// looked at.
+    Doctor {
+        /// The source; all that are on when it is left out
+        #[arg(value_parser = parse_source)]
+        source: Option<SourceKind>,
+    },
     /// Show the life of one record: what is stored, what is owed, and why it is not there
     ///
     /// Exits with 1 when the record is not stored, or its fetch failed. FieldAware's records are found under their own
@@ -112,6 +124,9 @@ pub enum Command {
         /// The vendor's identifier
         #[arg(value_parser = parse_id)]
         id: RecordId,
+        /// Ask the vendor for its present version, too: one call, by the source's poller
+        #[arg(long)]
+        ask: bool,
     },
     /// Print records, bodies included
     ///
@@ -167,6 +182,28 @@ pub enum Command {
     /// one, nothing is listed until a person decides. Putting the old ones back needs no command.
     #[command(subcommand)]
     Account(Account),
+    /// Set a source up: keep its credential, and say how it is turned on
+    ///
+    /// Asks for the credential without showing it, keeps it in a secret of Secrets Manager, and prints the parameters that
+    /// turn the source on, or writes them into samconfig.toml. Without a terminal the values are read from standard input,
+    /// one a line. Where the source is on with this secret, `tidemark doctor` tries it at once.
+    Init {
+        /// The source: fieldmotion, fieldaware, fsmnavigator or fieldly
+        #[arg(value_parser = parse_source)]
+        source: SourceKind,
+        /// Name of the secret [default: STACK/SOURCE]
+        #[arg(long, value_name = "NAME")]
+        secret: Option<String>,
+        /// Address of the vendor's API, where it is not the usual one
+        #[arg(long, value_name = "URL")]
+        base_url: Option<String>,
+        /// Write the parameters into this file instead of printing them
+        #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "samconfig.toml")]
+        samconfig: Option<PathBuf>,
+        /// How it is agreed to
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// Stop calls to a vendor without a deployment
     ///
     /// Nothing is lost: what changes meanwhile is listed afterwards. A pause keeps the stale alarm silent for a day.

@@ -36,6 +36,16 @@ pub(crate) async fn agree(
     plan: &Plan,
     consent: &Consent,
 ) -> Result<Option<Agreed>, Failure> {
+    agree_to(context, Some(stack), plan, consent).await
+}
+
+/// The same where there may be no stack yet, and so nowhere to write an audit entry.
+pub(crate) async fn agree_to(
+    context: &mut Context<'_>,
+    stack: Option<&Stack>,
+    plan: &Plan,
+    consent: &Consent,
+) -> Result<Option<Agreed>, Failure> {
     let on_out = !context.global.json;
     let shown = plan.shown();
     if on_out {
@@ -60,7 +70,9 @@ pub(crate) async fn agree(
         why: consent.why.clone(),
     };
     // Before the act: none happens that is not written down.
-    stack.ledger.note_act(&act).await?;
+    if let Some(stack) = stack {
+        stack.ledger.note_act(&act).await?;
+    }
     Ok(Some(Agreed { by }))
 }
 

@@ -4,8 +4,10 @@ mod account;
 mod audit;
 mod checkpoint;
 mod dead_letters;
+mod doctor;
 mod explain;
 mod fetch;
+mod init;
 mod pause;
 mod quarantine;
 mod records;
@@ -23,7 +25,8 @@ pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<En
     match command {
         Command::Status { place, watch: false } => status::once(context, place.as_ref()).await,
         Command::Status { place, watch: true } => status::watch(context, place.as_ref()).await,
-        Command::Explain { of, id } => explain::run(context, &of, &id).await,
+        Command::Doctor { source } => doctor::run(context, source).await,
+        Command::Explain { of, id, ask } => explain::run(context, &of, &id, ask).await,
         Command::Records { of, ids, since, deleted, format } => {
             let wanted = records::Wanted { since: since.map(|since| since.at(context.now)), deleted, format };
             records::run(context, &of, &ids, &wanted).await
@@ -37,6 +40,10 @@ pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<En
         Command::Account(act) => account::run(context, act).await,
         Command::Pause { place, span, consent } => pause::pause(context, &place, span, &consent).await,
         Command::Resume { place, consent } => pause::resume(context, &place, &consent).await,
+        Command::Init { source, secret, base_url, samconfig, consent } => {
+            let wanted = init::Wanted { source, secret, base_url, samconfig: samconfig.as_deref() };
+            init::run(context, &wanted, &consent).await
+        }
         Command::Audit { limit } => audit::run(context, limit).await,
         Command::Completions { shell } => shell::completions(context, shell),
         Command::Man => shell::man(context),

@@ -8,11 +8,11 @@ use serde_json::Value;
 use tidemark_aws::Sdk;
 use tidemark_engine::clock::LocalMillis;
 
-use crate::Setting;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::stack::Stack;
 use crate::terminal::Terminal;
+use crate::{ReadHidden, Setting};
 
 /// What `make local-up` leaves while the local cloud runs.
 const RUNNING: &str = ".local/running.json";
@@ -26,6 +26,8 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut dyn Write,
     pub(crate) notes: &'a mut dyn Write,
     pub(crate) answers: &'a mut dyn BufRead,
+    /// Reads a line that is not shown, where that can be.
+    pub(crate) hidden: Option<ReadHidden>,
     sdk: Option<Sdk>,
 }
 
@@ -37,8 +39,8 @@ impl<'a> Context<'a> {
         notes: &'a mut dyn Write,
         answers: &'a mut dyn BufRead,
     ) -> Self {
-        let Setting { terminal, now, sdk } = setting;
-        Self { global, terminal, now, out, notes, answers, sdk }
+        let Setting { terminal, now, sdk, hidden } = setting;
+        Self { global, terminal, now, out, notes, answers, hidden, sdk }
     }
 
     /// The deployed stack.

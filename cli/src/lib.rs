@@ -16,11 +16,12 @@ mod context;
 mod failure;
 mod names;
 mod page;
+mod probe;
 mod stack;
 mod terminal;
 mod time;
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 
 use tidemark_aws::Sdk;
 use tidemark_engine::clock::LocalMillis;
@@ -39,7 +40,12 @@ pub struct Setting {
     pub now: LocalMillis,
     /// The way to AWS; found out from the command line and the environment when it is not given.
     pub sdk: Option<Sdk>,
+    /// Reads a line that is not shown; without it, such lines are read from the answers.
+    pub hidden: Option<ReadHidden>,
 }
+
+/// Reads a line that a person enters and that is not shown.
+pub type ReadHidden = fn() -> io::Result<String>;
 
 /// Whether all is well, or something needs attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub enum Ended {
     Well,
     /// Something needs attention; the command has said what.
     WithAttention,
+    /// Nothing needs attention as far as could be seen, and something could not be: the command has said what.
+    NotSeen,
 }
 
 /// Runs one command: results to `out`, notes and questions to `notes`, answers from `answers`.
@@ -72,6 +80,7 @@ pub fn exit_code(ended: &Result<Ended, Failure>, notes: &mut dyn Write) -> u8 {
     let failure = match ended {
         Ok(Ended::Well) => return 0,
         Ok(Ended::WithAttention) => return 1,
+        Ok(Ended::NotSeen) => return 3,
         Err(failure) if failure.is_closed_pipe() => return 0,
         Err(failure) => failure,
     };

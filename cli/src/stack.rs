@@ -8,7 +8,7 @@ use tidemark_aws::dynamodb::{CheckpointTable, CopyTable, LedgerTable};
 use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
 use tidemark_aws::stack::{self, Deployed};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
-use tidemark_sources::registry::{is_scanned, parse_streams, stream_names};
+use tidemark_sources::registry::{is_scanned, parameter_prefix, parse_streams, stream_names};
 use tidemark_watch::Limits;
 
 use crate::failure::Failure;
@@ -16,6 +16,8 @@ use crate::names;
 
 /// The template's default of `StaleAfterSeconds`.
 const STALE_AFTER: Duration = Duration::from_mins(15);
+/// The template's default of `<Source>RequestsPerSecond`.
+const REQUESTS_PER_SECOND: f64 = 2.0;
 
 /// A deployed stack.
 pub(crate) struct Stack {
@@ -27,9 +29,11 @@ pub(crate) struct Stack {
     pub(crate) sources: Vec<Deployment>,
     /// The settings of the sources that have some.
     settings: BTreeMap<SourceKind, String>,
+    /// What CloudFormation says of it.
+    pub(crate) deployed: Deployed,
     /// Whether the schedules are enabled.
     pub(crate) is_scheduled: bool,
-    stale_after: Duration,
+    pub(crate) stale_after: Duration,
     scan_interval: Duration,
 }
 
@@ -41,6 +45,7 @@ pub(crate) struct Deployment {
     /// All that it has.
     all: Vec<StreamName>,
     pub(crate) poller: String,
+    pub(crate) fetcher: Option<String>,
     pub(crate) queue_url: String,
     pub(crate) dead_letters_url: String,
 }
@@ -79,6 +84,7 @@ impl Stack {
             is_scheduled: parameter("ScheduleState").is_none_or(|state| state != "DISABLED"),
             stale_after: seconds.map_or(STALE_AFTER, Duration::from_secs),
             scan_interval: scan_rate.map_or(Duration::from_hours(1), |rate| rate.interval_or(SCAN_CRON_INTERVAL)),
+            deployed,
         })
     }
 
@@ -87,9 +93,20 @@ impl Stack {
         self.sources.iter().find(|deployment| deployment.source == source).ok_or_else(|| {
             let on: Vec<&str> = self.sources.iter().map(|deployment| deployment.source.as_str()).collect();
             let on = if on.is_empty() { "none".to_owned() } else { on.join(", ") };
-            let next = format!("set {}SecretArn in a deployment to turn it on", prefix(source));
+            let next = format!("set {}SecretArn in a deployment to turn it on", parameter_prefix(source));
             Failure::Usage(format!("{source} is off in the stack {}; on: {on}\nnext: {next}", self.name))
         })
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.deployed.parameters.get(name).map(String::as_str)
+    }
+
+    /// How many requests a second a source makes at most.
+    pub(crate) fn requests_per_second(&self, source: SourceKind) -> f64 {
+        let given = self.parameter(&format!("{}RequestsPerSecond", parameter_prefix(source)));
+        given.and_then(|text| text.parse().ok()).filter(|rate| *rate > 0.0).unwrap_or(REQUESTS_PER_SECOND)
     }
 
     /// A stream of a source that is polled.
@@ -103,7 +120,7 @@ impl Stack {
     }
 
     /// The settings of a source.
-    fn settings(&self, source: SourceKind) -> &str {
+    pub(crate) fn settings(&self, source: SourceKind) -> &str {
         self.settings.get(&source).map_or("{}", String::as_str)
     }
 
@@ -123,7 +140,7 @@ impl Stack {
 impl Deployment {
     /// A source of a stack, if it is on.
     fn of(deployed: &Deployed, source: SourceKind) -> Result<Option<Self>, Failure> {
-        let prefix = prefix(source);
+        let prefix = parameter_prefix(source);
         let output = |name: &str| deployed.outputs.get(&format!("{prefix}{name}")).filter(|value| !value.is_empty());
         let outputs = (output("PollerFunction"), output("QueueUrl"), output("DeadLetterQueueUrl"));
         let (Some(poller), Some(queue_url), Some(dead_letters_url)) = outputs else { return Ok(None) };
@@ -137,6 +154,7 @@ impl Deployment {
             all: stream_names(source, &settings),
             streams,
             poller: poller.clone(),
+            fetcher: output("FetcherFunction").cloned(),
             queue_url: queue_url.clone(),
             dead_letters_url: dead_letters_url.clone(),
         }))
@@ -150,7 +168,7 @@ impl Deployment {
             return Ok(vec![key(wanted)]);
         }
         let on: Vec<&str> = self.streams.iter().map(StreamName::as_str).collect();
-        let next = format!("name it in {}Streams in a deployment to turn it on", prefix(self.source));
+        let next = format!("name it in {}Streams in a deployment to turn it on", parameter_prefix(self.source));
         let what = format!("the stream {}/{wanted} is off; on: {}", self.source, on.join(", "));
         Err(Failure::Usage(format!("{what}\nnext: {next}")))
     }
@@ -163,15 +181,5 @@ impl Deployment {
 
 /// The settings of a source, as its parameter has them.
 fn settings_of(deployed: &Deployed, source: SourceKind) -> Option<String> {
-    deployed.parameters.get(&format!("{}Settings", prefix(source))).cloned()
-}
-
-/// What the parameters and outputs of a source begin with.
-pub(crate) fn prefix(source: SourceKind) -> &'static str {
-    match source {
-        SourceKind::FieldMotion => "FieldMotion",
-        SourceKind::FieldAware => "FieldAware",
-        SourceKind::FsmNavigator => "FsmNavigator",
-        SourceKind::Fieldly => "Fieldly",
-    }
+    deployed.parameters.get(&format!("{}Settings", parameter_prefix(source))).cloned()
 }

@@ -28,7 +28,8 @@ key too:
 ```json
 READ```
 
-Those that change something need this one beside it:
+Those that change something need this one beside it. So do `doctor` and `explain --ask`, to ask the vendors; without it
+`doctor` looks at the rest:
 
 ```json
 OPERATE```

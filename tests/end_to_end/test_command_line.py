@@ -1,5 +1,6 @@
 """The built `tidemark` on the deployed stack: what it says is what is there, and what it does the functions obey."""
 
+import contextlib
 import json
 import subprocess
 
@@ -52,6 +53,72 @@ def test_status_and_records_tell_of_the_copy(stack, tidemark):
     assert code == 0
     assert "it is stored" in out
     assert body not in out
+
+
+def checks(tidemark, *arguments):
+    """What `doctor` says: its exit code, and each check by its stream and name."""
+    code, out, notes = tidemark("doctor", *arguments, "--json")
+    assert out, notes
+    return code, {(each["stream"], each["check"]): each for each in json.loads(out)["checks"]}
+
+
+def test_the_doctor_finds_a_source_that_works_to_be_well(stack, tidemark):
+    stack.settle("customers", "jobs")
+    mark = stack.checkpoint("customers")
+    _, found = checks(tidemark, "fieldmotion")
+    at_the_vendor = {"reach", "credential", "list", "filter", "zone", "fetch", "clock"}
+    for stream in ("customers", "jobs"):
+        verdicts = {check: each["verdict"] for (about, check), each in found.items() if about in (stream, None)}
+        assert {check: verdicts.get(check) for check in at_the_vendor} == dict.fromkeys(at_the_vendor, "ok"), found
+    for check in ("tables", "schedules", "queue"):
+        assert found[None, check]["verdict"] == "ok", found[None, check]
+    assert stack.checkpoint("customers") == mark
+
+
+@contextlib.contextmanager
+def told(vendor, order, values, before):
+    """Tells the vendor something for as long as this lasts."""
+    vendor.post(order, **values)
+    try:
+        yield
+    finally:
+        vendor.post(order, **before)
+
+
+def test_the_doctor_names_what_is_wrong_at_the_vendor(stack, tidemark):
+    with told(stack.vendor, "credentials", {"api_id": "another", "api_key": "another"}, stack.vendor.secret):
+        code, found = checks(tidemark, "fieldmotion")
+        assert (code, found[None, "credential"]["verdict"]) == (1, "failure"), found
+        assert "put a valid credential into the source's secret" in found[None, "credential"]["next"]
+    with told(stack.vendor, "settings", {"api_now_format": "datetime"}, {"api_now_format": "unix"}):
+        code, found = checks(tidemark, "fieldmotion")
+        assert (code, found[None, "settings"]["verdict"]) == (1, "warning"), found
+        assert '{"api_now_format":"datetime"}' in found[None, "settings"]["next"]
+    stack.vendor.down()
+    try:
+        code, found = checks(tidemark, "fieldmotion")
+        assert (code, found[None, "reach"]["verdict"]) == (1, "failure"), found
+        assert found[None, "schedules"]["verdict"] == "ok", found
+    finally:
+        stack.vendor.up()
+    stack.trouble_is_over()
+    stack.settle("customers")
+
+
+def test_a_record_is_compared_with_what_the_vendor_has(stack, tidemark):
+    stack.settle("customers")
+    stack.idle("customers")
+    identity = stack.ids("customers")[5]
+    ask = ("explain", "fieldmotion", "customers", identity, "--ask")
+    code, out, notes = tidemark(*ask)
+    assert (code, "the copy is what the vendor has now" in out) == (0, True), out + notes
+    stack.edit("customers", identity, name="Edited a moment ago")
+    code, out, _ = tidemark(*ask)
+    assert (code, "the vendor has another version than the copy" in out) == (1, True), out
+    assert "Edited a moment ago" not in out
+    code, out, _ = tidemark("explain", "fieldmotion", "customers", "999999999", "--ask")
+    assert "the vendor's answer is empty" in out, out
+    stack.settle("customers")
 
 
 def test_a_pause_stops_the_poller_until_it_is_resumed(stack, tidemark):

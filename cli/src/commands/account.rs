@@ -1,7 +1,7 @@
 //! Deciding about a changed account, and what the poller says to an act.
 
 use serde_json::{Value, json};
-use tidemark_aws::invoke::{Answer, invoke};
+use tidemark_aws::lambda::{Answer, invoke};
 use tidemark_engine::stream::StreamKey;
 
 use crate::Ended;

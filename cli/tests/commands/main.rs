@@ -6,6 +6,10 @@
 #[cfg(test)]
 mod acts;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod init;
+#[cfg(test)]
 mod letters;
 #[cfg(test)]
 mod policies;

@@ -8,8 +8,9 @@ use tidemark_engine::work::{Lane, Reason};
 
 use crate::stage::Stage;
 
-const READS: [&str; 7] = [
+const READS: [&str; 8] = [
     "status",
+    "doctor",
     "explain fieldmotion customers 1",
     "records fieldmotion customers",
     "quarantine list fieldmotion",
@@ -18,7 +19,9 @@ const READS: [&str; 7] = [
     "audit",
 ];
 
-const ACTS: [&str; 8] = [
+const ACTS: [&str; 10] = [
+    "init fieldly --yes",
+    "init fieldly --yes", // replaces the value
     "quarantine retry fieldmotion --yes",
     "quarantine drop fieldmotion jobs 9 --why test --yes",
     "fetch fieldmotion customers 1 --yes",
@@ -30,7 +33,7 @@ const ACTS: [&str; 8] = [
 ];
 
 async fn stage() -> Stage {
-    let stage = Stage::fresh().await;
+    let stage = Stage::fresh_with(&[("WithFetcher", "yes")]).await;
     stage.store("customers", "1", "{}").await;
     stage.owe("customers", Lane::Fresh, 0, &["1"]).await;
     stage.set_aside("jobs", "9", Reason::Outage, 1).await;
@@ -74,7 +77,7 @@ async fn the_policy_for_reading_lets_read_and_nothing_else() {
 async fn with_the_policy_for_operating_every_act_can_be_done() {
     let stage = stage().await;
     for command in ACTS {
-        let ran = stage.run_as(stage.role("Operator").await, Terminal::none(), command, "").await;
+        let ran = stage.run_as(stage.role("Operator").await, Terminal::none(), command, "id\nsecret\n").await;
         assert_eq!(ran.code, 0, "{command}: {ran}");
         assert!(!ran.out.contains("nothing_to_do"), "{command}: {ran}");
     }

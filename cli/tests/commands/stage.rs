@@ -86,7 +86,10 @@ fn said(name: &str) -> String {
 fn template(name: &str) -> String {
     let policy = |text: &str| {
         let one_line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        one_line.replace("tidemark-", &format!("{name}-")).replace("stack/tidemark/", &format!("stack/{name}/"))
+        one_line
+            .replace("tidemark-", &format!("{name}-"))
+            .replace("stack/tidemark/", &format!("stack/{name}/"))
+            .replace("secret:tidemark/", &format!("secret:{name}/"))
     };
     include_str!("stack.yaml")
         .replace("READ_POLICY", &policy(include_str!("../../policies/read.json")))
@@ -127,10 +130,20 @@ impl Stage {
 
     /// A stack whose streams are in order.
     pub(crate) async fn fresh() -> Self {
-        let stage = Self::new(&[]).await;
+        Self::fresh_with(&[]).await
+    }
+
+    /// The same with these parameters.
+    pub(crate) async fn fresh_with(parameters: &[(&str, &str)]) -> Self {
+        let stage = Self::new(parameters).await;
         stage.checkpoint("customers", |_| {}).await;
         stage.checkpoint("jobs", |_| {}).await;
         stage
+    }
+
+    /// The stack's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn queue(&self, output: &str) -> SqsQueue<SystemClock> {
@@ -253,7 +266,7 @@ impl Stage {
         let (mut out, mut notes) = (Vec::new(), Vec::new());
         let code = match Arguments::try_parse_from(line) {
             Ok(arguments) => {
-                let setting = Setting { terminal, now: NOW, sdk: Some(sdk) };
+                let setting = Setting { terminal, now: NOW, sdk: Some(sdk), hidden: None };
                 let mut answers = Cursor::new(answer.as_bytes().to_vec());
                 let ended = Box::pin(run(arguments, setting, &mut out, &mut notes, &mut answers)).await;
                 exit_code(&ended, &mut notes)

@@ -95,6 +95,16 @@ impl Sdk {
     }
 
     #[cfg(feature = "operator")]
+    pub(crate) fn scheduler(&self) -> aws_sdk_scheduler::Client {
+        aws_sdk_scheduler::Client::new(&self.config)
+    }
+
+    #[cfg(feature = "operator")]
+    pub(crate) fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.config)
+    }
+
+    #[cfg(feature = "operator")]
     pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
         aws_sdk_sts::Client::new(&self.config)
     }

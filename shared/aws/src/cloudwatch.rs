@@ -57,6 +57,41 @@ impl Measurements for MetricSink {
     }
 }
 
+/// An alarm of a deployment.
+#[cfg(feature = "operator")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Its name.
+    pub name: String,
+    /// Whether it rings.
+    pub is_ringing: bool,
+    /// Whether its topic gets a message then.
+    pub is_on: bool,
+}
+
+/// The alarms whose names begin so.
+///
+/// # Errors
+/// [`StoreFailure`] when CloudWatch refuses the call or cannot be reached.
+#[cfg(feature = "operator")]
+pub async fn alarms(sdk: &Sdk, prefix: &str) -> Result<Vec<Alarm>, StoreFailure> {
+    let mut pages = sdk.cloudwatch().describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| AwsError::of(error).store_failure("read the alarms"))?;
+        let metric = page.metric_alarms.unwrap_or_default().into_iter();
+        let metric = metric.map(|alarm| (alarm.alarm_name, alarm.state_value, alarm.actions_enabled));
+        let composite = page.composite_alarms.unwrap_or_default().into_iter();
+        let composite = composite.map(|alarm| (alarm.alarm_name, alarm.state_value, alarm.actions_enabled));
+        found.extend(metric.chain(composite).map(|(name, state, actions)| Alarm {
+            name: name.unwrap_or_default(),
+            is_ringing: state.is_some_and(|state| state.as_str() == "ALARM"),
+            is_on: actions.unwrap_or_default(),
+        }));
+    }
+    Ok(found)
+}
+
 fn datum(stack: &str, measurement: &Measurement) -> MetricDatum {
     let (name, unit) = name_and_unit(measurement.name);
     let dimension = |name, value: &str| Dimension::builder().name(name).value(value).build();

@@ -9,7 +9,7 @@
 //! | `ChangeQueue` | [`sqs::SqsQueue`] | SQS |
 //! | `Credentials` | [`secrets::SourceSecret`] | Secrets Manager |
 //! | `Measurements` | [`cloudwatch::MetricSink`] | CloudWatch |
-//! | operator's reads and acts | [`stack`], [`invoke`], [`identity`], [`dynamodb::CopyTable`], [`sqs::DeadLetters`] | with the feature `operator` |
+//! | operator's reads and acts | [`stack`], [`lambda`], [`scheduler`], [`sns`], [`cloudwatch::alarms`], [`secrets::keep`], [`identity`], [`dynamodb::CopyTable`], [`sqs::DeadLetters`] | with the feature `operator` |
 //! | `Clock`, `Random` | [`clock::SystemClock`], [`clock::SystemRandom`] | the machine |
 //!
 //! What holds for all of them:
@@ -33,9 +33,13 @@ mod errors;
 #[cfg(feature = "operator")]
 pub mod identity;
 #[cfg(feature = "operator")]
-pub mod invoke;
+pub mod lambda;
 pub mod rate;
+#[cfg(feature = "operator")]
+pub mod scheduler;
 pub mod secrets;
+#[cfg(feature = "operator")]
+pub mod sns;
 pub mod sqs;
 #[cfg(feature = "operator")]
 pub mod stack;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use secrecy::SecretString;
 use tidemark_engine::clock::LocalMillis;
+#[cfg(feature = "operator")]
+use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
 use tokio::sync::Mutex;
@@ -68,6 +70,26 @@ impl<C: Clock> SourceSecret<C> {
         };
         SourceFailure::caused(class, format!("the secret {} {what}", self.secret_id), error)
     }
+}
+
+/// Keeps a credential under a name: in a secret that is created, or in place of the value that it has. Returns its ARN.
+///
+/// # Errors
+/// [`StoreFailure`] when Secrets Manager refuses the call or cannot be reached.
+#[cfg(feature = "operator")]
+pub async fn keep(sdk: &Sdk, name: &str, value: &SecretString) -> Result<String, StoreFailure> {
+    use secrecy::ExposeSecret;
+    let (client, text) = (sdk.secrets(), value.expose_secret());
+    let created = client.create_secret().name(name).secret_string(text).send().await.map_err(AwsError::of);
+    let arn = match created {
+        Ok(answer) => answer.arn,
+        Err(error) if error.code() == Some("ResourceExistsException") => {
+            let put = client.put_secret_value().secret_id(name).secret_string(text).send().await;
+            put.map_err(|error| AwsError::of(error).store_failure("replace the secret's value"))?.arn
+        }
+        Err(error) => return Err(error.store_failure("create the secret")),
+    };
+    Ok(arn.unwrap_or_default())
 }
 
 /// A secret that is missing or may not be read is a wrong credential, unless only its key may not be used. Every other

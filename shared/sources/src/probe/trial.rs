@@ -1,4 +1,4 @@
-//! The probe of one stream: what is asked, and what a person is told of the answers.
+//! The probe of one stream: what is asked, and what is reported of the answers.
 
 use serde_json::Value;
 use tidemark_engine::change::{Change, ListRequest, Page, WhyLater};

@@ -1,4 +1,4 @@
-//! Invoking a function and waiting for its answer.
+//! The functions of a deployment: invoking one and waiting for its answer, and what lets them run.
 
 use aws_sdk_lambda::primitives::Blob;
 use serde::Deserialize;
@@ -43,4 +43,25 @@ pub async fn invoke(sdk: &Sdk, function: &str, event: &Value) -> Result<Answer, 
         return Ok(Answer::Failed { kind: failure.error_type, message: failure.error_message });
     }
     Ok(Answer::Returned(serde_json::from_slice(&payload).unwrap_or(Value::Null)))
+}
+
+/// Whether a queue's messages reach a function: the state of each of its event source mappings, such as `Enabled`.
+///
+/// # Errors
+/// [`StoreFailure`] when Lambda refuses the call or cannot be reached.
+pub async fn mapping_states(sdk: &Sdk, function: &str) -> Result<Vec<String>, StoreFailure> {
+    let sent = sdk.lambda().list_event_source_mappings().function_name(function).send().await;
+    let answer = sent.map_err(|error| AwsError::of(error).store_failure("list the queue mappings"))?;
+    Ok(answer.event_source_mappings.unwrap_or_default().into_iter().filter_map(|mapping| mapping.state).collect())
+}
+
+/// How many functions of this account and region may run at once, beside those that have a share reserved.
+///
+/// # Errors
+/// [`StoreFailure`] when Lambda refuses the call or cannot be reached.
+pub async fn concurrency(sdk: &Sdk) -> Result<Option<u64>, StoreFailure> {
+    let sent = sdk.lambda().get_account_settings().send().await;
+    let answer = sent.map_err(|error| AwsError::of(error).store_failure("read the account's Lambda settings"))?;
+    let unreserved = answer.account_limit.and_then(|limit| limit.unreserved_concurrent_executions);
+    Ok(unreserved.and_then(|count| u64::try_from(count).ok()))
 }

@@ -1,0 +1,117 @@
+//! The vendor's side, asked by each source's own poller function, and what the checkpoints know of its clocks.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use indicatif::ProgressBar;
+use serde_json::json;
+use tidemark_aws::Sdk;
+use tidemark_engine::checkpoint::Checkpoint;
+use tidemark_engine::ports::Checkpoints;
+use tidemark_engine::stream::StreamKey;
+use tidemark_sources::probe::{StreamProbe, Verdict};
+
+use super::Checked;
+use crate::failure::Failure;
+use crate::page;
+use crate::probe::{Asked, UNKNOWN_ANSWER, probe};
+use crate::stack::{Deployment, Stack};
+use crate::terminal::Terminal;
+use crate::time;
+
+/// From when on stamps that lag the vendor's clock are a sign of a wrong time zone.
+const BEHIND_DOUBTED: Duration = Duration::from_mins(25);
+/// What a checkpoint says until it is measured.
+const BEHIND_UNKNOWN: Duration = Duration::from_hours(26);
+
+/// Tries every stream of every source out: the sources side by side, the streams of one after another.
+pub(super) async fn of_sources(sdk: &Sdk, stack: &Stack, sources: &[&Deployment], terminal: Terminal) -> Vec<Checked> {
+    let streams_count = sources.iter().map(|source| source.streams.len()).sum();
+    let bar = page::bar(terminal, streams_count);
+    let checks = join_all(sources.iter().map(|source| of_source(sdk, stack, source, &bar))).await;
+    bar.finish_and_clear();
+    checks.into_iter().flatten().collect()
+}
+
+async fn of_source(sdk: &Sdk, stack: &Stack, source: &Deployment, bar: &ProgressBar) -> Vec<Checked> {
+    let mut checks: Vec<Checked> = Vec::new();
+    let mut goes_on = true;
+    for key in source.keys(None).unwrap_or_default() {
+        let checkpoint = stack.checkpoints.load(&key).await.ok().flatten();
+        if let Some(behind) = checkpoint.as_ref().and_then(behind) {
+            checks.push(behind.of_stream(&key.name));
+        }
+        if goes_on {
+            let found = of_stream(sdk, stack, &key, checkpoint.as_ref()).await;
+            let stops = |checked: &Checked| {
+                checked.stream.is_none() && matches!(checked.verdict, Verdict::Failure | Verdict::Unseen)
+            };
+            goes_on = !found.iter().any(stops);
+            // What was said of the source by one stream need not be said by each.
+            let is_said = |checked: &Checked| {
+                checked.stream.is_none()
+                    && checks.iter().any(|said| said.check == checked.check && said.stream.is_none())
+            };
+            let found: Vec<Checked> = found.into_iter().filter(|checked| !is_said(checked)).collect();
+            checks.extend(found);
+        }
+        bar.inc(1);
+    }
+    checks.into_iter().map(|checked| checked.about(source.source)).collect()
+}
+
+/// Stamps that lag the vendor's clock by hours.
+fn behind(checkpoint: &Checkpoint) -> Option<Checked> {
+    let behind = checkpoint.clocks.behind;
+    (behind >= BEHIND_DOUBTED && behind < BEHIND_UNKNOWN).then(|| {
+        let what = format!("stamps lag the vendor's clock by {}", time::span(behind));
+        let next = "compare the time zone in the source's settings with the vendor account's, which may be further west; \
+                    nothing is lost, and lists start earlier";
+        Checked::warning("zone", what, next)
+    })
+}
+
+async fn of_stream(sdk: &Sdk, stack: &Stack, key: &StreamKey, checkpoint: Option<&Checkpoint>) -> Vec<Checked> {
+    let event = json!({ "stream": key.name, "probe": "stream" });
+    let answer = match probe(sdk, stack, key, &event).await {
+        Ok(Asked::Found(found)) => found,
+        Ok(Asked::Paused { what, next }) => return vec![Checked::warning("vendor", what, next).of_stream(&key.name)],
+        Err(failure @ Failure::Unreachable(_)) => return vec![Checked::unseen("vendor", failure)],
+        Err(failure) => {
+            // The poller itself does not work, which a person has to see to.
+            return vec![Checked { verdict: Verdict::Failure, is_denied: false, ..Checked::unseen("vendor", failure) }];
+        }
+    };
+    let Ok(probe) = serde_json::from_value::<StreamProbe>(answer) else {
+        return vec![Checked::unseen("vendor", Failure::NotDone(UNKNOWN_ANSWER.to_owned()))];
+    };
+    let mut checks: Vec<Checked> = probe
+        .findings
+        .into_iter()
+        .map(|finding| {
+            let stream = (!finding.check.is_of_source()).then(|| finding.part.unwrap_or_else(|| key.name.clone()));
+            Checked {
+                source: None,
+                stream,
+                check: finding.check.as_str(),
+                verdict: finding.verdict,
+                what: finding.what,
+                next: finding.next,
+                is_denied: false,
+            }
+        })
+        .collect();
+    let is_imported = checkpoint.is_some_and(|checkpoint| checkpoint.last_success_at.is_some());
+    if let Some(calls) = probe.import_calls_count.filter(|_| !is_imported) {
+        checks.push(import(stack, key, calls).of_stream(&key.name));
+    }
+    checks
+}
+
+/// How long a first import takes.
+fn import(stack: &Stack, key: &StreamKey, calls: u64) -> Checked {
+    let rate: f64 = stack.requests_per_second(key.source);
+    let seconds = Duration::try_from_secs_f64(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)) / rate);
+    let takes = time::span(seconds.unwrap_or(Duration::MAX));
+    Checked::ok("import", format!("its first import makes {calls} calls: {takes} at {rate} requests a second"))
+}
