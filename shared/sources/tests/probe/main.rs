@@ -81,7 +81,7 @@ async fn a_wrong_base_url_is_named() {
             let (what, next) = account(kind, "{}").await.at("/wrong").failure(stream, check).await;
             assert!(next.contains("compare the base URL"), "{kind}: {what}; {next}");
         }
-        let nobody = bench::account(kind, "{}").await.at_address("http://127.0.0.1:1");
+        let nobody = account(kind, "{}").await.at_address("http://127.0.0.1:1");
         let (what, next) = nobody.failure(stream, Check::Reach).await;
         assert!(what.contains("could not be reached") && next.contains("base URL"), "{kind}: {what}; {next}");
     }
