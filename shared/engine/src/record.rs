@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use derive_more::Display;
+use derive_more::{Debug, Display};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,8 @@ pub const ROW_AGE_MAX: Duration = Duration::from_hours(14 * 24);
 pub const TOMBSTONE_AGE_MIN: Duration = Duration::from_hours(15 * 24);
 
 /// The vendor's identifier of a record, as text. For a feed, the locator of the record (see `ListShape::Feed`).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[debug("RecordId({self})")]
 #[serde(try_from = "String")]
 pub struct RecordId(Box<str>);
 
@@ -71,14 +72,9 @@ impl fmt::Display for RecordId {
     }
 }
 
-impl fmt::Debug for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RecordId({self})")
-    }
-}
-
 /// The JSON text of one record, byte for byte as the vendor sent it. It holds personal data, and cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[debug("Body({} bytes)", _0.len())]
 pub struct Body(Box<str>);
 
 impl Body {
@@ -112,12 +108,6 @@ impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         Ok(Self(Box::<str>::from(raw)))
-    }
-}
-
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({} bytes)", self.0.len())
     }
 }
 
