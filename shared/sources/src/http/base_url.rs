@@ -66,6 +66,10 @@ impl BaseUrl {
             return Err(BadBaseUrl::Unreadable);
         }
         let mut url = Url::parse(text).map_err(|_| BadBaseUrl::Unreadable)?;
+        // Behind a port that is left out, dots are a host to the parser.
+        if url.host_str().is_some_and(are_dots) {
+            return Err(BadBaseUrl::Unreadable);
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BadBaseUrl::UserInfo);
         }
@@ -185,6 +189,8 @@ mod tests {
             ("https://\u{ff48}ost.example", BadBaseUrl::Unreadable),
             ("https://host.example:99999", BadBaseUrl::Unreadable),
             ("https://[::1", BadBaseUrl::Unreadable),
+            ("https://..:/", BadBaseUrl::Unreadable),
+            ("https://.:443", BadBaseUrl::Unreadable),
             ("https//host.example", BadBaseUrl::Unreadable),
             ("ws://host.example", BadBaseUrl::Scheme),
             ("http://localhost.:9100", BadBaseUrl::PlainToOtherHost),
