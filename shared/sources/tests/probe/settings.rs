@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use tidemark_engine::stream::SourceKind::{FieldMotion, Fieldly, FsmNavigator};
-use tidemark_fakes::Add;
+use tidemark_fakes::{Add, CallKind, Fault};
 use tidemark_sources::probe::{Check, Verdict};
 
 use crate::bench::{Account, account};
+use crate::support::answer;
 
 /// An account with records of long ago.
 async fn with_records(kind: tidemark_engine::stream::SourceKind, stream: &str, settings: &str) -> Account {
@@ -83,6 +84,15 @@ async fn a_bound_that_means_equal_is_named() {
     account.set(r#"{"bound_means_equal":true}"#);
     let (what, next) = account.finding("customers", Check::Filter, Verdict::Warning).await;
     assert!(what.contains("no record at all") && next.contains("nothing if the account has no such record"), "{next}");
+}
+
+#[tokio::test]
+async fn a_list_that_leaves_out_what_is_above_its_bound_is_named() {
+    let account = with_records(FieldMotion, "customers", "{}").await;
+    // It shows everything to a first import, and nothing to the bound below a record's stamp.
+    account.fake.fault(Fault::new(answer(200, "[]")).on_call(CallKind::List).after(3)).unwrap();
+    let (what, _) = account.failure("customers", Check::Filter).await;
+    assert!(what.contains("leaves out a record that was edited after the lower bound"), "{what}");
 }
 
 #[tokio::test]
