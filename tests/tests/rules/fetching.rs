@@ -60,8 +60,10 @@ async fn rows_cost_no_call_and_are_dated_by_their_list_call() {
     let listed_at = stage.now();
     stage.tick().await;
     stage.wait(600);
+    let reserved = stage.world.tables.faults().calls(Operation::Reserve);
     stage.drain().await;
     assert_eq!((stage.record("a").map(|it| it.looked_at), stage.details()), (Some(listed_at), 0));
+    assert_eq!(stage.world.tables.faults().calls(Operation::Reserve), reserved, "nor a place on the schedule");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidemark_engine::clock::StampMillis;
+use tidemark_engine::failure::FailureClass;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::ListShape;
@@ -218,6 +219,18 @@ async fn a_feed_begins_with_everything_there_is_and_goes_on_behind_its_token() {
     stage.tick().await;
     stage.settle().await;
     assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_feed_that_fails_keeps_its_token() {
+    let stage = Stage::new(ListShape::Feed).known().await;
+    let before = stage.checkpoint();
+    // Three tries of the same call.
+    stage.vendor(|vendor| vendor.failures.extend(vec![FailureClass::Transient; 3]));
+    let outcome = stage.tick().await.outcome;
+    assert!(matches!(outcome, PollOutcome::SourceFailed(FailureClass::Transient, _)), "{outcome:?}");
+    let after = stage.checkpoint();
+    assert_eq!((after.scanned, after.backlog), (before.scanned, before.backlog));
 }
 
 #[tokio::test]
