@@ -7,6 +7,7 @@
 | a statement needs the permission of its verb, such as `dynamodb:PartiQLUpdate` | checks the call that carries it |
 | batches of SQS have the permission of one message | have actions of their own |
 | `PutMetricData` of the Rust SDK is checked, with its namespace | is checked against no role |
+| `DescribeAlarms` is checked, for all alarms of the account | is checked against no role |
 | `GetAccountSettings` of Lambda is checked | is checked against no role |
 
 Every call of a role is noted in the file that `TIDEMARK_CALLS` names: one line of JSON for each that differs, with the
@@ -33,6 +34,7 @@ from ministack.services import dynamodb
 SINGLE = {f"sqs:{action}Batch": f"sqs:{action}" for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
 ACCOUNT = "/account-settings"
 METRICS = "/service/GraniteServiceVersion20100801/operation/"
+ALARMS = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:*"
 
 action_of = iam_actions.extract_iam_action
 resource_of = iam_actions.extract_resource_arn
@@ -71,7 +73,11 @@ def checked_action(
 
 def checked_resource(service: str, method: str, path: str, *request: Any) -> str:
     """The resource that a role needs the action on."""
-    return "*" if path.startswith(METRICS) or path.rstrip("/").endswith(ACCOUNT) else resource_of(service, method, path, *request)
+    if path == f"{METRICS}DescribeAlarms":
+        return ALARMS
+    if path.startswith(METRICS) or path.rstrip("/").endswith(ACCOUNT):
+        return "*"
+    return resource_of(service, method, path, *request)
 
 
 def checked_namespace(service: str, action: str, body: bytes, query: dict[str, Any]) -> dict[str, Any]:
