@@ -45,7 +45,7 @@ and the emulators installed (`make setup`).
 - **Records.** The name of an attribute is paid for in each item. With names of one letter a record would be some 65 bytes
   smaller, so that one in sixteen takes a write unit less: $0.04 for a million. Consumers read the names, so they stay.
 - **Dashboards.** They are the largest part where all sources are on: one for the stack and one for each source, $3.00 a month
-  each beyond an account's first three. One for all would show four sources to whoever looks for one.
+  each beyond an account's first three. One for all would show four sources to a reader who wants one.
 
 ## Memory sizes
 
