@@ -16,8 +16,13 @@ const VANISHED_PERCENT_MAX: usize = 20;
 impl<P: FetcherPorts> Work<'_, P> {
     /// Puts an id into the retry lane, then counts it as finished: the other way round a crash would lose it.
     pub(super) async fn set_aside(&mut self, failed: Failed) -> Result<(), StoreFailure> {
+        let known = self.known(&failed.id).await?;
+        self.set_aside_after(failed, known).await
+    }
+
+    /// The same, where it is known what the retry lane has of the id.
+    async fn set_aside_after(&mut self, failed: Failed, known: Option<RetryEntry>) -> Result<(), StoreFailure> {
         let Failed { id, reason, cause, looked_at } = failed;
-        let known = self.known(&id).await?;
         let Looker { fetcher, task, .. } = &self.looker;
         let now = fetcher.ports.clock().now();
         // A doubt stays until it is settled, whatever happens to a try in between, and begins with the look that raised it.
@@ -57,7 +62,8 @@ impl<P: FetcherPorts> Work<'_, P> {
         for gone in vanished {
             // Of a record that is stored as gone there is nothing to lose.
             let is_stored_as_gone = self.looker.stored.get(&gone.id).is_some_and(|stored| stored.deleted);
-            let doubt = self.known(&gone.id).await?.filter(|entry| entry.reason == Reason::SeemsGone);
+            let known = if is_stored_as_gone { None } else { self.known(&gone.id).await? };
+            let doubt = known.as_ref().filter(|entry| entry.reason == Reason::SeemsGone);
             let is_unclear = gone.look.seen == Seen::Gone(DeletedBecause::Missing);
             let is_doubtful = (are_many || is_unclear || doubt.is_some()) && !is_stored_as_gone;
             let now = self.looker.fetcher.ports.clock().now();
@@ -69,7 +75,7 @@ impl<P: FetcherPorts> Work<'_, P> {
             doubted_count += 1;
             let cause = (if is_unclear { UNCLEAR } else { MANY }).to_owned();
             let (id, reason, looked_at) = (gone.id, Reason::SeemsGone, gone.look.looked_at);
-            self.set_aside(Failed { id, reason, cause, looked_at }).await?;
+            self.set_aside_after(Failed { id, reason, cause, looked_at }, known).await?;
         }
         if is_chunk && doubted_count > 0 {
             self.report.notices.insert(Notice::TombstonesWithheld(doubted_count));
