@@ -1,6 +1,5 @@
 //! Records: one vendor object each, kept as the vendor sent it.
 
-use std::fmt;
 use std::time::Duration;
 
 use derive_more::{Debug, Display};
@@ -21,8 +20,11 @@ pub const ROW_AGE_MAX: Duration = Duration::from_hours(14 * 24);
 pub const TOMBSTONE_AGE_MIN: Duration = Duration::from_hours(15 * 24);
 
 /// The vendor's identifier of a record, as text. For a feed, the locator of the record (see `ListShape::Feed`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Shown for logs: control characters escaped, so that an id can forge no line, and cut at 200 characters.
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[debug("RecordId({self})")]
+#[display("{}", _0.chars().take(200).flat_map(char::escape_debug).collect::<String>())]
 #[serde(try_from = "String")]
 pub struct RecordId(Box<str>);
 
@@ -65,13 +67,6 @@ impl TryFrom<String> for RecordId {
     }
 }
 
-/// Shown for logs: control characters escaped, so that an id can forge no line, and cut at 200 characters.
-impl fmt::Display for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().take(200).try_for_each(|c| write!(f, "{}", c.escape_debug()))
-    }
-}
-
 /// The JSON text of one record, byte for byte as the vendor sent it. It holds personal data, and cannot be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[debug("Body({} bytes)", _0.len())]
@@ -111,8 +106,9 @@ impl<'de> Deserialize<'de> for Body {
     }
 }
 
-/// What tells two bodies of one record apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What tells two bodies of one record apart. Shown in hexadecimal.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
+#[display("{:032x}", u128::from_be_bytes(*_0))]
 pub struct Fingerprint(pub [u8; 16]);
 
 /// Where a record is kept: its source, stream and id. Shown for logs as `source#stream#id`, the id escaped.

@@ -169,7 +169,7 @@ pub async fn record<S: Source, E>(
             Found::Record { body, stamp, .. } => RecordProbe::There {
                 stamped_at: stamp.as_ref().map(|stamp| stamp.utc.to_string()),
                 stamp: stamp.map(|stamp| stamp.text),
-                hash: format!("{:032x}", u128::from_be_bytes(body.fingerprint().0)),
+                hash: body.fingerprint().to_string(),
             },
             Found::Gone => RecordProbe::Gone,
             Found::Missing => RecordProbe::Missing,

@@ -30,8 +30,7 @@ pub(crate) fn ids(shape: ListShape, count: usize) -> Vec<RecordId> {
 
 /// The 32 digits of a uuid, without order and hardly to be compressed.
 fn uuid(number: usize) -> String {
-    let fingerprint = Body::new(number.to_string()).fingerprint();
-    format!("{:032x}", u128::from_be_bytes(fingerprint.0))
+    Body::new(number.to_string()).fingerprint().to_string()
 }
 
 /// The vendor. All its bodies have the same size.

@@ -46,8 +46,7 @@ pub(super) fn key_of(stream: &StreamKey, id: &RecordId) -> Item {
     if plain.len() <= SORT_BYTES_MAX {
         return key(work_of(stream), plain);
     }
-    let hash = u128::from_be_bytes(Body::new(id.as_str()).fingerprint().0);
-    key(work_of(stream), format!("{PREFIX}-long#{hash:032x}"))
+    key(work_of(stream), format!("{PREFIX}-long#{}", Body::new(id.as_str()).fingerprint()))
 }
 
 /// L5: the update expression and its values.

@@ -2,7 +2,7 @@
 
 use tidemark_engine::clock::{LocalMillis, VendorMillis};
 use tidemark_engine::failure::StoreFailure;
-use tidemark_engine::record::{Body, RecordId, RecordKey};
+use tidemark_engine::record::{Body, Fingerprint, RecordId, RecordKey};
 use tidemark_engine::stream::StreamKey;
 
 use super::super::item::{BadShape, Item, Reader, item, text};
@@ -102,7 +102,7 @@ impl CopyTable {
 fn record_of(item: &Item) -> Result<StoredRecord, BadShape> {
     let record = Reader::of(item);
     let hex = |hash: &[u8]| match <[u8; 16]>::try_from(hash) {
-        Ok(hash) => Ok(format!("{:032x}", u128::from_be_bytes(hash))),
+        Ok(hash) => Ok(Fingerprint(hash).to_string()),
         Err(_) => Err(BadShape("hash has not 16 bytes".to_owned())),
     };
     let is_deleted = record.flag("deleted")?;
@@ -153,7 +153,7 @@ mod tests {
         let stamp = Stamp { text: "then".to_owned(), at: StampMillis::new(5), utc: VendorMillis::new(4) };
         for length in [2, 400_000] {
             let body = Body::new(format!("\"{}\"", "x".repeat(length)));
-            let hash = format!("{:032x}", u128::from_be_bytes(body.fingerprint().0));
+            let hash = body.fingerprint().to_string();
             let found = read(Seen::Record { body: body.clone(), stamp: Some(stamp.clone()), seen_at: None });
             let expected = StoredRecord {
                 id: RecordId::parse("a#b").expect("it is an id"),
