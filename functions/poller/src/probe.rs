@@ -8,12 +8,10 @@ use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::poll::{Poller, PollerPorts};
 use tidemark_engine::ports::{Clock, Ledger};
 use tidemark_engine::record::RecordId;
+use tidemark_engine::slots::wait_for;
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
 use tidemark_sources::probe::{self, Bench, RecordProbe, StreamProbe, Verdict};
-
-/// The longest that a call waits for its slot, whatever the clocks of others; as for a list.
-const SLOT_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// What became of a probe.
 #[derive(Debug)]
@@ -62,10 +60,7 @@ pub(crate) async fn probe<P: PollerPorts, B: Bench>(
     let turn = async || {
         let (interval, whenever) = (poller.settings.call_interval, LocalMillis::new(i64::MAX));
         let slot = ledger.reserve(key.source, 1, interval, clock.now(), whenever).await?;
-        let wait = slot.unwrap_or(now).since(clock.now()).min(SLOT_WAIT_MAX);
-        if !wait.is_zero() {
-            clock.sleep(wait).await;
-        }
+        wait_for(clock, slot.unwrap_or(now)).await;
         Ok::<(), StoreFailure>(())
     };
     let probed = match record {

@@ -25,7 +25,7 @@ pub mod ports;
 pub mod position;
 pub mod record;
 pub mod rule;
-mod slots;
+pub mod slots;
 pub mod stream;
 pub mod work;
 

@@ -3,10 +3,21 @@
 
 use std::time::Duration;
 
-use crate::{LocalMillis, millis_of};
+use crate::{Clock, LocalMillis, millis_of};
 
 /// How late a slot may still be used, where the interval between two is shorter than that.
 const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// The longest that a poller waits for its slot, whatever the clocks of others: more than a fetcher takes slots ahead.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// Waits until a poller's slot has come.
+pub async fn wait_for(clock: &impl Clock, slot: LocalMillis) {
+    let wait = slot.since(clock.now()).min(WAIT_MAX);
+    if !wait.is_zero() {
+        clock.sleep(wait).await;
+    }
+}
 
 /// How many calls, `interval` apart, have room in `span`; one at least.
 pub(crate) fn calls_in(span: Duration, interval: Duration) -> usize {

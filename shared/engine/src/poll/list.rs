@@ -5,11 +5,9 @@ use std::time::Duration;
 use super::{Evidence, Halt, InHand, Listed, PollerPorts, Reading, Tick, moved};
 use crate::{
     Again, Clock, Cursor, Ledger, ListRequest, Listing, LocalMillis, Notice, Page, Position, Rule, Scope, Slots,
-    Source, StampMillis, VendorMillis, again,
+    Source, StampMillis, VendorMillis, again, wait_for,
 };
 
-/// The longest that a list waits for its slot, whatever the clocks of others: more than a fetcher takes slots ahead.
-const SLOT_WAIT_MAX: Duration = Duration::from_mins(1);
 /// How many slots one write takes at most: few enough that others do not wait long.
 const SLOTS_A_WRITE: u32 = 10;
 
@@ -68,10 +66,7 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
             slot = self.poller.ports.ledger().reserve(source, count, interval, earliest, whenever).await?;
             self.slots = slot.map_or_else(Slots::default, |first| Slots::new(first.plus(interval), count - 1));
         }
-        let wait = slot.unwrap_or(earliest).since(clock.now()).min(SLOT_WAIT_MAX);
-        if !wait.is_zero() {
-            clock.sleep(wait).await;
-        }
+        wait_for(clock, slot.unwrap_or(earliest)).await;
         Ok(())
     }
 
