@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// How far the vendor's and the local clock may be apart before a person hears of it.
+pub const OFFSET_MAX: Duration = Duration::from_mins(5);
+
 /// The clock of the machine that Tidemark runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Local;

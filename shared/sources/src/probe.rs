@@ -15,6 +15,7 @@ mod trial;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strum::IntoStaticStr;
 use tidemark_engine::change::Found;
 use tidemark_engine::failure::{SourceFailure, causes};
 use tidemark_engine::ports::{Clock, Source};
@@ -46,9 +47,10 @@ pub trait Bench {
     fn parts(&self) -> Vec<(StreamName, String)>;
 }
 
-/// What a probe looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a probe looks at. Its name is the same in reports and in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Check {
     /// Whether the vendor answers at all.
     Reach,
@@ -69,20 +71,6 @@ pub enum Check {
 }
 
 impl Check {
-    /// The name that reports show.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Reach => "reach",
-            Self::Credential => "credential",
-            Self::List => "list",
-            Self::Filter => "filter",
-            Self::Fetch => "fetch",
-            Self::Clock => "clock",
-            Self::Zone => "zone",
-            Self::Settings => "settings",
-        }
-    }
-
     /// Whether it says something of the whole source.
     pub fn is_of_source(self) -> bool {
         matches!(self, Self::Reach | Self::Credential | Self::Clock | Self::Settings)

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use indicatif::ProgressBar;
 use serde_json::json;
 use tidemark_aws::Sdk;
-use tidemark_engine::checkpoint::Checkpoint;
+use tidemark_engine::checkpoint::{BEHIND_FIRST, Checkpoint};
 use tidemark_engine::ports::Checkpoints;
 use tidemark_engine::stream::StreamKey;
 use tidemark_sources::probe::{StreamProbe, Verdict};
@@ -21,8 +21,6 @@ use crate::time;
 
 /// From when on stamps that lag the vendor's clock are a sign of a wrong time zone.
 const BEHIND_DOUBTED: Duration = Duration::from_mins(25);
-/// What a checkpoint says until it is measured.
-const BEHIND_UNKNOWN: Duration = Duration::from_hours(26);
 
 /// Tries every stream of every source out: the sources side by side, the streams of one after another.
 pub(super) async fn of_sources(sdk: &Sdk, stack: &Stack, sources: &[&Deployment], terminal: Terminal) -> Vec<Checked> {
@@ -63,7 +61,7 @@ async fn of_source(sdk: &Sdk, stack: &Stack, source: &Deployment, bar: &Progress
 /// Stamps that lag the vendor's clock by hours.
 fn behind(checkpoint: &Checkpoint) -> Option<Checked> {
     let behind = checkpoint.clocks.behind;
-    (behind >= BEHIND_DOUBTED && behind < BEHIND_UNKNOWN).then(|| {
+    (behind >= BEHIND_DOUBTED && behind < BEHIND_FIRST).then(|| {
         let what = format!("stamps lag the vendor's clock by {}", time::span(behind));
         let next = "compare the time zone in the source's settings with the vendor account's, which may be further west; \
                     nothing is lost, and lists start earlier";
@@ -93,7 +91,7 @@ async fn of_stream(sdk: &Sdk, stack: &Stack, key: &StreamKey, checkpoint: Option
             Checked {
                 source: None,
                 stream,
-                check: finding.check.as_str(),
+                check: finding.check.into(),
                 verdict: finding.verdict,
                 what: finding.what,
                 next: finding.next,

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::{Clocks, LocalMillis, NO_DATE, Notice, Raise, Rule, StampMillis, VendorMillis, millis_of};
+use crate::{Clocks, LocalMillis, NO_DATE, Notice, OFFSET_MAX, Raise, Rule, StampMillis, VendorMillis, millis_of};
 
-/// How far the vendor's and the local clock may be apart before a person hears of it.
-const OFFSET_MAX: Duration = Duration::from_mins(5);
 /// A smaller step back of the vendor's clock is within the tolerance of the overlap.
 const STEP_MIN_MS: i64 = 10_000;
 /// How far a stamp may lie ahead of the vendor's clock before a person hears of it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidemark_engine::change::{Change, Found, ListRequest, Page};
-use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
+use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis, millis_of};
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
@@ -93,7 +93,7 @@ impl<S: Source, C: Clock, E, T: AsyncFn() -> Result<(), E>> Look<'_, S, C, T> {
     /// # Errors
     /// [`Halt::Vendor`] when the stream cannot be listed at all.
     pub(super) async fn facts(&self) -> Result<Facts, Halt<E>> {
-        let recent = self.list_from(self.at(-millis(RECENT))).await?;
+        let recent = self.list_from(self.at(-millis_of(RECENT))).await?;
         let first = self.traits.first.at().unwrap_or_default();
         let whole = vendors(self.list_from(first).await)?;
         let listed = whole.as_ref().map_or_else(|_| recent.changes.as_slice(), |whole| whole.changes.as_slice());
@@ -123,9 +123,9 @@ impl<S: Source, C: Clock, E, T: AsyncFn() -> Result<(), E>> Look<'_, S, C, T> {
             let shown = "the list shows more since yesterday than a first import does";
             return Ok(Filtered::Ignored(shown.to_owned()));
         }
-        let ahead = self.list_from(self.at(millis(AHEAD))).await?;
+        let ahead = self.list_from(self.at(millis_of(AHEAD))).await?;
         if !ahead.changes.is_empty() {
-            let far_ahead = self.list_from(self.at(millis(FAR_AHEAD))).await?;
+            let far_ahead = self.list_from(self.at(millis_of(FAR_AHEAD))).await?;
             let count = far_ahead.changes.len();
             if count > 0 {
                 let shown = format!("the list shows {count} records that were edited after the day after tomorrow");
@@ -191,8 +191,4 @@ pub(super) fn vendors<V, E>(outcome: Result<V, Halt<E>>) -> Result<Result<V, Sou
         Err(Halt::Vendor(failure)) => Ok(Err(failure)),
         Err(halt @ Halt::NoTurn(_)) => Err(halt),
     }
-}
-
-fn millis(span: Duration) -> i64 {
-    tidemark_engine::clock::millis_of(span)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tidemark_engine::change::{Change, ListRequest, Page, WhyLater};
-use tidemark_engine::clock::VendorMillis;
+use tidemark_engine::clock::{OFFSET_MAX, VendorMillis, millis_of};
 use tidemark_engine::failure::{FailureClass, SourceFailure, causes};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::stream::{ListShape, StreamName, StreamTraits};
@@ -12,8 +12,6 @@ use super::{Bench, Check, Finding, StreamProbe, Verdict, laid_over, next_step};
 use crate::http::ALLOW_LIST_STEP;
 use crate::registry::parameter_prefix;
 
-/// How far the vendor's clock may be from ours before a person hears of it; the same as for a poll.
-const CLOCK_TOLERANCE_MS: i64 = 5 * 60_000;
 /// How many pages of a part are read to find a record.
 const PART_PAGES_MAX: u32 = 3;
 
@@ -268,7 +266,7 @@ impl<'a, B: Bench, C: Clock, E, T: AsyncFn() -> Result<(), E>> Trial<'a, B, C, T
             return self.note(Check::Clock, Verdict::Warning, what, Some(next));
         };
         let ahead_ms = date.get().saturating_sub(self.clock.now().get());
-        if ahead_ms.saturating_abs() <= CLOCK_TOLERANCE_MS {
+        if ahead_ms.saturating_abs() <= millis_of(OFFSET_MAX) {
             return self.note(Check::Clock, Verdict::Ok, "the vendor's clock is right".to_owned(), None);
         }
         let (minutes, side) = (ahead_ms.unsigned_abs() / 60_000, if ahead_ms < 0 { "behind" } else { "ahead of" });
