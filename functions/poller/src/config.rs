@@ -6,7 +6,7 @@ use tidemark_aws::Sdk;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable, VersionTable};
 use tidemark_aws::rate::Rate;
-use tidemark_aws::sqs::SqsQueue;
+use tidemark_aws::sqs::{SqsQueue, VISIBILITY_TIMEOUTS};
 use tidemark_engine::poll::{OVERLAP_MIN, PollSettings, Poller};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_runtime::StartError;
@@ -17,11 +17,6 @@ use tidemark_runtime::worlds::PollerWorld;
 /// The assumed time between two polls when a `cron(..)` sets it. It is short, because a tick owes as much as can be
 /// fetched until the next one, and too much would delay newer changes.
 const CRON_INTERVAL: Duration = Duration::from_mins(5);
-
-/// How many timeouts of the fetcher the queue's visibility timeout has to cover.
-///
-/// Source: AWS Lambda Developer Guide, "Creating and configuring an Amazon SQS event source mapping" (read 2026-11-27).
-const VISIBILITY_TIMEOUTS: u32 = 6;
 
 /// What a deployment says of its poller, checked.
 #[derive(Debug, PartialEq, Eq)]

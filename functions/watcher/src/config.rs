@@ -10,7 +10,7 @@ use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_runtime::environment::Environment;
 use tidemark_runtime::vendor::{self, is_scanned};
 use tidemark_runtime::worlds::WatcherWorld;
-use tidemark_watch::{WatchedStream, Watcher};
+use tidemark_watch::{POLLS_TO_STALE, WatchedStream, Watcher};
 
 /// How often streams are polled.
 const POLL_RATE: &str = "TIDEMARK_POLL_RATE";
@@ -71,8 +71,8 @@ fn least_stale_after(environment: &mut Environment) -> Duration {
     } else {
         environment.read(POLL_RATE, "a rate such as rate(5 minutes)", Rate::parse)
     };
-    let twice = rate.map(|rate| rate.interval_or(Duration::ZERO).saturating_mul(2));
-    twice.unwrap_or_default().max(Duration::from_secs(1))
+    let least = rate.map(|rate| rate.interval_or(Duration::ZERO).saturating_mul(POLLS_TO_STALE));
+    least.unwrap_or_default().max(Duration::from_secs(1))
 }
 
 /// A source and its streams: none when its variable is empty, because the source is off then.

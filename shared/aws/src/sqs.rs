@@ -26,6 +26,11 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// The longest delay of a message. Source: as above.
 const DELAY_MAX: Duration = Duration::from_mins(15);
 
+/// How many timeouts of the function that takes its messages a queue's visibility timeout has to cover.
+///
+/// Source: AWS Lambda Developer Guide, "Creating and configuring an Amazon SQS event source mapping" (read 2026-11-27).
+pub const VISIBILITY_TIMEOUTS: u32 = 6;
+
 const OPERATION: &str = "send changes to the queue";
 
 /// A source's change queue.

@@ -19,6 +19,8 @@ use self::measurement::{Measurement, MeasurementName, Measurements};
 use self::standing::standing;
 use self::state::{State, StreamReport, state_of};
 
+/// How many polls a stream is not stale for at least: with fewer, one late poll is a stale stream.
+pub const POLLS_TO_STALE: u32 = 2;
 /// After how long a pause that a person asked for rings like any other standstill.
 const PAUSE_REMINDER: Duration = DAY;
 

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
+use tidemark_aws::sqs::VISIBILITY_TIMEOUTS;
+use tidemark_watch::POLLS_TO_STALE;
 
 use super::Checked;
 use crate::stack::Stack;
 use crate::time;
-
-/// What stale alarms wait for at least, in intervals between two polls.
-const POLLS_TO_STALE: u32 = 2;
-/// What a queue's visibility timeout covers at least, in timeouts of the fetcher.
-const FETCHES_TO_VISIBLE: u32 = 6;
 
 /// The parameters of a stack against each other.
 pub(super) fn of_stack(stack: &Stack) -> Vec<Checked> {
@@ -40,7 +37,7 @@ fn stale_after(stack: &Stack) -> Option<Checked> {
 fn visibility(stack: &Stack) -> Option<Checked> {
     let seconds = |name| stack.parameter(name)?.parse().ok().map(Duration::from_secs);
     let (timeout, visible) = (seconds("FetcherTimeoutSeconds")?, seconds("VisibilityTimeoutSeconds")?);
-    let least = timeout.saturating_mul(FETCHES_TO_VISIBLE);
+    let least = timeout.saturating_mul(VISIBILITY_TIMEOUTS);
     (visible < least).then(|| {
         let what = "VisibilityTimeoutSeconds is less than six times FetcherTimeoutSeconds: the pollers refuse to start";
         let next = format!("deploy with VisibilityTimeoutSeconds={} or more", least.as_secs());
