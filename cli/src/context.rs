@@ -43,11 +43,23 @@ impl<'a> Context<'a> {
         Self { global, terminal, now, out, notes, answers, hidden, sdk }
     }
 
-    /// The deployed stack.
-    pub(crate) async fn stack(&mut self) -> Result<Stack, Failure> {
+    /// The deployed stack, if there is one.
+    pub(crate) async fn stack_if_any(&mut self) -> Result<Option<Stack>, Failure> {
         let name = self.global.stack.clone();
         let sdk = self.sdk().await?;
         Stack::find(sdk, &name).await
+    }
+
+    /// The deployed stack.
+    pub(crate) async fn stack(&mut self) -> Result<Stack, Failure> {
+        if let Some(stack) = self.stack_if_any().await? {
+            return Ok(stack);
+        }
+        let region = self.sdk().await?.config().region().map(ToString::to_string).unwrap_or_default();
+        let what = format!("there is no stack called {} in the region {region}", self.global.stack);
+        let next =
+            "name it with --stack or TIDEMARK_STACK, and its region with --region; or deploy it with `make deploy`";
+        Err(Failure::Unreachable(format!("{what}\nnext: {next}")))
     }
 
     /// The way to AWS, or to the local cloud.

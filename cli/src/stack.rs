@@ -51,15 +51,9 @@ pub(crate) struct Deployment {
 }
 
 impl Stack {
-    /// Finds the stack by its name.
-    pub(crate) async fn find(sdk: &Sdk, name: &str) -> Result<Self, Failure> {
-        let region = sdk.config().region().map(ToString::to_string).unwrap_or_default();
-        let Some(deployed) = stack::describe(sdk, name).await? else {
-            let what = format!("there is no stack called {name} in the region {region}");
-            let next =
-                "name it with --stack or TIDEMARK_STACK, and its region with --region; or deploy it with `make deploy`";
-            return Err(Failure::Unreachable(format!("{what}\nnext: {next}")));
-        };
+    /// Finds the stack by its name; none that is called so.
+    pub(crate) async fn find(sdk: &Sdk, name: &str) -> Result<Option<Self>, Failure> {
+        let Some(deployed) = stack::describe(sdk, name).await? else { return Ok(None) };
         let table = |output: &str| {
             deployed.outputs.get(output).ok_or_else(|| {
                 let what = format!("the stack {name} has no output {output}; its status is {}", deployed.status);
@@ -71,7 +65,7 @@ impl Stack {
         let seconds = parameter("StaleAfterSeconds").and_then(|text| text.parse().ok());
         let scan_rate = parameter("ScanRate").and_then(|text| Rate::parse(text).ok());
         let sources = SourceKind::ALL.iter().filter_map(|source| Deployment::of(&deployed, *source).transpose());
-        Ok(Self {
+        Ok(Some(Self {
             name: name.to_owned(),
             checkpoints: CheckpointTable::new(sdk, table("CheckpointsTable")?),
             ledger: LedgerTable::new(sdk, table("LedgerTable")?),
@@ -85,7 +79,7 @@ impl Stack {
             stale_after: seconds.map_or(STALE_AFTER, Duration::from_secs),
             scan_interval: scan_rate.map_or(Duration::from_hours(1), |rate| rate.interval_or(SCAN_CRON_INTERVAL)),
             deployed,
-        })
+        }))
     }
 
     /// A source, which has to be on.

@@ -44,11 +44,7 @@ pub(super) async fn run(context: &mut Context<'_>, wanted: &Wanted<'_>, consent:
     let source = wanted.source;
     let prefix = parameter_prefix(source);
     // The stack need not be there yet; what else is wrong shows before a credential is asked for.
-    let stack = match context.stack().await {
-        Ok(stack) => Some(stack),
-        Err(failure) if failure.to_string().contains("there is no stack called") => None,
-        Err(failure) => return Err(failure),
-    };
+    let stack = context.stack_if_any().await?;
     let document = wanted.samconfig.map(Samconfig::read).transpose()?;
     let name = wanted.secret.clone().unwrap_or_else(|| format!("{}/{source}", context.global.stack));
     let mut effects =
