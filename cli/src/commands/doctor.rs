@@ -111,8 +111,9 @@ async fn check(context: &mut Context<'_>, stack: &Stack, source: Option<SourceKi
     let sdk = context.sdk().await?;
     let mut checks = stack::of_stack(sdk, stack).await;
     checks.extend(settings::of_stack(stack));
+    let schedules = stack::schedules(sdk, stack).await;
     for deployment in &sources {
-        checks.extend(stack::of_source(sdk, stack, deployment).await);
+        checks.extend(stack::of_source(sdk, stack, deployment, &schedules).await);
     }
     checks.extend(vendor::of_sources(sdk, stack, &sources, terminal).await);
     // The stack first, then each source with what belongs to it.

@@ -3,7 +3,7 @@
 use tidemark_aws::Sdk;
 use tidemark_aws::cloudwatch;
 use tidemark_aws::lambda;
-use tidemark_aws::scheduler;
+use tidemark_aws::scheduler::{self, Schedule};
 use tidemark_aws::sns;
 use tidemark_aws::sqs::DeadLetters;
 use tidemark_engine::failure::StoreFailure;
@@ -28,14 +28,16 @@ pub(super) async fn of_stack(sdk: &Sdk, stack: &Stack) -> Vec<Checked> {
     checks
 }
 
-/// What holds for one source.
-pub(super) async fn of_source(sdk: &Sdk, stack: &Stack, deployment: &Deployment) -> Vec<Checked> {
-    let (tables, schedules, mapping, letters) = futures_util::join!(
-        tables(stack, deployment),
-        schedules(sdk, stack, deployment),
-        mapping(sdk, deployment),
-        dead_letters(sdk, deployment),
-    );
+/// What holds for one source; `schedules` are those of the whole stack, or why they are not known.
+pub(super) async fn of_source(
+    sdk: &Sdk,
+    stack: &Stack,
+    deployment: &Deployment,
+    schedules: &Result<Vec<Schedule>, Checked>,
+) -> Vec<Checked> {
+    let (tables, mapping, letters) =
+        futures_util::join!(tables(stack, deployment), mapping(sdk, deployment), dead_letters(sdk, deployment));
+    let schedules = schedules.as_ref().map_or_else(Checked::clone, |found| scheduled(found, deployment));
     let checks = [Some(tables), Some(schedules), mapping, Some(letters)];
     checks.into_iter().flatten().map(|checked| checked.about(deployment.source)).collect()
 }
@@ -132,13 +134,15 @@ async fn tables(stack: &Stack, deployment: &Deployment) -> Checked {
     }
 }
 
-async fn schedules(sdk: &Sdk, stack: &Stack, deployment: &Deployment) -> Checked {
-    let found = match scheduler::schedules(sdk, &format!("{}-", stack.name)).await {
-        Ok(found) => found,
-        Err(failure) => return Checked::unseen("schedules", failure),
-    };
+/// The schedules of all sources.
+pub(super) async fn schedules(sdk: &Sdk, stack: &Stack) -> Result<Vec<Schedule>, Checked> {
+    let found = scheduler::schedules(sdk, &format!("{}-", stack.name)).await;
+    found.map_err(|failure| Checked::unseen("schedules", failure))
+}
+
+fn scheduled(found: &[Schedule], deployment: &Deployment) -> Checked {
     let function = deployment.poller.rsplit(':').next().unwrap_or_default();
-    let starts = |schedule: &&scheduler::Schedule| schedule.target.rsplit(':').next() == Some(function);
+    let starts = |schedule: &&Schedule| schedule.target.rsplit(':').next() == Some(function);
     let (enabled, disabled): (Vec<_>, Vec<_>) = found.iter().filter(starts).partition(|schedule| schedule.is_enabled);
     match (enabled.len(), disabled.len()) {
         (0, 0) => Checked::failure("schedules", "nothing polls it: it has no schedule", "deploy the stack again"),
