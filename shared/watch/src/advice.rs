@@ -2,8 +2,6 @@
 //!
 //! The one place for it: the log, `tidemark` and the tables of `docs/runbook.md` say what stands here.
 
-use std::fmt;
-
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::work::Reason;
@@ -17,13 +15,6 @@ pub struct Advice {
     pub meaning: &'static str,
     /// What a person does; a command where there is one.
     pub next: &'static str,
-}
-
-/// A row of a table in Markdown.
-impl fmt::Display for Advice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "| `{}` | {} | {} |", self.name, self.meaning, self.next)
-    }
 }
 
 /// What a notice means.

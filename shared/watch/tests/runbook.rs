@@ -80,7 +80,8 @@ fn with_table(page: &str, head: &str, advice: impl IntoIterator<Item = Advice>) 
     let head = format!("\n{head}\n|---|---|---|\n");
     let (before, rest) = page.split_once(&head).expect("the page has the table");
     let (_, after) = rest.split_once("\n\n").expect("a table ends at an empty line");
-    let rows: Vec<String> = advice.into_iter().map(|advice| advice.to_string()).collect();
+    let row = |Advice { name, meaning, next }: Advice| format!("| `{name}` | {meaning} | {next} |");
+    let rows: Vec<String> = advice.into_iter().map(row).collect();
     format!("{before}{head}{}\n\n{after}", rows.join("\n"))
 }
 
