@@ -20,6 +20,7 @@ use tidemark_aws::dynamodb::{CheckpointTable, LedgerTable};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::Lane;
+use tidemark_sources::registry::parse_streams;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -29,12 +30,11 @@ use crate::cost::{WHOLE_PROCESSOR_GB, of_connections, ticks_of_month};
 use crate::deployed::{CUSTOMERS, Surroundings, event, figures_beside_emulator, invoked};
 use crate::function::Function;
 use crate::play::INTERVAL;
+use crate::play::bill::figure;
 use crate::row::{Row, printed};
 
 /// How often each function is started again.
 const STARTS: usize = 7;
-/// The streams of FieldMotion that are on by default.
-const FIELDMOTION_STREAMS: f64 = 8.0;
 /// A vendor's connection that was idle for longer is not used again.
 const IDLE: Duration = Duration::from_secs(5);
 /// Memory sizes, in MB.
@@ -68,14 +68,15 @@ pub(crate) async fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     let [_, _, [at_once, _], [idle, handshakes], ..] = pairs else {
         return Err("the child printed something else".into());
     };
-    rows.push(handshake(((idle - at_once) / handshakes).max(0.0)));
+    let streams = figure(parse_streams(SourceKind::FieldMotion, "{}", "all")?.len());
+    rows.push(handshake(((idle - at_once) / handshakes).max(0.0), streams));
     Ok(rows)
 }
 
 /// What a connection with TLS takes of a processor, and what the new connections of each tick cost.
-fn handshake(cpu_ms: f64) -> Row {
+fn handshake(cpu_ms: f64, streams: f64) -> Row {
     let of_ticks = |ticks: f64| of_connections(ticks * OPENED_A_TICK, cpu_ms / 1_000.0);
-    let month = ticks_of_month(FIELDMOTION_STREAMS, INTERVAL.as_secs_f64());
+    let month = ticks_of_month(streams, INTERVAL.as_secs_f64());
     printed(
         "TLS: a connection, and the two that each tick opens",
         format!(
