@@ -117,13 +117,8 @@ impl SourceFailure {
 
 /// What happened, with the causes below it.
 pub fn causes(failure: &SourceFailure) -> String {
-    let mut causes = failure.cause.clone();
-    let mut below = failure.source();
-    while let Some(error) = below {
-        causes = format!("{causes}: {error}");
-        below = error.source();
-    }
-    causes
+    let below = std::iter::successors(failure.source(), |error| (*error).source());
+    below.fold(failure.cause.clone(), |causes, error| format!("{causes}: {error}"))
 }
 
 /// The failure for a person: source, stream, cause with its causes, next step.
