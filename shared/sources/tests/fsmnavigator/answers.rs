@@ -1,14 +1,13 @@
 //! What the vendor, and what stands before it, really answer: each end of a list, each refusal and each odd row under the
 //! real poller and fetcher.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tidemark_engine::failure::FailureClass::{self, Forbidden, Transient};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
-use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_engine::stream::SourceKind;
 use tidemark_fakes::fsmnavigator::FakeFsmNavigator;
 
 use crate::account::{KEY, secret};
@@ -21,11 +20,11 @@ fn stamp(second: usize) -> String {
     format!("2026-01-01T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
-fn row(id: usize) -> String {
+pub(crate) fn row(id: usize) -> String {
     format!(r#"{{"id":{id},"updated_at":"{}"}}"#, stamp(id))
 }
 
-async fn copied(
+pub(crate) async fn copied(
     settings: &'static str,
     answer: impl FnMut(&Asked) -> Reply + Send + 'static,
 ) -> (FakeFsmNavigator, Copied) {
@@ -44,7 +43,7 @@ fn cut(rows: &[String], asked: &Asked) -> String {
 }
 
 /// A list with totals, as the guide shows it; only what was changed after the bound.
-fn list(name: &str, rows: &[String], asked: &Asked) -> Reply {
+pub(crate) fn list(name: &str, rows: &[String], asked: &Asked) -> Reply {
     let bound = asked.parameter("updated_since").unwrap_or_default().to_owned();
     let is_after = |row: &&String| row.split("\"updated_at\":\"").nth(1).is_some_and(|stamp| *stamp >= *bound);
     let rows: Vec<String> = rows.iter().filter(|row| bound.is_empty() || is_after(row)).cloned().collect();
@@ -59,9 +58,9 @@ fn list(name: &str, rows: &[String], asked: &Asked) -> Reply {
     )
 }
 
-const NOT_FOUND: &str = r#"{"success":false,"error":"not_found","message":"Invalid page"}"#;
+pub(crate) const NOT_FOUND: &str = r#"{"success":false,"error":"not_found","message":"Invalid page"}"#;
 
-fn failed(outcome: &PollOutcome) -> (FailureClass, &str) {
+pub(crate) fn failed(outcome: &PollOutcome) -> (FailureClass, &str) {
     match outcome {
         PollOutcome::SourceFailed(class, cause) => (*class, cause),
         other => panic!("{other:?}"),
@@ -411,180 +410,6 @@ async fn another_shape_than_is_known_is_named_so() {
     let (class, cause) = failed(&report.outcome);
     assert_eq!(class, Transient);
     assert!(cause.contains("another shape than is known"), "{cause}");
-}
-
-/// What a customer has is listed by one call a customer, in both styles, and found again by its id.
-#[tokio::test]
-async fn locations_and_service_records_are_copied_by_one_call_a_parent() {
-    for (settings, stream, parents, children) in [
-        ("{}", "customer_locations", "customers", "locations"),
-        (r#"{"detail_style":"path"}"#, "customer_locations", "customers", "locations"),
-        ("{}", "service_records", "assets", "service_history"),
-        (r#"{"detail_style":"path"}"#, "service_records", "assets", "service_records"),
-    ] {
-        let (_clock, copied) = copied(settings, move |asked| {
-            let segments: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
-            let parent = match segments.as_slice() {
-                ["api", "v1", _] => asked.parameter("id").map(str::to_owned),
-                ["api", "v1", _, id, _] => Some((*id).to_owned()),
-                other => panic!("{other:?}"),
-            };
-            let Some(parent) = parent else {
-                return list(parents, &(1..=23).map(row).collect::<Vec<_>>(), asked);
-            };
-            // Some have nothing, a whole page of them among them; one was deleted in the meantime.
-            match parent.parse::<usize>().unwrap() {
-                7 => reply(404, NOT_FOUND),
-                // More than a page, and nothing says so.
-                23 => {
-                    let rows = (0..25).map(|number| row(230 + number)).skip((asked.page() - 1) * 10).take(10);
-                    reply(200, format!(r#"{{"success":true,"{children}":[{}]}}"#, rows.collect::<Vec<_>>().join(",")))
-                }
-                1..=10 | 22 => reply(200, format!(r#"{{"success":true,"{children}":[]}}"#)),
-                id => reply(200, format!(r#"{{"success":true,"{children}":[{},{}]}}"#, row(id * 10), row(id * 10 + 1))),
-            }
-        })
-        .await;
-        copied.settle(stream).await;
-        let stored = copied.stored(stream);
-        assert_eq!(stored.len(), 47, "{stream} {settings}: {stored:?}");
-        assert_eq!(stored["12/121"], row(121));
-        let calls = copied.script.asked();
-        assert!(calls.iter().all(|asked| asked.parameter("updated_since").is_none()));
-        let id = tidemark_engine::record::RecordId::parse("12/121").unwrap();
-        let name = StreamName::known(stream);
-        let detail = tidemark_engine::ports::Source::fetch(&*copied.ports.source, &name, &id).await.unwrap();
-        let tidemark_engine::change::Found::Record { id: found, body, .. } = detail.found else { panic!("{stream}") };
-        assert_eq!((found, body.text()), (id, row(121).as_str()));
-    }
-}
-
-/// Kinds: the end of a list, and one odd thing. What is named or counted behind a short page is read, and neither a row
-/// that is no JSON nor a parent that is refused stops what the others have.
-#[tokio::test]
-async fn what_belongs_to_a_parent_is_read_to_its_end_and_one_parent_stops_no_other() {
-    let (_clock, copied) = copied("{}", |asked| {
-        let Some(parent) = asked.parameter("id").map(|id| id.parse::<usize>().unwrap()) else {
-            return list("customers", &(1..=12).map(row).collect::<Vec<_>>(), asked);
-        };
-        let page = asked.page();
-        let of_page =
-            |size: usize| (0..size).map(|at| row(parent * 100 + page * 10 + at)).collect::<Vec<_>>().join(",");
-        reply(
-            200,
-            match parent {
-                1 if page < 3 => format!(r#"{{"data":[{}],"next":"/customers?page={}"}}"#, of_page(5), page + 1),
-                1 => format!(r#"{{"data":[{}],"next":null}}"#, of_page(if page == 3 { 5 } else { 0 })),
-                2 if page <= 3 => format!(r#"{{"locations":[{}],"per_page":100,"total":12}}"#, of_page(4)),
-                2 => r#"{"locations":[],"per_page":100,"total":12}"#.to_owned(),
-                3 => format!(r#"{{"locations":[{{"id":31,"latitude":NaN}},{}]}}"#, row(32)),
-                4 => return reply(422, r#"{"success":false,"error":"invalid_customer","message":"x"}"#),
-                _ => format!(r#"{{"locations":[{}]}}"#, row(parent)),
-            },
-        )
-    })
-    .await;
-    for _ in 0..3 {
-        copied.sync("customer_locations").await;
-    }
-    let stored = copied.stored("customer_locations");
-    let of = |parent: &str| stored.keys().filter(|id| id.starts_with(&format!("{parent}/"))).count();
-    assert_eq!((["1", "2", "3", "4"].map(of), stored.len()), ([15, 12, 1, 0], 36), "{stored:?}");
-    assert!(logged().contains("parents that cannot be read are passed by"));
-}
-
-/// Kinds: absence, and one odd thing. Whatever a few parents answer for good, they wait and everything else goes on.
-#[tokio::test]
-async fn a_parent_that_cannot_be_read_waits_and_is_read_once_it_can_be() {
-    for (status, body) in [
-        (500, "{}"),
-        (502, "<html>Bad Gateway</html>"),
-        (404, ""),
-        (410, ""),
-        (404, "404 page not found"),
-        (404, r#"{"error":"Not Found"}"#),
-        (404, r#"{"success":false,"error":"no_such_route"}"#),
-        (200, ""),
-        (200, "[1"),
-        (200, r#"{"success":true}"#),
-        (422, r#"{"success":false,"error":"invalid_customer","message":"x"}"#),
-    ] {
-        let is_healed = Arc::new(AtomicUsize::new(0));
-        let healed = Arc::clone(&is_healed);
-        let (_clock, copied) = copied("{}", move |asked| {
-            let Some(parent) = asked.parameter("id").map(|id| id.parse::<usize>().unwrap()) else {
-                return list("customers", &(1..=23).map(row).collect::<Vec<_>>(), asked);
-            };
-            match parent {
-                // The first one, more in a row than are taken for an outage, and all of the last page.
-                1 | 12..=16 | 21..=23 if healed.load(Ordering::Relaxed) == 0 => reply(status, body),
-                _ => reply(200, format!(r#"{{"success":true,"locations":[{}]}}"#, row(parent * 100))),
-            }
-        })
-        .await;
-        let mut notices = Vec::new();
-        for _ in 0..4 {
-            notices.extend(copied.sync("customer_locations").await.notices);
-        }
-        let left_out = Notice::LeftOut(StreamName::known("customer_locations"));
-        assert!(notices.contains(&left_out) && left_out.needs_attention(), "{status} {body}: {notices:?}");
-        assert_eq!(copied.stored("customer_locations").len(), 14, "{status} {body}");
-        is_healed.store(1, Ordering::Relaxed);
-        for _ in 0..2 {
-            notices = copied.sync("customer_locations").await.notices.into_iter().collect();
-        }
-        assert_eq!(copied.stored("customer_locations").len(), 23, "{status} {body}");
-        assert!(!notices.contains(&left_out), "{status} {body}: {notices:?}");
-    }
-}
-
-/// An outage is one, whichever calls it hits, and a try that heals leaves nothing out.
-#[tokio::test]
-async fn a_parent_is_not_left_out_for_an_outage() {
-    let (calls, is_down) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let down = Arc::clone(&is_down);
-    let mut odd_once = BTreeSet::new();
-    let (_clock, copied) = copied("{}", move |asked| {
-        let Some(parent) = asked.parameter("id").map(|id| id.parse::<usize>().unwrap()) else {
-            return match down.load(Ordering::Relaxed) {
-                // The list of parents fails, too, from its second call of a page on.
-                1 if calls.fetch_add(1, Ordering::Relaxed) > 0 => reply(503, ""),
-                _ => list("customers", &(1..=23).map(row).collect::<Vec<_>>(), asked),
-            };
-        };
-        match down.load(Ordering::Relaxed) {
-            1 => reply(503, ""),
-            _ if parent % 10 == 5 && odd_once.insert(parent) => reply(502, ""),
-            _ => reply(200, format!(r#"{{"success":true,"locations":[{}]}}"#, row(parent * 100))),
-        }
-    })
-    .await;
-    is_down.store(1, Ordering::Relaxed);
-    for _ in 0..3 {
-        let report = copied.sync("customer_locations").await;
-        assert_eq!(failed(&report.outcome).0, Transient);
-        assert!(report.notices.iter().all(|notice| !matches!(notice, Notice::LeftOut(_))), "{report:?}");
-    }
-    is_down.store(0, Ordering::Relaxed);
-    let notices: Vec<Notice> =
-        copied.settle("customer_locations").await.into_iter().flat_map(|report| report.notices).collect();
-    assert!(notices.iter().all(|notice| !matches!(notice, Notice::LeftOut(_))), "{notices:?}");
-    assert_eq!(copied.stored("customer_locations").len(), 23);
-}
-
-/// A page that repeats another is no end where more rows are counted.
-#[tokio::test]
-async fn a_parents_page_that_repeats_is_told_of_and_commits_nothing() {
-    let (_clock, copied) = copied("{}", |asked| {
-        if asked.parameter("id").is_none() {
-            return list("customers", &[row(1)], asked);
-        }
-        let rows = (1..=10).map(row).collect::<Vec<_>>().join(",");
-        reply(200, format!(r#"{{"locations":[{rows}],"per_page":10,"total":25}}"#))
-    })
-    .await;
-    let report = copied.sync("customer_locations").await;
-    assert_eq!(failed(&report.outcome).0, Transient, "{report:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod account;
 mod answers;
+mod children;
 #[expect(dead_code, reason = "each test program uses a part of it")]
 #[path = "../support/copied.rs"]
 mod copied;
