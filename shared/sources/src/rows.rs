@@ -89,13 +89,46 @@ pub(crate) fn tell_of_odd(stream: &StreamName, page: u32, rows: &Rows) {
     }
 }
 
-/// The members of a refusal, which never hold rows.
-pub(crate) const ERROR_KEYS: [&str; 2] = ["errors", "error"];
+/// Members of a failure, whichever framework writes it, in small letters without `_`: those that hold what went wrong...
+const ERRORS: [&str; 6] = ["errors", "error", "errormessage", "errorcode", "exception", "fault"];
+/// ...that say that it did...
+const FAILED: [&str; 6] = ["failed", "iserror", "haserror", "haserrors", "incompleteresults", "timedout"];
+/// ...that say that it did not...
+const SUCCEEDED: [&str; 4] = ["success", "succeeded", "issuccess", "ok"];
+/// ...and that say either.
+const STATUS: [&str; 4] = ["status", "statuscode", "httpstatus", "code"];
 
-/// Refuses an answer that names errors, whatever else it holds: what is missing in it may be there.
+fn plain(name: &str) -> String {
+    name.replace('_', "").to_ascii_lowercase()
+}
+
+/// Whether a member holds what went wrong, and so never rows.
+pub(crate) fn names_failure(name: &str) -> bool {
+    ERRORS.contains(&plain(name).as_str())
+}
+
+/// Refuses an answer that says that it failed, or that it is not whole, whatever else it holds: what is missing in it may
+/// be there.
 pub(crate) fn without_errors(envelope: &Object<'_>) -> Result<(), Malformed> {
-    let names_errors = ERROR_KEYS.iter().any(|key| envelope.get(key).is_some_and(|value| !is_nothing(value)));
-    if names_errors { Err(Malformed::Shape("an object with errors")) } else { Ok(()) }
+    let says_so = envelope.members().any(|(name, value)| {
+        let (name, text) = (plain(name), value.trim_matches('"').to_ascii_lowercase());
+        let name = name.as_str();
+        (ERRORS.contains(&name) && !is_nothing(value))
+            || (FAILED.contains(&name) && matches!(&*text, "true" | "1" | "yes"))
+            || (SUCCEEDED.contains(&name) && is_no(value))
+            || (STATUS.contains(&name) && is_bad_status(&text))
+    });
+    if says_so { Err(Malformed::Shape("an object that says that it failed")) } else { Ok(()) }
+}
+
+fn is_no(value: &str) -> bool {
+    let text = value.trim_matches('"').to_ascii_lowercase();
+    matches!(&*text, "" | "0" | "false" | "null" | "no" | "error" | "fail" | "failed" | "failure")
+}
+
+fn is_bad_status(text: &str) -> bool {
+    let is_word = matches!(text, "error" | "errors" | "fail" | "failed" | "failure" | "exception");
+    is_word || text.parse().is_ok_and(|status: u32| (400..600).contains(&status))
 }
 
 /// An empty value: a vendor that always sends `errors` sends this when there are none.
@@ -210,6 +243,46 @@ mod tests {
             assert_eq!(ids(&rows), ["1", "2"]);
             assert_eq!(rows.changes[0].row().unwrap().text(), row(2));
         }
+    #[test]
+    fn an_answer_that_says_that_it_failed_is_refused_whatever_it_holds() {
+        let says = |member: &str| without_errors(&Object::of(&format!(r#"{{{member},"data":[]}}"#)).unwrap()).is_err();
+        for member in [
+            r#""errors":["x"]"#,
+            r#""error":"down""#,
+            r#""errorMessage":"Task timed out""#,
+            r#""fault":{"faultstring":"x"}"#,
+            r#""success":false"#,
+            r#""success":"false""#,
+            r#""ok":0"#,
+            r#""status":"error""#,
+            r#""status":"FAIL""#,
+            r#""status":500"#,
+            r#""statusCode":"503""#,
+            r#""code":401"#,
+            r#""failed":true"#,
+            r#""incomplete_results":true"#,
+            r#""timed_out":true"#,
+        ] {
+            assert!(says(member), "{member}");
+        }
+        for member in [
+            r#""errors":[]"#,
+            r#""error":null"#,
+            r#""success":true"#,
+            r#""success":"customers listed""#,
+            r#""ok":1"#,
+            r#""status":"success""#,
+            r#""status":200"#,
+            r#""code":0"#,
+            r#""code":"OK""#,
+            r#""failed":0"#,
+            r#""timed_out":false"#,
+            r#""message":"no jobs found""#,
+        ] {
+            assert!(!says(member), "{member}");
+        }
+    }
+
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn rows_of<'a>(envelope: &Object<'a>, resource: &Resource, is_none_counted: bool
     }
     let mut arrays = envelope
         .members()
-        .filter(|(name, value)| !rows::ERROR_KEYS.contains(name) && value.starts_with('['))
+        .filter(|(name, value)| !rows::names_failure(name) && value.starts_with('['))
         .map(|(_, value)| value);
     let only = arrays.next()?;
     if arrays.next().is_some() { None } else { entries(only) }

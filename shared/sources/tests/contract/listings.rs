@@ -192,6 +192,45 @@ pub(crate) async fn an_answer_that_was_not_understood_is_never_up_to_date<V: Ven
     }
 }
 
+/// Kind: what was not understood is never up to date. A list without rows beside which a framework says that it failed, or
+/// that it is not whole.
+pub(crate) async fn an_empty_list_that_says_that_it_failed_is_a_failure<V: Vendor>() {
+    let (world, _) = World::<V>::with_records(1).await;
+    let empty = V::list_answer(&[]);
+    let within = match empty.strip_prefix('{') {
+        Some(members) => members.to_owned(),
+        // Of a vendor whose lists have no object around them, in the usual one.
+        None => format!(r#""total":0,"data":{empty}}}"#),
+    };
+    for member in [
+        r#""status":"error","message":"x""#,
+        r#""status":"fail""#,
+        r#""status":500"#,
+        r#""statusCode":"503""#,
+        r#""code":401"#,
+        r#""ok":false"#,
+        r#""success":"false""#,
+        r#""success":0"#,
+        r#""failed":true"#,
+        r#""errorMessage":"2026-01-01 Task timed out after 30.03 seconds","errorType":"Sandbox.Timedout""#,
+        r#""errors":[{"message":"x"}]"#,
+        r#""Error":{"Code":"SlowDown"}"#,
+        r#""exception":"TimeoutException""#,
+        r#""fault":{"faultstring":"x"}"#,
+        r#""incomplete_results":true"#,
+        r#""timed_out":true"#,
+    ] {
+        // Of a name written twice the last one counts.
+        let name = format!("{}\"", member.split("\":").next().unwrap());
+        let within = within.replacen(&format!("{name}:true,"), "", 1);
+        let body = format!("{{{member},{within}");
+        world.vendor.fault(Fault::new(answer(200, &body)).on_call(CallKind::List)).unwrap();
+        let listed = world.list().await.map(|page| page.changes.len()).map_err(|failure| failure.class);
+        world.vendor.clear_faults();
+        assert_eq!(listed, Err(FailureClass::Transient), "{body}");
+    }
+}
+
 /// What frameworks, proxies and editors put around a right answer changes nothing in it.
 pub(crate) async fn a_right_answer_in_an_odd_dress_is_read<V: Vendor>() {
     let (world, ids) = World::<V>::with_records(2).await;

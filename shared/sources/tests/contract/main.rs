@@ -76,6 +76,7 @@ macro_rules! suite {
             listings::records_of_one_stamp_around_the_end_of_a_page_are_all_read,
             listings::a_list_that_fails_halfway_loses_nothing,
             listings::an_answer_that_was_not_understood_is_never_up_to_date,
+            listings::an_empty_list_that_says_that_it_failed_is_a_failure,
             listings::a_right_answer_that_comes_late_is_believed,
             records::a_text_that_is_no_time_is_no_stamp,
             records::a_stamp_is_read_with_its_own_offset,
