@@ -36,7 +36,7 @@ pub(crate) use self::rate::Turn;
 pub use self::rate::{BadRate, RequestsPerSecond};
 use self::redirect::Target;
 use self::words::Blocker;
-pub(crate) use self::words::{ALLOW_LIST_STEP, OwnError, Words};
+pub(crate) use self::words::{ALLOW_LIST_STEP, OwnError, Words, speaks_of_address};
 pub(crate) use crate::purpose::Purpose;
 
 /// How large one record's answer may be.

@@ -8,7 +8,7 @@ use tidemark_engine::ports::{Clock, Credentials};
 
 use super::FieldAware;
 use crate::credential::Credential;
-use crate::http::{Answer, Problem, Purpose, Request, Terms, Words};
+use crate::http::{Answer, Problem, Purpose, Request, Terms, Words, speaks_of_address};
 use crate::json::{self, Malformed, Object};
 
 /// How much of the name of a vendor's error is shown.
@@ -82,8 +82,10 @@ impl Call<'_> {
         let (status, words, date, has_next) = (answer.status, answer.words, answer.date, has_next(&answer.headers));
         if let Some(problem) = answer.problem() {
             let mut failure = self.refused(problem);
-            let name = json::checked(answer.body).ok().as_deref().and_then(error_name);
-            let is_not_found = words == Words::Vendors && name.as_deref() == Some(NOT_FOUND);
+            let json = json::checked(answer.body).unwrap_or_default();
+            let name = error_name(&json);
+            let is_not_found =
+                words == Words::Vendors && name.as_deref() == Some(NOT_FOUND) && !is_about_address(&json);
             if let Some(name) = name {
                 failure.cause = format!("{} ({name})", failure.cause);
             }
@@ -162,6 +164,12 @@ pub(super) fn is_own_error(json: &str) -> bool {
     let Some(error) = Object::of(json).and_then(|object| object.object("error")) else { return false };
     let is_named = error.text("name").is_some_and(|name| !name.is_empty());
     is_named && FOREIGN_KEYS.iter().all(|key| error.get(key).is_none())
+}
+
+/// Whether an error speaks of the address that was called.
+fn is_about_address(json: &str) -> bool {
+    let error = Object::of(json).and_then(|object| object.object("error")).unwrap_or_default();
+    speaks_of_address(&error.text("message").unwrap_or_default())
 }
 
 /// The name in an error body, `{"error":{"name":"..","message":".."}}`, as far as it can be shown. The message may quote

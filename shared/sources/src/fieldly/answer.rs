@@ -29,17 +29,17 @@ pub(super) fn is_own_error(json: &str) -> bool {
     (has_errors || has_error) && FOREIGN_KEYS.iter().all(|key| body.get(key).is_none())
 }
 
-/// Whether a "not found" is in words that the guide documents: errors by name, `{"errors":{"id":["is missing"]}}`, or
-/// the text that it has beside this status. `{"error":"Not Found"}` and its like are what frameworks write, of an address
-/// as of a record.
+/// Whether a "not found" is in words that the guide documents: errors by name with the id among them,
+/// `{"errors":{"id":["is missing"]}}`, or the text that it has beside this status. `{"error":"Not Found"}` and its like
+/// are what frameworks write, of an address as of a record, and errors of anything else say nothing of the record.
 pub(super) fn says_gone(body: &[u8]) -> bool {
     let Some(body) = str::from_utf8(body).ok().and_then(Object::of) else { return false };
     let is_text = |entry: &&str| entry.starts_with('"');
     let are_texts = |errors: &str| entries(errors).is_some_and(|texts| !texts.is_empty() && texts.iter().all(is_text));
     let by_name = body.object("errors").unwrap_or_default();
-    let names_errors = by_name.members().next().is_some() && by_name.members().all(|(_, errors)| are_texts(errors));
+    let names_id = by_name.get("id").is_some() && by_name.members().all(|(_, errors)| are_texts(errors));
     let text = body.text("error").unwrap_or_default();
-    names_errors || text.trim().trim_end_matches('.').eq_ignore_ascii_case(NOT_FOUND)
+    names_id || text.trim().trim_end_matches('.').eq_ignore_ascii_case(NOT_FOUND)
 }
 
 /// What was asked for.

@@ -7,7 +7,7 @@
 use tidemark_engine::failure::FailureClass;
 
 use crate::credential::Credential;
-use crate::http::{ALLOW_LIST_STEP, Purpose};
+use crate::http::{ALLOW_LIST_STEP, Purpose, speaks_of_address};
 use crate::json::Object;
 use crate::settings::{Settings, texts};
 
@@ -47,6 +47,8 @@ pub(super) struct Reported {
     pub(super) retry_after_seconds: Option<u64>,
     /// Whether it has the vendor's own shape. Others before the vendor report failures, too, in shapes of their own.
     is_own: bool,
+    /// Whether its message speaks of the address that was called.
+    is_of_address: bool,
 }
 
 /// Whether an answer is an error of the vendor's own shape.
@@ -69,7 +71,12 @@ impl Reported {
             // A row that has a member of that name is none.
             None => is_code(&code) && body.text("request_id").is_some() && body.get("id").is_none(),
         };
-        is_failed.then(|| Self { code, retry_after_seconds: body.count("retry_after"), is_own })
+        is_failed.then(|| Self {
+            code,
+            retry_after_seconds: body.count("retry_after"),
+            is_own,
+            is_of_address: speaks_of_address(&body.text("message").unwrap_or_default()),
+        })
     }
 
     /// What a person can do, where the code says more than what it means.
@@ -119,7 +126,7 @@ impl ErrorCodes {
             Meaning::Failed(FailureClass::Unauthorized)
         } else if is_among(&self.forbidden) {
             Meaning::Failed(FailureClass::Forbidden)
-        } else if purpose == Purpose::Detail && is_among(&self.gone) {
+        } else if purpose == Purpose::Detail && is_among(&self.gone) && !reported.is_of_address {
             Meaning::Gone
         } else {
             Meaning::Unknown
@@ -192,7 +199,8 @@ mod tests {
     #[test]
     fn the_vendors_sample_is_read_whole() {
         let sample = r#"{"success":false,"error":"rate_limit_exceeded","message":"Too many requests. Please try again later.","retry_after":60}"#;
-        let expected = Reported { code: "rate_limit_exceeded".to_owned(), retry_after_seconds: Some(60), is_own: true };
+        let code = "rate_limit_exceeded".to_owned();
+        let expected = Reported { code, retry_after_seconds: Some(60), is_own: true, is_of_address: false };
         assert_eq!(reported(sample), Some(expected));
     }
 
@@ -208,18 +216,27 @@ mod tests {
             ("not_found", Meaning::Unknown, Some(Meaning::Gone)),
             ("", Meaning::Unknown, None),
         ] {
-            let reported = Reported { code: code.to_owned(), retry_after_seconds: None, is_own: true };
+            let code = code.to_owned();
+            let reported = Reported { code, retry_after_seconds: None, is_own: true, is_of_address: false };
+            let code = &reported.code;
             assert_eq!(codes.meaning(&reported, Purpose::List), list, "{code}");
             assert_eq!(codes.meaning(&reported, Purpose::Detail), detail.unwrap_or(list), "{code}");
+            if code == "not_found" {
+                let of_address = Reported { is_of_address: true, code: code.clone(), ..reported };
+                assert_eq!(codes.meaning(&of_address, Purpose::Detail), Meaning::Unknown);
+            }
             let of_others = Reported { is_own: false, ..reported };
-            assert_eq!(codes.meaning(&of_others, Purpose::Detail), Meaning::Unknown, "{code}");
+            assert_eq!(codes.meaning(&of_others, Purpose::Detail), Meaning::Unknown, "{}", of_others.code);
         }
     }
 
     #[test]
     fn only_codes_are_shown() {
         let credential = Credential::of(["keyoflettersalone"]);
-        let reported = |code: &str| Reported { code: code.to_owned(), retry_after_seconds: None, is_own: true };
+        let reported = |code: &str| {
+            let code = code.to_owned();
+            Reported { code, retry_after_seconds: None, is_own: true, is_of_address: false }
+        };
         let shown = |code: &str| reported(code).shown(&credential).to_owned();
         assert_eq!(shown("rate_limit_exceeded"), "rate_limit_exceeded");
         let long = "x".repeat(65);

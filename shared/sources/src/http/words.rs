@@ -130,6 +130,16 @@ impl Blocker {
     }
 }
 
+/// What texts of "not found" call an address that leads nowhere, in lower case.
+const ADDRESS: [&str; 10] =
+    ["endpoint", "route", "url", "uri", "path", "page", "method", "controller", "handler", "version"];
+
+/// Whether a "not found" speaks of the address that was called, and so says nothing of a record.
+pub(crate) fn speaks_of_address(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| ADDRESS.contains(&word.strip_suffix('s').unwrap_or(word)))
+}
+
 /// What a person can do about a list of addresses that may call.
 pub(crate) const ALLOW_LIST_STEP: &str =
     "have the address that these functions call from put on the vendor's list of allowed addresses";
@@ -164,6 +174,16 @@ mod tests {
             assert_eq!(Words::of(body.as_bytes(), own), words, "{body}");
         }
         assert_eq!(Words::of(b"{\"error\":\"caf\xe9\"}", own), Words::Vendors, "the bytes of another encoding");
+    }
+
+    #[test]
+    fn an_address_that_leads_nowhere_is_no_record() {
+        for text in ["Endpoint not found", "no route matches", "Unknown URL: GET /jobs/7", "API version not found"] {
+            assert!(speaks_of_address(text), "{text}");
+        }
+        for text in ["Job not found.", "no job 7", "The requested resource could not be found", "curly", ""] {
+            assert!(!speaks_of_address(text), "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use tidemark_engine::change::Found;
 use tidemark_fakes::{CallKind, Change, Effect, Fault};
 
 use crate::Vendor;
+use crate::support::answer;
 use crate::world::World;
 
 pub(crate) async fn a_record_is_fetched_byte_for_byte<V: Vendor>() {
@@ -94,4 +95,25 @@ pub(crate) async fn an_answer_about_another_record_says_so<V: Vendor>() {
     world.vendor.fault(Fault::new(effect).on_call(CallKind::Detail)).unwrap();
     let Found::Record { id, .. } = world.fetch(&ids[0]).await.unwrap().found else { panic!("it is gone") };
     assert_eq!(id, other);
+}
+
+/// Kind: absence is believed of a record alone. A "not found" that speaks of the address says nothing of it.
+pub(crate) async fn a_not_found_that_speaks_of_the_address_deletes_nothing<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(1).await;
+    for message in ["Endpoint not found", "Unknown route GET /x/7", "API version not found", "No such page."] {
+        for (status, body) in [
+            (404, format!(r#"{{"success":false,"error":"not_found","message":"{message}"}}"#)),
+            (200, format!(r#"{{"success":false,"error":"not_found","message":"{message}"}}"#)),
+            (404, format!(r#"{{"error":{{"name":"NotFoundError","message":"{message}"}}}}"#)),
+            (404, format!(r#"{{"errors":{{"route":["{message}"]}}}}"#)),
+            (404, format!(r#"{{"error":"{message}"}}"#)),
+        ] {
+            for kind in [CallKind::List, CallKind::Detail] {
+                world.vendor.fault(Fault::new(answer(status, &body)).on_call(kind)).unwrap();
+            }
+            let found = world.fetch(&ids[0]).await.map(|detail| detail.found);
+            world.vendor.clear_faults();
+            assert!(matches!(found, Ok(Found::Missing) | Err(_)), "{status} {body}: {found:?}");
+        }
+    }
 }

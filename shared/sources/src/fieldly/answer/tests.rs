@@ -158,6 +158,9 @@ fn gone_is_said_in_the_guides_words_alone() {
         r#"{"error":"No route matches"}"#,
         "{}",
         "null",
+        r#"{"errors":{"token":["is invalid"]}}"#,
+        r#"{"errors":{"company":["is not active"]}}"#,
+        r#"{"errors":{"base":["not found"]}}"#,
         "",
     ] {
         assert!(!says_gone(json.as_bytes()), "{json}");
