@@ -16,6 +16,7 @@ use tidemark_engine::record::{Body, RecordId};
 
 use crate::json::{Malformed, Object, scalar_id};
 use crate::rows::{self, Rows, Sent};
+use crate::time;
 
 /// The most ids that one list may hold; what is beyond cannot be worked off in one run's memory.
 const IDS_MAX: usize = 2_000_000;
@@ -147,7 +148,6 @@ fn listed<'de, T>(
 ) -> Result<Entries<T>, Malformed> {
     let wrapper = Wrapper::of(json);
     let (list, total) = match &wrapper {
-        Some(Wrapper { has_failed: true, .. }) => return Err(Malformed::Shape("an object that says that it failed")),
         Some(Wrapper { list: Some(list), total, .. }) => (list.get(), *total),
         Some(Wrapper { list: None, .. }) => return Err(Malformed::Shape("an object that holds no list")),
         None => (json, None),
@@ -253,19 +253,23 @@ fn is_nothing(json: &str) -> bool {
     json == "null" || json == "false" || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
-/// The same for a list that an object holds, where an empty object is an empty list, too.
+/// Whether a list that an object holds is empty: an empty object is one, too, while `false` is a list that failed.
 fn is_empty(json: &str) -> bool {
     let inner = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    is_nothing(json) || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
+    (is_nothing(json) && json != "false") || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
 fn is_digits(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The id that a list's entry is or has.
+/// The id that a list's entry is or has. A time is none: PHP makes `{"<id>":"<time>"}` of two columns.
 fn entry_id(entry: &str) -> Option<RecordId> {
-    if entry.starts_with('{') { scalar_id(Members::of(entry).ok()?.id?.get()) } else { scalar_id(entry) }
+    if entry.starts_with('{') {
+        return scalar_id(Members::of(entry).ok()?.id?.get());
+    }
+    let is_time = |id: &RecordId| id.as_str().as_bytes().get(4) == Some(&b'-') && time::naive(id.as_str()).is_some();
+    scalar_id(entry).filter(|id| !is_time(id))
 }
 
 /// The members of an object that matter here; of a name written twice the last one counts, as in PHP.
@@ -325,7 +329,6 @@ struct Wrapper<'a> {
     list: Option<&'a RawValue>,
     total: Option<usize>,
     has_succeeded: bool,
-    has_failed: bool,
     is_list: bool,
 }
 
@@ -354,13 +357,12 @@ impl<'de> Visitor<'de> for WrapperVisitor {
             wrapper.is_list &= is_digits(&key);
             let (name, text) = (key.as_str(), value.get());
             if LIST_WRAPPERS.contains(&name) {
-                wrapper.list = Some(value);
+                // Of several the one that has entries.
+                wrapper.list = wrapper.list.filter(|list| !is_empty(list.get())).or(Some(value));
             } else if TOTALS.contains(&name) {
                 wrapper.total = text.trim_matches('"').parse().ok();
             } else if matches!(name, "ok" | "success") {
-                let is_no = matches!(text, "0" | "false" | "null" | "\"0\"" | "\"\"" | "\"false\"");
-                wrapper.has_failed |= is_no;
-                wrapper.has_succeeded |= !is_no;
+                wrapper.has_succeeded = matches!(text, "1" | "true" | "\"1\"" | "\"true\"");
             }
         }
         Ok(wrapper)

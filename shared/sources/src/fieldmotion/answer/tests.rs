@@ -66,6 +66,8 @@ fn lists_are_read_in_the_usual_wrappers_too() {
         r#"{"ids":["1","2"]}"#,
         r#"{"ok":1,"data":[1,2]}"#,
         r#"{"total":"2","items":{"0":"1","5":"2"}}"#,
+        r#"{"success":true,"ids":["1","2"],"data":[]}"#,
+        r#"{"success":true,"data":[],"ids":["1","2"]}"#,
         r#"{"success":true,"customers":[{"id":"1"},{"id":"2"}],"page":1}"#,
     ] {
         assert_eq!(listed(json), ["1", "2"], "{json}");
@@ -75,7 +77,7 @@ fn lists_are_read_in_the_usual_wrappers_too() {
         r#"{"items":[],"count":"0"}"#,
         r#"{"ok":1,"ids":[]}"#,
         r#"{"data":{},"total":0}"#,
-        r#"{"success":true,"rows":false}"#,
+        r#"{"success":true,"rows":null}"#,
     ] {
         assert_eq!(listed(json), [""; 0], "{json}");
     }
@@ -85,6 +87,12 @@ fn lists_are_read_in_the_usual_wrappers_too() {
         r#"{"ok":1}"#,
         r#"{"ok":0,"ids":["1"]}"#,
         r#"{"success":false,"ids":[]}"#,
+        r#"{"success":"false","ids":[]}"#,
+        r#"{"success":"no","ids":[]}"#,
+        r#"{"success":true,"rows":false}"#,
+        r#"{"status":"error","data":[],"total":0}"#,
+        // A time is no id: these are stamps by id.
+        r#"{"683136":"2026-01-01 10:00:00","683137":"2026-01-01 10:00:01"}"#,
         r#"{"ids":["1"],"total":2}"#,
         r#"{"ids":[],"total":2}"#,
         r#"{"ok":1,"ids":[],"total":2}"#,
