@@ -123,18 +123,20 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     async fn events(&self, token: &str) -> Result<Page, SourceFailure> {
         let (mut page, mut date) = self.events_page(token).await?;
         let mut end = token.to_owned();
-        if page.next.is_none() && !page.is_empty {
-            // The last page, and nothing leads behind its events. A token that is taken before they are read once more
-            // does: none of them lies behind it unread.
+        let leads_nowhere = |page: &EventPage| page.next.as_deref().is_none_or(|next| next == token);
+        if leads_nowhere(&page) && !page.is_empty && !page.is_repeat {
+            // Nothing leads behind its events. A token that is taken before they are read once more does: none of them lies
+            // behind it unread.
             end = self.newest_token().await?.next.unwrap_or(end);
             (page, date) = self.events_page(token).await?;
         }
         if !page.unknown.is_empty() {
             tracing::info!(classes = %page.unknown, "the feed names classes that are not known here; they are skipped");
         }
-        let is_end = page.next.as_deref().is_none_or(|next| next == token);
+        let is_end = leads_nowhere(&page);
         let EventPage { changes, next, unusable_count, .. } = page;
-        Ok(Page { changes, next: Some(next.unwrap_or(end)), is_end, date, unusable_count, ..Page::default() })
+        let next = next.filter(|_| !is_end).unwrap_or(end);
+        Ok(Page { changes, next: Some(next), is_end, date, unusable_count, ..Page::default() })
     }
 
     async fn events_page(&self, token: &str) -> Result<(EventPage, Option<VendorMillis>), SourceFailure> {

@@ -14,7 +14,7 @@ use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object};
-use crate::rows::{held, without_errors};
+use crate::rows::{held, names_next, without_errors};
 use crate::time;
 
 /// A page of events.
@@ -26,11 +26,15 @@ pub(super) struct EventPage {
     pub(super) next: Option<String>,
     /// Whether there was no event at all, kept or not.
     pub(super) is_empty: bool,
+    /// Whether each event has the number of the next token, as where a token shows what it was made of once more.
+    pub(super) is_repeat: bool,
     /// Events that name no record.
     pub(super) unusable_count: usize,
     /// The classes that this program does not know.
     pub(super) unknown: UnknownClasses,
 }
+
+const NO_TOKEN: Malformed = Malformed::Shape("a page whose next names no token");
 
 /// What an event is to us.
 enum Event {
@@ -49,10 +53,14 @@ pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPag
         .and_then(|items| held(items, false))
         .ok_or(Malformed::Shape("a page without a list of events"))?;
     let next = match page.get("next").filter(|next| *next != "null") {
-        Some(next) => Some(token(next).ok_or(Malformed::Shape("a page whose next names no token"))?),
+        Some(next) => Some(token(next).ok_or(NO_TOKEN)?),
+        // Under another name than the vendor's: the end it is not.
+        None if names_next(&page) => return Err(NO_TOKEN),
         None => None,
     };
-    let mut read = EventPage { next, is_empty: items.is_empty(), ..EventPage::default() };
+    let is_of = |item: &str, token: &str| Object::of(item)?.id("id").map(|id| id.as_str() == token);
+    let is_repeat = next.as_ref().is_some_and(|next| items.iter().all(|item| is_of(item, next) == Some(true)));
+    let mut read = EventPage { is_empty: items.is_empty(), is_repeat, next, ..EventPage::default() };
     for item in items {
         match event(item, settings) {
             Event::Kept(change) => read.changes.push(change),
@@ -223,6 +231,15 @@ mod tests {
         ] {
             let read = page(&format!(r#"{{"items":[],"next":{next}}}"#), &settings("{}"));
             assert_eq!(read, Err(Malformed::Shape("a page whose next names no token")), "{next}");
+        }
+    }
+
+    #[test]
+    fn a_next_page_under_another_name_is_a_failure_and_never_the_end() {
+        for next in [r#""links":{"next":"/changes/7/"}"#, r#""nextUrl":"/changes/7/""#, r#""has_more":true"#] {
+            for items in ["", SAMPLE] {
+                assert_eq!(page(&format!(r#"{{"items":[{items}],{next}}}"#), &settings("{}")), Err(NO_TOKEN), "{next}");
+            }
         }
     }
 

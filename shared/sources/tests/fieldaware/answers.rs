@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tidemark_engine::notice::Notice;
+use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::{SourceKind, StreamName};
 use tidemark_fakes::{CallKind, Change, Fault};
 
@@ -199,4 +200,93 @@ async fn events_of_one_record_keep_all_their_actions() {
             assert_eq!(event.matches(action).count(), 1, "{event}");
         }
     }
+}
+
+/// Kind: the end of a list. A page of events that leads back to itself is no end: what lies on it is told.
+#[tokio::test]
+async fn events_of_a_page_that_leads_to_itself_are_told() {
+    let taken = AtomicU32::new(0);
+    let copied = fed(move |token| match token {
+        "token" if taken.fetch_add(1, Ordering::Relaxed) == 0 => r#"{"sinceToken":5}"#.to_owned(),
+        "token" => r#"{"sinceToken":9}"#.to_owned(),
+        "5" => format!(r#"{{"items":[{}],"next":5}}"#, event(6)),
+        end => format!(r#"{{"items":[],"next":{end}}}"#),
+    })
+    .await;
+    for _ in 0..4 {
+        copied.sync("changes").await;
+    }
+    assert!(copied.stored("items").contains_key(ITEM));
+}
+
+/// Nothing that was not understood is the end of the feed.
+#[tokio::test]
+async fn a_page_of_events_that_failed_or_names_its_next_otherwise_is_never_up_to_date() {
+    for page in [
+        r#"{"items":[],"links":{"next":"/changes/7/"}}"#,
+        r#"{"items":[],"nextUrl":"/changes/7/"}"#,
+        r#"{"status":"error","items":[],"next":5}"#,
+        r#"{"success":false,"items":[],"next":5}"#,
+        r#"{"items":[],"next":5,"timed_out":true}"#,
+    ] {
+        let copied = fed(move |token| if token == "token" { r#"{"sinceToken":5}"# } else { page }.to_owned()).await;
+        for _ in 0..3 {
+            let report = copied.sync("changes").await;
+            assert_ne!(report.outcome, PollOutcome::Quiet, "{page}");
+        }
+    }
+}
+
+/// Pages of a class of so many rows of ten, with this count; what is stored, and what was reported.
+async fn listed(sizes: &'static [usize], count: &'static str, refused_once: bool) -> (usize, Vec<Notice>) {
+    let clock = account("{}").await.vendor;
+    let mut is_refused = refused_once;
+    let answer = move |asked: &Asked| -> Reply {
+        let segments: Vec<&str> = asked.path.trim_matches('/').split('/').collect();
+        let number = match segments.as_slice() {
+            ["changes", "token"] => return reply(200, r#"{"sinceToken":1}"#),
+            ["changes", _] => return reply(200, r#"{"items":[],"next":1}"#),
+            ["item", id] => return reply(200, format!(r#"{{"uuid":"{id}"}}"#)),
+            _ => asked.page(),
+        };
+        if number == 1 && std::mem::take(&mut is_refused) {
+            return reply(404, r#"{"error":{"name":"NotFoundError","message":"x"}}"#);
+        }
+        let before: usize = sizes.iter().take(number).sum();
+        let size = sizes.get(number).copied().unwrap_or_default();
+        let rows: Vec<String> = (before..before + size).map(|at| format!(r#"{{"uuid":"{at:032x}"}}"#)).collect();
+        let met = if number == 0 { 25 } else { before + size };
+        let count = count.replace("{here}", &size.to_string()).replace("{met}", &met.to_string());
+        reply(200, format!(r#"{{"count":{count},"items":[{}],"page":{number}}}"#, rows.join(",")))
+    };
+    let settings = r#"{"record_streams":["items"],"list_page_size":10}"#;
+    let copied = Copied::of(SourceKind::FieldAware, &secret(TOKEN), settings, &clock, answer).await;
+    let mut notices = Vec::new();
+    for _ in 0..4 {
+        notices.extend(copied.sync("changes").await.notices);
+    }
+    (copied.stored("items").len(), notices)
+}
+
+/// What a page counts may be of that page alone; a page in mid-list may show no row, come from an old copy of the tables,
+/// or be refused once.
+#[tokio::test]
+async fn a_class_is_read_to_its_end_whatever_one_page_says_of_it() {
+    for (sizes, count, refused_once) in [
+        (&[10, 10, 5][..], "{here}", false),
+        (&[10, 10, 5], "{met}", false),
+        (&[10, 10, 5], "null", true),
+        (&[10, 0, 10, 5], "35", false),
+        (&[0, 10, 10, 5], "35", false),
+    ] {
+        let (stored, notices) = listed(sizes, count, refused_once).await;
+        assert_eq!(stored, 25, "{sizes:?} {count} {refused_once}: {notices:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_class_that_counts_rows_and_shows_none_asks_for_attention() {
+    let (stored, notices) = listed(&[], "25", false).await;
+    assert_eq!(stored, 0);
+    assert!(notices.contains(&Notice::LeftOut(StreamName::known("items"))), "{notices:?}");
 }
