@@ -87,7 +87,7 @@ struct Latest {
 /// What became of it.
 enum Outcome {
     Token(Arc<Token>),
-    Failed { class: FailureClass, cause: String },
+    Failed { class: FailureClass, cause: String, next_step: Option<&'static str> },
 }
 
 fn is_same(token: &Arc<Token>, rejected: Option<&Arc<Token>>) -> bool {
@@ -120,8 +120,8 @@ impl Tokens {
                 Outcome::Token(token) if !is_same(token, rejected) && (is_shared || token.is_usable(http.now())) => {
                     return Ok(Arc::clone(token));
                 }
-                Outcome::Failed { class, cause } if is_shared => {
-                    return Err(SourceFailure::new(*class, cause.clone()));
+                Outcome::Failed { class, cause, next_step } if is_shared => {
+                    return Err(SourceFailure { next_step: *next_step, ..SourceFailure::new(*class, cause.clone()) });
                 }
                 Outcome::Token(_) | Outcome::Failed { .. } => {}
             }
@@ -130,7 +130,9 @@ impl Tokens {
         let number = self.ended.fetch_add(1, Ordering::AcqRel) + 1;
         let outcome = match &answered {
             Ok(token) => Outcome::Token(Arc::clone(token)),
-            Err(failure) => Outcome::Failed { class: failure.class, cause: failure.cause.clone() },
+            Err(SourceFailure { class, cause, next_step, .. }) => {
+                Outcome::Failed { class: *class, cause: cause.clone(), next_step: *next_step }
+            }
         };
         *latest = Some(Latest { number, credential: credential.clone(), outcome });
         answered
