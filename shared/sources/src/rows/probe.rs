@@ -78,6 +78,8 @@ impl Probe {
     fn of(rows: &Rows) -> Option<Self> {
         let mut stamped: Vec<(StampMillis, &RecordId)> =
             rows.changes.iter().filter_map(|change| Some((change.stamp()?.at, &change.id))).collect();
+        // No bound lies below the times from which a row that was never edited is often dated.
+        stamped.retain(|(at, _)| at.minus(BELOW) > StampMillis::new(0));
         stamped.sort_unstable();
         let (at, id) = stamped.get(stamped.len() / 2)?;
         Some(Self { bound: at.minus(BELOW), id: (*id).clone() })
