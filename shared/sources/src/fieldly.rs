@@ -49,7 +49,7 @@ use crate::http::{
     Words,
 };
 use crate::json::{self, Object};
-use crate::rows::{self, Honoured, Listed, Rows, Sent, tell_of_odd};
+use crate::rows::{self, Honoured, Listed, Rows, Sent, Told, tell_of_odd};
 use crate::time;
 
 /// How far below the bound a row may be stamped without a doubt about the filter: stamps may lack their milliseconds.
@@ -77,6 +77,7 @@ pub struct Fieldly<C, K> {
     settings: FieldlySettings,
     streams: Vec<StreamTraits>,
     honoured: Honoured,
+    told: Told,
     /// Streams of which it was said that their filter is not applied.
     unfiltered: Mutex<BTreeSet<StreamName>>,
 }
@@ -123,8 +124,8 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
         let tokens = Tokens::new(settings.token_path.clone(), settings.token_renew_margin);
         let streams = streams(&settings);
         let credential = Keeper::new(SECRET, credentials);
-        let honoured = Honoured::default();
-        Self { http, credential, tokens, settings, streams, honoured, unfiltered: Mutex::default() }
+        let (honoured, told, unfiltered) = (Honoured::default(), Told::default(), Mutex::default());
+        Self { http, credential, tokens, settings, streams, honoured, told, unfiltered }
     }
 
     fn resource(&self, stream: &StreamName) -> Result<&Resource, SourceFailure> {
@@ -236,19 +237,24 @@ impl<C: Clock, K: Credentials> Fieldly<C, K> {
             terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
             page: Some(page),
         };
-        let answer = self.call(&call).await?;
-        let (date, status, words) = (answer.date, answer.status, answer.words);
+        let mut answer = self.call(&call).await?;
+        let is_refused = |answer: &Answer| {
+            let error = str::from_utf8(&answer.body).ok().and_then(Object::of);
+            answer.problem().is_some()
+                && rows::is_beyond_the_end(call.page, answer.status, answer.words, error.as_ref())
+        };
+        if is_refused(&answer) {
+            // It may be the end, so it is asked once more: one refusal may be a slip.
+            answer = self.call(&call).await?;
+        }
+        let (date, status) = (answer.date, answer.status);
         if status == StatusCode::NO_CONTENT {
             return Ok(Listed::Rows(Rows::default(), date));
         }
         if let Some(problem) = answer.problem() {
-            let error = str::from_utf8(&answer.body).ok().and_then(Object::of);
             let failure = call.refused(problem, status, &answer.body, filter);
             let is_the_filters = failure.next_step == Some(FILTER_STEP);
-            if !is_the_filters && rows::is_beyond_the_end(call.page, status, words, error.as_ref()) {
-                return Ok(Listed::Refused(date));
-            }
-            return Err(failure);
+            return if is_refused(&answer) && !is_the_filters { Ok(Listed::Refused(date)) } else { Err(failure) };
         }
         let asked = Asked { resource, page, metadata_key: self.settings.metadata_key.as_deref() };
         let rows = Sent::of(answer.body).and_then(|sent| answer::rows(&sent, asked));
@@ -299,12 +305,14 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
         let is_filtered = resource.updated_filter.is_some();
         let is_first_import = from <= self.settings.first_checkpoint;
         let bound = Some(from).filter(|_| is_filtered && !(is_first_import && self.settings.imports_all()));
-        let listed = self.rows(resource, page, bound).await?;
-        if let Listed::Rows(rows, _) = &listed
-            && is_first_import
-            && page == 1
-        {
-            self.check_applied(resource, bound, rows).await?;
+        let mut listed = self.rows(resource, page, bound).await?;
+        if let Listed::Rows(rows, _) = &mut listed {
+            let corrected = self.told.correct(stream, from, page, bound.is_some(), rows);
+            let call = || format!("GET /{}?page={page}", resource.path.join("/"));
+            corrected.map_err(|malformed| malformed.into_failure(&call(), Purpose::List))?;
+            if is_first_import && page == 1 {
+                self.check_applied(resource, bound, rows).await?;
+            }
         }
         Ok(listed.into_page())
     }

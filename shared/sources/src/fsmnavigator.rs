@@ -51,7 +51,7 @@ use crate::credential::{self, Keeper};
 use crate::http::{
     BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond, Terms,
 };
-use crate::rows::{Honoured, Listed, Rows, tell_of_odd};
+use crate::rows::{Honoured, Listed, Rows, Told, tell_of_odd};
 use crate::time::reading;
 
 /// The header that carries the key.
@@ -76,6 +76,7 @@ pub struct FsmNavigator<C, K> {
     streams: Vec<StreamTraits>,
     ignored_bound_is_told: AtomicBool,
     honoured: Honoured,
+    told: Told,
     failing: Failing,
 }
 
@@ -115,8 +116,8 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         let streams = streams(&settings);
         let credential = Keeper::new(SECRET, credentials);
         let ignored_bound_is_told = AtomicBool::new(false);
-        let (honoured, failing) = (Honoured::default(), Failing::default());
-        Self { http, credential, settings, streams, ignored_bound_is_told, honoured, failing }
+        let (honoured, told, failing) = (Honoured::default(), Told::default(), Failing::default());
+        Self { http, credential, settings, streams, ignored_bound_is_told, honoured, told, failing }
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
@@ -179,7 +180,12 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
             page: Some(page),
         };
-        let Judged { outcome, date } = self.call(&call).await?;
+        let mut judged = self.call(&call).await?;
+        if matches!(judged.outcome, Outcome::PageRefused) {
+            // It may be the end, so it is asked once more: one refusal may be a slip.
+            judged = self.call(&call).await?;
+        }
+        let Judged { outcome, date } = judged;
         let rows = match outcome {
             Outcome::Json(sent) => self
                 .reader(object_type)
@@ -259,8 +265,11 @@ impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
         let is_filtered = self.settings.is_filtered(object_type);
         let is_first_import = from <= self.settings.first_checkpoint;
         let bound = Some(from).filter(|_| is_filtered && !(is_first_import && self.settings.imports_all()));
-        let listed = self.rows(object_type, page, bound).await?;
-        if let Listed::Rows(rows, _) = &listed {
+        let mut listed = self.rows(object_type, page, bound).await?;
+        if let Listed::Rows(rows, _) = &mut listed {
+            let corrected = self.told.correct(stream, from, page, bound.is_some(), rows);
+            let call = || format!("GET /{}?page={page}", object_type.resource);
+            corrected.map_err(|malformed| malformed.into_failure(&call(), Purpose::List))?;
             if let Some(bound) = bound {
                 self.check_bound(object_type, bound, rows);
             }

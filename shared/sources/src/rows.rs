@@ -12,6 +12,7 @@
 mod odd;
 mod paging;
 mod probe;
+mod told;
 
 use std::collections::HashMap;
 
@@ -23,6 +24,7 @@ use tidemark_engine::stream::StreamName;
 pub(crate) use self::odd::Sent;
 pub(crate) use self::paging::{Counts, is_beyond_the_end, names_next};
 pub(crate) use self::probe::Honoured;
+pub(crate) use self::told::Told;
 use crate::json::{Malformed, Object, entries};
 
 /// A page of a list.
@@ -36,7 +38,7 @@ pub(crate) struct Rows {
     pub(crate) pages_total: Option<u32>,
     /// Rows that are no JSON, listed by their id alone.
     pub(crate) odd_count: usize,
-    /// Whether the answer speaks of more rows than it shows, though not of how many pages.
+    /// Whether the answer speaks of more rows than it shows.
     pub(crate) speaks_of_more: bool,
 }
 
@@ -156,6 +158,12 @@ pub(crate) fn held(value: &str, is_none_counted: bool) -> Option<Vec<&str>> {
     members.map(|(name, row)| (is_index(name) && row.starts_with('{')).then_some(row)).collect()
 }
 
+/// The rows of the members that may hold them: those of the first that has some.
+pub(crate) fn first_held<'a>(values: impl Iterator<Item = &'a str>, is_none_counted: bool) -> Option<Vec<&'a str>> {
+    let held = values.filter_map(|value| held(value, is_none_counted));
+    held.reduce(|first, next| if first.is_empty() { next } else { first })
+}
+
 /// Judges the rows of a page; `read` makes the id and the stamp of a row, none when it has no usable id.
 pub(crate) fn judged(
     sent: &Sent,
@@ -236,14 +244,6 @@ mod tests {
     }
 
     #[test]
-    fn of_a_record_that_is_listed_twice_the_newer_row_counts() {
-        let row = |second: u32| format!(r#"{{"id":1,"at":"2026-01-01T00:00:0{second}Z"}}"#);
-        for (first, then) in [(1, 2), (2, 1)] {
-            let rows = page(&format!(r#"[{},{{"id":2}},{}]"#, row(first), row(then))).unwrap();
-            assert_eq!(ids(&rows), ["1", "2"]);
-            assert_eq!(rows.changes[0].row().unwrap().text(), row(2));
-        }
-    #[test]
     fn an_answer_that_says_that_it_failed_is_refused_whatever_it_holds() {
         let says = |member: &str| without_errors(&Object::of(&format!(r#"{{{member},"data":[]}}"#)).unwrap()).is_err();
         for member in [
@@ -283,6 +283,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_a_record_that_is_listed_twice_the_newer_row_counts() {
+        let row = |second: u32| format!(r#"{{"id":1,"at":"2026-01-01T00:00:0{second}Z"}}"#);
+        for (first, then) in [(1, 2), (2, 1)] {
+            let rows = page(&format!(r#"[{},{{"id":2}},{}]"#, row(first), row(then))).unwrap();
+            assert_eq!(ids(&rows), ["1", "2"]);
+            assert_eq!(rows.changes[0].row().unwrap().text(), row(2));
+        }
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct Extent {
     pub(super) has_next: Option<bool>,
     /// The digest of its rows.
     pub(super) digest: u64,
+    /// How many rows make a page, when that is known.
+    pub(super) size: Option<u64>,
 }
 
 /// A list that does not end.
@@ -62,6 +64,31 @@ impl Walk {
         self.pass == Pass::Forward && self.count.is_some_and(|count| self.collected < count)
     }
 
+    /// Whether a list ends without rows although some were counted.
+    pub(super) fn shows_none(self, extent: Extent) -> bool {
+        let is_counted = self.count.max(extent.count) > Some(0);
+        self.pass == Pass::Forward && self.collected + extent.rows == 0 && is_counted && self.is_last(extent)
+    }
+
+    /// Whether no page follows: there is no row, or nothing is named and nothing counted behind it. A next page that is
+    /// named is read whatever is counted, a counted row is looked for whatever is named, and a count below what was met is
+    /// none. Of two counts the larger one is believed; one that is no more than a full first page may be of that page alone.
+    /// The address of the last page is no sign: it may lie one past the end.
+    fn is_last(self, extent: Extent) -> bool {
+        let Extent { rows, has_next, size, .. } = extent;
+        let (collected, count) = (self.collected.saturating_add(rows), self.count.max(extent.count));
+        if rows == 0 {
+            let begins_next = |size: u64| size.saturating_mul(u64::from(self.page) + 1);
+            return size.zip(count).is_none_or(|(size, count)| begins_next(size) >= count);
+        }
+        let may_be_of_page = self.page == 0 && size.is_some_and(|size| rows >= size);
+        match (has_next, count) {
+            (Some(true), _) | (None, None) => false,
+            (Some(false), count) => count.is_none_or(|count| collected >= count),
+            (None, Some(count)) => collected == count && !may_be_of_page,
+        }
+    }
+
     /// The place after a page; none behind the last one.
     ///
     /// A list of one page cannot have moved while it was read. One of several is walked backward, too: a row that moved
@@ -70,7 +97,7 @@ impl Walk {
         let collected = self.collected.saturating_add(extent.rows);
         match self.pass {
             Pass::Backward => Ok(self.page.checked_sub(1).map(|page| Self { page, ..self })),
-            Pass::Forward if !extent.is_last(collected) => match self.page.saturating_add(1) {
+            Pass::Forward if !self.is_last(extent) => match self.page.saturating_add(1) {
                 page if page >= PAGES_MAX => Err(Endless),
                 page => Ok(Some(Self { page, collected, count: extent.count, last: Some(extent.digest), ..self })),
             },
@@ -80,20 +107,6 @@ impl Walk {
                 Ok(Some(Self { page, pass: Pass::Backward, collected, count: None, last: None }))
             }
         }
-    }
-}
-
-impl Extent {
-    /// Whether no page follows: there is no row, or nothing is named and nothing counted behind it. A next page that is
-    /// named is read whatever is counted, a counted row is looked for whatever is named, and a count below what was met is
-    /// none. The address of the last page is no sign: it may lie one past the end.
-    fn is_last(self, collected: u64) -> bool {
-        let is_end = match (self.has_next, self.count) {
-            (Some(true), _) | (None, None) => false,
-            (Some(false), count) => count.is_none_or(|count| collected >= count),
-            (None, Some(count)) => collected == count,
-        };
-        self.rows == 0 || is_end
     }
 }
 
@@ -223,7 +236,7 @@ mod tests {
     }
 
     fn extent(rows: u64, count: Option<u64>, has_next: Option<bool>) -> Extent {
-        Extent { rows, count, has_next, digest: 0 }
+        Extent { rows, count, has_next, digest: 0, size: None }
     }
 
     #[test]
@@ -263,6 +276,32 @@ mod tests {
         assert_eq!(walked(&[extent(2, Some(1), None), extent(2, Some(1), None)]), [0, 1, 2, 1, 0]);
         let more = [extent(2, Some(5), Some(false)), extent(2, Some(5), Some(false)), extent(1, Some(5), Some(false))];
         assert_eq!(walked(&more), [0, 1, 2, 2, 1, 0]);
+    }
+
+    /// 25 rows, ten a page: a count of each page alone, a page without rows among others, and a count that was once less.
+    #[test]
+    fn a_count_is_an_end_only_where_no_page_speaks_against_it() {
+        let page = |rows, count| Extent { size: Some(10), ..extent(rows, Some(count), None) };
+        for (pages, expected) in [
+            (&[page(10, 10), page(10, 10), page(5, 5)][..], &[0, 1, 2, 3, 2, 1, 0][..]),
+            (&[page(10, 25), page(0, 25), page(10, 25), page(5, 25)], &[0, 1, 2, 3, 3, 2, 1, 0]),
+            (&[page(0, 25), page(10, 25), page(15, 25)], &[0, 1, 2, 2, 1, 0]),
+            (&[page(10, 25), page(10, 20), page(5, 25)], &[0, 1, 2, 2, 1, 0]),
+            (&[page(10, 20), page(9, 19)], &[0, 1, 2, 1, 0]),
+            (&[page(5, 5)], &[0]),
+        ] {
+            assert_eq!(walked(pages), expected, "{pages:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_counts_rows_and_shows_none_is_told_from_an_empty_one() {
+        let page = |count| Extent { size: Some(10), ..extent(0, count, None) };
+        let second = Walk { page: 1, count: Some(15), ..Walk::START };
+        assert!(second.shows_none(page(Some(15))) && second.shows_none(page(None)));
+        assert!(!Walk::START.shows_none(page(Some(15))), "the second page may show them");
+        assert!(!Walk::START.shows_none(page(Some(0))) && !Walk::START.shows_none(page(None)));
+        assert!(!Walk { collected: 10, ..second }.shows_none(page(Some(15))));
     }
 
     #[test]

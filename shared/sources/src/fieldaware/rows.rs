@@ -38,18 +38,18 @@ struct Row {
 /// Reads a page of a list, and what it says of where the list ends.
 pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent), Malformed> {
     let no_list = Malformed::Shape("no page of a list");
-    let (items, count, has_next) = if let Some(items) = entries(json) {
-        (items, None, has_next)
+    let (items, count, size, has_next) = if let Some(items) = entries(json) {
+        (items, None, None, has_next)
     } else {
         let page = Object::of(json).ok_or(no_list)?;
         without_errors(&page)?;
         let count = page.count("count");
         let items = page.get("items").and_then(|items| held(items, count == Some(0))).ok_or(no_list)?;
-        (items, count, if names_next(&page) { Some(true) } else { has_next })
+        (items, count, page.count("pageSize"), if names_next(&page) { Some(true) } else { has_next })
     };
     let rows = Rows(items.into_iter().map(Row::read).collect());
     let row_count = u64::try_from(rows.0.len()).unwrap_or(u64::MAX);
-    let extent = Extent { rows: row_count, count, has_next, digest: rows.digest() };
+    let extent = Extent { rows: row_count, count, has_next, digest: rows.digest(), size };
     Ok((rows, extent))
 }
 
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn the_extent_is_what_the_page_says() {
         let extent = |json: &str, has_next| {
-            let Extent { rows, count, has_next, digest: _ } = page(json, has_next).unwrap().1;
+            let Extent { rows, count, has_next, .. } = page(json, has_next).unwrap().1;
             (rows, count, has_next)
         };
         let sample = r#"{"count":187,"items":[{"uuid":"1"}],"page":2,"pageSize":3,"sortedBy":[]}"#;

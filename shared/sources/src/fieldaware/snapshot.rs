@@ -52,7 +52,7 @@ enum Read {
     Again {
         date: Option<VendorMillis>,
     },
-    /// A later page is refused, though it should hold rows.
+    /// A later page is refused, or all are empty, though rows were counted.
     Capped {
         date: Option<VendorMillis>,
     },
@@ -192,21 +192,32 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         query.extend(is_archive.then_some(("archived", "true")));
         let terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
         let call = Call { pattern, segments: &segments, query: &query, terms };
-        match self.get(&call).await? {
+        let is_behind_end = |outcome: &Outcome| {
+            let Outcome::Refused { status, words: Words::Vendors, .. } = outcome else { return false };
+            walk.page > 0
+                && matches!(*status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY)
+        };
+        let mut outcome = self.get(&call).await?;
+        if is_behind_end(&outcome) {
+            // It may be the end, so it is asked once more: one refusal may be a slip.
+            outcome = self.get(&call).await?;
+        }
+        let is_behind_end = is_behind_end(&outcome);
+        match outcome {
             Outcome::Got(Got { json, date, has_next }) => {
                 let read = json.map_or_else(|| Ok(Default::default()), |json| rows::page(&json, has_next));
                 let (rows, extent): (Rows, Extent) = read.map_err(|malformed| call.malformed(malformed))?;
+                let extent = Extent { size: extent.size.or(Some(self.settings.list_page_size)), ..extent };
+                if walk.shows_none(extent) {
+                    return Ok(Read::Capped { date });
+                }
                 if walk.is_again(extent) {
                     return Ok(Read::Again { date });
                 }
                 Ok(Read::Page { rows, next: after(walk, extent, pattern)?, date })
             }
             Outcome::Refused { words, failure, .. } if words != Words::Vendors => Err(failure),
-            Outcome::Refused {
-                status: status @ (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY),
-                date,
-                ..
-            } if walk.page > 0 => {
+            Outcome::Refused { status, date, .. } if is_behind_end => {
                 if walk.misses_rows() {
                     return Ok(Read::Capped { date });
                 }
@@ -257,8 +268,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     fn left_out_capped(&self, here: &Cursor, date: Option<VendorMillis>) -> Page {
         tracing::warn!(
             class = here.class.entity,
-            next_step = "raise the setting list_page_size, so that the list has fewer pages",
-            "a page of a list was refused although the vendor counts rows for it; the list is read again in an hour"
+            next_step = "raise the setting list_page_size, so that the list has fewer pages; if none shows a row, ask the vendor",
+            "the vendor counts more rows than it shows pages for; the list is read again in an hour"
         );
         self.without(here, WhyLater::Refused, date)
     }

@@ -63,8 +63,9 @@ pub(super) fn rows(sent: &Sent, asked: Asked<'_>) -> Result<Rows, Malformed> {
     };
     let rows = rows.ok_or(Malformed::Shape("without an array of rows"))?;
     let pages_total = counts.pages_total(asked.page, rows.len())?;
+    let speaks_of_more = counts.speak_of_more(asked.page, rows.len());
     let judged = rows::judged(sent, &rows, |row| id_and_stamp(row, asked.resource))?;
-    Ok(Rows { pages_total, ..judged })
+    Ok(Rows { pages_total, speaks_of_more, ..judged })
 }
 
 fn of_envelope<'a>(envelope: &Object<'a>, asked: Asked<'_>) -> Result<(Option<Vec<&'a str>>, Counts), Malformed> {
@@ -83,24 +84,31 @@ fn of_envelope<'a>(envelope: &Object<'a>, asked: Asked<'_>) -> Result<(Option<Ve
     };
     // `total` counts the rows of this answer.
     let is_none_counted = counts.is_nothing() || count("total") == Some(0);
-    Ok((rows_of(envelope, asked.resource, is_none_counted), counts))
+    Ok((rows_of(envelope, asked.resource, is_none_counted, metadata.is_some()), counts))
 }
 
 /// The rows: under the key of the settings, else under the last part of the path, else in the only array there is.
-fn rows_of<'a>(envelope: &Object<'a>, resource: &Resource, is_none_counted: bool) -> Option<Vec<&'a str>> {
+fn rows_of<'a>(
+    envelope: &Object<'a>,
+    resource: &Resource,
+    is_none_counted: bool,
+    is_counted: bool,
+) -> Option<Vec<&'a str>> {
     if let Some(key) = &resource.rows_key {
         return rows::held(envelope.get(key)?, is_none_counted);
     }
-    let mut named = resource.path.last().map(String::as_str).into_iter().chain(["data"]);
-    if let Some(held) = named.find_map(|key| envelope.get(key)) {
-        return rows::held(held, is_none_counted);
+    let named = resource.path.last().map(String::as_str).into_iter().chain(["data"]);
+    let named: Vec<&str> = named.filter_map(|key| envelope.get(key)).collect();
+    if !named.is_empty() {
+        return rows::first_held(named.into_iter(), is_none_counted);
     }
     let mut arrays = envelope
         .members()
         .filter(|(name, value)| !rows::names_failure(name) && value.starts_with('['))
         .map(|(_, value)| value);
-    let only = arrays.next()?;
-    if arrays.next().is_some() { None } else { entries(only) }
+    let only = arrays.next().and_then(entries)?;
+    // Without a row or a count in it nothing says that it is the list.
+    if arrays.next().is_some() || (only.is_empty() && !is_counted) { None } else { Some(only) }
 }
 
 /// Reads a detail answer: the record itself, or under its singular name, or under `data`. `null` there shows no record,

@@ -44,14 +44,14 @@ impl Reader<'_> {
         };
         let rows = rows.ok_or(Malformed::Shape("without a list of rows"))?;
         let pages_total = counts.pages_total(page, rows.len())?;
-        let speaks_of_more = pages_total.is_none() && counts.speak_of_more(page, rows.len());
+        let speaks_of_more = counts.speak_of_more(page, rows.len());
         let judged = rows::judged(sent, &rows, |row| self.row(row))?;
         Ok(Rows { pages_total, speaks_of_more, ..judged })
     }
 
     /// The rows of an envelope.
     fn rows<'a>(self, body: &Object<'a>, is_none_counted: bool) -> Option<Vec<&'a str>> {
-        self.members().filter_map(|name| body.get(name)).find_map(|value| rows::held(value, is_none_counted))
+        rows::first_held(self.members().filter_map(|name| body.get(name)), is_none_counted)
     }
 
     /// Reads a single row: that of `job` or `data`, an array of one in `data` or `jobs`, or the answer itself. `null`
@@ -233,7 +233,9 @@ mod tests {
             (0, r#""total_pages":2"#, 3, Some(2)),
             (2, r#""total_pages":2,"page":2"#, 3, Some(2)),
             (2, r#""per_page":2,"total":5"#, 1, Some(3)),
-            (2, r#""total":2"#, 1, Some(1)),
+            // Not told. A total of as many rows as there are may be of this page alone.
+            (2, r#""total":2"#, 1, None),
+            (2, r#""per_page":2,"total":2,"total_pages":1"#, 1, None),
             // Not told. A page that is short proves nothing.
             (2, r#""per_page":50"#, 3, None),
             (2, r#""per_page":2"#, 3, None),

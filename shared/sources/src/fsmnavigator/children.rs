@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use tidemark_engine::change::{Change, Detail, Found, Later, Page, WhyLater};
-use tidemark_engine::clock::VendorMillis;
+use tidemark_engine::clock::{StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
 use tidemark_engine::record::RecordId;
@@ -82,10 +82,19 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         page: u32,
     ) -> Result<Page, SourceFailure> {
         let parent_type = known(&parent.stream)?;
-        let (parents, date) = match self.parents(object_type, parent_type, page).await? {
+        let (mut parents, date) = match self.parents(object_type, parent_type, page).await? {
             Listed::Rows(parents, date) => (parents, date),
             refused @ Listed::Refused(_) => return Ok(refused.into_page()),
         };
+        let from = StampMillis::default();
+        let corrected = self.told.correct(&object_type.stream, from, page, false, &mut parents);
+        if corrected.map_err(|malformed| of_parents(object_type, page, malformed))? {
+            return Err(of_parents(
+                object_type,
+                page,
+                Malformed::Shape("a page of the same parents as the one before"),
+            ));
+        }
         let mut all = Rows { unusable_count: parents.unusable_count, ..Rows::default() };
         // Without a count there is another page behind every page of parents, whatever these have.
         all.pages_total = parents.pages_total.or(Some(match parents.changes.len() {
@@ -221,6 +230,8 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         let mut first_date = None;
         // Whether a page spoke of more rows than its counts could place: then an empty page is the end.
         let mut is_open = false;
+        // How many pages were counted.
+        let mut counted = 0;
         for page in 1..=PAGES_MAX {
             let page_text = page.to_string();
             let mut call = self.children_call(object_type, parent, parent_id.as_str())?;
@@ -239,7 +250,12 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                 Outcome::Gone => return Ok(Children::Gone(date)),
                 Outcome::Missing => return Ok(Children::Missing(date)),
             };
-            is_open |= rows.speaks_of_more;
+            if rows.changes.is_empty() && page <= counted {
+                let malformed = Malformed::Shape("no page although it was counted");
+                return Err(malformed.into_failure(&call.name, Purpose::Detail));
+            }
+            counted = counted.max(rows.pages_total.unwrap_or(0));
+            is_open |= rows.pages_total.is_none() && rows.speaks_of_more;
             let is_over = match rows.pages_total.filter(|_| !is_open) {
                 Some(total) => page >= total,
                 None => rows.changes.len() < if is_open { 1 } else { PAGE_ROWS_MIN },
@@ -290,6 +306,11 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         };
         Ok(Call { object_type, name, segments, query, terms, page: None })
     }
+}
+
+/// A page of parents that cannot be one.
+fn of_parents(object_type: &ObjectType, page: u32, malformed: Malformed) -> SourceFailure {
+    malformed.into_failure(&format!("page {page} of the parents for {}", object_type.stream), Purpose::List)
 }
 
 /// A "not found" of which nobody knows whose word it is.

@@ -121,8 +121,12 @@ impl Counts {
                 return Err(Malformed::Shape("another page than the one asked for"));
             }
         }
-        // A page that is named is there, whatever is counted.
-        let pages = pages.filter(|pages| !self.names_next || rows == 0 || *pages > asked);
+        let is_another = self.page.is_some_and(|page| page != asked);
+        let pages = pages.filter(|pages| {
+            // A page that is named is there, whatever is counted, and so is one that has rows, if they are its own.
+            let is_behind_end = if rows > 0 { *pages < asked } else { pages + 1 < asked };
+            (!self.names_next || rows == 0 || *pages > asked) && (!is_behind_end || is_another)
+        });
         Ok(pages.and_then(|pages| u32::try_from(pages).ok()))
     }
 
@@ -135,19 +139,21 @@ impl Counts {
         let by_total = match (total, per_page) {
             (Some(0), _) => Some(0),
             (Some(total), Some(per_page)) => Some(total.div_ceil(per_page)),
-            (Some(total), None) => Some(1).filter(|_| asked == 1 && rows >= total),
-            (None, _) => None,
+            (Some(_), None) | (None, _) => None,
         };
         // Other rows than the counts leave for this page: pages are not as long as they are said to be. Behind the counted
-        // end that may be the last page, shown again.
+        // end that may be the last page, shown again. A page without rows is one all the same.
         if let (Some(total), Some(per_page)) = (total, per_page) {
             let before = (asked - 1).saturating_mul(per_page);
             let left = total.saturating_sub(before).min(per_page);
-            if rows < left || (rows > left && left > 0) {
+            if rows > 0 && (rows < left || (rows > left && left > 0)) {
                 return None;
             }
         }
-        by_pages.max(by_total)
+        // Some count the rows of each page alone: then the first one seems to be all, but it is full.
+        let is_full = per_page.is_some_and(|per_page| rows >= per_page) || self.pages.is_none();
+        let is_of_page = asked == 1 && rows > 0 && is_full && self.total.is_none_or(|total| total == rows);
+        by_pages.max(by_total).filter(|pages| *pages > 1 || !is_of_page)
     }
 }
 
@@ -170,13 +176,18 @@ mod tests {
             (counts(None, None, Some(5), None), 3, 2, Some(5)),
             (counts(None, None, Some(0), None), 1, 0, Some(0)),
             (counts(None, Some(50), None, Some(237)), 1, 50, Some(5)),
-            (counts(None, None, None, Some(2)), 1, 2, Some(1)),
             (counts(None, None, None, Some(3)), 1, 2, None),
             (counts(None, None, None, Some(2)), 2, 2, None),
             (counts(None, None, None, Some(0)), 1, 0, Some(0)),
             // Of two counts the larger one.
             (counts(None, Some(50), Some(1), Some(100)), 1, 50, Some(2)),
             (counts(None, Some(50), Some(4), Some(100)), 1, 50, Some(4)),
+            (counts(None, Some(50), Some(1), Some(2)), 1, 2, Some(1)),
+            (counts(None, None, Some(1), Some(2)), 1, 2, Some(1)),
+            // An empty page is no end where more are counted, and the end behind them.
+            (counts(None, Some(50), Some(5), Some(237)), 2, 0, Some(5)),
+            (counts(None, Some(50), None, Some(237)), 1, 0, Some(5)),
+            (counts(None, None, Some(2), None), 3, 0, Some(2)),
         ] {
             assert_eq!(counts.pages_total(asked, rows), Ok(expected), "{counts:?} page {asked}, {rows} rows");
         }
@@ -194,6 +205,16 @@ mod tests {
             (counts(Some(1), Some(100), Some(1), Some(25)), 1, 10),
             (counts(Some(1), Some(100), None, Some(25)), 1, 10),
             (counts(Some(3), Some(100), Some(3), Some(237)), 3, 10),
+            // Rows behind the counted end, and an empty page too far behind it.
+            (counts(None, None, Some(2), None), 3, 2),
+            (counts(None, None, Some(2), None), 4, 0),
+            // Counts of this page alone.
+            (counts(None, None, None, Some(2)), 1, 2),
+            (counts(None, Some(2), None, Some(2)), 1, 2),
+            (counts(None, Some(50), None, Some(2)), 1, 2),
+            (counts(None, Some(2), Some(1), Some(2)), 1, 2),
+            (counts(None, Some(2), Some(1), None), 1, 2),
+            (counts(None, Some(2), None, Some(2)), 2, 2),
         ] {
             assert_eq!(counts.pages_total(asked, rows), Ok(None), "{counts:?} page {asked}, {rows} rows");
         }
@@ -216,7 +237,7 @@ mod tests {
     #[test]
     fn a_named_next_page_wins_over_a_count() {
         let counts = Counts { names_next: true, ..counts(None, None, Some(2), None) };
-        for (asked, rows, expected) in [(1, 2, Some(2)), (2, 2, None), (3, 2, None), (3, 0, Some(2))] {
+        for (asked, rows, expected) in [(1, 2, Some(2)), (2, 2, None), (3, 2, None), (3, 0, Some(2)), (4, 0, None)] {
             assert_eq!(counts.pages_total(asked, rows), Ok(expected), "page {asked}, {rows} rows");
         }
     }

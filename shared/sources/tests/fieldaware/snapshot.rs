@@ -511,11 +511,11 @@ async fn a_later_page_that_the_vendor_refuses_is_behind_the_end() {
     let account = account(r#"{"list_page_size":2,"record_streams":["customers"]}"#).await;
     account.vendor.seed_count("customers", 5).unwrap();
     for status in [400, 404, 422] {
-        account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
+        account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(2)).unwrap();
         let cursor = Some("customers/3/forward/6/-/-");
         let page = account.list(ListRequest::Snapshot(cursor)).await.unwrap();
         assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/2/backward/6/-/-")), "{status}");
-        account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(1)).unwrap();
+        account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(2)).unwrap();
         let cursor = Some("customers/2/backward/6/-/-");
         let page = account.list(ListRequest::Snapshot(cursor)).await.unwrap();
         assert_eq!((page.changes.len(), page.next.as_deref()), (0, Some("customers/1/backward/6/-/-")), "{status}");

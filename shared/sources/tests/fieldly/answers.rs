@@ -484,3 +484,69 @@ async fn one_row_that_is_no_json_stops_no_other() {
     assert_eq!(copied.stored("clients").into_keys().collect::<Vec<_>>(), ["1", "3"]);
     assert_eq!(copied.set_aside("clients").len(), 1, "it waits in quarantine");
 }
+
+/// What a page counts may be of that page alone, or of the pages that are left; a page in mid-list may show no row.
+#[tokio::test]
+async fn a_list_is_read_to_its_end_whatever_one_page_says_of_it() {
+    for (metadata, sizes) in [
+        (r#""per_page":10,"total_count":{here}"#, &[10, 10, 5][..]),
+        (r#""total_count":{here}"#, &[10, 10, 5]),
+        (r#""per_page":10,"total_count":{here},"total_pages":1"#, &[10, 10, 5]),
+        (r#""total_pages":{left}"#, &[10, 10, 5]),
+        (r#""per_page":10,"total_count":35,"total_pages":4"#, &[10, 0, 10, 5]),
+        (r#""per_page":10,"total_count":35"#, &[10, 0, 10, 5]),
+        (r#""per_page":10,"total_count":35,"total_pages":4"#, &[0, 10, 10, 5]),
+    ] {
+        let (_clock, copied) = copied(r#"{"per_page":10,"updated_filters":{"clients":null}}"#, move |asked| {
+            let number = asked.page();
+            let before: usize = sizes.iter().take(number - 1).sum();
+            let size = sizes.get(number - 1).copied().unwrap_or_default();
+            let rows: Vec<String> = (before + 1..=before + size).map(row).collect();
+            let left = sizes.len().saturating_sub(number - 1).to_string();
+            let metadata = metadata.replace("{here}", &size.to_string()).replace("{left}", &left);
+            reply(200, format!(r#"{{"clients":[{}],"metadata":{{"page":{number},{metadata}}}}}"#, rows.join(",")))
+        })
+        .await;
+        copied.sync("clients").await;
+        copied.settle("clients").await;
+        assert_eq!(copied.stored("clients").len(), 25, "{metadata} {sizes:?}");
+    }
+}
+
+/// An answer that says that it failed, whichever framework wrote it, one that is not whole, and one in which nothing says
+/// that it is this list.
+#[tokio::test]
+async fn an_empty_answer_that_is_no_empty_list_is_never_up_to_date() {
+    for body in [
+        r#"{"messages":[]}"#,
+        r#"{"name":"api","versions":[]}"#,
+        r#"{"success":false,"clients":[]}"#,
+        r#"{"status":"error","message":"x","clients":[]}"#,
+        r#"{"status":500,"clients":[]}"#,
+        r#"{"clients":[],"errorMessage":"Task timed out"}"#,
+        r#"{"clients":[],"incomplete_results":true}"#,
+        r#"{"clients":[],"metadata":{"total_count":25,"total_pages":1}}"#,
+    ] {
+        let (_clock, copied) = copied("{}", move |_| reply(200, body)).await;
+        let report = copied.sync("clients").await;
+        assert_eq!(failed(&report.outcome).0, Transient, "{body}: {report:?}");
+    }
+}
+
+/// A page that is refused once may be a slip; what is refused again is the end.
+#[tokio::test]
+async fn a_page_that_is_refused_once_is_no_end() {
+    for (status, body) in [(404, r#"{"error":"Not Found"}"#), (400, r#"{"error":"Bad Request"}"#)] {
+        let refused = AtomicUsize::new(0);
+        let (_clock, copied) = copied(r#"{"per_page":10}"#, move |asked| {
+            let rows: Vec<String> = (1..=35).map(row).collect();
+            if asked.page() == 2 && refused.fetch_add(1, Ordering::Relaxed) == 0 {
+                return reply(status, body);
+            }
+            clients(&page(&rows, asked, 10))
+        })
+        .await;
+        copied.sync("clients").await;
+        assert_eq!(copied.stored("clients").len(), 35, "{status} {body}");
+    }
+}

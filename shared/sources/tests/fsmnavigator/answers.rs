@@ -440,3 +440,146 @@ async fn filters_are_sent_with_the_list_of_their_stream() {
         assert_eq!(asked.parameter(name), Some(value), "{asked:?}");
     }
 }
+
+/// Kind: the end of a list. Pages of so many rows, each with these counts; without counts an empty one is a 204.
+async fn paged(counts: &'static str, sizes: &'static [usize]) -> (FakeFsmNavigator, Copied) {
+    copied(r#"{"per_page":10}"#, move |asked| {
+        let number = asked.page();
+        let before: usize = sizes.iter().take(number - 1).sum();
+        let size = sizes.get(number - 1).copied().unwrap_or_default();
+        if size == 0 && counts.ends_with("or 204") {
+            return reply(204, "");
+        }
+        let rows: Vec<String> = (before + 1..=before + size).map(row).collect();
+        let left = sizes.len().saturating_sub(number - 1).to_string();
+        let counts = counts.replace("{here}", &size.to_string()).replace("{left}", &left).replace(" or 204", "");
+        reply(200, format!(r#"{{"success":true,"customers":[{}],"page":{number},{counts}}}"#, rows.join(",")))
+    })
+    .await
+}
+
+/// What a page counts may be of that page alone, or of the pages that are left; a page in mid-list may show no row, or
+/// come from an old copy of the tables.
+#[tokio::test]
+async fn a_list_is_read_to_its_end_whatever_one_page_says_of_it() {
+    const SHORTER: &[usize] = &[10, 10, 5];
+    const HOLE: &[usize] = &[10, 0, 10, 5];
+    const FIRST: &[usize] = &[0, 10, 10, 5];
+    const HOLES: &[usize] = &[10, 0, 0, 10, 5];
+    for (counts, sizes) in [
+        (r#""per_page":10,"total":{here}"#, SHORTER),
+        (r#""total":{here}"#, SHORTER),
+        (r#""per_page":50,"total":{here}"#, SHORTER),
+        (r#""per_page":10,"total":{here},"total_pages":1"#, SHORTER),
+        (r#""per_page":10,"total_pages":1"#, SHORTER),
+        (r#""total_pages":{left}"#, SHORTER),
+        (r#""per_page":10,"total":35,"total_pages":4"#, HOLE),
+        (r#""per_page":10,"total":35"#, HOLE),
+        (r#""total":25"#, HOLE),
+        (r#""total_pages":4"#, HOLE),
+        (r#""total_pages":4 or 204"#, HOLE),
+        (r#""per_page":10,"total":35,"total_pages":4"#, FIRST),
+        (r#""per_page":10,"total":45,"total_pages":5"#, HOLES),
+        (r#""has_more":true"#, HOLE),
+    ] {
+        let (_clock, copied) = paged(counts, sizes).await;
+        copied.sync("customers").await;
+        copied.settle("customers").await;
+        assert_eq!(copied.stored("customers").len(), 25, "{counts} {sizes:?}");
+    }
+}
+
+/// One page comes from an old copy of the tables, on which there are fewer.
+#[tokio::test]
+async fn an_old_answer_is_not_the_end_of_a_list() {
+    let calls = AtomicUsize::new(0);
+    let (_clock, copied) = copied(r#"{"per_page":10}"#, move |asked| {
+        let count = if calls.fetch_add(1, Ordering::Relaxed) == 1 { 15 } else { 45 };
+        list("customers", &(1..=count).map(row).collect::<Vec<_>>(), asked)
+    })
+    .await;
+    copied.sync("customers").await;
+    assert_eq!(copied.stored("customers").len(), 45);
+}
+
+#[tokio::test]
+async fn a_list_that_counts_rows_and_shows_none_is_not_up_to_date() {
+    for counts in [r#""per_page":10,"total":25,"total_pages":3"#, r#""total":25"#, r#""total":25,"total_pages":1"#] {
+        let (_clock, copied) = paged(counts, &[]).await;
+        for _ in 0..2 {
+            let report = copied.sync("customers").await;
+            assert_eq!(failed(&report.outcome).0, Transient, "{counts}: {report:?}");
+        }
+    }
+}
+
+/// A count that forgets the bound says of a quiet list that there is more.
+#[tokio::test]
+async fn a_count_of_all_rows_beside_a_bound_stops_no_stream() {
+    let (_clock, copied) = copied(r#"{"per_page":10}"#, |asked| {
+        let rows: Vec<String> = (1..=45).map(row).collect();
+        match asked.parameter("updated_since") {
+            Some(bound) if *bound > *stamp(45) => {
+                let number = asked.page();
+                reply(
+                    200,
+                    format!(r#"{{"success":true,"jobs":[],"page":{number},"per_page":10,"total":45,"total_pages":5}}"#),
+                )
+            }
+            _ => list("jobs", &rows, asked),
+        }
+    })
+    .await;
+    copied.settle("jobs").await;
+    let before = copied.script.asked().len();
+    assert_eq!(copied.sync("jobs").await.outcome, PollOutcome::Quiet);
+    assert!(copied.script.asked().len() - before <= 4);
+}
+
+/// A page that is refused once may be a slip; what is refused again is the end.
+#[tokio::test]
+async fn a_page_that_is_refused_once_is_no_end() {
+    for (status, body) in [(404, NOT_FOUND), (400, r#"{"success":false,"error":"bad_request"}"#)] {
+        let refused = AtomicUsize::new(0);
+        let (_clock, copied) = copied(r#"{"per_page":10}"#, move |asked| {
+            let rows: Vec<String> = (1..=35).map(row).collect();
+            if asked.page() == 2 && refused.fetch_add(1, Ordering::Relaxed) == 0 {
+                return reply(status, body);
+            }
+            reply(200, format!(r#"{{"success":true,"customers":[{}]}}"#, cut(&rows, asked)))
+        })
+        .await;
+        copied.sync("customers").await;
+        assert_eq!(copied.stored("customers").len(), 35, "{status} {body}");
+    }
+}
+
+/// Both dialects at once, one of them without rows.
+#[tokio::test]
+async fn of_two_members_that_may_hold_the_rows_the_one_that_has_some_is_read() {
+    for (first, second) in [("customers", "data"), ("data", "customers")] {
+        for empty in ["[]", "null", "{}"] {
+            let (_clock, copied) = copied("{}", move |_| {
+                reply(200, format!(r#"{{"success":true,"{first}":{empty},"{second}":[{}],"total_pages":1}}"#, row(1)))
+            })
+            .await;
+            copied.sync("customers").await;
+            assert_eq!(copied.stored("customers").len(), 1, "{first} {empty}");
+        }
+    }
+}
+
+/// A filter for what is later than 1970 hides what is dated from its first second: that is no wrong filter.
+#[tokio::test]
+async fn rows_dated_from_1970_put_no_filter_in_doubt() {
+    for at in ["1970-01-01T00:00:00Z", "1970-01-01T01:00:00Z", "2100-01-01T00:00:00Z", "0000-00-00T00:00:00Z"] {
+        let (_clock, copied) = copied("{}", move |asked| {
+            let is_shown = asked.parameter("updated_since").is_none_or(|bound| at > bound);
+            let row = format!(r#"{{"id":1,"updated_at":"{at}"}}"#);
+            reply(200, format!(r#"{{"success":true,"jobs":[{}],"total_pages":1}}"#, if is_shown { &row } else { "" }))
+        })
+        .await;
+        copied.sync("jobs").await;
+        assert_eq!(copied.stored("jobs").len(), 1, "{at}");
+    }
+}

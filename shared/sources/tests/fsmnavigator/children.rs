@@ -186,3 +186,43 @@ async fn a_parents_page_that_repeats_is_told_of_and_commits_nothing() {
     let report = copied.sync("customer_locations").await;
     assert_eq!(failed(&report.outcome).0, Transient, "{report:?}");
 }
+
+/// Kind: the end of a list. Pages of one parent that are counted and not shown are waited for.
+#[tokio::test]
+async fn a_parents_page_that_is_counted_and_not_shown_is_no_end() {
+    for (status, body) in [(404, NOT_FOUND), (204, ""), (200, r#"{"locations":[],"total_pages":3}"#)] {
+        let is_healed = Arc::new(AtomicUsize::new(0));
+        let healed = Arc::clone(&is_healed);
+        let (_clock, copied) = copied("{}", move |asked| match (asked.parameter("id"), asked.page()) {
+            (None, _) => list("customers", &[row(1), row(2)], asked),
+            (Some("1"), 2) if healed.load(Ordering::Relaxed) == 0 => reply(status, body),
+            (Some("1"), page) => reply(200, format!(r#"{{"locations":[{}],"total_pages":3}}"#, row(page))),
+            _ => reply(200, format!(r#"{{"locations":[{}],"total_pages":1}}"#, row(9))),
+        })
+        .await;
+        let mut notices = Vec::new();
+        for _ in 0..4 {
+            notices.extend(copied.sync("customer_locations").await.notices);
+        }
+        assert!(notices.contains(&Notice::LeftOut(StreamName::known("customer_locations"))), "{status} {body}");
+        is_healed.store(1, Ordering::Relaxed);
+        copied.sync("customer_locations").await;
+        assert_eq!(copied.stored("customer_locations").len(), 4, "{status} {body}");
+    }
+}
+
+/// A vendor that shows the same parents whatever page is asked for is told of, though they have nothing.
+#[tokio::test]
+async fn a_page_of_parents_that_repeats_is_told_of_though_they_have_nothing() {
+    let (_clock, copied) = copied("{}", |asked| match asked.parameter("id") {
+        None => {
+            let rows = (1..=10).map(row).collect::<Vec<_>>().join(",");
+            reply(200, format!(r#"{{"success":true,"customers":[{rows}]}}"#))
+        }
+        Some(_) => reply(200, r#"{"locations":[],"total_pages":1}"#),
+    })
+    .await;
+    let report = copied.sync("customer_locations").await;
+    assert_eq!(failed(&report.outcome).0, Transient, "{report:?}");
+    assert!(failed(&report.outcome).1.contains("the same parents"), "{report:?}");
+}

@@ -69,6 +69,9 @@ fn what_is_no_page_is_never_an_empty_one() {
         r#"{"work_items":null}"#,
         r#"{"work_items":{}}"#,
         r#"{"a":[],"b":[]}"#,
+        // Nothing says that this is a list of work items.
+        r#"{"messages":[]}"#,
+        r#"{"name":"api","versions":[]}"#,
         r#"{"errors":[]}"#,
         r#"{"errors":{"base":["x"]},"work_items":[]}"#,
         r#"{"error":"maintenance","work_items":[]}"#,
@@ -90,6 +93,10 @@ fn other_forms_of_a_list_are_read() {
         (r#"{"data":{"0":{"id":1}},"pagination":{"total_pages":3}}"#, vec!["1"], Some(3)),
         (r#"[{"id":1}]"#, vec!["1"], None),
         ("[]", vec![], None),
+        (r#"{"items":[],"metadata":{"total_pages":0}}"#, vec![], Some(0)),
+        // Of two members that may hold the rows, the one that has some.
+        (r#"{"work_items":[],"data":[{"id":1}]}"#, vec!["1"], None),
+        (r#"{"work_items":null,"data":[{"id":1}]}"#, vec!["1"], None),
     ] {
         let rows = page(json).unwrap_or_else(|malformed| panic!("{json}: {malformed}"));
         assert_eq!((ids(&rows), rows.pages_total), (expected, pages_total), "{json}");
@@ -151,6 +158,9 @@ fn gone_is_said_in_the_guides_words_alone() {
         r#"{"errors":{"detail":"Not Found"}}"#,
         r#"{"errors":{}}"#,
         r#"{"errors":{"id":[]}}"#,
+        r#"{"errors":{"token":["is invalid"]}}"#,
+        r#"{"errors":{"company":["is not active"]}}"#,
+        r#"{"errors":{"base":["not found"]}}"#,
         r#"{"errors":{"id":[7]}}"#,
         r#"{"errors":{"id":["does not exist"],"status":404}}"#,
         r#"{"errors":["Not Found"]}"#,
@@ -158,9 +168,6 @@ fn gone_is_said_in_the_guides_words_alone() {
         r#"{"error":"No route matches"}"#,
         "{}",
         "null",
-        r#"{"errors":{"token":["is invalid"]}}"#,
-        r#"{"errors":{"company":["is not active"]}}"#,
-        r#"{"errors":{"base":["not found"]}}"#,
         "",
     ] {
         assert!(!says_gone(json.as_bytes()), "{json}");
@@ -204,7 +211,9 @@ fn total_count_is() {
     let full = r#""work_items":[{"id":1},{"id":2}]"#;
     for (metadata, page, expected) in [
         (r#"{"total":2,"total_count":5,"per_page":2}"#, 1, Some(3)),
-        (r#"{"total":2,"total_count":2}"#, 1, Some(1)),
+        (r#"{"total":2,"total_count":2,"total_pages":1}"#, 1, Some(1)),
+        (r#"{"total":2,"total_count":2}"#, 1, None),
+        (r#"{"total":2,"total_count":2,"per_page":2}"#, 1, None),
         (r#"{"total_count":5,"per_page":2,"total_pages":1}"#, 1, Some(3)),
         (r#"{"total_pages":0}"#, 1, None),
         (r#"{"total_pages":99999999999}"#, 1, None),
