@@ -32,7 +32,8 @@ def up() -> int:
         print("The local cloud is running already; `make local-down` ends it.")
         return 1
     print("Building (minutes the first time, seconds later) ...", flush=True)
-    cloud.build_programs()
+    # The shell that reads `.local/env` finds the command line beside the fake vendors.
+    cloud.build_programs("tidemark-cli")
     local = Cloud(DIRECTORY)
     with contextlib.ExitStack() as cleanup:
         print("Starting the local cloud and the fake vendors ...", flush=True)

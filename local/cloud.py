@@ -317,9 +317,9 @@ def architecture() -> str:
     return "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
-def build_programs() -> None:
-    """Builds the functions, as `sam build` does, and the fake vendors, printing what cargo prints."""
-    for chosen in (["--bins"], ["--package", "tidemark-fakes"]):
+def build_programs(*packages: str) -> None:
+    """Builds the functions, as `sam build` does, the fake vendors and these packages, printing what cargo prints."""
+    for chosen in (["--bins"], *(["--package", name] for name in ("tidemark-fakes", *packages))):
         command = ["cargo", "build", "--locked", *chosen]
         ended = subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=False)
         if ended.returncode != 0:
