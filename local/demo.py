@@ -87,13 +87,15 @@ def demo(directory: Path) -> None:
         if first:
             wait_for_schedule(local, show)
         fieldmotion, fieldaware, *others = vendors
-        # The one that has to wait runs beside all the others.
-        beside = ThreadPoolExecutor()
-        cleanup.callback(beside.shutdown, wait=False)
-        feed = beside.submit(a_feed, local, fieldaware, show)
+        # The one that has to wait, for its edit and for its import, runs beside all the others.
+        beside = ThreadPoolExecutor(max_workers=1)
+        cleanup.callback(beside.shutdown, wait=False, cancel_futures=True)
+        edited = beside.submit(an_edit_of_a_feed, local, fieldaware, show)
+        imported = beside.submit(import_of_a_feed, local, fieldaware, show)
         first_import(local, [fieldmotion, *others], show)
         an_edit_at_each(local, others, show)
-        an_outage(local, vendors, show, feed.result)
+        an_outage(local, vendors, show, edited.result)
+        imported.result()
         what_is_stored(local, vendors, show)
         if first:
             SCHEDULE_SEEN.touch()
@@ -147,8 +149,8 @@ def settle(local: Cloud, vendor: FakeVendor, progress: Callable[[int], None] = l
     return sum(len(ids) for ids in truth.values())
 
 
-def a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
-    """The same for a feed, which waits twice: with the details of an edit, and with what was there before its token."""
+def an_edit_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
+    """Edits a record of a feed that has just begun; the details of an event wait until they surely show it."""
     source, title = local.source(vendor.kind.name), vendor.kind.title
     (polled,), stream = vendor.kind.streams, EDITED[vendor.kind.name]
     source.poll(polled)
@@ -156,8 +158,12 @@ def a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     took = edit(source, vendor, stream, identity)
     show.step(f"{title}: an edit of {stream}/{identity} was in the records table {took:.1f} s later:")
     print("          the details of an event are asked for when they surely show it", flush=True)
+
+
+def import_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
+    """Ticks a feed until what was there before its token is imported, which begins half a minute after the token."""
     count = settle(local, vendor)
-    show.step(f"{title}: {count} records stored and committed. Its first import began half a minute after its token")
+    show.step(f"{vendor.kind.title}: {count} records stored and committed. Its first import began half a minute after its token")
     print("          was taken: by then the lists show all that the feed does not", flush=True)
 
 
@@ -213,7 +219,7 @@ def same(stored: str | None, wanted: str) -> bool:
     return all(true.get(name) == value for name, value in have.items())
 
 
-def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show, others_are_done: Callable[[], None]) -> None:
+def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show, nothing_waits: Callable[[], None]) -> None:
     """Takes FieldMotion down until its stale alarm rings, and up again until it is quiet; the others stay fresh."""
     broken, *others = vendors
     source, rest = local.source(broken.kind.name), [local.source(vendor.kind.name) for vendor in others]
@@ -225,8 +231,8 @@ def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show, others_are_do
     show.step(f"The vendor of {broken.kind.title} goes down")
     broken.down()
     source.poll("customers")
-    # This emulator's alarms look at no dimensions: one that waits for its details would ring for FieldMotion.
-    others_are_done()
+    # This emulator's alarms look at no dimensions: an edit that waits for its details would ring for FieldMotion.
+    nothing_waits()
 
     def state(wanted: str) -> bool:
         now = local.alarm(f"{broken.kind.name}-stale")
