@@ -17,7 +17,7 @@ use crate::json::Malformed;
 #[derive(Debug, Default)]
 pub(crate) struct Told(Mutex<BTreeMap<StreamName, Walked>>);
 
-/// What was told of one list.
+/// What was reported of one list.
 #[derive(Clone, Copy, Debug, Default)]
 struct Walked {
     from: StampMillis,

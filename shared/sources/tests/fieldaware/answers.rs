@@ -202,7 +202,7 @@ async fn events_of_one_record_keep_all_their_actions() {
     }
 }
 
-/// Kind: the end of a list. A page of events that leads back to itself is no end: what lies on it is told.
+/// Kind: the end of a list. A page of events that leads back to itself is no end: what lies on it is read.
 #[tokio::test]
 async fn events_of_a_page_that_leads_to_itself_are_told() {
     let taken = AtomicU32::new(0);

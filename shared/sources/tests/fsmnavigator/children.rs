@@ -211,7 +211,7 @@ async fn a_parents_page_that_is_counted_and_not_shown_is_no_end() {
     }
 }
 
-/// A vendor that shows the same parents whatever page is asked for is told of, though they have nothing.
+/// A vendor that shows the same parents whatever page is asked for is reported, though they have nothing.
 #[tokio::test]
 async fn a_page_of_parents_that_repeats_is_told_of_though_they_have_nothing() {
     let (_clock, copied) = copied("{}", |asked| match asked.parameter("id") {
