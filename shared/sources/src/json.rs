@@ -152,13 +152,17 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
-/// A JSON text or number as an id: a number keeps the digits it is written with.
+/// A JSON text or number as an id: a number keeps the digits it is written with. A whole one that is written with a
+/// fraction of zeros, as tables with gaps make of a column of numbers, is the same id as without.
 pub(crate) fn scalar_id(json: &str) -> Option<RecordId> {
     match json.bytes().next()? {
         // Not even read when it is longer than an id can be, each of its bytes escaped.
         b'"' if json.len() > 6 * ID_BYTES_MAX + 2 => None,
         b'"' => RecordId::parse(serde_json::from_str::<String>(json).ok()?).ok(),
-        b'-' | b'0'..=b'9' => RecordId::parse(json).ok(),
+        b'-' | b'0'..=b'9' => {
+            let whole = json.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0'));
+            RecordId::parse(whole.map_or(json, |(whole, _)| whole)).ok()
+        }
         _ => None,
     }
 }
@@ -262,6 +266,21 @@ mod tests {
         assert_eq!(scalar_id(&format!("\"{}\"", "x".repeat(64 << 10))), None);
         let escaped = format!("\"{}\"", "\\u0061".repeat(ID_BYTES_MAX));
         assert_eq!(scalar_id(&escaped).unwrap().as_str(), "a".repeat(ID_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_number_is_an_id_to_its_digits_and_a_fraction_of_zeros_is_none() {
+        for (json, id) in [
+            ("7", "7"),
+            ("7.0", "7"),
+            ("-5.00", "-5"),
+            ("9007199254740993.0", "9007199254740993"),
+            ("42.10", "42.10"),
+            ("1e2", "1e2"),
+            (r#""7.0""#, "7.0"),
+        ] {
+            assert_eq!(scalar_id(json).unwrap().as_str(), id, "{json}");
+        }
     }
 
     #[test]

@@ -134,6 +134,17 @@ pub(crate) async fn an_odd_id_is_counted_and_the_others_kept<V: Vendor>() {
     }
 }
 
+/// Of two answers one may write an id as a number of a table with gaps.
+pub(crate) async fn a_whole_number_is_one_id_however_it_is_written<V: Vendor>() {
+    let world = World::<V>::start().await;
+    let body = V::list_answer(&[Some("7"), Some("odd one"), Some("2")]).replace(r#""odd one""#, "7.0");
+    world.vendor.fault(Fault::new(answer(200, &body)).on_call(CallKind::List)).unwrap();
+    let page = world.list().await.unwrap();
+    let records: BTreeSet<String> =
+        page.changes.iter().map(|change| world.record_of(&change.id).as_str().to_owned()).collect();
+    assert_eq!((records, page.unusable_count), (["2".to_owned(), "7".to_owned()].into(), 0));
+}
+
 pub(crate) async fn a_list_of_bad_entries_alone_is_a_failure<V: Vendor>() {
     let world = World::<V>::start().await;
     let body = V::list_answer(&[None, None]);

@@ -45,6 +45,7 @@ macro_rules! suite {
                 listings::rows_that_are_deleted_while_they_are_listed_hide_no_other,
                 listings::a_bad_entry_is_counted_and_the_others_kept,
                 listings::an_odd_id_is_counted_and_the_others_kept,
+                listings::a_whole_number_is_one_id_however_it_is_written,
                 listings::a_list_of_bad_entries_alone_is_a_failure,
                 listings::a_right_answer_in_an_odd_dress_is_read,
                 records::a_record_is_fetched_byte_for_byte,
