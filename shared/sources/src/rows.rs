@@ -129,7 +129,10 @@ fn is_no(value: &str) -> bool {
 }
 
 fn is_bad_status(text: &str) -> bool {
-    let is_word = matches!(text, "error" | "errors" | "fail" | "failed" | "failure" | "exception");
+    let is_word = matches!(
+        text,
+        "error" | "errors" | "fail" | "failed" | "failure" | "exception" | "maintenance" | "unavailable" | "timeout"
+    );
     is_word || text.parse().is_ok_and(|status: u32| (400..600).contains(&status))
 }
 
@@ -256,6 +259,7 @@ mod tests {
             r#""ok":0"#,
             r#""status":"error""#,
             r#""status":"FAIL""#,
+            r#""status":"maintenance""#,
             r#""status":500"#,
             r#""statusCode":"503""#,
             r#""code":401"#,

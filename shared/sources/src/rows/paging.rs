@@ -6,7 +6,7 @@ use crate::http::Words;
 use crate::json::{Malformed, Object};
 
 /// Members that name a next page, whichever framework writes them, in small letters without `_`.
-const NEXT: [&str; 16] = [
+const NEXT: [&str; 18] = [
     "next",
     "nextpage",
     "nextpageurl",
@@ -23,6 +23,8 @@ const NEXT: [&str; 16] = [
     "hasmore",
     "hasmorepages",
     "more",
+    "truncated",
+    "istruncated",
 ];
 /// Members that say whether this is the last page.
 const LAST: [&str; 3] = ["last", "islast", "islastpage"];
@@ -296,6 +298,8 @@ mod tests {
             (r#"{"next_offset":50}"#, true),
             (r#"{"hasMorePages":true}"#, true),
             (r#"{"more":true}"#, true),
+            (r#"{"IsTruncated":true}"#, true),
+            (r#"{"truncated":false}"#, false),
             (r#"{"paging":{"next":"https://x/?page=2"}}"#, true),
             (r#"{"page_info":{"has_next_page":true,"end_cursor":"Y3"}}"#, true),
             (r#"{"cursors":{"next":"Y3"}}"#, true),
