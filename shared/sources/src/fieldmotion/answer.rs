@@ -105,12 +105,21 @@ pub(super) fn is_own_error(json: &str) -> bool {
 
 /// Whether a text is what PHP says when a program fails, which it may write before or in the place of an answer.
 pub(super) fn is_php_message(body: &[u8]) -> bool {
-    const LEVELS: [&str; 6] =
-        ["Warning:", "Notice:", "Deprecated:", "Fatal error:", "Parse error:", "Recoverable error:"];
+    const LEVELS: [&str; 8] = [
+        "Warning:",
+        "Notice:",
+        "Deprecated:",
+        "Fatal error:",
+        "Parse error:",
+        "Recoverable error:",
+        "Catchable fatal error:",
+        "Strict Standards:",
+    ];
     let start = String::from_utf8_lossy(body.get(..400).unwrap_or(body)).replace(['\n', '\r', '\t'], " ");
     // `<br />\n<b>Warning</b>:  Undefined ..` where it is written as HTML.
     let plain = ["<br />", "<br>", "<b>", "</b>", "<p>", "PHP "].iter().fold(start, |text, tag| text.replace(tag, ""));
-    LEVELS.iter().any(|level| plain.trim_start().starts_with(level))
+    // A debugger that is on writes a table instead.
+    plain.contains("xdebug-error") || LEVELS.iter().any(|level| plain.trim_start().starts_with(level))
 }
 
 /// Reads a list of ids: `["1","2"]`, `[1,2]`, `[{"id":"1"}]`, or `{"0":"1","2":"3"}`, which PHP makes of an array with gaps,

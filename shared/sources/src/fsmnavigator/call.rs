@@ -12,7 +12,7 @@ use tidemark_engine::failure::{FailureClass, SourceFailure};
 use super::Credential;
 use super::error_codes::{ErrorCodes, Meaning, Reported};
 use super::object_types::ObjectType;
-use crate::http::{ALLOW_LIST_STEP, Answer, Problem, Purpose, Terms, Words};
+use crate::http::{Answer, Problem, Purpose, Terms, Words};
 use crate::json::{self, Malformed, Object};
 use crate::rows::{self, Sent};
 
@@ -157,12 +157,10 @@ impl Call<'_> {
         }
         let by_status = failure.next_step.filter(|_| class == FailureClass::Transient);
         let by_class = match class {
-            FailureClass::Forbidden if status == StatusCode::NOT_FOUND => failure.next_step,
             FailureClass::Forbidden if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) => {
                 Some(LIST_STEP)
             }
-            FailureClass::Forbidden if failure.next_step == Some(ALLOW_LIST_STEP) => failure.next_step,
-            FailureClass::Forbidden => Some(self.object_type.scope_step),
+            FailureClass::Forbidden => failure.next_step.or(Some(self.object_type.scope_step)),
             _ => by_status,
         };
         let next_step = reported.and_then(Reported::next_step).or(by_class);

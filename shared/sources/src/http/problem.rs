@@ -204,6 +204,9 @@ fn step_of_status(status: StatusCode, words: Words, purpose: Purpose) -> Option<
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE if purpose == Purpose::List => Some(
             "compare the base URL and the paths in the source's settings with the vendor's documentation, or turn the stream off",
         ),
+        StatusCode::PAYMENT_REQUIRED => {
+            Some("the vendor asks to be paid: renew the account's plan, or change to one that includes the API")
+        }
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if purpose == Purpose::List => Some(
             "the vendor refuses how the list is asked for: compare filters and paging in the source's settings with its documentation",
         ),
@@ -294,6 +297,7 @@ mod tests {
             status_of(403, None, Words::Page),
             status_of(404, None, Words::Page),
             status_of(404, None, Words::Vendors),
+            status_of(402, None, Words::Vendors),
             status_of(422, None, Words::Vendors),
             status_of(422, None, Words::Text),
             Problem::TooLarge { bytes_max: 4 },

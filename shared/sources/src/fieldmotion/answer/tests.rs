@@ -239,6 +239,8 @@ fn messages_of_php_are_known_in_every_dress() {
         "PHP Notice:  Undefined index: md5",
         "Fatal error: Uncaught Exception",
         "<p><b>Deprecated</b>: strlen()</p>",
+        "Strict Standards: Non-static method Auth::check() in /www/a.php on line 3\n[]",
+        "<br />\n<font size='1'><table class='xdebug-error xe-warning' dir='ltr'>",
     ] {
         assert!(is_php_message(text.as_bytes()), "{text}");
     }
