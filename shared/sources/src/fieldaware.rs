@@ -51,6 +51,10 @@ use crate::time::reading;
 const LIST: Terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
 const DETAIL: Terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
 
+/// What a person can do about a feed that leads back.
+const BACK_STEP: &str =
+    "ask the vendor whether it counts its events anew; if it does, run `tidemark account start-again fieldaware`";
+
 /// What the secret holds.
 pub(crate) const SECRET: [&str; 1] = ["token"];
 
@@ -159,6 +163,11 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                     Some(json) => events::page(json, &self.settings).map_err(|malformed| call.malformed(malformed))?,
                     None => EventPage { is_empty: true, ..EventPage::default() },
                 };
+                if page.next.as_deref().is_some_and(|next| path::leads_back(token, next)) {
+                    // Followed, it would be read in circles, and what happens behind them would never be told.
+                    let leads_back = call.malformed(Malformed::Shape("a page of events whose next leads back"));
+                    return Err(leads_back.with_next_step(BACK_STEP));
+                }
                 Ok((page, got.date))
             }
             Outcome::Refused { status, words, mut failure, .. } => {

@@ -225,6 +225,9 @@ async fn a_page_of_events_that_failed_or_names_its_next_otherwise_is_never_up_to
     for page in [
         r#"{"items":[],"links":{"next":"/changes/7/"}}"#,
         r#"{"items":[],"nextUrl":"/changes/7/"}"#,
+        // It leads back, and so in circles.
+        r#"{"items":[],"next":4}"#,
+        r#"{"items":[null],"next":"/changes/1/"}"#,
         r#"{"status":"error","items":[],"next":5}"#,
         r#"{"success":false,"items":[],"next":5}"#,
         r#"{"items":[],"next":5,"timed_out":true}"#,
@@ -232,7 +235,7 @@ async fn a_page_of_events_that_failed_or_names_its_next_otherwise_is_never_up_to
         let copied = fed(move |token| if token == "token" { r#"{"sinceToken":5}"# } else { page }.to_owned()).await;
         for _ in 0..3 {
             let report = copied.sync("changes").await;
-            assert_ne!(report.outcome, PollOutcome::Quiet, "{page}");
+            assert!(!matches!(report.outcome, PollOutcome::Quiet | PollOutcome::Owing), "{page}: {report:?}");
         }
     }
 }
