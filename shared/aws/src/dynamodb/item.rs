@@ -1,6 +1,6 @@
 //! Attribute values: writing an item, and reading one that another version may have written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -40,10 +40,10 @@ pub(super) fn bytes(value: impl Into<Vec<u8>>) -> AttributeValue {
     AttributeValue::B(Blob::new(value))
 }
 
-/// A set of texts; none when there are none, because DynamoDB knows no empty set.
-pub(super) fn texts(values: impl IntoIterator<Item = impl Into<String>>) -> Option<AttributeValue> {
-    let values: Vec<String> = values.into_iter().map(Into::into).collect();
-    (!values.is_empty()).then_some(AttributeValue::Ss(values))
+/// A set of bytes; none when there are none, because DynamoDB knows no empty set.
+pub(super) fn blobs(values: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Option<AttributeValue> {
+    let values: Vec<Blob> = values.into_iter().map(Blob::new).collect();
+    (!values.is_empty()).then_some(AttributeValue::Bs(values))
 }
 
 /// How large DynamoDB reckons an item to be: the sum of its attributes, names included.
@@ -68,7 +68,7 @@ fn size_of_value(value: &AttributeValue) -> usize {
         AttributeValue::S(text) => text.len(),
         AttributeValue::N(digits) => size_of_number(digits),
         AttributeValue::B(blob) => blob.as_ref().len(),
-        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::Bs(blobs) => blobs.iter().map(|blob| blob.as_ref().len()).sum(),
         AttributeValue::L(values) => {
             NEST_BYTES + values.iter().map(|value| ELEMENT_BYTES + size_of_value(value)).sum::<usize>()
         }
@@ -185,12 +185,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A set of texts; an absent one is empty.
-    pub(super) fn texts(&self, name: &str) -> Result<&'a [String], BadShape> {
+    /// A set of bytes; an absent one is empty.
+    pub(super) fn blobs(&self, name: &str) -> Result<&'a [Blob], BadShape> {
         match self.item.get(name) {
             None => Ok(&[]),
-            Some(AttributeValue::Ss(texts)) => Ok(texts),
-            Some(_) => Err(self.bad(name, "is not a set of texts")),
+            Some(AttributeValue::Bs(blobs)) => Ok(blobs),
+            Some(_) => Err(self.bad(name, "is not a set of bytes")),
         }
     }
 
@@ -206,16 +206,7 @@ impl<'a> Reader<'a> {
 
     /// An id.
     pub(super) fn id(&self, name: &str) -> Result<RecordId, BadShape> {
-        self.id_of(name, self.text(name)?)
-    }
-
-    /// A set of ids; an absent one is empty.
-    pub(super) fn ids(&self, name: &str) -> Result<BTreeSet<RecordId>, BadShape> {
-        self.texts(name)?.iter().map(|id| self.id_of(name, id)).collect()
-    }
-
-    fn id_of(&self, name: &str, id: &str) -> Result<RecordId, BadShape> {
-        RecordId::parse(id).map_err(|fault| self.bad(name, &format!("holds an unusable id ({fault})")))
+        RecordId::parse(self.text(name)?).map_err(|fault| self.bad(name, &format!("holds an unusable id ({fault})")))
     }
 }
 
@@ -236,8 +227,8 @@ mod tests {
 
     #[test]
     fn an_empty_set_is_no_value() {
-        assert_eq!(texts(Vec::<String>::new()), None);
-        assert_eq!(Reader::of(&Item::new()).texts("ids"), Ok(&[][..]));
+        assert_eq!(blobs([[0; 8]; 0]), None);
+        assert_eq!(Reader::of(&Item::new()).blobs("owed"), Ok(&[][..]));
     }
 
     #[test]
@@ -251,7 +242,7 @@ mod tests {
             ("g", number(0), 1 + 1),
             ("h", AttributeValue::L(vec![number(1), text("xy")]), 1 + 3 + 3 + 3),
             ("i", AttributeValue::M(item([("ab", text("xy"))])), 1 + 3 + 1 + 4),
-            ("j", AttributeValue::Ss(vec!["ab".to_owned(), "c".to_owned()]), 1 + 3),
+            ("j", AttributeValue::Bs(vec![Blob::new([1, 2]), Blob::new([3])]), 1 + 3),
         ];
         for (name, value, expected) in cases {
             assert_eq!(size_of(name, &value), expected, "{name}");

@@ -54,20 +54,26 @@ async fn the_contract_of_the_shared_state_holds() {
 #[tokio::test]
 async fn a_chunk_is_kept_as_the_design_says() {
     let (table, port) = ledger(&emulator().await, "chunk-shape").await;
-    let event = Event { deleted: true, body: Some(Body::new("{\"n\":1}")) };
-    let fresh = Chunk { told: Told::Events(BTreeMap::from([(id("1"), event)])), ..chunk(&["1", "2"]) };
+    let event = |deleted| Event { deleted, body: Some(Body::new("{\"n\":1}")) };
+    let events = BTreeMap::from([(id("1"), event(true)), (id("2"), event(false))]);
+    let fresh = Chunk { told: Told::Events(events), ..chunk(&["1", "2"]) };
     port.put_chunks(std::slice::from_ref(&fresh)).await.expect("it is put");
     let item = table.item().await;
     assert_eq!(
         names(&item),
-        ["events_zstd", "holds", "ids", "item", "listed_at", "next_at", "partition", "told"],
+        ["holds", "item", "listed_at", "listed_zstd", "next_at", "owed", "partition", "told"],
         "and it never expires"
     );
     assert_eq!(text(&item, "partition"), "work#fieldmotion#jobs");
     assert_eq!(text(&item, "item"), "fresh#09223372036854775803#000000000000012#000007");
-    let packed = item["events_zstd"].as_b().expect("it is binary").as_ref();
+    // SHA-256 of "1" and "2", 8 bytes each.
+    let mut owed: Vec<&[u8]> = item["owed"].as_bs().expect("it is a set").iter().map(AsRef::as_ref).collect();
+    owed.sort_unstable();
+    assert_eq!(owed, [b"\x6b\x86\xb2\x73\xff\x34\xfc\xe1", b"\xd4\x73\x5e\x3a\x26\x5e\x16\xee"]);
+    let packed = item["listed_zstd"].as_b().expect("it is binary").as_ref();
     let json = zstd::decode_all(packed).expect("it is zstd");
-    assert_eq!(json, br#"{"1":{"deleted":true,"body":"{\"n\":1}"}}"#);
+    let kept = br#"{"1":{"deleted":true,"body":"{\"n\":1}"},"2":{"deleted":false,"body":"{\"n\":1}"}}"#;
+    assert_eq!(json, kept);
     table.gone().await;
 }
 
@@ -84,7 +90,7 @@ async fn a_chunk_that_is_paid_off_has_no_ids() {
     assert_eq!(port.finish(&fresh.key, &gone, &next).await.expect("an answer"), Written::Applied);
 
     let item = table.item().await;
-    assert!(!item.contains_key("ids") && item.contains_key("events_zstd"), "{:?}", names(&item));
+    assert!(!item.contains_key("owed") && item.contains_key("listed_zstd"), "{:?}", names(&item));
     let read = port.chunk(&fresh.key).await.expect("an answer").expect("it is there");
     assert_eq!((read.ids, read.told), (BTreeSet::new(), Told::Events(BTreeMap::new())));
     table.gone().await;

@@ -3,25 +3,28 @@
 //! | attribute | type | |
 //! |---|---|---|
 //! | `partition`, `item` | S, key | `work#source#stream`, `lane#holds#version#seq` |
-//! | `ids` | SS | the ids still owed; absent when there are none |
+//! | `owed` | BS | of each id still owed the first 8 bytes of its SHA-256; absent when there are none |
+//! | `listed_zstd` | B | JSON `{id: event or null}` of all ids, an event `{deleted, body}`, the body a string; compressed with zstd |
 //! | `holds` | M | a position; absent when the chunk holds nothing |
 //! | `listed_at`, `next_at` | N ms | |
 //! | `told` | S | `ids`, `rows` or `events` |
-//! | `events_zstd` | B | for `events`: JSON `{id: {deleted, body}}`, the body a string, compressed with zstd |
 //! | `trying`, `tries` | S, N | absent unless an id is tried by itself |
 //!
-//! The ids are a set so that taking them out twice, or in another order, leads to the same item. What the list gave with an id
-//! stays when the id goes, and is not read any more then. A chunk does not expire: what is owed is owed.
+//! What is owed is a set so that taking ids out twice, or in another order, leads to the same item. What the list gave with
+//! an id stays when the id goes, and is not read any more then. A chunk is written and deleted whole, so its size is its
+//! price: ids are compressed with the events that repeat them. A chunk does not expire: what is owed is owed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_dynamodb::primitives::Blob;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::StreamKey;
 use tidemark_engine::work::{Chunk, ChunkKey, Event, Lane, Next, Told, Trying};
 
-use super::super::item::{BadShape, Item, Reader, bytes, instant, item, number, size_of_item, text, texts};
+use super::super::item::{BadShape, Item, Reader, blobs, bytes, instant, item, number, size_of_item, text};
 use super::super::position;
 use super::{ITEM, key, work_of};
 
@@ -31,11 +34,11 @@ const ZSTD_LEVEL: i32 = 3;
 /// L2.
 pub(super) const MARK_SENT: &str = "SET #next_at = :next_at";
 /// What an owed-work report reads of a chunk.
-pub(super) const IDS: &str = "#ids";
+pub(super) const OWED: &str = "#owed";
 
-/// Events that cannot be written as JSON or compressed.
+/// Ids and events that cannot be kept.
 #[derive(Debug, Error)]
-#[error("the events cannot be packed: {0}")]
+#[error("the ids of a chunk cannot be packed: {0}")]
 pub(super) struct Unpackable(String);
 
 /// An event as it is kept.
@@ -55,17 +58,19 @@ pub(super) fn prefix_of(lane: Lane) -> String {
     format!("{}#", lane.as_str())
 }
 
-/// L1.
+/// L1. Fails where two ids cannot be told apart in `owed`: once in 10^16 chunks.
 pub(super) fn item_of(chunk: &Chunk) -> Result<Item, Unpackable> {
-    let (told, events) = match &chunk.told {
-        Told::Ids => ("ids", None),
-        Told::Rows => ("rows", None),
-        Told::Events(events) => ("events", Some(bytes(pack(events)?))),
+    let told = match &chunk.told {
+        Told::Ids => "ids",
+        Told::Rows => "rows",
+        Told::Events(_) => "events",
     };
+    if chunk.ids.iter().map(short).collect::<BTreeSet<_>>().len() < chunk.ids.len() {
+        return Err(Unpackable("two of them have the same short form".to_owned()));
+    }
     let sometimes = [
-        ("ids", texts(chunk.ids.iter().map(RecordId::as_str))),
+        ("owed", blobs(chunk.ids.iter().map(short))),
         ("holds", chunk.holds.as_ref().map(position::to_value)),
-        ("events_zstd", events),
         ("trying", chunk.trying.as_ref().map(|trying| text(trying.id.as_str()))),
         ("tries", chunk.trying.as_ref().map(|trying| number(trying.times))),
     ];
@@ -74,6 +79,7 @@ pub(super) fn item_of(chunk: &Chunk) -> Result<Item, Unpackable> {
         ("listed_at", instant(chunk.listed_at)),
         ("next_at", instant(chunk.next_at)),
         ("told", text(told)),
+        ("listed_zstd", bytes(pack(chunk)?)),
     ]));
     found.extend(sometimes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Ok(found)
@@ -93,10 +99,10 @@ pub(super) fn finish(gone: &BTreeSet<RecordId>, next: &Next) -> (String, Item) {
             item([(":trying", text(id.as_str())), (":tries", number(*times))]),
         ),
     };
-    match texts(gone.iter().map(RecordId::as_str)) {
+    match blobs(gone.iter().map(short)) {
         Some(gone) => {
             values.insert(":gone".to_owned(), gone);
-            (format!("{update} DELETE #ids :gone"), values)
+            (format!("{update} DELETE #owed :gone"), values)
         }
         None => (update.to_owned(), values),
     }
@@ -104,11 +110,12 @@ pub(super) fn finish(gone: &BTreeSet<RecordId>, next: &Next) -> (String, Item) {
 
 pub(super) fn chunk_of(stream: &StreamKey, item: &Item) -> Result<Chunk, BadShape> {
     let chunk = Reader::of(item);
-    let ids = chunk.ids("ids")?;
+    let owed = owed(chunk)?;
+    let ids = owed.keys().cloned().collect();
     let told = match chunk.text("told")? {
         "ids" => Told::Ids,
         "rows" => Told::Rows,
-        "events" => Told::Events(events_of(chunk, &ids)?),
+        "events" => Told::Events(events_of(owed)?),
         _ => return Err(chunk.unknown("told")),
     };
     let trying = match chunk.text_if_any("trying")? {
@@ -126,25 +133,52 @@ pub(super) fn chunk_of(stream: &StreamKey, item: &Item) -> Result<Chunk, BadShap
     })
 }
 
-fn pack(events: &BTreeMap<RecordId, Event>) -> Result<Vec<u8>, Unpackable> {
-    let mut kept = BTreeMap::new();
-    for (id, event) in events {
-        kept.insert(id.as_str(), KeptEvent { deleted: event.deleted, body: event.body.as_ref().map(Body::text) });
-    }
-    let json = serde_json::to_vec(&kept).map_err(|fault| Unpackable(fault.to_string()))?;
+/// What stands for an id in `owed`.
+fn short(id: &RecordId) -> [u8; 8] {
+    let digest: [u8; 32] = Sha256::digest(id.as_str()).into();
+    *digest.first_chunk().unwrap_or(&[0; 8])
+}
+
+/// How many ids an item of [`OWED`] still owes.
+pub(super) fn owed_count(item: &Item) -> usize {
+    Reader::of(item).blobs("owed").map_or(0, <[Blob]>::len)
+}
+
+fn pack(chunk: &Chunk) -> Result<Vec<u8>, Unpackable> {
+    let events = if let Told::Events(events) = &chunk.told { Some(events) } else { None };
+    let listed = chunk.ids.iter().map(|id| {
+        let event = events.and_then(|events| events.get(id));
+        let kept = event.map(|event| KeptEvent { deleted: event.deleted, body: event.body.as_ref().map(Body::text) });
+        (id.as_str(), kept)
+    });
+    let listed: BTreeMap<&str, Option<KeptEvent<&str>>> = listed.collect();
+    let json = serde_json::to_vec(&listed).map_err(|fault| Unpackable(fault.to_string()))?;
     zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|fault| Unpackable(fault.to_string()))
 }
 
-/// The events of the ids that are still owed.
-fn events_of(chunk: Reader<'_>, ids: &BTreeSet<RecordId>) -> Result<BTreeMap<RecordId, Event>, BadShape> {
-    let Some(packed) = chunk.bytes_if_any("events_zstd")? else {
-        return Err(BadShape("events_zstd is missing".to_owned()));
+/// The ids that are still owed, with what the list said of them.
+fn owed(chunk: Reader<'_>) -> Result<BTreeMap<RecordId, Option<KeptEvent<String>>>, BadShape> {
+    let Some(packed) = chunk.bytes_if_any("listed_zstd")? else {
+        return Err(BadShape("listed_zstd is missing".to_owned()));
     };
-    let bad = |_| BadShape("events_zstd holds no events".to_owned());
-    let json = zstd::decode_all(packed).map_err(|_| BadShape("events_zstd is not zstd".to_owned()))?;
-    let kept: BTreeMap<RecordId, KeptEvent<String>> = serde_json::from_slice(&json).map_err(bad)?;
-    let event = |kept: KeptEvent<String>| Event { deleted: kept.deleted, body: kept.body.map(Body::new) };
-    Ok(kept.into_iter().filter(|(id, _)| ids.contains(id)).map(|(id, kept)| (id, event(kept))).collect())
+    let bad = |_| BadShape("listed_zstd holds no ids".to_owned());
+    let json = zstd::decode_all(packed).map_err(|_| BadShape("listed_zstd is not zstd".to_owned()))?;
+    let mut listed: BTreeMap<RecordId, _> = serde_json::from_slice(&json).map_err(bad)?;
+    let owed: BTreeSet<&[u8]> = chunk.blobs("owed")?.iter().map(Blob::as_ref).collect();
+    listed.retain(|id, _| owed.contains(short(id).as_slice()));
+    if listed.len() == owed.len() {
+        Ok(listed)
+    } else {
+        Err(BadShape("owed names an id that was not listed".to_owned()))
+    }
+}
+
+fn events_of(owed: BTreeMap<RecordId, Option<KeptEvent<String>>>) -> Result<BTreeMap<RecordId, Event>, BadShape> {
+    let events = owed.into_iter().map(|(id, kept)| {
+        let KeptEvent { deleted, body } = kept.ok_or_else(|| BadShape("listed_zstd lacks an event".to_owned()))?;
+        Ok((id, Event { deleted, body: body.map(Body::new) }))
+    });
+    events.collect()
 }
 
 #[cfg(test)]
@@ -208,7 +242,7 @@ mod tests {
             for next in [Next::Tried(Trying { id, times: 2 }), Next::SentAt(next_at)] {
                 let (update, values) = finish(&gone, &next);
                 samples::assert_consistent(&[&update], &values);
-                prop_assert!(values.values().all(|value| value.as_ss().is_ok_and(|set| !set.is_empty()) || !value.is_ss()));
+                prop_assert!(values.values().all(|value| value.as_bs().is_ok_and(|set| !set.is_empty()) || !value.is_bs()));
                 prop_assert_eq!(update.contains("DELETE"), !gone.is_empty());
             }
         }
@@ -236,11 +270,11 @@ mod tests {
         let event = Event { deleted: true, body: Some(Body::new("{\"n\":1}")) };
         let told = Told::Events(BTreeMap::from([(id("1"), event.clone()), (id("2"), event.clone())]));
         let mut item = item_of(&chunk(told)).expect("it can be packed");
-        item.insert("ids".to_owned(), texts(["2"]).expect("there is one"));
+        item.insert("owed".to_owned(), blobs([short(&id("2"))]).expect("there is one"));
         let read = chunk_of(&stream(), &item).expect("it is a chunk");
         assert_eq!(read.told, Told::Events(BTreeMap::from([(id("2"), event)])));
 
-        item.remove("ids");
+        item.remove("owed");
         let read = chunk_of(&stream(), &item).expect("it is a chunk");
         assert_eq!((read.ids.len(), read.told), (0, Told::Events(BTreeMap::new())));
     }
@@ -251,10 +285,10 @@ mod tests {
         let spoilt = [
             (ITEM, text("fresh#x#1"), "item is not one that this program knows"),
             ("told", text("more"), "told is not one that this program knows"),
-            ("told", text("events"), "events_zstd is missing"),
+            ("told", text("events"), "listed_zstd lacks an event"),
             ("holds", text("none"), "holds is not a map"),
             ("trying", text("1"), "tries is missing"),
-            ("ids", texts([""]).expect("there is one"), "ids holds an unusable id (the id is empty)"),
+            ("owed", blobs([[7; 8]]).expect("there is one"), "owed names an id that was not listed"),
         ];
         for (name, value, expected) in spoilt {
             let mut item = good.clone();
@@ -264,13 +298,15 @@ mod tests {
     }
 
     #[test]
-    fn events_that_cannot_be_unpacked_are_told_without_their_text() {
-        let mut item = item_of(&chunk(Told::Events(BTreeMap::new()))).expect("it can be packed");
+    fn ids_that_cannot_be_unpacked_are_told_without_their_text() {
+        let mut item = item_of(&chunk(Told::Ids)).expect("it can be packed");
+        let json = |text: &[u8]| zstd::bulk::compress(text, 1).expect("it is compressed");
         for (packed, expected) in [
-            (b"canary".to_vec(), "events_zstd is not zstd"),
-            (zstd::bulk::compress(b"\"canary\"", 1).expect("it is compressed"), "events_zstd holds no events"),
+            (b"canary".to_vec(), "listed_zstd is not zstd"),
+            (json(b"\"canary\""), "listed_zstd holds no ids"),
+            (json(b"{\"\":null}"), "listed_zstd holds no ids"),
         ] {
-            item.insert("events_zstd".to_owned(), bytes(packed));
+            item.insert("listed_zstd".to_owned(), bytes(packed));
             assert_eq!(chunk_of(&stream(), &item), Err(BadShape(expected.to_owned())));
         }
     }

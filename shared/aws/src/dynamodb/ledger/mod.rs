@@ -158,11 +158,11 @@ impl Ledger for LedgerTable {
         let operation = "count what is owed";
         let count = async |lane| {
             let values = work_from(stream, chunks::prefix_of(lane));
-            let (projection, is_consistent) = (chunks::IDS, false);
+            let (projection, is_consistent) = (chunks::OWED, false);
             let query = Query { projection, is_consistent, ..Query::new(operation, BEGINS_WITH, values) };
             let items = self.table.query(query).await?;
-            let counts = items.iter().map(|item| Reader::of(item).texts("ids").map_or(0, <[String]>::len));
-            Ok(u64::try_from(counts.sum::<usize>()).unwrap_or(u64::MAX))
+            let count = items.iter().map(chunks::owed_count).sum::<usize>();
+            Ok(u64::try_from(count).unwrap_or(u64::MAX))
         };
         Ok(Owed { fresh_count: count(Lane::Fresh).await?, bulk_count: count(Lane::Bulk).await? })
     }
