@@ -120,6 +120,7 @@ impl Stage {
             poison_policy: PoisonPolicy::Block,
             call_interval: Duration::from_millis(1),
             poll_interval: POLL_INTERVAL,
+            fetcher_timeout: Duration::from_mins(2),
             visibility_timeout: Duration::from_mins(12),
             streams: vec![vendor.stream.name.clone()],
             chunk_ids: CHUNK_IDS,

@@ -190,6 +190,7 @@ impl Play {
             poison_policy: PoisonPolicy::Block,
             call_interval: self.interval,
             poll_interval: Duration::from_mins(5),
+            fetcher_timeout: Duration::from_mins(2),
             visibility_timeout: Duration::from_mins(12),
             streams: self.vendors.iter().map(|(name, _)| name.clone()).collect(),
             chunk_ids: CHUNK_IDS,

@@ -30,6 +30,7 @@ pub(crate) struct Config {
     poll_interval: Duration,
     overlap: Duration,
     poison_policy: PoisonPolicy,
+    fetcher_timeout: Duration,
     visibility_timeout: Duration,
 }
 
@@ -76,6 +77,7 @@ impl Config {
             poll_interval: poll_rate?.interval_or(CRON_INTERVAL),
             overlap: overlap?,
             poison_policy: poison_policy?,
+            fetcher_timeout: fetcher_timeout?,
             visibility_timeout: visibility_timeout?,
         })
     }
@@ -95,6 +97,7 @@ impl Config {
             poison_policy: self.poison_policy,
             call_interval: self.vendor.call_interval,
             poll_interval: self.poll_interval,
+            fetcher_timeout: self.fetcher_timeout,
             visibility_timeout: self.visibility_timeout,
             streams: self.vendor.streams,
             chunk_ids: CHUNK_IDS,

@@ -9,10 +9,6 @@ pub(crate) async fn write<C: Checkpoints>(checkpoints: &C, next: &Checkpoint) ->
     if matches!(answer, Ok(Written::Applied)) {
         return Ok(true);
     }
-    let found = checkpoints.load(&next.stream).await?;
-    match answer {
-        _ if found.as_ref() == Some(next) => Ok(true),
-        Ok(_) => Ok(false),
-        Err(failure) => Err(failure),
-    }
+    let is_stored = checkpoints.load(&next.stream).await?.as_ref() == Some(next);
+    if is_stored { Ok(true) } else { answer.map(|_| false) }
 }

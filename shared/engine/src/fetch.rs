@@ -135,6 +135,10 @@ impl<P: FetcherPorts> Work<'_, P> {
         report.left_count = task.ids.len() - finished.len().min(task.ids.len());
         let paused_until = calls.conclude(&fetcher.ports, &mut report).await?;
         let now = fetcher.ports.clock().now();
+        // Before what was owed goes: who finds nothing owed knows when the last of it was stored.
+        if report.paid_count + report.written_count + report.superseded_count + report.deleted_count > 0 {
+            ledger.note_stored(&task.stream, now).await?;
+        }
         match &task.origin {
             Origin::Chunk(chunk) if chunk.ids.is_subset(&finished) => ledger.delete_chunk(&chunk.key).await?,
             Origin::Chunk(chunk) => {
@@ -150,9 +154,6 @@ impl<P: FetcherPorts> Work<'_, P> {
                     ledger.resolve(&task.stream, &entry.id, looked_at).await?;
                 }
             }
-        }
-        if report.paid_count + report.written_count + report.superseded_count + report.deleted_count > 0 {
-            ledger.note_stored(&task.stream, now).await?;
         }
         Ok(report)
     }

@@ -127,7 +127,7 @@ pub trait Ledger {
     async fn stream_state(&self, stream: &StreamKey) -> Result<StreamState, StoreFailure>;
     /// Writes the ledger's mark of a stream.
     async fn write_mark(&self, stream: &StreamKey, mark: &str) -> Result<(), StoreFailure>;
-    /// Notes that something of the stream was stored at `at`; only rises.
+    /// L8: notes that something of the stream was stored at `at`; only rises.
     async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
     /// Adds failures in a row of a stream and returns how many there are now. A repeated arrival counts twice, which
     /// errs on the gentle side.

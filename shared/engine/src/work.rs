@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr};
 use crate::{Body, LocalMillis, Position, RecordId, Rule, StreamKey};
 
 /// The most ids that one chunk holds.
-pub const CHUNK_IDS: u32 = 50;
+pub const CHUNK_IDS: usize = 50;
 /// The most bytes of rows, or of events, that one chunk carries: a queue message holds 256 KiB, ids included.
 pub const CHUNK_BYTES: usize = 220 * 1024;
 /// A longer row travels as its id and is fetched.

@@ -43,6 +43,7 @@ pub(crate) async fn child(url: &str, case: &str) -> Result<(), Box<dyn Error>> {
         poison_policy: PoisonPolicy::Block,
         call_interval: Duration::from_millis(500),
         poll_interval: Duration::from_mins(5),
+        fetcher_timeout: Duration::from_mins(2),
         visibility_timeout: Duration::from_mins(12),
         streams: vec![CUSTOMERS],
         chunk_ids: CHUNK_IDS,

@@ -67,13 +67,14 @@ Of earlier versions of this page.
   is so by default: with its names and its other attributes a record of 1 KB takes two units, and the default rate is 2.
 - **Reads of stored versions.** The fetcher reads what is stored before it asks the vendor. So a message that comes twice and
   an id that is owed twice cost half a read unit, not a call.
-- **A poll of a thousand changes.** What was edited within the last two minutes before a list is listed again by the next
-  one, fetched or taken again, and stored again: the first look may have been too early to show the newest state. This
-  share is the overlap and the stamps' lag, divided by the time between two polls; a longer interval makes it smaller.
+- **A poll of a thousand changes, fetched by id.** What was edited within the last two minutes before a list is listed again
+  by the next one, fetched again, and stored again: the first look may have been too early to show the newest state. This
+  share is the overlap and the stamps' lag, divided by the time between two polls; a longer interval makes it smaller. Rows
+  show that they are the same, and are stored again only while older ones are under way.
 - **A first import.** Until records have shown in which zone the stamps are, each list goes back 26 hours. What was edited
   on that day is fetched a few times more.
-- **A feed.** Its chunks hold the events and ids of 32 digits, so that a chunk takes several write units when it is put, and as
-  many when it is deleted.
+- **A feed.** Its chunks hold the events and ids of 32 digits, so that a chunk takes up to three write units when it is put,
+  and as many when it is deleted.
 - **The idle stack.** Dashboards, calls of Secrets Manager, log lines, the reads of a tick and of the watcher, and ticks of one
   source that wait for each other's slot were not counted.
 ";

@@ -73,6 +73,7 @@ impl Play {
             poison_policy: PoisonPolicy::Block,
             call_interval: CALL_INTERVAL,
             poll_interval: INTERVAL,
+            fetcher_timeout: Duration::from_mins(2),
             visibility_timeout: Duration::from_mins(12),
             streams: vec![vendor.stream.name.clone()],
             chunk_ids: CHUNK_IDS,

@@ -7,7 +7,7 @@ use tidemark_engine::failure::FailureClass;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::ListShape;
-use tidemark_engine::work::Lane;
+use tidemark_engine::work::{Chunk, Lane};
 use tidemark_testkit::memory::{Fault, Operation, Order, Redelivery, VendorSettings};
 use tidemark_tests::stage::{Stage, id, ids};
 
@@ -99,6 +99,34 @@ async fn a_row_that_equals_a_young_look_is_stored_because_an_older_look_may_be_u
     assert_eq!(shown, stored);
 }
 
+/// How many rows are owed when one that was stored just after its edit is listed again, `later` seconds after.
+async fn owed_again(order: Order, later: u64, disturb: impl FnOnce(&Stage, Chunk)) -> usize {
+    let vendor = VendorSettings { page_rows: 1, order, ..VendorSettings::new(ListShape::Pages) };
+    let stage = Stage::with(vendor).known().await;
+    stage.edit(["a"]);
+    assert_eq!(stage.tick().await.owed_count, 1);
+    let chunk = stage.chunks(Lane::Fresh).remove(0);
+    stage.drain().await;
+    stage.wait(later);
+    disturb(&stage, chunk);
+    stage.tick().await.owed_count
+}
+
+#[tokio::test]
+async fn a_row_that_equals_a_young_look_is_left_out_where_no_older_look_can_be_under_way() {
+    assert_eq!(owed_again(Order::Oldest, 125, |_, _| {}).await, 0);
+    // Who read the chunk before it went may work on it until the fetcher's timeout, two minutes.
+    assert_eq!(owed_again(Order::Oldest, 100, |_, _| {}).await, 1, "just stored");
+    let owed = |stage: &Stage, chunk: Chunk| {
+        let other = Chunk { ids: [id("b")].into(), next_at: stage.now().plus(Duration::from_hours(1)), ..chunk };
+        stage.tables(|tables| tables.chunks.insert(other.key.clone(), other));
+    };
+    assert_eq!(owed_again(Order::Oldest, 125, owed).await, 1, "a chunk is owed");
+    let listed = |stage: &Stage, _| stage.edit(["b"]);
+    assert_eq!(owed_again(Order::Oldest, 125, listed).await, 1, "listed before what this tick puts");
+    assert_eq!(owed_again(Order::Newest, 125, listed).await, 2, "listed after what this tick puts");
+}
+
 #[tokio::test]
 async fn a_row_without_a_stamp_is_never_settled_where_a_list_has_a_bound() {
     let stage = Stage::new(ListShape::Pages).known().await;
@@ -117,6 +145,7 @@ async fn a_scan_without_a_bound_stores_only_what_changed() {
     vendor.stream.filtered = false;
     let stage = Stage::with(vendor).known().await;
     stage.edit(ids(30));
+    stage.wait(600);
     stage.settle().await;
     stage.wait(3_600);
     stage.edit(["00007"]);

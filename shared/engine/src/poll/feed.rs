@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Halt, Listed, OwedWork, PollerPorts, Reading, Tick};
-
 use crate::{
     Body, Change, Cursor, FailureClass, Later, ListRequest, Listing, Notice, Position, RecordId, Scope, Source,
     SourceFailure, Told, WhyLater,

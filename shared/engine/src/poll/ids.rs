@@ -5,7 +5,7 @@ use crate::{Change, Cursor, Lane, ListRequest, LocalMillis, Rule};
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_ids(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
-        let from = self.list_from();
+        let from = self.overlap_below(self.scanned_stamp());
         let (page, reading) = self.call(ListRequest::Changed(from), 1).await?;
         let mut changes = in_id_order(page.changes);
         if Rule::ListRetried.is_left_out() {

@@ -70,11 +70,6 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
         Ok(())
     }
 
-    /// Where a new list starts: the overlap below `scanned`.
-    pub(super) fn list_from(&self) -> StampMillis {
-        self.overlap_below(self.scanned_stamp())
-    }
-
     pub(super) fn overlap_below(&self, stamp: StampMillis) -> StampMillis {
         let overlap = if Rule::Overlap.is_left_out() { Duration::ZERO } else { self.poller.settings.overlap };
         stamp.minus(overlap)

@@ -37,7 +37,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             let mut chunks = Vec::new();
             let mut outgoing = Vec::new();
             while chunks.len() < CHUNKS_AT_ONCE.min(chunk_max - put) && changes.peek().is_some() {
-                let draft = take_chunk(changes, self.poller.settings.chunk_ids());
+                let draft = take_chunk(changes, self.poller.settings.chunk_ids);
                 let (chunk, message) = self.chunk_of(draft, debt);
                 self.report.owed_count += chunk.ids.len();
                 if debt.lane == Lane::Bulk {

@@ -40,7 +40,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let early_retries =
             if Rule::RetryLast.is_left_out() { Some(ledger.retry_entries(&stream).await?) } else { None };
         // As many as may be sent in one tick, and one more.
-        let chunks_in = |span| settings.calls_in(span) / settings.chunk_ids() + 2;
+        let chunks_in = |span| settings.calls_in(span) / settings.chunk_ids + 2;
         let fresh_limit = chunks_in(settings.visibility_timeout);
         let fresh = ledger.head(&stream, Lane::Fresh, fresh_limit).await?;
         let has_snapshot = self.checkpoint.backlog.iter().any(|listing| listing.scope == Scope::Snapshot);

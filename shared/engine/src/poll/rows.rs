@@ -11,7 +11,7 @@ const PASSES_MAX: u32 = 6;
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_rows(&mut self, owed: &OwedWork) -> Result<Listed, Halt> {
-        let from = self.list_from();
+        let from = self.overlap_below(self.scanned_stamp());
         let mut debt = self.fresh_debt(owed, self.started_at, false);
         let mut walk = Walk::new(from, PageWalk::default(), None);
         let went = self.walk(&mut walk, &mut debt, owed, self.poller.settings.fresh_chunks()).await?;
@@ -115,7 +115,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         let new: Vec<Change> = page.changes.into_iter().filter(|change| walk.met.insert(version_of(change))).collect();
         let begun_at = walk.begun_at.unwrap_or(first.start);
-        let (unsettled, met) = self.without_settled(new, begun_at).await?;
+        let (unsettled, met) = self.without_settled(new, begun_at, owed).await?;
         let latest = first.latest(&self.zone());
         let horizon = self.checkpoint.clocks.stamp_of(begun_at, &self.zone()).unwrap_or(latest);
         let is_in_time = |change: &Change| change.stamp().is_none_or(|stamp| stamp.at <= horizon);

@@ -45,7 +45,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         let source = ledger.source_state(stream.source).await?;
         let cap = self.bulk_cap(&source);
         let busy = in_flight(&owed.bulk, self.now()) + self.send_due(&owed.bulk, cap).await?;
-        let at_least = if busy == 0 { self.poller.settings.chunk_ids() } else { 0 };
+        let at_least = if busy == 0 { self.poller.settings.chunk_ids } else { 0 };
         Ok(cap.saturating_sub(busy).max(at_least))
     }
 

@@ -21,12 +21,14 @@ pub struct PollSettings {
     pub call_interval: Duration,
     /// The time between two polls of a stream.
     pub poll_interval: Duration,
+    /// How long a fetcher may work on one message.
+    pub fetcher_timeout: Duration,
     /// The queue's visibility timeout.
     pub visibility_timeout: Duration,
     /// The streams that are turned on.
     pub streams: Vec<StreamName>,
     /// How many ids make a chunk: [`crate::work::CHUNK_IDS`], fewer where a short history is to have many chunks.
-    pub chunk_ids: u32,
+    pub chunk_ids: usize,
 }
 
 impl PollSettings {
@@ -35,13 +37,9 @@ impl PollSettings {
         calls_in(span, self.call_interval)
     }
 
-    pub(super) fn chunk_ids(&self) -> usize {
-        usize::try_from(self.chunk_ids).unwrap_or(1).max(1)
-    }
-
     /// How many chunks of one listing are fresh; the rest is handed over. Half an interval's calls.
     pub(super) fn fresh_chunks(&self) -> usize {
-        (self.calls_in(self.poll_interval / 2) / self.chunk_ids()).max(1)
+        (self.calls_in(self.poll_interval / 2) / self.chunk_ids).max(1)
     }
 
     /// After how long a chunk that was sent, and is not finished, is sent again.

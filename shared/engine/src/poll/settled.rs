@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Evidence, Halt, PollerPorts, Tick};
+use super::{Evidence, Halt, OwedWork, PollerPorts, Tick};
 use crate::{Change, LocalMillis, Notice, RecordId, Rule, Source, StoredVersion};
 
 /// Of how many listed ids the stored looks are read in search of evidence.
@@ -15,6 +15,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         &mut self,
         changes: Vec<Change>,
         since: LocalMillis,
+        owed: &OwedWork,
     ) -> Result<(Vec<Change>, HashSet<RecordId>), Halt> {
         let ids = changes.iter().map(|change| &change.id);
         let versions = self.poller.ports.versions_of(&self.traits.name, ids).await?;
@@ -25,8 +26,9 @@ impl<P: PollerPorts> Tick<'_, P> {
         let met = changes.iter().filter(is_met).map(|change| change.id.clone()).collect();
         let listed_count = changes.len();
         let mut volatile_count = 0;
+        let is_at_rest = self.is_at_rest(owed);
         let is_unsettled = |change: &Change| {
-            let same_body = versions.get(&change.id).and_then(|stored| self.settled_with(change, stored));
+            let same_body = versions.get(&change.id).and_then(|stored| self.settled_with(change, stored, is_at_rest));
             // A body that differs though its stamp does not differs at every reading.
             volatile_count += usize::from(same_body == Some(false) && change.stamp().is_some());
             same_body != Some(true)
@@ -39,8 +41,15 @@ impl<P: PollerPorts> Tick<'_, P> {
         Ok((kept, met))
     }
 
+    /// Whether no older look can still replace what is stored: nothing is owed, and no fetcher is at work.
+    fn is_at_rest(&self, owed: &OwedWork) -> bool {
+        let is_over = |stored_at: LocalMillis| self.started_at.since(stored_at) > self.poller.settings.fetcher_timeout;
+        let is_owed = owed.lanes_since.is_some() || !owed.retries.is_empty() || self.put_count > 0;
+        !is_owed && owed.state.last_stored_at.is_none_or(is_over)
+    }
+
     /// Whether a row whose stamp is settled has the body that is stored; none where the stamp is not.
-    fn settled_with(&self, change: &Change, stored: &StoredVersion) -> Option<bool> {
+    fn settled_with(&self, change: &Change, stored: &StoredVersion, is_at_rest: bool) -> Option<bool> {
         let row = change.row().filter(|_| !stored.deleted)?;
         let is_same_hash = stored.fingerprint == Some(row.fingerprint());
         let is_same_stamp = change.stamp().map(|stamp| &stamp.text) == stored.stamp.as_ref();
@@ -49,11 +58,12 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         let clocks = &self.checkpoint.clocks;
         let looked_at = clocks.earliest_stamp_of(stored.looked_at, &self.zone()).map(|at| at.minus(clocks.behind));
-        let is_late = change.stamp().map_or(!self.traits.filtered, |stamp| {
+        let is_settled = change.stamp().map_or(!self.traits.filtered, |stamp| {
             let settled_at = stamp.at.plus(self.poller.settings.overlap);
-            looked_at.is_some_and(|at| at >= settled_at) || Rule::EqualSettled.is_left_out()
+            let is_late = looked_at.is_some_and(|at| at >= settled_at);
+            is_late || is_same_hash && is_at_rest || Rule::EqualSettled.is_left_out()
         });
-        (is_same_stamp && is_late).then_some(is_same_hash)
+        (is_same_stamp && is_settled).then_some(is_same_hash)
     }
 
     /// What the stored looks of a sample of listed ids show of the stamps' clock: less keeps `behind` larger.

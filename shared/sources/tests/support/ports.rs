@@ -69,6 +69,7 @@ impl Ports {
             poison_policy: PoisonPolicy::Block,
             call_interval: CALL_INTERVAL,
             poll_interval: POLL_INTERVAL,
+            fetcher_timeout: VISIBILITY / 6,
             visibility_timeout: VISIBILITY,
             streams: vec![stream.clone()],
             chunk_ids: CHUNK_IDS,

@@ -125,7 +125,7 @@ pub struct Weather {
     /// How long a received message stays invisible.
     pub visibility: Duration,
     /// How many ids a chunk holds.
-    pub chunk_ids: u32,
+    pub chunk_ids: usize,
     /// How the time zone is read wrong, if it is.
     pub zone: Option<WrongZone>,
     /// How long messages may be delayed besides, in milliseconds.

@@ -214,6 +214,7 @@ impl World {
             poison_policy: weather.policy,
             call_interval: weather.call_interval,
             poll_interval: weather.poll_interval,
+            fetcher_timeout: weather.fetcher_span(),
             visibility_timeout: weather.visibility,
             chunk_ids: weather.chunk_ids,
             streams: weather.streams.iter().map(|stream| stream.name().clone()).collect(),

@@ -289,7 +289,7 @@ impl Watched {
             sent.map(|chunk| chunk.ids.len()).sum()
         });
         let calls = weather.poll_interval.as_millis() / weather.call_interval.as_millis();
-        let max = usize::try_from(calls).unwrap_or(usize::MAX) + 2 * usize::try_from(weather.chunk_ids).unwrap_or(0);
+        let max = usize::try_from(calls).unwrap_or(usize::MAX) + 2 * weather.chunk_ids;
         if in_flight > max {
             return broken("P12 bulk work has a cap", || format!("{in_flight} ids of {} are in flight", self.key));
         }
