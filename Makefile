@@ -86,7 +86,8 @@ check: setup ## Lint everything, and fuzz for a minute where a nightly compiler 
 	$(PYTHON) -m pytest --quiet tests/prose
 	sam validate --lint
 	sam validate --lint --template-file infra/source.yaml
-	cfn-lint --regions ALL_REGIONS --include-checks I --template infra/template.yaml infra/source.yaml
+	sam validate --lint --template-file examples/forward/template.yaml
+	cfn-lint --regions ALL_REGIONS --include-checks I --template infra/template.yaml infra/source.yaml examples/*/template.yaml
 	@if cargo +nightly fuzz --version >/dev/null 2>&1; then $(MAKE) fuzz MINUTES=1; else \
 	  echo "The fuzz targets are skipped. They need: rustup toolchain install nightly && cargo install cargo-fuzz"; \
 	fi

@@ -179,6 +179,10 @@ class Cloud:
         self._sam("deploy", built, "--stack-name", self.stack, parameters={**parameters, **overrides})
         self._outputs = {}
 
+    def deploy_other(self, template: Path, stack: str, **parameters: str) -> None:
+        """Deploys another template beside the stack, such as an example."""
+        self._sam("deploy", template, "--stack-name", stack, parameters=parameters)
+
     def _sam(self, command: str, template: Path, *arguments: object, parameters: dict[str, str]) -> None:
         own = self.directory / "parameters.yaml"  # JSON is YAML, and SAM reads no .json here
         own.write_text(json.dumps({"Architecture": architecture(), **parameters}, indent=2) + "\n")

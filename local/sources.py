@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+try:
+    from compression import zstd
+except ImportError:  # Python before 3.14
+    from backports import zstd
 
 from local import background
 
@@ -144,7 +150,7 @@ class Source:
 
     def owed(self, stream: str, *lanes: str) -> set[str]:
         """The ids that a polled stream owes in these lanes, or in both."""
-        return {identity for chunk in self.chunks(stream, *lanes) for identity in chunk.get("ids", ())}
+        return {identity for chunk in self.chunks(stream, *lanes) for identity in ids_owed(chunk)}
 
     def retries(self, stream: str) -> dict[str, dict[str, Any]]:
         """The retry lane of a polled stream, which is its quarantine, by id."""
@@ -179,3 +185,10 @@ class Source:
         """Puts another credential into the source's secret."""
         secrets = self.cloud.client("secretsmanager")
         secrets.put_secret_value(SecretId=f"{self.cloud.stack}/{self.kind.name}", SecretString=json.dumps(secret))
+
+
+def ids_owed(chunk: dict[str, Any]) -> list[str]:
+    """The ids that a chunk still owes: `shared/aws/src/dynamodb/ledger/chunks.rs` says how it keeps them."""
+    owed = {bytes(each) for each in chunk.get("owed", ())}
+    listed = json.loads(zstd.decompress(bytes(chunk["listed_zstd"])))
+    return [identity for identity in listed if hashlib.sha256(identity.encode()).digest()[:8] in owed]

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,3 +81,24 @@ def well_again(stack):
     stack.vendor.post("release")
     stack.trouble_is_over()
     assert stack.source.queue_depth(dead_letters=True) == 0, f"a dead letter was left\n{stack.state()}"
+
+
+@pytest.fixture(scope="session")
+def tidemark(stack):
+    """Runs the built program and returns its exit code, its output and its notes."""
+    command = ["cargo", "build", "--locked", "--quiet", "--package", "tidemark-cli"]
+    subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=True)
+    program = background.target_directory() / "debug" / "tidemark"
+
+    def run(*arguments, **given):
+        ended = subprocess.run(
+            [program, *arguments],
+            env=stack.cloud.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            **{"stdin": subprocess.DEVNULL, **given},
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    return run

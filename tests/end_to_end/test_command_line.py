@@ -8,27 +8,6 @@ import pytest
 from local import background
 
 
-@pytest.fixture(scope="module")
-def tidemark(stack):
-    """Runs the built program and returns its exit code, its output and its notes."""
-    command = ["cargo", "build", "--locked", "--quiet", "--package", "tidemark-cli"]
-    subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=True)
-    program = background.target_directory() / "debug" / "tidemark"
-
-    def run(*arguments, **given):
-        ended = subprocess.run(
-            [program, *arguments],
-            env=stack.cloud.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            **{"stdin": subprocess.DEVNULL, **given},
-        )
-        return ended.returncode, ended.stdout, ended.stderr
-
-    return run
-
-
 def states(tidemark, place="fieldmotion"):
     """The state of each stream, as `status` reports it."""
     _, out, notes = tidemark("status", place, "--json")
