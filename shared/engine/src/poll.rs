@@ -28,6 +28,7 @@ use crate::{
 };
 use {clocks::*, ids::*, owe::*, owed::*, state::*, walk::*};
 
+pub use owe::Draft;
 pub use report::{PollError, PollOutcome, PollReport};
 pub use settings::{OVERLAP_MIN, PollSettings, TICK_MAX};
 

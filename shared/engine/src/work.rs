@@ -12,6 +12,8 @@ use crate::{Body, LocalMillis, Position, RecordId, Rule, StreamKey};
 pub const CHUNK_IDS: usize = 50;
 /// The most bytes of rows, or of events, that one chunk carries: a queue message holds 256 KiB, ids included.
 pub const CHUNK_BYTES: usize = 220 * 1024;
+/// So many of a chunk's records may vanish without a doubt about the vendor's answers.
+pub const VANISHED_MAX: usize = 5;
 /// A longer row travels as its id and is fetched.
 pub const ROW_BYTES_MAX: usize = 200 * 1024;
 /// How many ids of one stream may be in the retry lane before it stops listing.

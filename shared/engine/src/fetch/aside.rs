@@ -3,14 +3,12 @@
 use super::{Failed, FetcherPorts, Looker, Origin, Work};
 use crate::{
     Clock, DeletedBecause, GONE_BELIEVED_AFTER, Ledger, Notice, Reason, RecordId, RetryEntry, Rule, Seen, StoreFailure,
-    retry_after,
+    VANISHED_MAX, retry_after,
 };
 
 const MANY: &str = "it seems gone, along with many others of its chunk";
 const UNCLEAR: &str = "it seems gone, but the vendor's answer does not say so in its own words";
-/// So many of a chunk's records may vanish without a doubt about the vendor's answers...
-const VANISHED_MAX: usize = 5;
-/// ...or this part of them, in percent.
+/// Of a chunk's records more than [`VANISHED_MAX`] may vanish where they are no more than this part of them, in percent.
 const VANISHED_PERCENT_MAX: usize = 20;
 
 impl<P: FetcherPorts> Work<'_, P> {

@@ -37,7 +37,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             let mut chunks = Vec::new();
             let mut outgoing = Vec::new();
             while chunks.len() < CHUNKS_AT_ONCE.min(chunk_max - put) && changes.peek().is_some() {
-                let draft = take_chunk(changes, self.poller.settings.chunk_ids);
+                let draft = Draft::take(changes, self.poller.settings.chunk_ids);
                 let (chunk, message) = self.chunk_of(draft, debt);
                 self.report.owed_count += chunk.ids.len();
                 if debt.lane == Lane::Bulk {
@@ -82,10 +82,14 @@ impl<P: PollerPorts> Tick<'_, P> {
     }
 }
 
-struct Draft {
-    ids: BTreeSet<RecordId>,
-    told: Told,
-    rows: BTreeMap<RecordId, Row>,
+/// What the next chunk is made of.
+pub struct Draft {
+    /// Its ids.
+    pub ids: BTreeSet<RecordId>,
+    /// What else the list reports of them.
+    pub told: Told,
+    /// Rows, which travel in its message.
+    pub rows: BTreeMap<RecordId, Row>,
 }
 
 /// What a change brings along: changes of different kinds never share a chunk.
@@ -96,40 +100,42 @@ enum Kind {
     Event,
 }
 
-/// Takes the next chunk off the changes. A row that is too long for a message travels as its id.
-fn take_chunk(changes: &mut Peekable<impl Iterator<Item = Change>>, chunk_ids: usize) -> Draft {
-    let mut ids = BTreeSet::new();
-    let mut rows = BTreeMap::new();
-    let mut events = BTreeMap::new();
-    let mut of_chunk = None;
-    let mut bytes_sum = 0;
-    while let Some(change) = changes.peek() {
-        let (kind, bytes) = kind_of(change);
-        let is_other_kind = of_chunk.is_some_and(|of_chunk| of_chunk != kind);
-        bytes_sum += bytes + change.id.as_str().len();
-        if ids.len() == chunk_ids || is_other_kind || (!ids.is_empty() && bytes_sum > CHUNK_BYTES) {
-            break;
-        }
-        of_chunk = Some(kind);
-        let Some(change) = changes.next() else { break };
-        let listed = change.listed.map(|listed| *listed).unwrap_or_default();
-        match (kind, listed.row) {
-            (Kind::Row, Some(body)) => {
-                rows.insert(change.id.clone(), Row { body, stamp: listed.stamp });
+impl Draft {
+    /// Takes the next chunk off the changes. A row that is too long for a message travels as its id.
+    pub fn take(changes: &mut Peekable<impl Iterator<Item = Change>>, chunk_ids: usize) -> Self {
+        let mut ids = BTreeSet::new();
+        let mut rows = BTreeMap::new();
+        let mut events = BTreeMap::new();
+        let mut of_chunk = None;
+        let mut bytes_sum = 0;
+        while let Some(change) = changes.peek() {
+            let (kind, bytes) = kind_of(change);
+            let is_other_kind = of_chunk.is_some_and(|of_chunk| of_chunk != kind);
+            bytes_sum += bytes + change.id.as_str().len();
+            if ids.len() == chunk_ids || is_other_kind || (!ids.is_empty() && bytes_sum > CHUNK_BYTES) {
+                break;
             }
-            (Kind::Event, _) => {
-                events.insert(change.id.clone(), Event { deleted: change.deleted, body: listed.event });
+            of_chunk = Some(kind);
+            let Some(change) = changes.next() else { break };
+            let listed = change.listed.map(|listed| *listed).unwrap_or_default();
+            match (kind, listed.row) {
+                (Kind::Row, Some(body)) => {
+                    rows.insert(change.id.clone(), Row { body, stamp: listed.stamp });
+                }
+                (Kind::Event, _) => {
+                    events.insert(change.id.clone(), Event { deleted: change.deleted, body: listed.event });
+                }
+                (Kind::Id | Kind::Row, _) => {}
             }
-            (Kind::Id | Kind::Row, _) => {}
+            ids.insert(change.id);
         }
-        ids.insert(change.id);
+        let told = match of_chunk {
+            Some(Kind::Row) => Told::Rows,
+            Some(Kind::Event) => Told::Events(events),
+            Some(Kind::Id) | None => Told::Ids,
+        };
+        Self { ids, told, rows }
     }
-    let told = match of_chunk {
-        Some(Kind::Row) => Told::Rows,
-        Some(Kind::Event) => Told::Events(events),
-        Some(Kind::Id) | None => Told::Ids,
-    };
-    Draft { ids, told, rows }
 }
 
 fn kind_of(change: &Change) -> (Kind, usize) {
@@ -150,7 +156,7 @@ mod tests {
     fn a_chunk_closes_at_fifty_ids() {
         let ids = (0..120).map(|n| RecordId::parse(n.to_string()).unwrap());
         let mut changes = ids.map(Change::of).peekable();
-        let sizes = [(); 4].map(|()| take_chunk(&mut changes, 50).ids.len());
+        let sizes = [(); 4].map(|()| Draft::take(&mut changes, 50).ids.len());
         assert_eq!(sizes, [50, 50, 20, 0]);
     }
 }

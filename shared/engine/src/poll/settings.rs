@@ -43,7 +43,7 @@ impl PollSettings {
     }
 
     /// After how long a chunk that was sent, and is not finished, is sent again.
-    pub(super) fn patience(&self) -> Duration {
+    pub fn patience(&self) -> Duration {
         self.visibility_timeout.saturating_mul(2)
     }
 }
