@@ -17,6 +17,7 @@ use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::rule::{self, Rule};
 use tidemark_engine::stream::{ListShape, StreamKey, StreamName};
 use tidemark_engine::work::{CHUNK_IDS, Chunk, DETAILS_LAG, Lane, PoisonPolicy, RetryEntry};
+use tidemark_sweep::SweepReport;
 use tidemark_testkit::memory::{
     Delivery, Flaw, ManualClock, MemoryQueue, MemorySource, MemoryTables, Operation, SeededRandom, StoredRecord,
     Tables, Vendor, VendorSettings, version_of,
@@ -189,6 +190,14 @@ impl Stage {
         self.owners.set(self.owners.get() + 1);
         let poller = Poller { ports: world, settings: self.settings.borrow().clone() };
         poller.poll(&self.name(), &format!("poller-{}", self.owners.get())).await
+    }
+
+    /// Goes on with the stream's sweep, as the invocation of a poller does after its tick.
+    #[expect(clippy::expect_used, reason = "a test's own expectation")]
+    pub async fn sweep_on(&self) -> SweepReport {
+        let poller = Poller { ports: self.world.clone(), settings: self.settings.borrow().clone() };
+        let until = tidemark_sweep::stop_at(&poller, self.now());
+        tidemark_sweep::go_on(&poller, &self.name(), until).await.expect("the sweep works")
     }
 
     /// One tick of a new poller.

@@ -25,12 +25,16 @@ const NOT_SHIPPED: [&str; 4] = ["tidemark-bench", "tidemark-fakes", "tidemark-te
 fn our_crates_depend_on_each_other_in_one_direction() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("tidemark-engine", [].as_slice()),
-        ("tidemark-watch", &["tidemark-engine"]),
-        ("tidemark-sources", &["tidemark-engine"]),
-        ("tidemark-aws", &["tidemark-engine", "tidemark-watch"]),
-        ("tidemark-runtime", &["tidemark-engine", "tidemark-watch", "tidemark-aws", "tidemark-sources"]),
-        ("tidemark-cli", &["tidemark-engine", "tidemark-watch", "tidemark-aws", "tidemark-sources"]),
-        ("tidemark-testkit", &["tidemark-engine", "tidemark-watch"]),
+        ("tidemark-sweep", &["tidemark-engine"]),
+        ("tidemark-watch", &["tidemark-engine", "tidemark-sweep"]),
+        ("tidemark-sources", &["tidemark-engine", "tidemark-sweep"]),
+        ("tidemark-aws", &["tidemark-engine", "tidemark-sweep", "tidemark-watch"]),
+        (
+            "tidemark-runtime",
+            &["tidemark-engine", "tidemark-sweep", "tidemark-watch", "tidemark-aws", "tidemark-sources"],
+        ),
+        ("tidemark-cli", &["tidemark-engine", "tidemark-sweep", "tidemark-watch", "tidemark-aws", "tidemark-sources"]),
+        ("tidemark-testkit", &["tidemark-engine", "tidemark-sweep", "tidemark-watch"]),
         ("tidemark-fakes", &[]),
     ]);
     for (name, shipped) in dependencies() {

@@ -16,6 +16,7 @@ use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
+use tidemark_sweep::ports::Shown;
 use tidemark_testkit::memory::{MemoryQueue, MemorySource, MemoryTables, SeededRandom, Vendor, VendorSettings};
 use tidemark_tests::stage::{START, id};
 use tidemark_watch::standing::standing;
@@ -119,6 +120,8 @@ impl Source for Asked {
         self.source.stamp(stream, text)
     }
 }
+
+impl Shown for Asked {}
 
 /// The ports of one function.
 struct Function {

@@ -46,6 +46,8 @@ fn no_seed_violates_an_invariant() {
         stats.handed_over,
         stats.set_aside,
         stats.fresh_changes,
+        stats.sweeps,
+        stats.sweeps_withheld,
     ];
     assert!(faults.iter().all(|count| *count > 20), "everything happens often:\n{stats}");
 }
@@ -111,6 +113,11 @@ const KILLERS: &[(&str, u64)] = &[
     ("SnapshotMargin", 554),
     ("UpdateCreates", 2045),
     ("ResolvesAny", 3206),
+    ("SweepLooks", 4),
+    ("SweepWhole", 0),
+    ("SweepCursor", 0),
+    ("SweepBulk", 40),
+    ("SweepSince", 2),
 ];
 
 /// Variants that no seed is known to kill, and why. A test of `rules/missed.rs` fails for each of them.

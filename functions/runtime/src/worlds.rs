@@ -1,4 +1,4 @@
-//! The ports of the three use cases on AWS: which adapter stands behind which port.
+//! The ports of the use cases on AWS: which adapter stands behind which port.
 
 use tidemark_aws::clock::{SystemClock, SystemRandom};
 use tidemark_aws::cloudwatch::MetricSink;
@@ -7,6 +7,7 @@ use tidemark_aws::sqs::SqsQueue;
 use tidemark_engine::fetch::FetcherPorts;
 use tidemark_engine::poll::PollerPorts;
 use tidemark_engine::ports::{ChangeQueue, Checkpoints, Clock, Ledger, Ports, Random, Records, Source, StoredVersions};
+use tidemark_sweep::ports::{Shown, StoredSlices, SweepPorts, Sweeps};
 use tidemark_watch::WatcherPorts;
 use tidemark_watch::measurement::Measurements;
 
@@ -38,7 +39,7 @@ macro_rules! ports {
     };
 }
 
-/// The ports that a poller needs.
+/// The ports that a poller needs, and its sweeps.
 pub struct PollerWorld {
     /// The vendor.
     pub source: VendorSource,
@@ -61,6 +62,20 @@ impl PollerPorts for PollerWorld {
 
     fn queue(&self) -> &impl ChangeQueue {
         &self.queue
+    }
+}
+
+impl SweepPorts for PollerWorld {
+    fn sweeps(&self) -> &impl Sweeps {
+        &self.ledger
+    }
+
+    fn slices(&self) -> &impl StoredSlices {
+        &self.versions
+    }
+
+    fn shown(&self) -> &impl Shown {
+        &self.source
     }
 }
 
@@ -99,7 +114,7 @@ impl WatcherPorts for WatcherWorld {
         &self.checkpoints
     }
 
-    fn ledger(&self) -> &impl Ledger {
+    fn ledger(&self) -> &(impl Ledger + Sweeps) {
         &self.ledger
     }
 

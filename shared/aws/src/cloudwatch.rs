@@ -29,7 +29,7 @@ const BATCH_FIGURES: usize = 1_000;
 /// | metric | unit | dimensions |
 /// |---|---|---|
 /// | `StalenessSeconds`, `LagSeconds` | seconds | `Stack`, `Source` |
-/// | `BacklogCount`, `QuarantineCount`, `AttentionCount` | count | `Stack`, `Source` |
+/// | `BacklogCount`, `QuarantineCount`, `AttentionCount`, `SweepProblems` | count | `Stack`, `Source` |
 /// | `Heartbeat` | count | `Stack` |
 ///
 /// A value that arrives twice counts twice in sums; alarms use maxima.
@@ -112,6 +112,7 @@ fn name_and_unit(name: MeasurementName) -> (&'static str, StandardUnit) {
         MeasurementName::Backlog => ("BacklogCount", StandardUnit::Count),
         MeasurementName::Quarantine => ("QuarantineCount", StandardUnit::Count),
         MeasurementName::Attention => ("AttentionCount", StandardUnit::Count),
+        MeasurementName::SweepProblems => ("SweepProblems", StandardUnit::Count),
         MeasurementName::Heartbeat => ("Heartbeat", StandardUnit::Count),
     }
 }

@@ -27,7 +27,7 @@ rules! {
     CommittedOld, LedgerMark, MarkLast, RetryLast, RewindCommitted, ListRetried, Resend, BulkCap, TwoLanes, Share,
     CursorOrder, AccountPoller, AccountFetcher, ResolveLater, FailingLeaves, Breaker, BreakerKnown, CrashCount,
     RowDate, EqualHash, EqualStamp, EqualSettled, PaidByLater, FalseDeletes, Passes, BarrenTwice, SnapshotMargin,
-    DetailsLag, RowAge,
+    DetailsLag, RowAge, SweepLooks, SweepWhole, SweepSince, SweepCursor, SweepBulk,
 }
 
 thread_local! {
@@ -42,7 +42,7 @@ pub fn leave_out(rule: Option<Rule>) {
 
 impl Rule {
     /// Whether the rule is left out: never, where it could do harm.
-    pub(crate) fn is_left_out(self) -> bool {
+    pub fn is_left_out(self) -> bool {
         cfg!(feature = "mutants") && LEFT_OUT.get() == Some(self)
     }
 }

@@ -34,6 +34,8 @@ use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 
 use self::call::{Call, Got, Outcome};
 use self::classes::{CHANGES, Class, List, UUID};
@@ -254,6 +256,21 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
 
     fn stamp(&self, _stream: &StreamName, text: &str) -> Option<Stamp> {
         events::stamp(text)
+    }
+}
+
+impl<C: Clock, K: Credentials> Shown for FieldAware<C, K> {
+    fn swept(&self, _: &StreamName) -> Vec<(StreamName, Absence)> {
+        let kept = classes::CLASSES.iter().filter(|class| self.settings.keeps(class));
+        kept.map(|class| {
+            let is_all = self.settings.lists_all(class);
+            (class.records.clone(), if is_all { Absence::Fetched } else { Absence::Unproved })
+        })
+        .collect()
+    }
+
+    fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
+        listed_id(records, id)
     }
 }
 

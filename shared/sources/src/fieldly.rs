@@ -36,6 +36,7 @@ use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
 
 use self::answer::Asked;
 use self::object_types::OBJECT_TYPES;
@@ -361,6 +362,8 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
         is_stamped.then(|| answer::stamp(text))?
     }
 }
+
+impl<C, K> Shown for Fieldly<C, K> {}
 
 /// The lower bound of a list as it is sent, and the instant that this means.
 struct Bound {

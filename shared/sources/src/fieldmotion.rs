@@ -36,6 +36,8 @@ use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 
 use self::answer::{Entries, Row};
 use self::api_now::ApiNow;
@@ -384,6 +386,13 @@ impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
     fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
         let object_type = object_types::of_stream(stream)?;
         object_type.has_rows().then(|| self.settings.zone.stamp(text))?
+    }
+}
+
+impl<C: Clock, K: Credentials> Shown for FieldMotion<C, K> {
+    fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
+        let has_rows = object_types::of_stream(stream).is_some_and(ObjectType::has_rows);
+        vec![(stream.clone(), if has_rows { Absence::Fetched } else { Absence::Reported })]
     }
 }
 

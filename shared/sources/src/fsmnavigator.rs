@@ -39,6 +39,7 @@ use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
 
 use self::answer::Reader;
 use self::call::{Call, Judged, Outcome};
@@ -311,6 +312,8 @@ impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
         is_stamped.then(|| time::stamp(text))?
     }
 }
+
+impl<C, K> Shown for FsmNavigator<C, K> {}
 
 fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
     object_types::of_stream(stream)

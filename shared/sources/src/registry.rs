@@ -10,6 +10,8 @@ use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials, Source};
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 
 use crate::fieldaware::{self, FieldAware, FieldAwareSettings};
 use crate::fieldly::{self, Fieldly, FieldlySettings};
@@ -365,6 +367,26 @@ impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
             Self::FieldAware(source) => source.joined_event(earlier, later),
             Self::FsmNavigator(source) => source.joined_event(earlier, later),
             Self::Fieldly(source) => source.joined_event(earlier, later),
+        }
+    }
+}
+
+impl<C: Clock, K: Credentials> Shown for AnySource<C, K> {
+    fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
+        match self {
+            Self::FieldMotion(source) => source.swept(stream),
+            Self::FieldAware(source) => source.swept(stream),
+            Self::FsmNavigator(source) => source.swept(stream),
+            Self::Fieldly(source) => source.swept(stream),
+        }
+    }
+
+    fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
+        match self {
+            Self::FieldMotion(source) => source.listed_id(records, id),
+            Self::FieldAware(source) => source.listed_id(records, id),
+            Self::FsmNavigator(source) => source.listed_id(records, id),
+            Self::Fieldly(source) => source.listed_id(records, id),
         }
     }
 }

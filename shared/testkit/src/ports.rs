@@ -1,6 +1,6 @@
 //! A world of ports whose fields have their names.
 
-/// Puts the fields `source`, `tables`, `queue`, `clock` and `random` of a world behind the ports of poller and fetcher.
+/// Puts the fields `source`, `tables`, `queue`, `clock` and `random` of a world behind the ports of poller, sweep and fetcher.
 #[macro_export]
 macro_rules! ports_of_fields {
     ($world:ty $(, $source:ident)?) => {
@@ -28,6 +28,20 @@ macro_rules! ports_of_fields {
             }
             fn queue(&self) -> &impl tidemark_engine::ports::ChangeQueue {
                 &self.queue
+            }
+        }
+
+        impl $(<$source: tidemark_engine::ports::Source + tidemark_sweep::ports::Shown>)?
+            tidemark_sweep::ports::SweepPorts for $world
+        {
+            fn sweeps(&self) -> &impl tidemark_sweep::ports::Sweeps {
+                &self.tables
+            }
+            fn slices(&self) -> &impl tidemark_sweep::ports::StoredSlices {
+                &self.tables
+            }
+            fn shown(&self) -> &impl tidemark_sweep::ports::Shown {
+                &self.source
             }
         }
 

@@ -37,6 +37,11 @@ async fn stream_state() {
 }
 
 #[tokio::test]
+async fn sweeps() {
+    contract::sweeps(&MemoryTables::new(), &stream()).await;
+}
+
+#[tokio::test]
 async fn source_state() {
     contract::source_state(&MemoryTables::new(), &stream()).await;
 }

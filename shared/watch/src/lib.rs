@@ -14,6 +14,7 @@ use tidemark_engine::health::{Breaker, Pause, SourceState};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{Reason, RetryEntry};
+use tidemark_sweep::ports::Sweeps;
 
 use self::measurement::{Measurement, MeasurementName, Measurements};
 use self::standing::standing;
@@ -32,8 +33,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub trait WatcherPorts {
     /// The checkpoints.
     fn checkpoints(&self) -> &impl Checkpoints;
-    /// The ledger.
-    fn ledger(&self) -> &impl Ledger;
+    /// The ledger, which keeps what sweeps found, too.
+    fn ledger(&self) -> &(impl Ledger + Sweeps);
     /// Where measurements go.
     fn measurements(&self) -> &impl Measurements;
     /// The clock.
@@ -96,11 +97,11 @@ pub struct Limits {
     pub stale_after: Duration,
 }
 
-/// Looks at one stream. Reads only: three items by key, and the partition of what the stream owes.
+/// Looks at one stream. Reads only: four items by key, and the partition of what the stream owes.
 ///
 /// # Errors
 /// [`StoreFailure`] when a table cannot be read.
-pub async fn look_at<C: Checkpoints, L: Ledger>(
+pub async fn look_at<C: Checkpoints, L: Ledger + Sweeps>(
     checkpoints: &C,
     ledger: &L,
     stream: StreamKey,
@@ -124,6 +125,8 @@ pub async fn look_at<C: Checkpoints, L: Ledger>(
     let is_stale = overdue > limits.stale_after;
     let quarantine_count = entries.len();
     let state = State::Fresh;
+    let sweep = ledger.load_sweep(&stream).await?.unwrap_or_default();
+    let (last_sweep, sweep_problem) = (sweep.last, sweep.problem);
     let report = StreamReport {
         stream,
         standing,
@@ -135,6 +138,8 @@ pub async fn look_at<C: Checkpoints, L: Ledger>(
         is_stale,
         state,
         held_back,
+        last_sweep,
+        sweep_problem,
     };
     Ok(StreamReport { state: state_of(&report, &shared, source, now), ..report })
 }
@@ -174,6 +179,7 @@ fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
     let backlog: u64 = reports.iter().map(|report| report.owed.fresh_count + report.owed.bulk_count).sum();
     let quarantine: usize = reports.iter().map(|report| report.troubled_count).sum();
     let reminders = reports.iter().filter(|report| report.reminds).count();
+    let problems = reports.iter().filter(|report| report.sweep_problem.is_some()).count();
     let count = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     [
         (MeasurementName::Staleness, longest(|report| report.overdue)),
@@ -181,6 +187,7 @@ fn measure(source: SourceKind, reports: &[StreamReport]) -> Vec<Measurement> {
         (MeasurementName::Backlog, count(backlog)),
         (MeasurementName::Quarantine, count(u64::try_from(quarantine).unwrap_or(u64::MAX))),
         (MeasurementName::Attention, count(u64::try_from(reminders).unwrap_or(u64::MAX))),
+        (MeasurementName::SweepProblems, count(u64::try_from(problems).unwrap_or(u64::MAX))),
     ]
     .map(|(name, value)| Measurement { name, source: Some(source), value })
     .to_vec()

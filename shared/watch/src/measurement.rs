@@ -16,6 +16,8 @@ pub enum MeasurementName {
     Quarantine,
     /// Streams whose quarantine asks for a person once more.
     Attention,
+    /// Streams whose last sweep needs a person.
+    SweepProblems,
     /// 1 for every time the watcher ran; its absence is an alarm.
     Heartbeat,
 }

@@ -9,6 +9,7 @@ use tidemark_engine::health::{ACCOUNT_CHANGED, SourceState, StreamState};
 use tidemark_engine::ports::Owed;
 use tidemark_engine::stream::StreamKey;
 use tidemark_engine::work::RETRY_MAX;
+use tidemark_sweep::state::Proof;
 
 use crate::standing::Standing;
 
@@ -107,6 +108,10 @@ pub struct StreamReport {
     pub state: State,
     /// Why nothing is called, if so.
     pub held_back: Option<String>,
+    /// What the last sweep found that came to its end.
+    pub last_sweep: Option<Proof>,
+    /// Why the last sweep needs a person, if so.
+    pub sweep_problem: Option<String>,
 }
 
 /// How a stream that is polled stands at `now`.
@@ -174,6 +179,8 @@ mod tests {
             is_stale: true,
             state: State::Off,
             held_back: None,
+            last_sweep: None,
+            sweep_problem: None,
         };
         let (mut stream, mut source) = (StreamState::default(), SourceState::default());
         (stream.pause, source.pause) = (Some(pause(None)), Some(pause(Some(soon))));

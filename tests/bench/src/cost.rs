@@ -74,8 +74,8 @@ const WATCHED_EVERY: f64 = 300.0;
 /// Lambda asks an idle queue with five connections, 20 s each.
 const IDLE_RECEIVES: f64 = 5.0 / 20.0;
 /// Metrics, alarms and dashboards of a source, and those that all share. The tests of the template hold it to them.
-const METRICS: (f64, f64) = (5.0, 1.0);
-const ALARMS: (f64, f64) = (11.0, 4.0);
+const METRICS: (f64, f64) = (6.0, 1.0);
+const ALARMS: (f64, f64) = (12.0, 4.0);
 const DASHBOARDS: (f64, f64) = (1.0, 1.0);
 /// What a table adds to the bytes of each item that it keeps.
 ///

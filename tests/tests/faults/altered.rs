@@ -8,6 +8,8 @@ use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 use tidemark_testkit::memory::MemorySource;
 
 /// A source whose answers pass through functions of a test.
@@ -67,5 +69,15 @@ impl Source for Altered {
 
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         self.source.record_of(stream, id)
+    }
+}
+
+impl Shown for Altered {
+    fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
+        self.source.swept(stream)
+    }
+
+    fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
+        self.source.listed_id(records, id)
     }
 }

@@ -12,3 +12,4 @@ mod owed;
 mod positions;
 mod retry;
 mod staleness;
+mod sweep;

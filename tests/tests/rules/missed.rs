@@ -63,6 +63,8 @@ const MISSED: &[(&str, &str)] = &[
     ("CrashCount", "retry::an_id_at_which_the_fetcher_died_three_times_by_itself_is_set_aside"),
     ("Breaker", "breaker::five_failures_in_a_row_pause_the_stream_and_the_rest_stays_owed"),
     ("BreakerKnown", "breaker::failures_of_ids_that_are_in_the_retry_lane_are_no_news"),
+    ("SweepLooks", "sweep::a_record_that_a_list_leaves_out_is_fetched_and_not_deleted"),
+    ("SweepSince", "sweep::what_was_looked_at_since_the_sweep_began_is_no_candidate"),
 ];
 
 /// Runs one test in a process of its own; whether it passed.

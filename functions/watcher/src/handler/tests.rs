@@ -10,6 +10,7 @@ use tidemark_engine::stream::ListShape;
 use tidemark_engine::work::{Lane, Reason, TRIES_TO_ADVANCE};
 use tidemark_runtime::failure::ErrorKind;
 use tidemark_runtime::kept::Kept;
+use tidemark_sweep::ports::Sweeps;
 use tidemark_testkit::memory::{Fault, ManualClock, MemoryTables, Operation};
 use tidemark_tests::stage::{Stage, ids};
 use tidemark_watch::WatchedStream;
@@ -39,7 +40,7 @@ impl WatcherPorts for World {
         &self.tables
     }
 
-    fn ledger(&self) -> &impl Ledger {
+    fn ledger(&self) -> &(impl Ledger + Sweeps) {
         &self.tables
     }
 

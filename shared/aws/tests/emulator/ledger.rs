@@ -48,6 +48,7 @@ async fn the_contract_of_the_shared_state_holds() {
     let (table, port) = ledger(&emulator().await, "shared").await;
     contract::stream_state(&port, &stream("customers")).await;
     contract::source_state(&port, &stream("customers")).await;
+    contract::sweeps(&port, &stream("swept")).await;
     table.gone().await;
 }
 

@@ -24,6 +24,7 @@ const STATUSES: [&str; 3] = ["CREATED", "UPDATED", "DELETED"];
 /// | `record_streams` | all | which record streams are kept; events of the others are passed over | - |
 /// | `custom_fields` | `false` | whether the declarations of custom fields are kept, too, as the record stream `custom_fields` | they need a right of their own |
 /// | `archived` | `[]` | which of the record streams `items`, `users` and `unavailable_time_types` are imported with what is archived | the reference's filter |
+/// | `complete_lists` | `[]` | the record streams whose lists show the key's user everything: a sweep has what they leave out fetched | the guide says that lists show what the user may see |
 /// | `page_size` | none | the feed's `pageSize`, from 2 on: pages are strictly smaller | the guide names no default and no maximum |
 /// | `entity_class` | none | the feed's `entityClass`, one class; the feed then has nothing else | the guide's filter |
 /// | `status` | none | the feed's `status`, one of `CREATED`, `UPDATED`, `DELETED`; the feed then has nothing else | the guide's filter |
@@ -39,6 +40,7 @@ pub struct FieldAwareSettings {
     pub(super) list_page_size: u64,
     kept: Vec<&'static Class>,
     archived: Vec<&'static Class>,
+    complete: Vec<&'static Class>,
     detail_paths: BTreeMap<&'static str, Path>,
     list_paths: BTreeMap<&'static str, Option<String>>,
     windows: BTreeMap<&'static str, Option<Window>>,
@@ -71,6 +73,12 @@ impl FieldAwareSettings {
                 &format!("a list of some of {}", names(|class| class.has_archive)),
                 Vec::new(),
                 |value| some_of(value, |class| class.has_archive),
+            ),
+            complete: settings.take(
+                "complete_lists",
+                &format!("a list of some of {}", names(has_path)),
+                Vec::new(),
+                |value| some_of(value, has_path),
             ),
             page_size: settings
                 .take("page_size", "a number from 2 to 10000", None, |value| Some(Some(within(value, &PAGE_SIZES)?))),
@@ -148,6 +156,11 @@ impl FieldAwareSettings {
     /// Whether a first import lists what is archived of a class, too.
     pub(super) fn lists_archive(&self, class: &Class) -> bool {
         self.archived.contains(&class)
+    }
+
+    /// Whether the list of a class shows everything.
+    pub(super) fn lists_all(&self, class: &Class) -> bool {
+        self.complete.contains(&class)
     }
 
     /// The path of a record that is to be used whatever addresses say.

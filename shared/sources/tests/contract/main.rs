@@ -79,6 +79,7 @@ macro_rules! suite {
             listings::an_answer_that_was_not_understood_is_never_up_to_date,
             listings::an_empty_list_that_says_that_it_failed_is_a_failure,
             listings::a_right_answer_that_comes_late_is_believed,
+            records::a_stored_record_has_one_id_in_lists,
             records::a_text_that_is_no_time_is_no_stamp,
             records::a_stamp_is_read_with_its_own_offset,
             records::a_not_found_that_speaks_of_the_address_deletes_nothing,

@@ -22,6 +22,16 @@ pub(crate) async fn a_record_is_fetched_byte_for_byte<V: Vendor>() {
     }
 }
 
+/// Kind: sweeps. What is stored can be compared with what is listed, and asked for when it is not.
+pub(crate) async fn a_stored_record_has_one_id_in_lists<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(3).await;
+    for listed in ids {
+        let (records, back) = world.there_and_back(&listed);
+        assert_eq!(back, Some(listed));
+        assert!(world.swept().contains(&records), "{records} is compared");
+    }
+}
+
 /// Kind: stamps. What is no time is none, so that nothing is ordered by it.
 pub(crate) async fn a_text_that_is_no_time_is_no_stamp<V: Vendor>() {
     let world = World::<V>::start().await;

@@ -12,6 +12,7 @@ use tidemark_engine::stream::StreamName;
 use tidemark_fakes::Fake;
 pub(crate) use tidemark_sources::registry::AnySource;
 use tidemark_sources::registry::{self, SourceConfig};
+use tidemark_sweep::ports::Shown;
 use tidemark_testkit::memory::StoredRecord;
 
 use crate::Vendor;
@@ -86,6 +87,19 @@ impl<V: Vendor> World<V> {
     /// The record that a listed id stands for.
     pub(crate) fn record_of(&self, id: &RecordId) -> RecordId {
         self.ports.source.record_of(&Self::stream(), id).unwrap().1
+    }
+
+    /// Where a listed record is kept, and the id under which lists show what is kept there.
+    pub(crate) fn there_and_back(&self, id: &RecordId) -> (StreamName, Option<RecordId>) {
+        let source = &*self.ports.source;
+        let (records, record) = source.record_of(&Self::stream(), id).unwrap();
+        let listed = source.listed_id(&records, &record);
+        (records, listed)
+    }
+
+    /// The streams of records that lists show.
+    pub(crate) fn swept(&self) -> Vec<StreamName> {
+        self.ports.source.swept(&Self::stream()).into_iter().map(|(records, _)| records).collect()
     }
 
     /// One tick of the poller, and the fetching of all that it sent.

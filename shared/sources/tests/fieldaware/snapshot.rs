@@ -1,5 +1,6 @@
 //! Listing everything for a first import.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidemark_engine::change::ListRequest;
@@ -9,6 +10,8 @@ use tidemark_engine::poll::PollOutcome;
 use tidemark_engine::stream::StreamName;
 use tidemark_fakes::fieldaware::ListEnvelope;
 use tidemark_fakes::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 
 use crate::account::{Account, RECORD_STREAMS, account, account_at, ids};
 use crate::engine::Stage;
@@ -577,4 +580,14 @@ async fn a_page_of_users_that_no_checkpoint_can_hold_leaves_its_class_out() {
     account.vendor.fault(Fault::new(answer(200, &page))).unwrap();
     let page = account.list(ListRequest::Snapshot(None)).await.unwrap();
     assert_eq!(page.later.map(|later| later.stream), Some(StreamName::known("unavailable_times")));
+}
+
+/// The lists show what the key's user may see.
+#[tokio::test]
+async fn what_a_list_leaves_out_is_fetched_only_where_the_list_is_known_to_be_complete() {
+    let account = account(r#"{"record_streams":["jobs","items"],"complete_lists":["items"]}"#).await;
+    let expected = [("items", Absence::Fetched), ("jobs", Absence::Unproved)];
+    let swept: BTreeMap<StreamName, Absence> =
+        account.source.swept(&StreamName::known("changes")).into_iter().collect();
+    assert_eq!(swept, expected.map(|(name, absence)| (StreamName::known(name), absence)).into());
 }

@@ -7,6 +7,8 @@ use tidemark_engine::clock::{StampMillis, VendorMillis};
 use tidemark_engine::ports::Source;
 use tidemark_fakes::fieldmotion::{DetailShape, ListOrder, ListShape};
 use tidemark_fakes::{Add, Change, ClockChange, DateHeader, Fault};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 
 use crate::account::{STREAMS, account, stream};
 use crate::support::answer;
@@ -146,5 +148,16 @@ async fn the_vendors_clock_comes_with_every_answer_that_has_one() {
         account.vendor.change_clock(ClockChange { date: Some(date), ..ClockChange::default() });
         assert_eq!(account.list("customers").await.unwrap().date, expected);
         assert_eq!(account.fetch("customers", "683136").await.unwrap().date, expected);
+    }
+}
+
+/// Lists show what is active, and no call tells more of a stock container than its list does.
+#[tokio::test]
+async fn what_a_list_leaves_out_is_fetched_where_a_call_can_tell_why() {
+    let account = account("{}").await;
+    for (name, absence) in
+        [("customers", Absence::Fetched), ("users", Absence::Fetched), ("stock_containers", Absence::Reported)]
+    {
+        assert_eq!(account.source.swept(&stream(name)), [(stream(name), absence)]);
     }
 }

@@ -11,6 +11,7 @@ use tidemark_engine::stream::StreamName;
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_fakes::Fake;
 use tidemark_sources::registry::AnySource;
+use tidemark_sweep::ports::{Shown, StoredSlices, SweepPorts, Sweeps};
 use tidemark_testkit::memory::{MemoryQueue, MemoryTables, SeededRandom};
 
 use crate::support::{SharedKeys, VendorTime};
@@ -119,6 +120,20 @@ impl PollerPorts for Ports {
 
     fn queue(&self) -> &impl ChangeQueue {
         &self.queue
+    }
+}
+
+impl SweepPorts for Ports {
+    fn sweeps(&self) -> &impl Sweeps {
+        &self.tables
+    }
+
+    fn slices(&self) -> &impl StoredSlices {
+        &self.tables
+    }
+
+    fn shown(&self) -> &impl Shown {
+        &*self.source
     }
 }
 

@@ -11,6 +11,7 @@ mod records;
 mod retry_lane;
 mod source_state;
 mod stream_state;
+mod sweeps;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -27,6 +28,7 @@ pub use records::{records, stored_versions};
 pub use retry_lane::retry_lane;
 pub use source_state::{reservations, source_state};
 pub use stream_state::stream_state;
+pub use sweeps::sweeps;
 
 /// An instant that any clock has passed: the suites count from here.
 const START: i64 = 1_767_225_600_000;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use tidemark_engine::clock::Stamp;
 use tidemark_engine::ports::{Records, Stored, StoredVersions};
-use tidemark_engine::record::{Body, DeletedBecause, Look, RecordKey, Seen, StoredVersion};
+use tidemark_engine::record::{Body, DeletedBecause, Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{StreamKey, StreamName};
+use tidemark_sweep::ports::{Slice, StoredSlices};
 
 use super::{AWKWARD, at, good, id, longest_id, stamp, vendor_at};
 
@@ -31,16 +32,61 @@ pub async fn records(port: &impl Records, versions: &impl StoredVersions, stream
     suite.what_does_not_fit_is_said().await;
 }
 
-/// Holds an implementation to [`StoredVersions`]. No record of `stream` may exist.
-pub async fn stored_versions(port: &impl Records, versions: &impl StoredVersions, stream: &StreamKey) {
+/// Holds an implementation to [`StoredVersions`] and [`StoredSlices`]. No record of `stream` may exist.
+pub async fn stored_versions(port: &impl Records, versions: &(impl StoredVersions + StoredSlices), stream: &StreamKey) {
     let suite = Suite { port, versions, stream };
     suite.versions_are_found().await;
+    suite.slices_follow_each_other().await;
 }
 
 struct Suite<'a, R, V> {
     port: &'a R,
     versions: &'a V,
     stream: &'a StreamKey,
+}
+
+impl<R: Records, V: StoredVersions + StoredSlices> Suite<'_, R, V> {
+    async fn slices_follow_each_other(&self) {
+        let name = good(StreamName::parse("sliced"));
+        let sliced = StreamKey { name: name.clone(), ..self.stream.clone() };
+        let slice = async |after: Option<RecordId>| good(self.versions.slice(&sliced, after.as_ref()).await);
+        assert_eq!(slice(None).await, Slice::default(), "the suite needs a stream without records");
+        let texts: Vec<String> =
+            (0..BATCH).map(|number| format!("s{number}")).chain(AWKWARD.map(str::to_owned)).collect();
+        let mut looks: Vec<Look> = texts.iter().map(|text| self.look(text, 100, Some(10), "[1]")).collect();
+        for look in &mut looks {
+            look.key.stream = name.clone();
+        }
+        looks.extend(looks.first().map(|look| Look {
+            seen: Seen::Gone(DeletedBecause::Vanished),
+            looked_at: at(200),
+            ..look.clone()
+        }));
+        for look in &looks {
+            good(self.port.store(std::slice::from_ref(look)).await);
+        }
+        let mut found: Vec<(RecordId, StoredVersion)> = Vec::new();
+        loop {
+            let next = slice(found.last().map(|(id, _)| id.clone())).await;
+            assert!(!next.more || !next.found.is_empty(), "a slice leads on while more follow");
+            found.extend(next.found);
+            if !next.more {
+                break;
+            }
+        }
+        let ids: Vec<&RecordId> = found.iter().map(|(id, _)| id).collect();
+        let mut expected: Vec<RecordId> = texts.iter().map(|text| id(text)).collect();
+        expected.sort();
+        assert_eq!(ids, expected.iter().collect::<Vec<_>>(), "every record comes once, in the order of the ids' bytes");
+        let keys =
+            expected.iter().map(|id| RecordKey { source: self.stream.source, stream: name.clone(), id: id.clone() });
+        let by_key = good(self.versions.versions(&keys.collect::<Vec<_>>()).await);
+        let by_id: Vec<(RecordId, StoredVersion)> =
+            by_key.into_iter().map(|(key, version)| (key.id, version)).collect();
+        assert_eq!(found, by_id, "and it is what a look at its key shows");
+        assert_eq!(found.iter().filter(|(_, version)| version.deleted).count(), 1);
+        assert_eq!(slice(expected.last().cloned()).await, Slice::default(), "behind the last there is none");
+    }
 }
 
 impl<R: Records, V: StoredVersions> Suite<'_, R, V> {

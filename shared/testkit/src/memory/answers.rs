@@ -62,7 +62,7 @@ impl Vendor {
 
     fn changed(&self, from: StampMillis, now: LocalMillis) -> Page {
         let mut changes: Vec<Change> = self
-            .present(now)
+            .listed(now)
             .filter(|(_, version)| self.lists(version, from))
             .map(|(id, _)| Change::of(id.clone()))
             .collect();
@@ -75,7 +75,7 @@ impl Vendor {
     }
 
     fn page(&self, from: StampMillis, page: u32, now: LocalMillis, zone_shift: i64) -> Page {
-        let mut rows: Vec<_> = self.present(now).filter(|(_, version)| self.lists(version, from)).collect();
+        let mut rows: Vec<_> = self.listed(now).filter(|(_, version)| self.lists(version, from)).collect();
         match self.settings.order {
             Order::Oldest => rows.sort_by_key(|(_, version)| (version.stamp, version.number)),
             Order::Newest => rows.sort_by_key(|(_, version)| std::cmp::Reverse((version.stamp, version.number))),
@@ -123,7 +123,7 @@ impl Vendor {
     fn snapshot(&self, cursor: Option<&str>, now: LocalMillis) -> Page {
         let size = self.settings.page_rows;
         let behind = |(id, _): &(&RecordId, &Version)| cursor.is_none_or(|cursor| id.as_str() > cursor);
-        let page: Vec<_> = self.present(now).filter(behind).take(size).collect();
+        let page: Vec<_> = self.listed(now).filter(behind).take(size).collect();
         let next = page.last().filter(|_| page.len() == size).map(|(id, _)| id.as_str().to_owned());
         let changes = page.iter().filter_map(|(id, _)| Some(Change::of(locator(id)?)));
         Page { changes: changes.collect(), next, ..Page::default() }

@@ -14,6 +14,7 @@ mod random;
 mod records;
 mod settings;
 mod source;
+mod sweeps;
 mod tables;
 mod vendor;
 

@@ -24,15 +24,19 @@ impl<G: Gate> Records for MemoryTables<G> {
 impl<G: Gate> StoredVersions for MemoryTables<G> {
     async fn versions(&self, keys: &[RecordKey]) -> Result<BTreeMap<RecordKey, StoredVersion>, StoreFailure> {
         self.read(Operation::Versions, |tables| {
-            let lags = self.gate().reads_stale();
-            let seen = |record: &StoredRecord| match &record.before {
-                _ if !lags => Some(record.version()),
-                before => before.as_deref().map(StoredRecord::version),
-            };
-            let found = keys.iter().filter_map(|key| Some((key.clone(), tables.records.get(key).and_then(seen)?)));
+            let seen = seen(self.gate().reads_stale());
+            let found = keys.iter().filter_map(|key| Some((key.clone(), tables.records.get(key).and_then(&seen)?)));
             found.collect()
         })
         .await
+    }
+}
+
+/// What a read of a record shows, one that lags behind or not.
+pub(super) fn seen(lags: bool) -> impl Fn(&StoredRecord) -> Option<StoredVersion> {
+    move |record| match &record.before {
+        _ if !lags => Some(record.version()),
+        before => before.as_deref().map(StoredRecord::version),
     }
 }
 

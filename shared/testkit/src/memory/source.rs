@@ -9,6 +9,8 @@ use tidemark_engine::failure::{FailureClass, SourceFailure, StoreFailure};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 
 use super::answers::FEED_RECORDS;
 use super::clock::ManualClock;
@@ -115,6 +117,10 @@ impl<C, G> MemorySource<C, G> {
         }
     }
 
+    fn is_feed(&self, stream: &StreamName) -> bool {
+        self.streams.iter().any(|traits| traits.name == *stream && matches!(traits.shape, ListShape::Feed))
+    }
+
     fn configuration(&self) -> Configured {
         self.kept.clone().unwrap_or_else(|| {
             self.with(|vendor| Configured {
@@ -207,12 +213,25 @@ impl<C: Clock, G: Gate> Source for MemorySource<C, G> {
     }
 
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
-        let is_feed = |traits: &StreamTraits| traits.name == *stream && matches!(traits.shape, ListShape::Feed);
-        if !self.streams.iter().any(is_feed) {
+        if !self.is_feed(stream) {
             return Ok((stream.clone(), id.clone()));
         }
         let not_ours = || SourceFailure::new(FailureClass::Record, "the locator is not one of ours");
         let (_, id) = id.as_str().split_once('/').ok_or_else(not_ours)?;
         Ok((FEED_RECORDS, RecordId::parse(id).map_err(|_| not_ours())?))
+    }
+}
+
+impl<C: Clock, G: Gate> Shown for MemorySource<C, G> {
+    fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
+        let records = if self.is_feed(stream) { FEED_RECORDS } else { stream.clone() };
+        vec![(records, Absence::Fetched)]
+    }
+
+    fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
+        if self.streams.iter().any(|traits| traits.name == *records) {
+            return Some(id.clone());
+        }
+        RecordId::parse(format!("{records}/{}", id.as_str())).ok()
     }
 }

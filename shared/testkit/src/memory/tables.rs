@@ -11,6 +11,7 @@ use tidemark_engine::health::{SourceState, StreamState};
 use tidemark_engine::record::{Body, DeletedBecause, RecordId, RecordKey, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::{Chunk, ChunkKey, RetryEntry};
+use tidemark_sweep::state::{PieceKey, SweepState};
 
 use super::gate::{Effect, Gate, Operation, ScriptedFaults};
 
@@ -29,17 +30,23 @@ pub struct Tables {
     pub sources: BTreeMap<SourceKind, SourceItem>,
     /// Records by key.
     pub records: BTreeMap<RecordKey, StoredRecord>,
+    /// Ids that sweeps keep.
+    pub pieces: BTreeMap<(StreamKey, PieceKey), Vec<RecordId>>,
+    /// The states of sweeps.
+    pub sweeps: BTreeMap<StreamKey, SweepState>,
     /// What these tables get wrong on purpose.
     pub flaw: Option<Flaw>,
 }
 
 impl Tables {
-    /// Loses the ledger: chunks, retry lane, marks and pauses. Checkpoints and records stay.
+    /// Loses the ledger: chunks, retry lane, marks, pauses and what sweeps keep. Checkpoints and records stay.
     pub fn lose_ledger(&mut self) {
         self.chunks.clear();
         self.retries.clear();
         self.streams.clear();
         self.sources.clear();
+        self.pieces.clear();
+        self.sweeps.clear();
     }
 }
 

@@ -53,6 +53,7 @@ pub struct Failing {
 
 /// A vendor: its records' histories and its moods.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub struct Vendor {
     /// How it behaves.
     pub settings: VendorSettings,
@@ -68,6 +69,10 @@ pub struct Vendor {
     pub hidden: BTreeSet<RecordId>,
     /// Whether the answer about a record that is not there may be somebody else's.
     pub is_vague: bool,
+    /// Records that lists leave out, though they are there.
+    pub omitted: BTreeSet<RecordId>,
+    /// Whether no list of changes shows what is done: a record keeps its stamp, and a feed has no event.
+    pub is_silent: bool,
     /// Records without a stamp.
     pub unstamped: BTreeSet<RecordId>,
     /// Records whose details are answered with another record's.
@@ -96,6 +101,8 @@ impl Vendor {
             killers: BTreeMap::new(),
             hidden: BTreeSet::new(),
             is_vague: false,
+            omitted: BTreeSet::new(),
+            is_silent: false,
             unstamped: BTreeSet::new(),
             answers_with: BTreeMap::new(),
             repeats: false,
@@ -225,6 +232,11 @@ impl Vendor {
             .filter(|(_, version)| version.body.is_some())
     }
 
+    /// Those of them that lists show.
+    pub(super) fn listed(&self, now: LocalMillis) -> impl Iterator<Item = (&RecordId, &Version)> {
+        self.present(now).filter(|(id, _)| !self.omitted.contains(*id))
+    }
+
     /// The failure that the next call meets, if any.
     pub fn next_failure(&mut self) -> Option<FailureClass> {
         self.failures.pop_front().or(self.unwell)
@@ -255,12 +267,14 @@ impl Vendor {
         let number = self.last_number;
         let stamp = StampMillis::new(whole_seconds(self.stamp_clock(at).get()));
         let history = self.records.entry(id.clone()).or_default();
+        let kept = history.last().map_or(StampMillis::new(1_000), |last| last.stamp);
+        let stamp = if self.is_silent { kept } else { stamp };
         // A row is locked while it is changed: its versions become visible in their order.
         let earliest = history.last().map(|last| last.visible_at.shifted(1));
         let visible_at = at.plus(lag).max(earliest.unwrap_or(LocalMillis::new(i64::MIN)));
         let body = (!deletes).then(|| body(id, number));
         history.push(Version { number, visible_at, stamp, body });
-        if matches!(self.settings.stream.shape, ListShape::Feed) {
+        if matches!(self.settings.stream.shape, ListShape::Feed) && !self.is_silent {
             let place = self.told_count(visible_at);
             self.events.insert(place, Event { visible_at, id: id.clone(), stamp, number, deletes });
         }

@@ -68,6 +68,7 @@ impl World {
         self.spawn_actor(Self::haste(Rc::clone(self), self.chance_for(25)));
         self.spawn_actor(Self::flap(Rc::clone(self), self.chance_for(26)));
         self.spawn_actor(Self::operate(Rc::clone(self), self.chance_for(23)));
+        self.spawn_actor(Self::sweep_sometimes(Rc::clone(self), self.chance_for(31)));
         if self.weather.hides {
             self.spawn_actor(Self::hide(Rc::clone(self), self.chance_for(24)));
         }
@@ -258,7 +259,7 @@ impl World {
         world.set_unwell(None);
     }
 
-    fn set_unwell(&self, class: Option<FailureClass>) {
+    pub(super) fn set_unwell(&self, class: Option<FailureClass>) {
         self.trace.note(self.now(), Who::World, || format!("the vendor's calls fail: {class:?}"));
         for stream in &self.weather.streams {
             self.source.with_stream(stream.name(), |vendor| vendor.unwell = class);
@@ -281,7 +282,7 @@ impl World {
 
     /// Loses the ledger, if it is to be lost at this step.
     pub(super) fn lose_ledger_at(&self, step: Operation) {
-        if self.loses_at.get() != Some(step) {
+        if self.loses_at.get() != Some(step) || self.is_sweeping.get() {
             return;
         }
         self.loses_at.set(None);

@@ -88,6 +88,8 @@ impl SimGate {
             Operation::List => random.one_of(&[0, 300, 1_000, 3_000]),
             Operation::Fetch if is_slow => random.between(0, 20_000),
             Operation::Fetch => random.between(0, 700),
+            // So that a sweep has to go on in another tick.
+            Operation::Slice if self.world.is_sweeping.get() => random.one_of(&[0, 0, 50_000]),
             // A lane is read while others work on it.
             Operation::Head if is_slow => random.one_of(&[200, 5_000, 30_000]),
             _ if is_slow => random.between(200, 5_000),

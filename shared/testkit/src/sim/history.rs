@@ -1,4 +1,4 @@
-//! Playing one history: the storm, the calm, and the reckoning.
+//! Playing one history: the storm, the calm, the reckoning, and what sweeps find then.
 
 use std::fmt;
 use std::rc::Rc;
@@ -106,6 +106,9 @@ fn calm(world: &Rc<World>) {
         well = if world.oracle(|oracle, world| oracle.is_all_well(world)) { well + 1 } else { 0 };
     }
     world.oracle(Oracle::must_be_well);
+    if !is_over(world) {
+        world.sweep_all();
+    }
 }
 
 fn touch_hidden(world: &World) {

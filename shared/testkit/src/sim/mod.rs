@@ -23,6 +23,7 @@ mod ports;
 mod pump;
 mod source;
 mod stats;
+mod sweeps;
 mod tables;
 mod trace;
 mod weather;

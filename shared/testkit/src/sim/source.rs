@@ -6,6 +6,8 @@ use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
+use tidemark_sweep::state::Absence;
 
 use super::clock::TrueClock;
 use super::gate::SimGate;
@@ -62,5 +64,15 @@ impl Source for SimSource {
 
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
         self.asked.record_of(stream, id)
+    }
+}
+
+impl Shown for SimSource {
+    fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
+        self.asked.swept(stream)
+    }
+
+    fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
+        self.asked.listed_id(records, id)
     }
 }

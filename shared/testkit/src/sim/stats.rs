@@ -88,6 +88,10 @@ counters! {
     resyncs,
     /// Acts of an operator.
     acts,
+    /// Sweeps asked for in the calm.
+    sweeps,
+    /// Sweeps whose candidates waited for a person.
+    sweeps_withheld,
     /// Ticks in the calm until all was stored.
     calm_ticks,
     /// Changes whose freshness was measured.

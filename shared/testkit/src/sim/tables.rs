@@ -12,6 +12,8 @@ use tidemark_engine::ports::{Checkpoints, Ledger, Owed, Records, Stored, StoredV
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry};
+use tidemark_sweep::ports::{Slice, StoredSlices, Sweeps};
+use tidemark_sweep::state::{Kept, PieceKey, SweepState};
 
 use super::gate::SimGate;
 use super::mutant::{Mutant, Slip};
@@ -239,5 +241,29 @@ impl Records for SimTables {
 impl StoredVersions for SimTables {
     async fn versions(&self, keys: &[RecordKey]) -> Result<BTreeMap<RecordKey, StoredVersion>, StoreFailure> {
         self.inner.versions(keys).await
+    }
+}
+
+impl StoredSlices for SimTables {
+    async fn slice(&self, records: &StreamKey, after: Option<&RecordId>) -> Result<Slice, StoreFailure> {
+        self.inner.slice(records, after).await
+    }
+}
+
+impl Sweeps for SimTables {
+    async fn load_sweep(&self, stream: &StreamKey) -> Result<Option<SweepState>, StoreFailure> {
+        self.inner.load_sweep(stream).await
+    }
+
+    async fn store_sweep(&self, stream: &StreamKey, next: &SweepState) -> Result<Written, StoreFailure> {
+        self.inner.store_sweep(stream, next).await
+    }
+
+    async fn keep(&self, stream: &StreamKey, piece: &PieceKey, ids: &[RecordId]) -> Result<(), StoreFailure> {
+        self.inner.keep(stream, piece, ids).await
+    }
+
+    async fn kept(&self, stream: &StreamKey, sweep: LocalMillis, kept: Kept) -> Result<Vec<RecordId>, StoreFailure> {
+        self.inner.kept(stream, sweep, kept).await
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::poll::{PollError, PollOutcome, PollReport, PollSettings, Poller};
+use tidemark_engine::ports::{Clock, Ports};
 use tidemark_engine::record::{Look, RecordId, RecordKey};
 use tidemark_engine::stream::{ListShape, StreamKey, StreamName};
 use tidemark_engine::work::{Chunk, ChunkKey, RetryEntry};
@@ -55,6 +56,8 @@ pub(super) struct World {
     oracle: RefCell<Oracle>,
     stats: Cell<Stats>,
     is_calm: Cell<bool>,
+    /// Whether the last part of the history is played, with sweeps.
+    pub(super) is_sweeping: Cell<bool>,
     invocations: Cell<u32>,
 }
 
@@ -99,6 +102,7 @@ impl World {
             mutant,
             stats: Cell::default(),
             is_calm: Cell::new(false),
+            is_sweeping: Cell::new(false),
             invocations: Cell::new(0),
         })
     }
@@ -221,10 +225,16 @@ impl World {
         };
         let poller = Poller { ports: SimPorts::new(self, &process), settings };
         let (world, who, stream) = (Rc::clone(self), process.who, stream.clone());
+        let began_at = poller.ports.clock().now();
         self.executor.spawn(&process.life, async move {
             let owner = format!("{who:?}");
             let ended = Box::pin(poller.poll(&stream, &owner)).await;
             world.note_tick(&stream, who, &ended);
+            if ended.is_ok() {
+                let until = tidemark_sweep::stop_at(&poller, began_at);
+                let swept = Box::pin(tidemark_sweep::go_on(&poller, &stream, until)).await;
+                world.trace.note(world.now(), who, || format!("its sweep: {swept:?}"));
+            }
         });
     }
 

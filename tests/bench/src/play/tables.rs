@@ -19,6 +19,8 @@ use tidemark_engine::ports::{Checkpoints, Clock, Ledger, Owed, Records, Stored, 
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry};
+use tidemark_sweep::ports::{Slice, StoredSlices, Sweeps};
+use tidemark_sweep::state::{Kept, PieceKey, SweepState};
 use tidemark_testkit::memory::{MemoryTables, version_of};
 
 use super::bill::{Bill, figure, read_units, write_units};
@@ -369,5 +371,41 @@ impl StoredVersions for PlayTables {
             meter.bill.version_reads += sum;
         }
         self.items.versions(keys).await
+    }
+}
+
+impl StoredSlices for PlayTables {
+    async fn slice(&self, records: &StreamKey, after: Option<&RecordId>) -> Result<Slice, StoreFailure> {
+        self.requests(1);
+        let slice = self.items.slice(records, after).await?;
+        let mut meter = self.meter.borrow_mut();
+        let key = |id: &RecordId| RecordKey { source: records.source, stream: records.name.clone(), id: id.clone() };
+        let bytes: usize = slice.found.iter().filter_map(|(id, _)| meter.sizes.get(&key(id))).sum();
+        meter.bill.version_reads += read_units(bytes) / 2.0;
+        drop(meter);
+        Ok(slice)
+    }
+}
+
+impl Sweeps for PlayTables {
+    async fn load_sweep(&self, stream: &StreamKey) -> Result<Option<SweepState>, StoreFailure> {
+        self.ledger_read(0);
+        self.items.load_sweep(stream).await
+    }
+
+    async fn store_sweep(&self, stream: &StreamKey, next: &SweepState) -> Result<Written, StoreFailure> {
+        self.ledger_write(0);
+        self.items.store_sweep(stream, next).await
+    }
+
+    async fn keep(&self, stream: &StreamKey, piece: &PieceKey, ids: &[RecordId]) -> Result<(), StoreFailure> {
+        self.ledger_write(ids.iter().map(|id| id.as_str().len()).sum());
+        self.items.keep(stream, piece, ids).await
+    }
+
+    async fn kept(&self, stream: &StreamKey, sweep: LocalMillis, kept: Kept) -> Result<Vec<RecordId>, StoreFailure> {
+        let ids = self.items.kept(stream, sweep, kept).await?;
+        self.ledger_read(ids.iter().map(|id| id.as_str().len()).sum());
+        Ok(ids)
     }
 }

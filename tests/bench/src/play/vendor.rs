@@ -9,6 +9,7 @@ use tidemark_engine::failure::{SourceFailure, StoreFailure};
 use tidemark_engine::ports::{ChangeQueue, Outgoing, Source};
 use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_sweep::ports::Shown;
 use tidemark_testkit::memory::{MemoryQueue, MemorySource, version_of};
 
 use super::bill::{figure, queue_requests};
@@ -120,6 +121,8 @@ impl Source for PlaySource {
         self.vendor.record_of(stream, id)
     }
 }
+
+impl Shown for PlaySource {}
 
 /// The change queue. Each message counts as received and deleted alone.
 #[derive(Clone)]

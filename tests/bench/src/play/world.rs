@@ -2,6 +2,7 @@
 
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
+use tidemark_sweep::ports::Sweeps;
 use tidemark_testkit::memory::SeededRandom;
 use tidemark_watch::WatcherPorts;
 use tidemark_watch::measurement::{Measurement, Measurements};
@@ -42,7 +43,7 @@ impl WatcherPorts for World {
     fn checkpoints(&self) -> &impl Checkpoints {
         &self.tables
     }
-    fn ledger(&self) -> &impl Ledger {
+    fn ledger(&self) -> &(impl Ledger + Sweeps) {
         &self.tables
     }
     fn measurements(&self) -> &impl Measurements {

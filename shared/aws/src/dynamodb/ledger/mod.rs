@@ -5,6 +5,7 @@
 //! | chunk | `work#source#stream` | `lane#holds#version#seq` | [`chunks`] |
 //! | id of the retry lane | `work#source#stream` | `retry#id` | [`retry`] |
 //! | state of the stream | `work#source#stream` | `state` | [`state`] |
+//! | state and ids of sweeps | `work#source#stream` | `sweep`, `swept#..` | [`sweeps`] |
 //! | state of the source | `source#source` | `-` | [`state`], [`schedule`] |
 //! | act of an operator | `audit` | `at#chance` | `operator` |
 
@@ -14,6 +15,7 @@ mod operator;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+mod sweeps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};

@@ -6,10 +6,12 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{Clock, StoredVersions};
-use tidemark_engine::record::{Fingerprint, RecordKey, StoredVersion};
+use tidemark_engine::record::{Fingerprint, RecordId, RecordKey, StoredVersion};
+use tidemark_engine::stream::StreamKey;
+use tidemark_sweep::ports::{Slice, StoredSlices};
 
 use super::super::item::{BadShape, Item, Reader, item, text};
-use super::super::table::{Table, malformed, names};
+use super::super::table::{Query, Table, malformed, names};
 use super::{ID, PARTITION};
 use crate::backoff::{self, Leftovers};
 use crate::client::Sdk;
@@ -22,6 +24,8 @@ const BATCH_ITEMS: usize = 100;
 
 /// All that a reader of versions may see.
 const VERSION_ATTRIBUTES: &str = "#partition, #id, #last_edited, #fetched_at_ms, #seen_at_ms, #hash, #deleted";
+
+const IN_PARTITION: &str = "#partition = :partition";
 
 const OPERATION: &str = "read stored versions";
 
@@ -82,6 +86,23 @@ impl<C: Clock> StoredVersions for VersionTable<C> {
             }
         }
         Ok(found)
+    }
+}
+
+impl<C: Clock> StoredSlices for VersionTable<C> {
+    async fn slice(&self, records: &StreamKey, after: Option<&RecordId>) -> Result<Slice, StoreFailure> {
+        let partition = || text(records.to_string());
+        let query = Query {
+            projection: VERSION_ATTRIBUTES,
+            is_consistent: false,
+            ..Query::new(OPERATION, IN_PARTITION, item([(":partition", partition())]))
+        };
+        let from = after.map(|after| item([(PARTITION, partition()), (ID, text(after.as_str()))]));
+        let (items, next) = self.table.query_page(&query, None, from).await?;
+        let read = |item: &Item| Ok((Reader::of(item).id(ID)?, version_of(item)?));
+        let found: Result<Vec<_>, BadShape> = items.iter().map(read).collect();
+        let found = found.map_err(|fault| malformed(OPERATION, records, &fault))?;
+        Ok(Slice { found, more: next.is_some() })
     }
 }
 

@@ -61,7 +61,7 @@ impl Watched {
     }
 
     /// Whether a record never heals.
-    fn is_doomed(&self, world: &World, vendor: &Vendor, id: &RecordId) -> bool {
+    pub(super) fn is_doomed(&self, world: &World, vendor: &Vendor, id: &RecordId) -> bool {
         let fails = |failing: &Failing| failing.until == NEVER;
         vendor.failing.get(id).is_some_and(fails)
             || vendor.killers.get(id).is_some_and(|until| *until == NEVER)

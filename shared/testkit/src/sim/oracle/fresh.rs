@@ -34,7 +34,8 @@ impl Oracle {
         let is_short = watched.last.as_ref().is_some_and(|last| {
             last.last_success_at.is_some() && last.scanned.at().is_none_or(|at| clock.since(at) < BEHIND_MAX)
         });
-        if !is_short || !stream.vendor.stream.filtered || world.now() >= world.storm_end() {
+        let is_over = world.now() >= world.storm_end() && !world.is_sweeping.get();
+        if !is_short || !stream.vendor.stream.filtered || is_over {
             return;
         }
         let newest = world.source.with_stream(stream.name(), |vendor| vendor.history(id).last().cloned());

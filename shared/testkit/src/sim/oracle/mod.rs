@@ -6,6 +6,7 @@ mod fresh;
 mod movement;
 mod positions;
 mod records;
+mod swept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,8 @@ struct Watched {
     hidden: BTreeSet<RecordId>,
     /// Edits that have to be stored soon.
     fresh: Vec<Fresh>,
+    /// What the next proof has to say.
+    awaited: Option<swept::Awaited>,
     movement: Movement,
 }
 
@@ -78,6 +81,7 @@ impl Oracle {
             passed_over: 0,
             hidden: BTreeSet::new(),
             fresh: Vec::new(),
+            awaited: None,
             movement: Movement::default(),
         };
         Self {

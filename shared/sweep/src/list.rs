@@ -1,0 +1,185 @@
+//! Listing everything. What is listed is kept before the place is.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use tidemark_engine::change::{Change, ListRequest, Page, WhyLater};
+use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::ports::{Clock, Ledger, Source};
+use tidemark_engine::record::{RecordId, StoredVersion};
+use tidemark_engine::rule::Rule;
+use tidemark_engine::stream::ListShape;
+
+use super::ports::{SweepPorts, Sweeps};
+use super::state::{Kept, PIECE_BYTES, Phase, PieceKey, Place};
+use super::{Halt, Run, Went};
+
+/// How many pages are read before the place is written.
+const PAGES_AT_ONCE: usize = 10;
+/// How often all pages are read at most.
+const PASSES_MAX: u32 = 3;
+/// How often a call is made whose failure may pass by itself.
+const TRIES: u32 = 3;
+
+impl<P: SweepPorts> Run<'_, P> {
+    /// Waits for the next slot of the schedule that all functions of the source share.
+    pub(super) async fn wait_for_slot(&mut self) -> Result<(), Halt> {
+        let (clock, interval) = (self.poller.ports.clock(), self.poller.settings.call_interval);
+        let (ledger, whenever) = (self.poller.ports.ledger(), LocalMillis::new(i64::MAX));
+        let slot = ledger.reserve(self.key.source, 1, interval, clock.now(), whenever).await?;
+        let wait = slot.map(|at| at.since(clock.now())).unwrap_or_default();
+        if !wait.is_zero() {
+            clock.sleep(wait).await;
+        }
+        self.report.calls_count += 1;
+        self.sweep.proof.calls += 1;
+        Ok(())
+    }
+
+    /// One list call; the answer, and the local start of the call.
+    async fn call(&mut self, request: ListRequest<'_>) -> Result<(Page, LocalMillis), Halt> {
+        let mut tried = 0;
+        loop {
+            self.wait_for_slot().await?;
+            let source = self.poller.ports.source();
+            let start = self.now();
+            tried += 1;
+            match source.list(&self.traits.name, request).await {
+                Ok(page) => {
+                    // A secret that is read again in the midst of a sweep may be another account's.
+                    let mark = source.account_mark().await.map_err(Halt::Source)?;
+                    if mark == self.sweep.account_mark {
+                        return Ok((page, start));
+                    }
+                    let cause = "the account or its settings changed in the midst of the sweep";
+                    let failure = SourceFailure::new(FailureClass::Forbidden, cause);
+                    return Err(Halt::Source(
+                        failure.with_next_step("decide about the account; the next sweep begins again"),
+                    ));
+                }
+                Err(failure) if failure.class.is_tried_again() && tried < TRIES => {}
+                Err(failure) => return Err(Halt::Source(failure)),
+            }
+        }
+    }
+
+    /// A list without numbered pages: all ids at once, or the pages of a feed's snapshot.
+    pub(super) async fn list_all(&mut self, place: Option<String>) -> Result<Went, Halt> {
+        let request = match self.traits.shape {
+            ListShape::Feed => ListRequest::Snapshot(place.as_deref()),
+            ListShape::Whole | ListShape::Pages => ListRequest::Changed(self.traits.first.at().unwrap_or_default()),
+        };
+        let (page, _) = self.call(request).await?;
+        // A part that is refused, or moves, was not read to its end.
+        let unread = page.later.filter(|later| later.why != WhyLater::Untold);
+        self.sweep.proof.unproved.extend(unread.map(|later| later.stream));
+        let ids: Vec<RecordId> = page.changes.into_iter().map(|change| change.id).collect();
+        self.keep(Kept::Listed, &ids).await?;
+        let is_over = page.next.is_none() || Rule::SweepWhole.is_left_out();
+        self.sweep.phase = if is_over { Phase::Comparing(None, None) } else { Phase::Listing(page.next) };
+        Ok(Went::On)
+    }
+
+    /// Some numbered pages. A row that moves past a pass is missed, so the entries of the last pass are counted, and when
+    /// more must be there than were met, all pages are read again.
+    pub(super) async fn list_pages(&mut self, mut place: Place) -> Result<Went, Halt> {
+        let from = self.traits.first.at().unwrap_or_default();
+        if self.met.is_empty() {
+            let kept = self.poller.ports.sweeps().kept(&self.key, self.sweep.proof.begun_at, Kept::Listed).await?;
+            self.met = kept.iter().map(|id| digest(id, 0)).collect();
+            // Rows may have moved to the page before since it was read.
+            place.page = place.page.saturating_sub(1).max(1);
+        }
+        let mut told = None;
+        for _ in 0..PAGES_AT_ONCE {
+            let number = place.page;
+            let (page, listed_at) = self.call(ListRequest::Page(from, number)).await?;
+            if page.is_refused && told.is_some_and(|told| told >= number) {
+                return Ok(Went::Failed(format!("the vendor refuses page {number} of its list, and reports more")));
+            }
+            told = page.pages_total.or(told);
+            let row_count = page.changes.len() + page.unusable_count;
+            let shown = (page.changes.iter().fold(0, |all, row| digest(&row.id, all).cast_signed()), row_count);
+            // A vendor may show its last page again behind the end.
+            let is_beyond = row_count == 0 || self.page_before == Some(shown);
+            let is_over = is_beyond || told.is_some_and(|told| number >= told) || Rule::SweepWhole.is_left_out();
+            if !is_beyond {
+                place.page_rows = place.page_rows.max(row_count);
+                place.unusable_count += page.unusable_count;
+                let rows = page.changes.into_iter().filter(|row| self.met.insert(digest(&row.id, 0))).collect();
+                self.meet(rows, listed_at).await?;
+                self.page_before = Some(shown);
+                place.page += 1;
+            }
+            self.sweep.phase = Phase::Pages(place);
+            if is_over {
+                self.sweep.phase = self.after_pass(place);
+                break;
+            }
+            if self.is_late() {
+                break;
+            }
+        }
+        Ok(Went::On)
+    }
+
+    fn after_pass(&mut self, place: Place) -> Phase {
+        let full_pages = usize::try_from(place.page.saturating_sub(2)).unwrap_or(usize::MAX);
+        let last_rows = self.page_before.take().map_or(0, |(_, rows)| rows);
+        let row_count = full_pages.saturating_mul(place.page_rows).saturating_add(last_rows);
+        let is_met = self.met.len().saturating_add(place.unusable_count) >= row_count;
+        if is_met || place.pass + 1 >= PASSES_MAX || Rule::SweepWhole.is_left_out() {
+            return Phase::Comparing(None, None);
+        }
+        Phase::Pages(Place { page: 1, pass: place.pass + 1, unusable_count: 0, ..place })
+    }
+
+    /// Keeps the ids of rows, and owes those rows that are not stored so.
+    async fn meet(&mut self, rows: Vec<Change>, listed_at: LocalMillis) -> Result<(), Halt> {
+        let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
+        self.keep(Kept::Listed, &ids).await?;
+        let versions = self.poller.ports.versions_of(&self.traits.name, ids.iter()).await?;
+        let (mut missing, mut different) = (0, 0);
+        let is_owed = |row: &Change| match versions.get(&row.id) {
+            Some(stored) if stored.looked_at >= listed_at => false,
+            None | Some(StoredVersion { deleted: true, .. }) => {
+                missing += 1;
+                true
+            }
+            Some(stored) => {
+                let differs = row.row().is_some_and(|row| stored.fingerprint != Some(row.fingerprint()));
+                different += u64::from(differs);
+                differs
+            }
+        };
+        let owed: Vec<Change> = rows.into_iter().filter(is_owed).collect();
+        self.sweep.proof.missing += missing;
+        self.sweep.proof.different += different;
+        self.owe(owed, listed_at).await
+    }
+
+    /// Keeps ids of the sweep, in pieces that an item can hold.
+    pub(super) async fn keep(&mut self, kept: Kept, ids: &[RecordId]) -> Result<(), Halt> {
+        let mut rest = ids;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |id: &&RecordId| {
+                bytes += id.as_str().len() + 3;
+                bytes <= PIECE_BYTES
+            };
+            let (piece, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+            let (sweep, version) = (self.sweep.proof.begun_at, self.lease_version);
+            let key = PieceKey { sweep, kept, version, seq: self.seq };
+            self.seq += 1;
+            self.poller.ports.sweeps().keep(&self.key, &key, piece).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn digest(id: &RecordId, salt: i64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (id, salt).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,187 @@
+//! What is known of a stream's sweeps, and the proof that each one leaves.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tidemark_engine::clock::{LocalMillis, VendorMillis};
+use tidemark_engine::record::RecordId;
+use tidemark_engine::stream::StreamName;
+
+/// The most bytes of ids that are kept in one piece: an item of the ledger holds as many, however badly they compress.
+pub const PIECE_BYTES: usize = 300 * 1024;
+/// How long kept ids are of use.
+pub const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// So many candidates for deletion are always fetched...
+pub(crate) const CANDIDATES: u64 = 20;
+/// ...or this part of what is stored, in percent.
+const CANDIDATES_PERCENT: u64 = 5;
+
+/// The state of a stream's sweeps: one item beside the checkpoint, which a sweep never writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepState {
+    /// Raised by one with every write.
+    pub version: i64,
+    /// Until when somebody goes on with the sweep, on that one's clock.
+    pub lease_until: LocalMillis,
+    /// When a sweep was asked for that has not begun.
+    pub asked_at: Option<LocalMillis>,
+    /// The sweep under way.
+    pub under_way: Option<Sweep>,
+    /// What the last sweep found that came to its end.
+    pub last: Option<Proof>,
+    /// The last one after which the copy was whole.
+    pub good: Option<Proof>,
+    /// Why the last sweep needs a person.
+    pub problem: Option<String>,
+}
+
+/// A sweep under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// What is to be done next.
+    pub phase: Phase,
+    /// The account and settings that it was begun with.
+    pub account_mark: String,
+    /// The sweep before, whose unlisted records are known.
+    pub previous: Option<LocalMillis>,
+    /// What is known so far.
+    pub proof: Proof,
+}
+
+/// What a sweep does next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// It lists, from here on.
+    Pages(Place),
+    /// It lists, from where the source says; a list that has no pages is asked for at once.
+    Listing(Option<String>),
+    /// It compares what is stored under this stream, behind this id; without a stream, from the beginning.
+    Comparing(Option<StreamName>, Option<RecordId>),
+    /// It owes a fetch for the candidates for deletion behind this id.
+    Owing(Option<RecordId>),
+}
+
+/// Where a sweep stands in numbered pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The page that is read next; none before the first.
+    pub page: u32,
+    /// How many times all pages were read before.
+    pub pass: u32,
+    /// The most entries that a page had.
+    pub page_rows: usize,
+    /// Entries of this pass without a usable id.
+    pub unusable_count: usize,
+}
+
+/// What a sweep has found. Counts are of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Proof {
+    /// When it was begun, on the local clock: its name. What was looked at since is no candidate.
+    pub begun_at: LocalMillis,
+    /// The same on the vendor's clock.
+    pub started_at: VendorMillis,
+    /// When it ended, on the vendor's clock.
+    pub ended_at: Option<VendorMillis>,
+    /// Shown by the vendor's list.
+    pub listed: u64,
+    /// Stored and not deleted.
+    pub stored: u64,
+    /// Marked deleted in the copy.
+    pub deleted: u64,
+    /// Listed and not stored; fetched.
+    pub missing: u64,
+    /// Listed as another row than the stored one; stored.
+    pub different: u64,
+    /// Stored and not listed: candidates for deletion.
+    pub extra: u64,
+    /// Stored and not listed, as in the sweep before, and there when they were fetched since: inactive, as a rule.
+    pub unlisted: u64,
+    /// Stored and not listed, where no call fetches a single record: only counted.
+    pub reported: u64,
+    /// Candidates that wait for a person.
+    pub withheld: u64,
+    /// Fetched and compared, where lists give ids alone.
+    pub sampled: u64,
+    /// Of these, how many differed; fetched again and stored.
+    pub sample_different: u64,
+    /// Calls of the vendor.
+    pub calls: u64,
+    /// Streams of records whose list was not read whole: what it leaves out is no candidate.
+    pub unproved: BTreeSet<StreamName>,
+}
+
+impl Proof {
+    /// Whether the copy agreed with the vendor, but for what has been put right since.
+    pub fn is_good(&self) -> bool {
+        self.withheld == 0
+    }
+
+    /// Whether there are so many candidates for deletion that a person is asked first.
+    pub(crate) fn withholds(&self) -> bool {
+        self.extra > CANDIDATES.max(self.stored.saturating_mul(CANDIDATES_PERCENT) / 100)
+    }
+}
+
+/// Ids of a sweep that are kept between ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kept {
+    /// The vendor lists them.
+    Listed,
+    /// Candidates for deletion.
+    Extra,
+    /// Known not to be listed, and there.
+    Unlisted,
+}
+
+impl Kept {
+    /// The name used in keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Extra => "extra",
+            Self::Unlisted => "unlisted",
+        }
+    }
+}
+
+/// Where a piece of a sweep's ids is kept: no two are the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PieceKey {
+    /// The sweep.
+    pub sweep: LocalMillis,
+    /// What they are.
+    pub kept: Kept,
+    /// The version that the state had when somebody went on with the sweep.
+    pub version: i64,
+    /// The piece's number since then.
+    pub seq: u32,
+}
+
+/// What it means that a list of everything leaves a stored record out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It is deleted or inactive: a fetch says which.
+    Fetched,
+    /// The same, but no call fetches a single record: it is only counted.
+    Reported,
+    /// Nothing: the key's user may not see it.
+    Unproved,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn up_to_twenty_candidates_or_a_twentieth_are_fetched_unasked() {
+        for (stored, extra, withholds) in
+            [(0, 20, false), (0, 21, true), (400, 20, false), (400, 21, true), (1_000, 50, false), (1_000, 51, true)]
+        {
+            let proof = Proof { stored, extra, ..Proof::default() };
+            assert_eq!(proof.withholds(), withholds, "{extra} of {stored}");
+        }
+    }
+}

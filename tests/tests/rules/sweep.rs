@@ -1,0 +1,293 @@
+//! Section 9: sweeps. Everything that the vendor lists is compared with the copy; what does not agree is fetched, and only
+//! the fetch decides what is deleted.
+
+use std::time::Duration;
+
+use tidemark_engine::failure::FailureClass;
+use tidemark_engine::stream::ListShape;
+use tidemark_engine::work::{Lane, VANISHED_MAX};
+use tidemark_sweep::state::{Phase, Proof, SweepState};
+use tidemark_sweep::{Asked, SweepReport, approve, ask};
+use tidemark_testkit::memory::VendorSettings;
+use tidemark_tests::stage::{Stage, id, ids};
+
+const SHAPES: [ListShape; 3] = [ListShape::Whole, ListShape::Pages, ListShape::Feed];
+
+/// A stage on which all these records are stored.
+async fn copied(shape: ListShape, count: usize) -> Stage {
+    let stage = Stage::new(shape).known().await;
+    stage.edit(ids(count));
+    stage.wait(1);
+    stage.settle().await;
+    for _ in 0..3 {
+        stage.wait(300);
+        stage.settle().await;
+    }
+    stage.details();
+    stage
+}
+
+fn state(stage: &Stage) -> SweepState {
+    stage.tables(|tables| tables.sweeps.get(&stage.stream()).cloned()).unwrap_or_default()
+}
+
+#[expect(clippy::expect_used, reason = "a test's own expectation")]
+async fn request(stage: &Stage) {
+    let asked = ask(&stage.world, &stage.stream()).await.expect("the tables answer");
+    assert_eq!(asked, Asked::Noted);
+}
+
+#[expect(clippy::expect_used, reason = "a test's own expectation")]
+async fn approved(stage: &Stage) -> Asked {
+    approve(&stage.world, &stage.stream()).await.expect("the tables answer")
+}
+
+/// Asks for a sweep and goes on with it.
+async fn sweep(stage: &Stage) -> SweepReport {
+    request(stage).await;
+    stage.sweep_on().await
+}
+
+/// Asks for a sweep and plays until what it owes is done; what it found.
+#[expect(clippy::expect_used, reason = "a test's own expectation")]
+async fn swept(stage: &Stage) -> Proof {
+    let report = sweep(stage).await;
+    settle(stage).await;
+    report.proof.expect("the sweep ends at once")
+}
+
+async fn settle(stage: &Stage) {
+    for _ in 0..4 {
+        stage.wait(300);
+        stage.settle().await;
+        stage.fetch_until(stage.now().plus(Duration::from_mins(5))).await;
+    }
+}
+
+/// Does things that no list of changes shows.
+fn silently(stage: &Stage, act: impl FnOnce(&Stage)) {
+    stage.vendor(|vendor| vendor.is_silent = true);
+    act(stage);
+    stage.vendor(|vendor| vendor.is_silent = false);
+}
+
+fn remove(stage: &Stage, texts: &[&str]) {
+    stage.tables(|tables| tables.records.retain(|key, _| !texts.contains(&key.id.as_str())));
+}
+
+#[tokio::test]
+async fn a_sweep_of_a_whole_copy_owes_nothing_and_says_so() {
+    for shape in SHAPES {
+        let stage = copied(shape, 30).await;
+        let report = sweep(&stage).await;
+        let proof = report.proof.clone().unwrap();
+        assert_eq!((proof.listed, proof.stored, proof.extra, proof.missing), (31, 31, 0, 0), "{shape:?}");
+        assert_eq!((report.owed_count, stage.owed_count(Lane::Bulk)), (0, 0), "{shape:?}");
+        assert!(proof.ended_at.unwrap() >= proof.started_at && proof.is_good());
+        assert_eq!(report.problem, None);
+        assert_eq!(stage.sweep_on().await, SweepReport::default(), "it is asked for once");
+    }
+}
+
+#[tokio::test]
+async fn silent_deletions_become_tombstones_once_the_fetch_says_so() {
+    for shape in SHAPES {
+        let stage = copied(shape, 300).await;
+        silently(&stage, |stage| stage.delete(ids(15)));
+        let report = sweep(&stage).await;
+        assert_eq!(report.proof.clone().unwrap().extra, 15);
+        assert!(ids(15).iter().all(|text| stage.version(text).is_some()), "a sweep marks nothing deleted");
+        assert!(stage.chunks(Lane::Bulk).iter().all(|chunk| chunk.holds.is_none() && chunk.ids.len() <= VANISHED_MAX));
+        settle(&stage).await;
+        assert!(ids(15).iter().all(|text| stage.version(text).is_none()), "{shape:?}");
+        assert_eq!((stage.retries().len(), stage.differences()), (0, Vec::new()), "{shape:?}");
+        assert_eq!(swept(&stage).await.deleted, 15);
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_a_list_leaves_out_is_fetched_and_not_deleted() {
+    for shape in SHAPES {
+        let stage = copied(shape, 30).await;
+        stage.vendor(|vendor| vendor.omitted.extend(["00003", "00004"].map(id)));
+        let proof = swept(&stage).await;
+        assert_eq!(proof.extra, 2, "{shape:?}");
+        assert!(stage.version("00003").is_some() && stage.version("00004").is_some(), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_from_the_copy_comes_back() {
+    for shape in SHAPES {
+        let stage = copied(shape, 30).await;
+        remove(&stage, &["00007", "00008", "00029"]);
+        let proof = swept(&stage).await;
+        assert_eq!((proof.missing, proof.extra), (3, 0), "{shape:?}");
+        assert_eq!(stage.differences(), Vec::<String>::new(), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_was_edited_silently_is_stored_and_costs_no_detail_call() {
+    let stage = copied(ListShape::Pages, 120).await;
+    silently(&stage, |stage| stage.edit(["00005", "00077"]));
+    assert_eq!(stage.settle().await.owed_count, 0, "the list of changes does not show it");
+    let proof = swept(&stage).await;
+    assert_eq!((proof.different, proof.missing, proof.sampled), (2, 0, 0));
+    assert_eq!((stage.differences(), stage.details()), (Vec::new(), 0));
+}
+
+#[tokio::test]
+async fn where_lists_give_ids_alone_a_sample_shows_silent_edits() {
+    for shape in [ListShape::Whole, ListShape::Feed] {
+        let stage = copied(shape, 19).await;
+        silently(&stage, |stage| stage.edit(ids(19)));
+        let proof = swept(&stage).await;
+        assert_eq!((proof.sampled, proof.sample_different), (20, 19), "of so few all are compared: {shape:?}");
+        assert_eq!(stage.differences(), Vec::<String>::new(), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn many_candidates_wait_for_a_person() {
+    for shape in SHAPES {
+        let stage = copied(shape, 100).await;
+        silently(&stage, |stage| stage.delete(ids(21)));
+        let report = sweep(&stage).await;
+        let proof = report.proof.clone().unwrap();
+        assert_eq!((proof.extra, proof.withheld, report.owed_count), (21, 21, 0), "{shape:?}");
+        assert!(report.problem.is_some() && state(&stage).problem == report.problem);
+        settle(&stage).await;
+        assert!(stage.version("00020").is_some(), "nothing is fetched unasked: {shape:?}");
+
+        assert_eq!(approved(&stage).await, Asked::Noted);
+        assert_eq!(approved(&stage).await, Asked::UnderWay);
+        let proof = stage.sweep_on().await.proof.unwrap();
+        assert_eq!((proof.withheld, stage.owed_count(Lane::Bulk)), (0, 21), "{shape:?}");
+        settle(&stage).await;
+        assert!(ids(21).iter().all(|text| stage.version(text).is_none()), "{shape:?}");
+        assert_eq!((state(&stage).problem, stage.retries().len()), (None, 0), "{shape:?}");
+        assert_eq!(approved(&stage).await, Asked::Nothing);
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_records_is_not_believed_and_the_last_good_proof_stays() {
+    for shape in SHAPES {
+        let stage = copied(shape, 30).await;
+        let good = swept(&stage).await;
+        let now = stage.now();
+        stage.vendor(|vendor| {
+            let all: Vec<_> = vendor.present(now).map(|(id, _)| id.clone()).collect();
+            vendor.omitted.extend(all);
+        });
+        let report = sweep(&stage).await;
+        settle(&stage).await;
+        assert_eq!(report.owed_count, 0, "{shape:?}");
+        assert_eq!(stage.differences(), Vec::<String>::new(), "{shape:?}");
+        let cause = report.problem.unwrap();
+        assert!(cause.contains("lists nothing, though 31 records are stored"), "{cause}");
+        assert_eq!((state(&stage).good, report.proof.unwrap().withheld), (Some(good), 31), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_there_though_no_list_shows_it_is_a_candidate_once() {
+    for shape in SHAPES {
+        let stage = copied(shape, 30).await;
+        stage.vendor(|vendor| vendor.omitted.extend(ids(15).iter().map(|text| id(text))));
+        assert_eq!(swept(&stage).await.extra, 15, "{shape:?}");
+        for _ in 0..3 {
+            let proof = swept(&stage).await;
+            assert_eq!((proof.extra, proof.unlisted), (0, 15), "{shape:?}");
+        }
+        assert_eq!(stage.differences(), Vec::<String>::new(), "{shape:?}");
+        // Some of them are fetched each time, so that one that is deleted later is found.
+        silently(&stage, |stage| stage.delete(["00003"]));
+        for _ in 0..60 {
+            swept(&stage).await;
+        }
+        assert_eq!(stage.version("00003"), None, "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_everything_that_is_refused_does_not_pause_the_stream() {
+    // GIVEN a list without a lower bound: while it is swept, the sweep is its only listing
+    let mut vendor = VendorSettings::new(ListShape::Pages);
+    vendor.stream.filtered = false;
+    let stage = Stage::with(vendor).known().await;
+    stage.vendor(|vendor| vendor.failures.push_back(FailureClass::Forbidden));
+    let report = sweep(&stage).await;
+    assert!(report.problem.is_some() && report.proof.is_none(), "{report:?}");
+    assert_eq!(stage.stream_state().breaker.open_until, None);
+    stage.edit(["new"]);
+    stage.sync().await;
+    assert!(stage.version("new").is_some());
+    assert_eq!(swept(&stage).await.missing, 0, "the next sweep tries again");
+    assert_eq!(state(&stage).problem, None);
+}
+
+#[tokio::test]
+async fn a_sweep_waits_for_an_import_and_holds_nothing() {
+    let stage = copied(ListShape::Whole, 30).await;
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(2);
+    stage.edit((0..600).map(|n| format!("x{n:04}")));
+    stage.tick().await;
+    assert!(stage.owed_count(Lane::Bulk) > 0);
+    assert!(sweep(&stage).await.proof.is_none(), "while an import is open no sweep begins");
+    assert_eq!(state(&stage).under_way, None);
+    settle(&stage).await;
+    let swept = stage.sweep_on().await.proof.unwrap();
+    assert_eq!((swept.listed, swept.extra, swept.missing), (631, 0, 0), "it begins when the lane is empty");
+}
+
+#[tokio::test]
+async fn a_sweep_goes_on_behind_the_last_record_that_was_compared() {
+    for shape in [ListShape::Whole, ListShape::Feed] {
+        // GIVEN ticks so short that each ends in the midst of the copy, which is read in slices of ten
+        let stage = copied(shape, 95).await;
+        silently(&stage, |stage| stage.delete(["00012", "00055", "00091"]));
+        remove(&stage, &["00033", "00088"]);
+        stage.settings.borrow_mut().poll_interval = Duration::from_millis(12);
+        request(&stage).await;
+        let mut cursors = Vec::new();
+        let proof = loop {
+            if let Some(proof) = stage.sweep_on().await.proof {
+                break proof;
+            }
+            cursors.extend(state(&stage).under_way.map(|sweep| sweep.phase));
+            assert!(cursors.len() < 100, "it ends");
+            stage.wait(300);
+            stage.tick().await;
+            stage.fetch_until(stage.now().plus(Duration::from_mins(1))).await;
+        };
+        assert!(cursors.iter().any(|phase| matches!(phase, Phase::Comparing(_, Some(_)))), "{shape:?} {cursors:?}");
+        assert_eq!((proof.extra, proof.missing, proof.listed), (3, 2, 93), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_looked_at_since_the_sweep_began_is_no_candidate() {
+    for shape in [ListShape::Whole, ListShape::Feed] {
+        let stage = copied(shape, 95).await;
+        stage.settings.borrow_mut().poll_interval = Duration::from_millis(12);
+        request(&stage).await;
+        stage.sweep_on().await;
+        assert!(state(&stage).under_way.is_some());
+        // WHEN a record is created behind what was listed, and stored before it would be compared
+        stage.edit(["99999"]);
+        stage.wait(60);
+        stage.tick().await;
+        stage.fetch_until(stage.now().plus(Duration::from_mins(1))).await;
+        assert!(stage.version("99999").is_some() && state(&stage).under_way.is_some());
+        let proof = loop {
+            stage.wait(60);
+            if let Some(proof) = stage.sweep_on().await.proof {
+                break proof;
+            }
+        };
+        // THEN it is not asked for again
+        assert_eq!((proof.listed, proof.extra), (96, 0), "{shape:?}");
+    }
+}
