@@ -160,6 +160,11 @@ class Source:
         """What the functions of a polled stream share; empty before there is anything to say."""
         return next((each for each in self._owed(stream) if each["item"] == "state"), {})
 
+    def sweeps(self, stream: str) -> dict[str, Any]:
+        """The state of a polled stream's sweeps; empty before the first was asked for."""
+        found = [each["state"] for each in self._owed(stream) if each["item"] == "sweep"]
+        return json.loads(found[0]) if found else {}
+
     def state(self) -> dict[str, Any]:
         """What all functions of the source share; empty before there is anything to say."""
         return next(iter(self.cloud.partition("ledger", f"source#{self.kind.name}")), {})

@@ -20,6 +20,7 @@ PER_SOURCE = {
     "PollerThrottles": ("AWS/Lambda", "Throttles"),
     "FetcherThrottles": ("AWS/Lambda", "Throttles"),
     "PollerDropped": ("AWS/Lambda", "AsyncEventsDropped"),
+    "Sweep": ("Tidemark", "SweepProblems"),
 }
 SHARED = {"HeartbeatAlarm", "WatcherErrorsAlarm", "WatcherThrottlesAlarm", "WatcherDroppedAlarm"}
 STACK = {"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}

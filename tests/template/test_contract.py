@@ -8,6 +8,7 @@ from template import ROOT, SOURCES, default, template
 SHARED = {
     "PollRate": "rate(5 minutes)",
     "ScanRate": "rate(1 hour)",
+    "SweepRate": "rate(1 day)",
     "OverlapSeconds": 120,
     "StaleAfterSeconds": 900,
     "DeletedRetentionDays": "30",
@@ -131,7 +132,7 @@ def test_settings_are_a_json_object_that_fits(source, settings, accepted):
     assert accepts(f"{source}Settings", settings) is accepted
 
 
-@pytest.mark.parametrize("parameter", ["PollRate", "ScanRate"])
+@pytest.mark.parametrize("parameter", ["PollRate", "ScanRate", "SweepRate"])
 @pytest.mark.parametrize(
     ("rate", "accepted"),
     [

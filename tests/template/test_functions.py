@@ -60,6 +60,7 @@ def test_a_condition_means_the_same_in_both_templates(condition):
 @pytest.mark.parametrize(("source", "kind"), NAMES.items())
 def test_one_schedule_per_stream(source, kind):
     found = {each["Target"]["Input"]: each["ScheduleExpression"] for each in schedules(f"{source}PollerFunction")}
+    assert found.pop('{"sweep":true}') == {"Ref": "SweepRate"}
     expected = {
         json.dumps({"stream": stream["name"]}, separators=(",", ":")): {
             "Ref": "PollRate" if stream["filtered"] else "ScanRate"
@@ -74,7 +75,8 @@ def test_what_is_off_by_default_is_not_polled_unless_streams_are_named(source, k
     off = [stream["name"] for stream in STREAMS[kind] if not stream["on_by_default"]]
     condition = template()["Conditions"].get(f"{source}All")
     assert condition == ({"Fn::Equals": [{"Ref": f"{source}Streams"}, "all"]} if off else None)
-    polled = {json.loads(each["Target"]["Input"])["stream"] for each in schedules(f"{source}PollerFunction", **{f"{source}All": True})}
+    inputs = [json.loads(each["Target"]["Input"]) for each in schedules(f"{source}PollerFunction", **{f"{source}All": True})]
+    polled = {each["stream"] for each in inputs if each != {"sweep": True}}
     assert polled == {stream["name"] for stream in STREAMS[kind]} - set(off)
 
 

@@ -13,7 +13,7 @@ LIMITS = {
     "PollerRole": {
         "CheckpointsTable": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "LedgerTable": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
-        "RecordsTable": {"dynamodb:BatchGetItem"},
+        "RecordsTable": {"dynamodb:BatchGetItem", "dynamodb:Query"},
     },
     "FetcherRole": {
         "CheckpointsTable": set(),
@@ -105,7 +105,8 @@ def test_a_source_reaches_only_its_own_keys(source, kind, role):
 @pytest.mark.parametrize("source", SOURCES)
 def test_of_a_record_only_what_tells_its_versions_apart_is_read(source, role):
     (statement,) = [each for each in statements(f"{source}{role}") if "dynamodb:BatchGetItem" in each["Action"]]
-    assert statement["Action"] == ["dynamodb:BatchGetItem"]
+    sweeps = ["dynamodb:Query"] if role == "PollerRole" else []
+    assert statement["Action"] == ["dynamodb:BatchGetItem", *sweeps]
     assert statement["Condition"]["ForAllValues:StringEquals"] == {"dynamodb:Attributes": VERSION}
     assert statement["Condition"]["StringEqualsIfExists"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
     # A read that names no attributes has all of them, and "all values" holds for none, too.

@@ -11,6 +11,8 @@ use tidemark_engine::ports::{Checkpoints, Clock, Source};
 use tidemark_engine::position::Position;
 use tidemark_engine::stream::{StreamKey, StreamTraits};
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
+use tidemark_sweep::Asked;
+use tidemark_sweep::ports::SweepPorts;
 
 /// The outcome of an act.
 #[derive(Debug)]
@@ -71,6 +73,32 @@ pub(crate) async fn rewind<P: PollerPorts>(
     let rewound = Act::Rewind(Position::At(target));
     let acted = act(ports.checkpoints(), key, traits, &account_mark, ports.clock().now(), &rewound).await?;
     outcome(acted, key, || format!("the next list starts below {target}"))
+}
+
+/// Asks for a sweep of a stream.
+///
+/// # Errors
+/// [`InvocationError`] when the table fails.
+pub(crate) async fn ask_for_sweep<P: SweepPorts>(ports: &P, key: &StreamKey) -> Result<Outcome, InvocationError> {
+    Ok(asked(tidemark_sweep::ask(ports, key).await?, "a sweep begins once nothing is owed in the bulk lane"))
+}
+
+/// Has the records fetched that the last sweep withheld.
+///
+/// # Errors
+/// [`InvocationError`] when a table fails.
+pub(crate) async fn approve_sweep<P: SweepPorts>(ports: &P, key: &StreamKey) -> Result<Outcome, InvocationError> {
+    let words = "the records that are stored and not listed are fetched; those that are gone become tombstones";
+    Ok(asked(tidemark_sweep::approve(ports, key).await?, words))
+}
+
+fn asked(asked: Asked, words: &str) -> Outcome {
+    match asked {
+        Asked::Noted => Outcome::Done(words.to_owned()),
+        Asked::Nothing => Outcome::NothingToDo("the last sweep of the stream withheld nothing".to_owned()),
+        Asked::UnderWay => Outcome::NothingToDo("a sweep is under way, and compares again".to_owned()),
+        Asked::Busy => Outcome::Busy,
+    }
 }
 
 fn outcome(acted: Acted, key: &StreamKey, words: impl FnOnce() -> String) -> Result<Outcome, InvocationError> {

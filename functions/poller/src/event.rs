@@ -11,8 +11,8 @@ use tidemark_engine::stream::StreamName;
 /// One event: `{"stream":"customers"}` from a schedule; with one more key it is an operator's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// The stream.
-    pub(crate) stream: StreamName,
+    /// The stream; none for `{"sweep":true}`, which is for every stream that is turned on.
+    pub(crate) stream: Option<StreamName>,
     /// What to do with it.
     pub(crate) asked: Asked,
 }
@@ -32,6 +32,10 @@ pub(crate) enum Asked {
     ProbeStream,
     /// `"probe":{"record":"683136"}`: ask the vendor for the present version of a listed id.
     ProbeRecord(RecordId),
+    /// `"sweep":true`: compare the copy with everything that the vendor lists.
+    Sweep,
+    /// `"sweep":"approve"`: fetch what the last sweep withheld.
+    ApproveSweep,
 }
 
 /// Why an event is refused. It repeats nothing of the event but the name of a key.
@@ -51,6 +55,8 @@ pub(crate) enum BadEvent {
     RewindTo,
     /// `probe` is neither of its two values.
     Probe,
+    /// `sweep` is neither of its two values.
+    Sweep,
     /// Several acts together.
     Several,
 }
@@ -67,8 +73,9 @@ impl fmt::Display for BadEvent {
                 f.write_str("an object whose \"rewind_to\" is not an instant such as \"2026-02-24T10:00:00Z\"")
             }
             Self::Probe => f.write_str("an object whose \"probe\" is neither \"stream\" nor {\"record\":\"<id>\"}"),
+            Self::Sweep => f.write_str("an object whose \"sweep\" is neither true nor \"approve\""),
             Self::Several => f.write_str(
-                "an object with several of \"account\", \"rewind_to\" and \"probe\"; ask for one after the other",
+                "an object with several of \"account\", \"rewind_to\", \"probe\" and \"sweep\"; ask for one after the other",
             ),
         }
     }
@@ -85,14 +92,18 @@ impl Event {
             Value::String(_) => return Err(BadEvent::Shape("a text that is not a JSON object")),
             Value::Array(_) => return Err(BadEvent::Shape("a list")),
         };
-        let stream = members.get("stream").ok_or(BadEvent::NoStream)?;
-        let stream = stream.as_str().and_then(|name| StreamName::parse(name).ok()).ok_or(BadEvent::StreamName)?;
-        Ok(Self { stream, asked: asked(members)? })
+        let parse = |name: &Value| StreamName::parse(name.as_str()?).ok();
+        let stream = members.get("stream").map(|name| parse(name).ok_or(BadEvent::StreamName)).transpose()?;
+        let asked = asked(members)?;
+        if stream.is_none() && asked != Asked::Sweep {
+            return Err(BadEvent::NoStream);
+        }
+        Ok(Self { stream, asked })
     }
 }
 
 fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
-    let acts = ["account", "rewind_to", "probe"];
+    let acts = ["account", "rewind_to", "probe", "sweep"];
     if let Some(unknown) = members.keys().find(|key| *key != "stream" && !acts.contains(&key.as_str())) {
         return Err(BadEvent::UnknownKey(unknown.chars().take(40).collect()));
     }
@@ -112,6 +123,11 @@ fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
             let instant = instant.ok_or(BadEvent::RewindTo)?;
             Ok(Asked::Rewind(VendorMillis::new(instant.as_millisecond())))
         }
+        "sweep" => match (value.as_bool(), value.as_str()) {
+            (Some(true), _) => Ok(Asked::Sweep),
+            (_, Some("approve")) => Ok(Asked::ApproveSweep),
+            _ => Err(BadEvent::Sweep),
+        },
         _ => probe(value).ok_or(BadEvent::Probe),
     }
 }
@@ -145,15 +161,19 @@ mod tests {
                 json!({"stream": "customers", "rewind_to": "2026-02-24T11:00:00.5+01:00"}),
                 Asked::Rewind(VendorMillis::new(1_771_927_200_500)),
             ),
+            (json!({"stream": "customers", "sweep": true}), Asked::Sweep),
+            (json!({"stream": "customers", "sweep": "approve"}), Asked::ApproveSweep),
             (json!({"stream": "customers", "probe": "stream"}), Asked::ProbeStream),
             (
                 json!({"stream": "customers", "probe": {"record": "683136"}}),
                 Asked::ProbeRecord(RecordId::parse("683136").unwrap()),
             ),
         ] {
-            let event = Event { stream: StreamName::known("customers"), asked };
+            let event = Event { stream: Some(StreamName::known("customers")), asked };
             assert_eq!(Event::read(&payload), Ok(event), "{payload}");
         }
+        let all = Event { stream: None, asked: Asked::Sweep };
+        assert_eq!(Event::read(&json!({"sweep": true})), Ok(all));
     }
 
     #[test]
@@ -176,6 +196,9 @@ mod tests {
             (json!({"stream": "customers", "probe": {"record": ""}}), "neither \"stream\" nor"),
             (json!({"stream": "customers", "probe": {"record": "1", "body": true}}), "neither \"stream\" nor"),
             (json!({"stream": "a", "account": "keep", "rewind_to": "2026-02-24T10:00:00Z"}), "one after the other"),
+            (json!({"sweep": "approve"}), "an object without \"stream\""),
+            (json!({"stream": "customers", "sweep": false}), "neither true nor \"approve\""),
+            (json!({"stream": "a", "account": "keep", "sweep": true}), "one after the other"),
             (json!({"stream": "a", "account": "keep", "probe": "stream"}), "one after the other"),
         ] {
             let error = Event::read(&payload).unwrap_err().to_string();

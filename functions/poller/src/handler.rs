@@ -7,13 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::operate::Act;
-use tidemark_engine::poll::{Poller, PollerPorts};
+use tidemark_engine::poll::Poller;
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_runtime::attention::Attention;
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
 use tidemark_sources::probe::Bench;
+use tidemark_sweep::ports::SweepPorts;
 
 use crate::event::{Asked, BadEvent, Event};
 use crate::probe::Probed;
@@ -43,7 +44,7 @@ impl Answer {
     }
 }
 
-impl<P: PollerPorts, W: Write, B: Bench> Handler<P, W, B> {
+impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
     /// Does what the event asks for. A vendor's failure is an outcome; the next tick is its retry.
     ///
     /// # Errors
@@ -53,9 +54,12 @@ impl<P: PollerPorts, W: Write, B: Bench> Handler<P, W, B> {
         let source = self.poller.ports.source().kind();
         let started_at = self.poller.ports.clock().now();
         let event = Event::read(&payload);
-        let stream = event.as_ref().ok().map(|event| event.stream.clone());
+        let stream = event.as_ref().ok().and_then(|event| event.stream.clone());
         let answered = match event {
-            Ok(event) => self.answer(event, &context.request_id, started_at).await,
+            Ok(Event { stream: Some(stream), asked }) => {
+                self.answer(stream, asked, &context.request_id, started_at).await
+            }
+            Ok(Event { stream: None, .. }) => self.sweep_all().await,
             Err(bad) => Err(self.malformed(&bad)),
         };
         if let Err(error) = &answered {
@@ -71,8 +75,25 @@ impl<P: PollerPorts, W: Write, B: Bench> Handler<P, W, B> {
         answered
     }
 
-    async fn answer(&self, event: Event, owner: &str, started_at: LocalMillis) -> Result<Answer, InvocationError> {
-        let Event { stream, asked } = event;
+    /// Asks for a sweep of every stream that is turned on. Their next polls begin it.
+    async fn sweep_all(&self) -> Result<Answer, InvocationError> {
+        let ports = &self.poller.ports;
+        for name in &self.poller.settings.streams {
+            let key = StreamKey { source: ports.source().kind(), name: name.clone() };
+            let asked_at = ports.clock().now();
+            let acted = act::ask_for_sweep(ports, &key).await?;
+            act::log(&key, "sweep", &acted, ports.clock().now().since(asked_at));
+        }
+        Ok(Answer::of("asked"))
+    }
+
+    async fn answer(
+        &self,
+        stream: StreamName,
+        asked: Asked,
+        owner: &str,
+        started_at: LocalMillis,
+    ) -> Result<Answer, InvocationError> {
         let ports = &self.poller.ports;
         let key = StreamKey { source: ports.source().kind(), name: stream };
         let (name, acted) = match asked {
@@ -81,6 +102,7 @@ impl<P: PollerPorts, W: Write, B: Bench> Handler<P, W, B> {
                 let now = ports.clock().now();
                 let outcome = log::tick(&key, &report, now.since(started_at));
                 self.attention.raise(&key, now, &report.notices);
+                self.go_on_with_sweep(&key, started_at).await?;
                 return Ok(Answer::of(outcome));
             }
             Asked::KeepCopy => {
@@ -89,12 +111,30 @@ impl<P: PollerPorts, W: Write, B: Bench> Handler<P, W, B> {
             Asked::StartAgain => {
                 ("start_again", act::accept(ports, &key, self.poller.traits_of(&key.name)?, &Act::StartAgain).await?)
             }
+            Asked::Sweep => {
+                self.poller.traits_of(&key.name)?;
+                let acted = act::ask_for_sweep(ports, &key).await?;
+                self.go_on_with_sweep(&key, started_at).await?;
+                ("sweep", acted)
+            }
+            Asked::ApproveSweep => {
+                self.poller.traits_of(&key.name)?;
+                ("approve_sweep", act::approve_sweep(ports, &key).await?)
+            }
             Asked::ProbeStream => return self.probe(&key, None, started_at).await,
             Asked::ProbeRecord(id) => return self.probe(&key, Some(&id), started_at).await,
             Asked::Rewind(to) => ("rewind", act::rewind(ports, &key, self.poller.traits_of(&key.name)?, to).await?),
         };
         let took = ports.clock().now().since(started_at);
         Ok(Answer::of(act::log(&key, name, &acted, took)))
+    }
+
+    /// The last thing that a poll does: what is fresh never waits for it.
+    async fn go_on_with_sweep(&self, key: &StreamKey, started_at: LocalMillis) -> Result<(), InvocationError> {
+        let until = tidemark_sweep::stop_at(&self.poller, started_at);
+        let report = tidemark_sweep::go_on(&self.poller, &key.name, until).await?;
+        log::sweep(key, &report);
+        Ok(())
     }
 
     async fn probe(
@@ -118,8 +158,8 @@ impl<P: PollerPorts, W: Write, B: Bench> Handler<P, W, B> {
         let source = self.poller.ports.source().kind();
         let message = format!(
             "the event is {bad}; source {source} takes {{\"stream\":\"<name>\"}} with one of {}, and from an operator one \
-             of \"account\":\"keep\", \"account\":\"start_again\", \"rewind_to\":\"<instant>\", \"probe\":\"stream\" and \
-             \"probe\":{{\"record\":\"<id>\"}} beside it. Correct the schedule's input, or the operator's event",
+             of \"account\":\"keep\", \"account\":\"start_again\", \"rewind_to\":\"<instant>\", \"probe\":\"stream\", \
+             \"probe\":{{\"record\":\"<id>\"}}, \"sweep\":true and \"sweep\":\"approve\" beside it. Correct the schedule's input, or the operator's event",
             self.known(),
         );
         InvocationError::new(ErrorKind::MalformedEvent, message)

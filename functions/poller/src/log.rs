@@ -8,6 +8,8 @@ use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::{PollOutcome, PollReport};
 use tidemark_engine::stream::StreamKey;
 use tidemark_runtime::notice;
+use tidemark_sweep::SweepReport;
+use tidemark_sweep::state::Proof;
 use tidemark_watch::advice;
 
 /// Logs a tick and returns the name of its outcome: as a warning when the stream does not move, for debugging when there
@@ -45,6 +47,28 @@ pub fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &'static
         line!(info);
     }
     shown.name
+}
+
+/// Logs what a sweep found, or why it proved nothing; nothing while it is under way.
+pub(crate) fn sweep(stream: &StreamKey, report: &SweepReport) {
+    let (source, stream) = (stream.source, &stream.name);
+    if let Some(proof) = &report.proof {
+        let Proof { listed, stored, deleted, missing, different, extra, unlisted, reported, .. } = *proof;
+        let Proof { withheld, sampled, sample_different, calls, started_at, .. } = *proof;
+        tracing::info!(
+            %source, %stream, %started_at, listed, stored, deleted, missing, different, extra, unlisted, reported,
+            withheld, sampled, sample_different, calls_count = calls,
+            "the copy was compared with all that the vendor lists"
+        );
+    }
+    if let Some(problem) = &report.problem {
+        tracing::warn!(
+            %source, %stream,
+            "the sweep needs a person: {problem}. Nothing was marked deleted, and the last good proof stays. Next: if the \
+             records are gone at the vendor, approve it (`tidemark sweep approve`); else give the key's user its rights \
+             back, and the next sweep tries again"
+        );
+    }
 }
 
 /// An outcome as the log shows it.
