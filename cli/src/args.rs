@@ -182,6 +182,11 @@ pub enum Command {
     /// one, nothing is listed until a person decides. Putting the old ones back needs no command.
     #[command(subcommand)]
     Account(Account),
+    /// See whether the copy is whole, compare it now, or approve withheld deletions
+    ///
+    /// A sweep compares the copy with everything that the vendor lists, each day as a rule.
+    #[command(subcommand)]
+    Sweep(Sweep),
     /// Set a source up: keep its credential, and say how it is turned on
     ///
     /// Asks for the credential without showing it, keeps it in a secret of Secrets Manager, and prints the parameters that
@@ -342,6 +347,33 @@ pub enum Checkpoint {
         /// Since when: an instant, a day, or how long ago (2h, 3d)
         #[arg(long, value_parser = When::parse, value_name = "TIME")]
         to: When,
+        /// How it is agreed to
+        #[command(flatten)]
+        consent: Consent,
+    },
+}
+
+/// See whether the copy is whole.
+#[derive(Debug, Subcommand)]
+pub enum Sweep {
+    /// Show what the last sweep found; exit code 1 when it needs a person
+    Show(StreamOf),
+    /// Begin one once nothing is owed in the bulk lane
+    Now {
+        /// Which stream
+        #[command(flatten)]
+        of: StreamOf,
+        /// How it is agreed to
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Have the records fetched that the last one withheld, because too many of them were not listed
+    ///
+    /// Each one that the vendor says is gone becomes a tombstone. Look at the vendor before.
+    Approve {
+        /// Which stream
+        #[command(flatten)]
+        of: StreamOf,
         /// How it is agreed to
         #[command(flatten)]
         consent: Consent,

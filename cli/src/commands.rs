@@ -13,6 +13,7 @@ mod quarantine;
 mod records;
 mod shell;
 mod status;
+mod sweep;
 
 use crate::Ended;
 use crate::args::Command;
@@ -38,6 +39,7 @@ pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<En
         }
         Command::Checkpoint(act) => checkpoint::run(context, act).await,
         Command::Account(act) => account::run(context, act).await,
+        Command::Sweep(act) => sweep::run(context, act).await,
         Command::Pause { place, span, consent } => pause::pause(context, &place, span, &consent).await,
         Command::Resume { place, consent } => pause::resume(context, &place, &consent).await,
         Command::Init { source, secret, base_url, samconfig, consent } => {

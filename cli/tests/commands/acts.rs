@@ -8,13 +8,15 @@ use tidemark_engine::work::Reason;
 use crate::stage::{NOW, Stage, id, stream};
 
 /// Every act, each on something that it can be done to.
-const ACTS: [&str; 9] = [
+const ACTS: [&str; 11] = [
     "quarantine retry fieldmotion",
     "quarantine drop fieldmotion customers 4711 --why gone",
     "fetch fieldmotion customers 1 2",
     "checkpoint rewind fieldmotion customers --to 3h",
     "account keep fieldmotion customers",
     "account start-again fieldmotion",
+    "sweep now fieldmotion customers",
+    "sweep approve fieldmotion customers",
     "pause fieldmotion/jobs --for 2h --why 'their move'",
     "resume fieldmotion/customers",
     "pause fieldmotion --why 'their move'",
@@ -24,6 +26,7 @@ async fn stage() -> Stage {
     let stage = Stage::fresh().await;
     stage.set_aside("customers", "4711", Reason::Record, 2).await;
     stage.set_aside("jobs", "9", Reason::Outage, 2).await;
+    stage.sweep("customers", 21).await;
     let ran = stage.run("pause fieldmotion/customers --why 'set up' --yes").await;
     assert_eq!(ran.code, 0, "{ran}");
     stage

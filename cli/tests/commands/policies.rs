@@ -15,6 +15,7 @@ const READS: [&str; 8] = [
     "records fieldmotion customers",
     "quarantine list fieldmotion",
     "checkpoint show fieldmotion customers",
+    "sweep show fieldmotion customers",
     "dead-letters list fieldmotion",
     "audit",
 ];

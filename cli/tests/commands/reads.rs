@@ -120,3 +120,19 @@ async fn nothing_that_only_reads_leaves_a_trace() {
     assert!(stage.ledger.acts(9).await.unwrap().is_empty());
     assert!(stage.ledger.chunks_with(&stream("customers"), &id("1")).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_sweep_says_whether_the_copy_is_whole() {
+    let stage = Stage::fresh().await;
+    let mut pages = format!("{}\n", stage.run("sweep show fieldmotion customers").await);
+    for withheld in [0, 21] {
+        stage.sweep("customers", withheld).await;
+        let ran = stage.run("sweep show fieldmotion customers").await;
+        assert_eq!(ran.code, u8::from(withheld > 0), "{ran}");
+        pages = format!("{pages}{ran}\n");
+    }
+    assert_snapshot!("sweep", pages);
+    assert_snapshot!("sweep_json", stage.run("sweep show fieldmotion customers --json").await);
+    let ran = stage.run("sweep approve fieldmotion jobs --yes").await;
+    assert!(ran.code != 0 && ran.notes.contains("the last sweep withheld nothing"), "{ran}");
+}

@@ -16,11 +16,13 @@ use tidemark_cli::args::Arguments;
 use tidemark_cli::{Setting, Terminal, exit_code, run};
 use tidemark_engine::checkpoint::{Checkpoint, Clocks};
 use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
-use tidemark_engine::ports::{Checkpoints, Ledger, Records};
+use tidemark_engine::ports::{Checkpoints, Ledger, Records, Written};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, Look, RecordId, RecordKey, Seen};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Reason, RetryEntry, Told};
+use tidemark_sweep::ports::Sweeps;
+use tidemark_sweep::state::{Proof, SweepState};
 
 /// When every command runs: 2026-02-24 10:31:48Z.
 pub(crate) const NOW: LocalMillis = LocalMillis::new(1_771_929_108_000);
@@ -207,6 +209,31 @@ impl Stage {
             next_at: NOW.plus(Duration::from_mins(12)),
         };
         self.ledger.set_aside(&entry).await.unwrap();
+    }
+
+    /// Lets a sweep have ended an hour ago that withheld so many records.
+    pub(crate) async fn sweep(&self, name: &'static str, withheld: u64) {
+        let before = self.ledger.load_sweep(&stream(name)).await.unwrap().unwrap_or_default();
+        let vendor_at = |seconds| VendorMillis::new(ago(seconds).get());
+        let proof = Proof {
+            begun_at: ago(3_600),
+            started_at: vendor_at(3_600),
+            ended_at: Some(vendor_at(3_500)),
+            listed: 300,
+            stored: 321,
+            deleted: 4,
+            missing: 2,
+            extra: withheld,
+            withheld,
+            sampled: 20,
+            calls: 21,
+            ..Proof::default()
+        };
+        let problem = (withheld > 0).then(|| format!("{withheld} of 321 stored records are not listed"));
+        let good = Some(proof.clone()).filter(Proof::is_good).or(before.good);
+        let next =
+            SweepState { version: before.version + 1, last: Some(proof), good, problem, ..SweepState::default() };
+        assert_eq!(self.ledger.store_sweep(&stream(name), &next).await.unwrap(), Written::Applied);
     }
 
     /// Stores a record.
