@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidemark_engine::change::Change;
 use tidemark_engine::message::{Message, Work};
+use tidemark_engine::poll::Draft;
 use tidemark_engine::ports::Ledger;
 use tidemark_engine::stream::{ListShape, StreamName};
 use tidemark_engine::work::{Lane, Next};
@@ -271,4 +273,12 @@ async fn each_lane_may_always_send_one() {
     stage.wait(30 * 3_600);
     stage.play(4).await;
     assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+// That rows and events close a chunk by their bytes is tested in `faults/holes/reading.rs`.
+#[test]
+fn a_chunk_closes_at_fifty_ids() {
+    let mut changes = ids(120).into_iter().map(|text| Change::of(id(&text))).peekable();
+    let sizes = [(); 4].map(|()| Draft::take(&mut changes, 50).ids.len());
+    assert_eq!(sizes, [50, 50, 20, 0]);
 }

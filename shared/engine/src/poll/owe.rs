@@ -146,17 +146,3 @@ fn kind_of(change: &Change) -> (Kind, usize) {
         (Some(_) | None, _) => (Kind::Id, 0),
     }
 }
-
-// That rows and events close a chunk by their bytes is tested in `tests/tests/faults/holes/reading.rs`.
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chunk_closes_at_fifty_ids() {
-        let ids = (0..120).map(|n| RecordId::parse(n.to_string()).unwrap());
-        let mut changes = ids.map(Change::of).peekable();
-        let sizes = [(); 4].map(|()| Draft::take(&mut changes, 50).ids.len());
-        assert_eq!(sizes, [50, 50, 20, 0]);
-    }
-}
