@@ -8,7 +8,7 @@ use tidemark_engine::work::{Lane, Reason};
 
 use crate::stage::Stage;
 
-const READS: [&str; 8] = [
+const READS: [&str; 9] = [
     "status",
     "doctor",
     "explain fieldmotion customers 1",
