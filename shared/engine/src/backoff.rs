@@ -7,15 +7,17 @@ use crate::{FailureClass, Random, SourceFailure, WAIT_IN_PLACE_MAX, millis_of};
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;
 
+/// When a call that failed is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
+pub enum Again {
+    /// After this long.
     After(Duration),
     /// After this long, and nobody else calls before.
     AfterQuiet(Duration),
 }
 
 /// How a call that failed `tried` times is tried again, if at all. A short pause is waited out as often as time allows.
-pub(crate) fn again<R: Random>(random: &R, failure: &SourceFailure, tried: u32) -> Option<Again> {
+pub fn again<R: Random>(random: &R, failure: &SourceFailure, tried: u32) -> Option<Again> {
     if let Some(wait) = short_pause(failure.class) {
         return Some(Again::AfterQuiet(wait));
     }
@@ -24,7 +26,7 @@ pub(crate) fn again<R: Random>(random: &R, failure: &SourceFailure, tried: u32) 
 }
 
 /// The pause that the vendor asks for, if it is waited out in place.
-pub(crate) fn short_pause(class: FailureClass) -> Option<Duration> {
+pub fn short_pause(class: FailureClass) -> Option<Duration> {
     class.retry_after().filter(|wait| *wait <= WAIT_IN_PLACE_MAX)
 }
 

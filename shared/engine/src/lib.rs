@@ -9,7 +9,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 #![cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the modules know each other by name alone"))]
 
-mod backoff;
+pub mod backoff;
 pub mod change;
 pub mod checkpoint;
 pub mod clock;

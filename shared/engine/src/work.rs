@@ -233,39 +233,3 @@ pub enum Next {
     /// One of them is tried by itself.
     Tried(Trying),
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{SourceKind, StampMillis, StreamName};
-
-    fn stream() -> StreamKey {
-        StreamKey { source: SourceKind::FieldMotion, name: StreamName::known("customers") }
-    }
-
-    #[test]
-    fn a_lane_is_sorted_by_what_its_chunks_hold() {
-        let key = |holds: Option<i64>, version, seq| {
-            let holds = holds.map(|at| Position::At(StampMillis::new(at)));
-            ChunkKey::new(stream(), Lane::Bulk, holds.as_ref(), version, seq)
-        };
-        let keys = [key(Some(-5), 9, 0), key(Some(7), 2, 3), key(Some(7), 2, 10), key(Some(7), 10, 0), key(None, 1, 0)];
-        let texts: Vec<String> = keys.iter().map(ChunkKey::sort_key).collect();
-        assert!(texts.is_sorted(), "{texts:?}");
-        for (key, text) in keys.iter().zip(&texts) {
-            assert_eq!(ChunkKey::parse(stream(), text).as_ref(), Some(key));
-        }
-    }
-
-    #[test]
-    fn what_is_no_key_of_a_chunk_is_not_read_as_one() {
-        for text in ["", "retry#5", "fresh#1#2", "fresh#1#2#3", "fresh#x#y#z"] {
-            assert_eq!(ChunkKey::parse(stream(), text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn retries_come_after_minutes_that_double_up_to_a_day() {
-        assert_eq!([0, 1, 3, 40].map(|tries| retry_after(tries).as_secs()), [60, 120, 480, 86_400]);
-    }
-}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use tidemark_engine::change::{Change, Found};
+use tidemark_engine::failure::Stops;
 use tidemark_engine::ports::Source;
 use tidemark_engine::record::{RecordId, StoredVersion};
 use tidemark_engine::rule::Rule;
@@ -162,9 +163,18 @@ impl<P: SweepPorts> Run<'_, P> {
     /// Fetches records that are listed and stored, and compares them: an id list does not show what was edited.
     async fn compare_sample(&mut self, sample: Vec<(RecordId, StoredVersion)>) -> Result<(), Halt> {
         for (id, known) in sample {
-            self.wait_for_slot().await?;
-            let Ok(detail) = self.poller.ports.source().fetch(&self.traits.name, &id).await else { continue };
-            let Found::Record { body, .. } = detail.found else { continue };
+            self.wait_for_slot(self.now()).await?;
+            let found = match self.poller.ports.source().fetch(&self.traits.name, &id).await {
+                Ok(detail) => detail.found,
+                Err(failure) if failure.class.stops() == Stops::Record => continue,
+                Err(failure) => {
+                    // A sample need not be whole, but what fails now is not to be asked on and on.
+                    self.note_failure(&failure).await?;
+                    self.until = self.now();
+                    return Ok(());
+                }
+            };
+            let Found::Record { body, .. } = found else { continue };
             self.sweep.proof.sampled += 1;
             if known.fingerprint == Some(body.fingerprint()) {
                 continue;

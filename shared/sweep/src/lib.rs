@@ -20,6 +20,7 @@ pub mod state;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tidemark_engine::backoff::short_pause;
 use tidemark_engine::checkpoint::{Checkpoint, LEASE};
 use tidemark_engine::clock::{LocalMillis, VendorMillis};
 use tidemark_engine::failure::{SourceFailure, Stops, StoreFailure, describe};
@@ -30,7 +31,7 @@ use tidemark_engine::stream::{ListShape, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::Lane;
 
 use self::ports::{SweepPorts, Sweeps};
-use self::state::{Phase, Place, Proof, Sweep, SweepState};
+use self::state::{Ground, Phase, Place, Proof, Sweep, SweepState};
 
 /// A sweep that could not be read to its end for so long has failed.
 const SWEEP_MAX: Duration = Duration::from_hours(24);
@@ -50,6 +51,8 @@ pub struct SweepReport {
     pub proof: Option<Proof>,
     /// Why it needs a person, if it does.
     pub problem: Option<String>,
+    /// Whether it began again, because what it had compared was another account's, or from before a restore or a rewind.
+    pub began_again: bool,
 }
 
 /// What became of a request.
@@ -90,8 +93,8 @@ pub async fn approve<P: SweepPorts>(ports: &P, stream: &StreamKey) -> Result<Ask
             return Asked::UnderWay;
         }
         let Some(last) = state.last.as_ref().filter(|last| last.withheld > 0) else { return Asked::Nothing };
-        let account_mark = checkpoint.account_mark.clone();
-        state.under_way = Some(Sweep { phase: Phase::Owing(None), account_mark, previous: None, proof: last.clone() });
+        let (phase, ground, proof) = (Phase::Owing(None), Ground::of(&checkpoint), last.clone());
+        state.under_way = Some(Sweep { phase, ground, previous: None, failure: None, proof });
         Asked::Noted
     })
     .await
@@ -175,9 +178,9 @@ async fn taken_up<'a, P: SweepPorts>(
     if !is_over && (is_busy || is_paused(ports, key, now).await? || has_bulk_work(ports, key).await?) {
         return Ok(None);
     }
-    // What was listed of another account proves nothing.
-    let under_way = state.under_way.take().filter(|sweep| sweep.account_mark == checkpoint.account_mark);
-    let (sweep, asked_at) = match under_way {
+    let under_way = state.under_way.take();
+    let began_again = under_way.as_ref().is_some_and(|sweep| !sweep.ground.holds(&checkpoint));
+    let (sweep, asked_at) = match under_way.filter(|_| !began_again) {
         Some(sweep) => (sweep, state.asked_at),
         None => (begun(&checkpoint, traits, &state, now), None),
     };
@@ -187,7 +190,7 @@ async fn taken_up<'a, P: SweepPorts>(
         return Ok(None);
     }
     let gap_ms = checkpoint.clocks.gap_ms.unwrap_or_default();
-    let (key, report) = (key.clone(), SweepReport::default());
+    let (key, report) = (key.clone(), SweepReport { began_again, ..SweepReport::default() });
     let (seq, met, page_before) = (0, HashSet::new(), None);
     let lease_version = version;
     Ok(Some(Run {
@@ -227,7 +230,7 @@ fn begun(checkpoint: &Checkpoint, traits: &StreamTraits, state: &SweepState, now
     let proof = Proof { begun_at: now, started_at: VendorMillis::new(now.get()).shifted(gap_ms), ..Proof::default() };
     let phase = if traits.shape == ListShape::Pages { Phase::Pages(Place::default()) } else { Phase::Listing(None) };
     let previous = state.last.as_ref().map(|last| last.begun_at);
-    Sweep { phase, account_mark: checkpoint.account_mark.clone(), previous, proof }
+    Sweep { phase, ground: Ground::of(checkpoint), previous, failure: None, proof }
 }
 
 /// How a step of a sweep went.
@@ -282,7 +285,11 @@ impl<P: SweepPorts> Run<'_, P> {
     async fn run(mut self) -> Result<SweepReport, StoreFailure> {
         loop {
             if is_old(&self.sweep, self.now()) {
-                return self.end(Some("it could not be read to its end within a day".to_owned())).await;
+                let mut cause = "it could not be read to its end within a day".to_owned();
+                if let Some(failure) = &self.sweep.failure {
+                    cause = format!("{cause}; the last call that failed: {failure}");
+                }
+                return self.end(Some(cause)).await;
             }
             let went = match self.sweep.phase.clone() {
                 Phase::Pages(place) => self.list_pages(place).await,
@@ -310,19 +317,23 @@ impl<P: SweepPorts> Run<'_, P> {
     }
 
     /// What follows from a failed call: the cause, where another one would fail, too. Else the sweep goes on later.
-    async fn note_failure(&self, failure: &SourceFailure) -> Result<Option<String>, StoreFailure> {
+    async fn note_failure(&mut self, failure: &SourceFailure) -> Result<Option<String>, StoreFailure> {
+        let described = describe(failure, &self.key);
         match failure.class.stops() {
+            Stops::Stream => return Ok(Some(described)),
+            // There was no time left to wait it out.
+            Stops::Source if short_pause(failure.class).is_some() => {}
             Stops::Source => {
                 let ledger = self.poller.ports.ledger();
                 let breaker = ledger.source_state(self.key.source).await?.breaker;
                 let open_for = breaker.next_open_for(failure.class.retry_after());
                 let why = Why { class: failure.class, cause: failure.cause.clone() };
                 ledger.pause_source(self.key.source, self.now().plus(open_for), open_for, &why).await?;
-                Ok(None)
             }
-            Stops::Stream => Ok(Some(describe(failure, &self.key))),
-            Stops::StreamInARow | Stops::Record | Stops::Token => Ok(None),
+            Stops::StreamInARow | Stops::Record | Stops::Token => {}
         }
+        self.sweep.failure = Some(described);
+        Ok(None)
     }
 
     /// Writes where the sweep stands; the lease runs on.
@@ -356,7 +367,7 @@ impl<P: SweepPorts> Run<'_, P> {
         } else {
             let ended_at = Some(VendorMillis::new(self.now().get()).shifted(self.gap_ms));
             let proof = Proof { ended_at, ..self.sweep.proof.clone() };
-            next.problem = withheld(&proof);
+            next.problem = proof.problem();
             next.last = Some(proof.clone());
             next.good = Some(proof.clone()).filter(Proof::is_good).or(next.good);
             self.report.proof = Some(proof);
@@ -373,14 +384,4 @@ impl<P: SweepPorts> Run<'_, P> {
             Err(Halt::Fenced | Halt::Source(_)) => Ok(SweepReport { proof: None, problem: None, ..self.report }),
         }
     }
-}
-
-fn withheld(proof: &Proof) -> Option<String> {
-    let Proof { withheld, listed, stored, .. } = proof;
-    (*withheld > 0).then(|| match listed {
-        0 => format!("the vendor lists nothing, though {stored} records are stored; none of them is fetched unasked"),
-        _ => format!(
-            "{withheld} of {stored} stored records are not listed, more than are fetched before a person approves"
-        ),
-    })
 }

@@ -2,12 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use tidemark_engine::backoff::{Again, again};
 use tidemark_engine::change::{Change, ListRequest, Page, WhyLater};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Ledger, Source};
 use tidemark_engine::record::{RecordId, StoredVersion};
 use tidemark_engine::rule::Rule;
+use tidemark_engine::slots::wait_for;
 use tidemark_engine::stream::ListShape;
 
 use super::ports::{SweepPorts, Sweeps};
@@ -17,20 +19,16 @@ use super::{Halt, Run, Went};
 /// How many pages are read before the place is written.
 const PAGES_AT_ONCE: usize = 10;
 /// How often all pages are read at most.
-const PASSES_MAX: u32 = 3;
-/// How often a call is made whose failure may pass by itself.
-const TRIES: u32 = 3;
+const PASSES_MAX: u32 = 6;
 
 impl<P: SweepPorts> Run<'_, P> {
-    /// Waits for the next slot of the schedule that all functions of the source share.
-    pub(super) async fn wait_for_slot(&mut self) -> Result<(), Halt> {
+    /// Waits for the next slot from `earliest` on, on the schedule that all functions of the source share.
+    pub(super) async fn wait_for_slot(&mut self, earliest: LocalMillis) -> Result<(), Halt> {
         let (clock, interval) = (self.poller.ports.clock(), self.poller.settings.call_interval);
         let (ledger, whenever) = (self.poller.ports.ledger(), LocalMillis::new(i64::MAX));
-        let slot = ledger.reserve(self.key.source, 1, interval, clock.now(), whenever).await?;
-        let wait = slot.map(|at| at.since(clock.now())).unwrap_or_default();
-        if !wait.is_zero() {
-            clock.sleep(wait).await;
-        }
+        let earliest = earliest.max(clock.now());
+        let slot = ledger.reserve(self.key.source, 1, interval, earliest, whenever).await?;
+        wait_for(clock, slot.unwrap_or(earliest)).await;
         self.report.calls_count += 1;
         self.sweep.proof.calls += 1;
         Ok(())
@@ -38,29 +36,42 @@ impl<P: SweepPorts> Run<'_, P> {
 
     /// One list call; the answer, and the local start of the call.
     async fn call(&mut self, request: ListRequest<'_>) -> Result<(Page, LocalMillis), Halt> {
-        let mut tried = 0;
+        let ports = &self.poller.ports;
+        let clock = ports.clock();
+        let (mut tried, mut earliest) = (0, clock.now());
         loop {
-            self.wait_for_slot().await?;
-            let source = self.poller.ports.source();
-            let start = self.now();
+            self.wait_for_slot(earliest).await?;
+            let start = clock.now();
             tried += 1;
-            match source.list(&self.traits.name, request).await {
-                Ok(page) => {
-                    // A secret that is read again in the midst of a sweep may be another account's.
-                    let mark = source.account_mark().await.map_err(Halt::Source)?;
-                    if mark == self.sweep.account_mark {
-                        return Ok((page, start));
-                    }
-                    let cause = "the account or its settings changed in the midst of the sweep";
-                    let failure = SourceFailure::new(FailureClass::Forbidden, cause);
-                    return Err(Halt::Source(
-                        failure.with_next_step("decide about the account; the next sweep begins again"),
-                    ));
+            let failure = match ports.source().list(&self.traits.name, request).await {
+                Ok(mut page) => {
+                    self.check_account().await?;
+                    // A part that is refused, fails or moves was not read whole.
+                    let unread = page.later.take().filter(|later| later.why != WhyLater::Untold);
+                    self.sweep.proof.unproved.extend(unread.map(|later| later.stream));
+                    return Ok((page, start));
                 }
-                Err(failure) if failure.class.is_tried_again() && tried < TRIES => {}
-                Err(failure) => return Err(Halt::Source(failure)),
+                Err(failure) => failure,
+            };
+            match again(ports.random(), &failure, tried) {
+                Some(Again::After(wait)) => clock.sleep(wait).await,
+                Some(Again::AfterQuiet(wait)) if clock.now().plus(wait) < self.until => {
+                    earliest = clock.now().plus(wait);
+                }
+                Some(Again::AfterQuiet(_)) | None => return Err(Halt::Source(failure)),
             }
         }
+    }
+
+    /// A secret that is read again in the midst of a sweep may be another account's.
+    async fn check_account(&self) -> Result<(), Halt> {
+        let mark = self.poller.ports.source().account_mark().await.map_err(Halt::Source)?;
+        if mark == self.sweep.ground.account_mark {
+            return Ok(());
+        }
+        let cause = "the account or its settings changed in the midst of the sweep";
+        let failure = SourceFailure::new(FailureClass::Forbidden, cause);
+        Err(Halt::Source(failure.with_next_step("decide about the account; the next sweep begins again")))
     }
 
     /// A list without numbered pages: all ids at once, or the pages of a feed's snapshot.
@@ -70,9 +81,6 @@ impl<P: SweepPorts> Run<'_, P> {
             ListShape::Whole | ListShape::Pages => ListRequest::Changed(self.traits.first.at().unwrap_or_default()),
         };
         let (page, _) = self.call(request).await?;
-        // A part that is refused, or moves, was not read to its end.
-        let unread = page.later.filter(|later| later.why != WhyLater::Untold);
-        self.sweep.proof.unproved.extend(unread.map(|later| later.stream));
         let ids: Vec<RecordId> = page.changes.into_iter().map(|change| change.id).collect();
         self.keep(Kept::Listed, &ids).await?;
         let is_over = page.next.is_none() || Rule::SweepWhole.is_left_out();
@@ -80,8 +88,8 @@ impl<P: SweepPorts> Run<'_, P> {
         Ok(Went::On)
     }
 
-    /// Some numbered pages. A row that moves past a pass is missed, so the entries of the last pass are counted, and when
-    /// more must be there than were met, all pages are read again.
+    /// Some numbered pages. A row that moves past a pass is missed, so the entries of each pass are counted. When more must
+    /// be there than were met, all pages are read again, until a pass meets nothing else.
     pub(super) async fn list_pages(&mut self, mut place: Place) -> Result<Went, Halt> {
         let from = self.traits.first.at().unwrap_or_default();
         if self.met.is_empty() {
@@ -90,6 +98,7 @@ impl<P: SweepPorts> Run<'_, P> {
             // Rows may have moved to the page before since it was read.
             place.page = place.page.saturating_sub(1).max(1);
         }
+        let began = self.poller.ports.source().reading(self.sweep.proof.started_at);
         let mut told = None;
         for _ in 0..PAGES_AT_ONCE {
             let number = place.page;
@@ -106,15 +115,18 @@ impl<P: SweepPorts> Run<'_, P> {
             if !is_beyond {
                 place.page_rows = place.page_rows.max(row_count);
                 place.unusable_count += page.unusable_count;
-                let rows = page.changes.into_iter().filter(|row| self.met.insert(digest(&row.id, 0))).collect();
+                let unmet = page.changes.into_iter().filter(|row| self.met.insert(digest(&row.id, 0)));
+                let rows: Vec<Change> = unmet.collect();
+                // What was created or edited since the sweep began is in the list of changes.
+                let is_news = |row: &Change| row.stamp().is_some_and(|stamp| stamp.at > began);
+                place.added |= !rows.iter().all(is_news);
                 self.meet(rows, listed_at).await?;
                 self.page_before = Some(shown);
                 place.page += 1;
             }
             self.sweep.phase = Phase::Pages(place);
             if is_over {
-                self.sweep.phase = self.after_pass(place);
-                break;
+                return Ok(self.end_pass(place));
             }
             if self.is_late() {
                 break;
@@ -123,15 +135,25 @@ impl<P: SweepPorts> Run<'_, P> {
         Ok(Went::On)
     }
 
-    fn after_pass(&mut self, place: Place) -> Phase {
+    /// Whether everything was met, or what is to be done for it.
+    fn end_pass(&mut self, place: Place) -> Went {
         let full_pages = usize::try_from(place.page.saturating_sub(2)).unwrap_or(usize::MAX);
         let last_rows = self.page_before.take().map_or(0, |(_, rows)| rows);
         let row_count = full_pages.saturating_mul(place.page_rows).saturating_add(last_rows);
         let is_met = self.met.len().saturating_add(place.unusable_count) >= row_count;
-        if is_met || place.pass + 1 >= PASSES_MAX || Rule::SweepWhole.is_left_out() {
-            return Phase::Comparing(None, None);
-        }
-        Phase::Pages(Place { page: 1, pass: place.pass + 1, unusable_count: 0, ..place })
+        // A vendor may show rows twice, or pages that are not full.
+        let is_barren = place.pass > 0 && !place.added;
+        let pass = place.pass + 1;
+        self.sweep.phase = match () {
+            () if is_met || is_barren || Rule::SweepWhole.is_left_out() => Phase::Comparing(None, None),
+            () if pass < PASSES_MAX => Phase::Pages(Place { page: 1, pass, added: false, unusable_count: 0, ..place }),
+            () => {
+                let cause =
+                    "the rows of its list moved between pages while they were read, at each of several readings";
+                return Went::Failed(cause.to_owned());
+            }
+        };
+        Went::On
     }
 
     /// Keeps the ids of rows, and owes those rows that are not stored so.

@@ -71,7 +71,7 @@ impl<P: SweepPorts> Run<'_, P> {
                     // Nothing but their message holds rows. What only has an id is sent by the next poll.
                     next_at = self.poller.ports.clock().now().plus(self.poller.settings.patience());
                     let listed = ids.iter().cloned().collect();
-                    let message = Message::of_chunk(&key, listed, rows, &self.sweep.account_mark);
+                    let message = Message::of_chunk(&key, listed, rows, &self.sweep.ground.account_mark);
                     outgoing.push(Outgoing { message, delay: std::time::Duration::ZERO });
                 }
                 chunks.push(Chunk { key, holds: None, ids, listed_at, next_at, told, trying: None });

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::{LocalMillis, VendorMillis};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::StreamName;
@@ -41,12 +42,40 @@ pub struct SweepState {
 pub struct Sweep {
     /// What is to be done next.
     pub phase: Phase,
-    /// The account and settings that it was begun with.
-    pub account_mark: String,
+    /// What it was begun on.
+    pub ground: Ground,
     /// The sweep before, whose unlisted records are known.
     pub previous: Option<LocalMillis>,
+    /// The last call that failed, for a person.
+    pub failure: Option<String>,
     /// What is known so far.
     pub proof: Proof,
+}
+
+/// What a sweep is begun on. On another ground nothing that it has compared so far proves anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ground {
+    /// The account and its settings.
+    pub account_mark: String,
+    /// The mark of the ledger.
+    pub ledger_mark: Option<String>,
+    /// The order of `committed`.
+    pub committed: i64,
+}
+
+impl Ground {
+    /// That of a stream as its checkpoint is.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let Checkpoint { account_mark, ledger_mark, committed, .. } = checkpoint;
+        Self { account_mark: account_mark.clone(), ledger_mark: ledger_mark.clone(), committed: committed.order() }
+    }
+
+    /// Whether it is still the same: no other account, no ledger that was lost or restored, and no rewind, which follows
+    /// where records were restored.
+    pub(crate) fn holds(&self, checkpoint: &Checkpoint) -> bool {
+        let now = Self::of(checkpoint);
+        now.account_mark == self.account_mark && now.ledger_mark == self.ledger_mark && now.committed >= self.committed
+    }
 }
 
 /// What a sweep does next.
@@ -69,6 +98,8 @@ pub struct Place {
     pub page: u32,
     /// How many times all pages were read before.
     pub pass: u32,
+    /// Whether this pass met an id that none before had met.
+    pub added: bool,
     /// The most entries that a page had.
     pub page_rows: usize,
     /// Entries of this pass without a usable id.
@@ -116,7 +147,28 @@ pub struct Proof {
 impl Proof {
     /// Whether the copy agreed with the vendor, but for what has been put right since.
     pub fn is_good(&self) -> bool {
-        self.withheld == 0
+        self.problem().is_none()
+    }
+
+    /// Why it needs a person.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let Self { withheld, listed, stored, unproved, .. } = self;
+        match (withheld, listed) {
+            (0, _) if unproved.is_empty() => None,
+            (0, _) => {
+                let names: Vec<&str> = unproved.iter().map(StreamName::as_str).collect();
+                Some(format!(
+                    "the vendor did not show all of {}: a list, or a part of it, was refused, kept failing or moved",
+                    names.join(", ")
+                ))
+            }
+            (_, 0) => Some(format!(
+                "the vendor lists nothing, though {stored} records are stored; none of them is fetched unasked"
+            )),
+            _ => Some(format!(
+                "{withheld} of {stored} stored records are not listed, more than are fetched before a person approves"
+            )),
+        }
     }
 
     /// Whether there are so many candidates for deletion that a person is asked first.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemark_engine::change::Change;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::message::{Message, Work};
 use tidemark_engine::poll::Draft;
 use tidemark_engine::ports::Ledger;
+use tidemark_engine::position::Position;
 use tidemark_engine::stream::{ListShape, StreamName};
-use tidemark_engine::work::{Lane, Next};
+use tidemark_engine::work::{ChunkKey, Lane, Next};
 use tidemark_testkit::memory::{Fault, Operation, Redelivery, Tables, VendorSettings};
 use tidemark_tests::stage::{Stage, id, ids};
 
@@ -281,4 +283,27 @@ fn a_chunk_closes_at_fifty_ids() {
     let mut changes = ids(120).into_iter().map(|text| Change::of(id(&text))).peekable();
     let sizes = [(); 4].map(|()| Draft::take(&mut changes, 50).ids.len());
     assert_eq!(sizes, [50, 50, 20, 0]);
+}
+
+#[test]
+fn a_lane_is_sorted_by_what_its_chunks_hold() {
+    let stream = Stage::new(ListShape::Whole).stream();
+    let key = |holds: Option<i64>, version, seq| {
+        let holds = holds.map(|at| Position::At(StampMillis::new(at)));
+        ChunkKey::new(stream.clone(), Lane::Bulk, holds.as_ref(), version, seq)
+    };
+    let keys = [key(Some(-5), 9, 0), key(Some(7), 2, 3), key(Some(7), 2, 10), key(Some(7), 10, 0), key(None, 1, 0)];
+    let texts: Vec<String> = keys.iter().map(ChunkKey::sort_key).collect();
+    assert!(texts.is_sorted(), "{texts:?}");
+    for (key, text) in keys.iter().zip(&texts) {
+        assert_eq!(ChunkKey::parse(stream.clone(), text).as_ref(), Some(key));
+    }
+}
+
+#[test]
+fn what_is_no_key_of_a_chunk_is_not_read_as_one() {
+    let stream = Stage::new(ListShape::Whole).stream();
+    for text in ["", "retry#5", "fresh#1#2", "fresh#1#2#3", "fresh#x#y#z"] {
+        assert_eq!(ChunkKey::parse(stream.clone(), text), None, "{text}");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::stream::ListShape;
-use tidemark_engine::work::{Lane, Reason};
+use tidemark_engine::work::{Lane, Reason, retry_after};
 use tidemark_testkit::memory::{Delivery, Fault, Operation};
 use tidemark_tests::stage::{Stage, id, ids};
 
@@ -321,4 +321,9 @@ async fn more_than_a_thousand_entries_freeze_their_stream_and_nothing_is_lost() 
     stage.wait(48 * 3_600);
     stage.play(400).await;
     assert_eq!((stage.retries().len(), stage.differences().len()), (0, 0));
+}
+
+#[test]
+fn retries_come_after_minutes_that_double_up_to_a_day() {
+    assert_eq!([0, 1, 3, 40].map(|tries| retry_after(tries).as_secs()), [60, 120, 480, 86_400]);
 }

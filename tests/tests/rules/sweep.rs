@@ -1,12 +1,16 @@
 //! Section 9: sweeps. Everything that the vendor lists is compared with the copy; what does not agree is fetched, and only
 //! the fetch decides what is deleted.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tidemark_engine::change::{Later, WhyLater};
 use tidemark_engine::failure::FailureClass;
-use tidemark_engine::stream::ListShape;
+use tidemark_engine::operate::{Act, Acted};
+use tidemark_engine::position::Position;
+use tidemark_engine::stream::{ListShape, StreamName};
 use tidemark_engine::work::{Lane, VANISHED_MAX};
-use tidemark_sweep::state::{Phase, Proof, SweepState};
+use tidemark_sweep::state::{Phase, Proof, Sweep, SweepState};
 use tidemark_sweep::{Asked, SweepReport, approve, ask};
 use tidemark_testkit::memory::VendorSettings;
 use tidemark_tests::stage::{Stage, id, ids};
@@ -15,7 +19,11 @@ const SHAPES: [ListShape; 3] = [ListShape::Whole, ListShape::Pages, ListShape::F
 
 /// A stage on which all these records are stored.
 async fn copied(shape: ListShape, count: usize) -> Stage {
-    let stage = Stage::new(shape).known().await;
+    copied_from(VendorSettings::new(shape), count).await
+}
+
+async fn copied_from(vendor: VendorSettings, count: usize) -> Stage {
+    let stage = Stage::with(vendor).known().await;
     stage.edit(ids(count));
     stage.wait(1);
     stage.settle().await;
@@ -211,21 +219,185 @@ async fn a_record_that_is_there_though_no_list_shows_it_is_a_candidate_once() {
     }
 }
 
+/// A copy whose vendor has deleted records silently since the last good sweep, and what that one found.
+async fn copied_and_harmed(vendor: VendorSettings, count: usize) -> (Stage, Proof) {
+    let stage = copied_from(vendor, count).await;
+    let good = swept(&stage).await;
+    silently(&stage, |stage| stage.delete(ids(5)));
+    stage.wait(300);
+    (stage, good)
+}
+
+/// That a sweep has proved nothing: nothing is owed or deleted, and the last good proof is still there.
+async fn assert_nothing_proved(stage: &Stage, report: &SweepReport, good: Proof) {
+    settle(stage).await;
+    assert!(ids(5).iter().all(|text| stage.version(text).is_some()), "nothing is marked deleted");
+    assert_eq!((report.owed_count, stage.retries().len()), (0, 0));
+    assert_eq!((&state(stage).problem, state(stage).good), (&report.problem, Some(good)));
+}
+
 #[tokio::test]
-async fn a_list_of_everything_that_is_refused_does_not_pause_the_stream() {
-    // GIVEN a list without a lower bound: while it is swept, the sweep is its only listing
-    let mut vendor = VendorSettings::new(ListShape::Pages);
-    vendor.stream.filtered = false;
-    let stage = Stage::with(vendor).known().await;
-    stage.vendor(|vendor| vendor.failures.push_back(FailureClass::Forbidden));
+async fn a_right_that_is_lost_in_the_midst_of_a_sweep_ends_it_and_does_not_pause_the_stream() {
+    for (shape, filtered) in SHAPES.map(|shape| (shape, true)).into_iter().chain([(ListShape::Pages, false)]) {
+        let mut vendor = VendorSettings::new(shape);
+        vendor.stream.filtered = filtered;
+        let (stage, good) = copied_and_harmed(vendor, 120).await;
+        stage.settings.borrow_mut().poll_interval = Duration::from_millis(2);
+        request(&stage).await;
+        if shape != ListShape::Whole {
+            assert!(stage.sweep_on().await.proof.is_none());
+            assert!(state(&stage).under_way.is_some(), "it is under way: {shape:?}");
+        }
+        stage.settings.borrow_mut().poll_interval = Duration::from_mins(5);
+        stage.vendor(|vendor| vendor.failures.push_back(FailureClass::Forbidden));
+        let report = stage.sweep_on().await;
+        let cause = report.problem.clone().unwrap();
+        assert!(cause.contains("stream things: ") && cause.contains("next: give the vendor's API user"), "{cause}");
+        assert_eq!((&report.proof, stage.stream_state().breaker.open_until), (&None, None), "{shape:?}");
+        assert_nothing_proved(&stage, &report, good).await;
+        assert_eq!(swept(&stage).await.extra, 5, "the next sweep tries again: {shape:?}");
+        assert_eq!(state(&stage).problem, None);
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_names_as_left_out_is_no_candidate_and_no_good_proof() {
+    for shape in SHAPES {
+        let (stage, good) = copied_and_harmed(VendorSettings::new(shape), 30).await;
+        let stream = if shape == ListShape::Feed { StreamName::known("widgets") } else { stage.stream().name };
+        stage.vendor(|vendor| {
+            vendor.later = Some(Later { stream: stream.clone(), cursor: None, why: WhyLater::Refused });
+        });
+        request(&stage).await;
+        let report = stage.sweep_on().await;
+        let cause = report.problem.clone().unwrap();
+        assert!(cause.contains(&format!("did not show all of {stream}")), "{cause}");
+        let proof = report.proof.clone().unwrap();
+        assert_eq!((proof.extra, proof.unproved), (0, BTreeSet::from([stream])), "{shape:?}");
+        assert_nothing_proved(&stage, &report, good).await;
+        stage.vendor(|vendor| vendor.later = None);
+        assert_eq!((swept(&stage).await.extra, state(&stage).problem), (5, None), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_refuses_pages_which_it_reports_proves_nothing() {
+    let (stage, good) = copied_and_harmed(VendorSettings::new(ListShape::Pages), 120).await;
+    stage.vendor(|vendor| vendor.settings.tells_total = true);
+    stage.vendor(|vendor| vendor.page_max = Some(2));
     let report = sweep(&stage).await;
-    assert!(report.problem.is_some() && report.proof.is_none(), "{report:?}");
-    assert_eq!(stage.stream_state().breaker.open_until, None);
-    stage.edit(["new"]);
-    stage.sync().await;
-    assert!(stage.version("new").is_some());
-    assert_eq!(swept(&stage).await.missing, 0, "the next sweep tries again");
-    assert_eq!(state(&stage).problem, None);
+    assert!(report.problem.as_ref().unwrap().contains("refuses page 3"), "{report:?}");
+    assert_nothing_proved(&stage, &report, good).await;
+}
+
+#[tokio::test]
+async fn a_list_that_shows_rows_twice_is_read_again_once_and_believed() {
+    let (stage, _) = copied_and_harmed(VendorSettings::new(ListShape::Pages), 30).await;
+    stage.vendor(|vendor| vendor.repeats = true);
+    let once = swept(&stage).await;
+    assert_eq!((once.listed, once.extra), (26, 5));
+    stage.vendor(|vendor| vendor.repeats = false);
+    assert_eq!(once.calls, 2 * swept(&stage).await.calls);
+}
+
+#[tokio::test]
+async fn a_list_whose_rows_move_at_each_reading_proves_nothing() {
+    // GIVEN a list that seems to have more rows than can be met, and shows others at each reading
+    let (stage, good) = copied_and_harmed(VendorSettings::new(ListShape::Pages), 30).await;
+    stage.vendor(|vendor| vendor.repeats = true);
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(1);
+    for n in 0..60 {
+        let (new, now) = (id(&format!("x{n:02}")), stage.now());
+        stage.vendor(|vendor| {
+            vendor.unstamped.insert(new.clone());
+            vendor.edit(&new, now, Duration::from_secs(n));
+        });
+    }
+    let report = sweep(&stage).await;
+    assert!(report.problem.as_ref().unwrap().contains("moved between pages"), "{report:?}");
+    settle(&stage).await;
+    assert_eq!((state(&stage).good, report.proof), (Some(good), None));
+    assert!(ids(5).iter().all(|text| stage.version(text).is_some()), "nothing is marked deleted");
+}
+
+#[tokio::test]
+async fn a_vendor_that_keeps_failing_is_named_when_the_day_is_over() {
+    let (stage, good) = copied_and_harmed(VendorSettings::new(ListShape::Whole), 30).await;
+    request(&stage).await;
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Transient));
+    let report = loop {
+        let report = stage.sweep_on().await;
+        if report.problem.is_some() {
+            break report;
+        }
+        assert_eq!(report.proof, None);
+        stage.wait(3_600);
+    };
+    let cause = report.problem.clone().unwrap();
+    assert!(cause.contains("within a day") && cause.contains("stream things: a scripted failure"), "{cause}");
+    stage.vendor(|vendor| vendor.unwell = None);
+    assert_nothing_proved(&stage, &report, good).await;
+}
+
+#[tokio::test]
+async fn a_short_pause_that_the_vendor_asks_for_is_waited_out() {
+    let stage = copied(ListShape::Pages, 30).await;
+    let retry_after = Some(Duration::from_secs(20));
+    stage.vendor(|vendor| vendor.failures.push_back(FailureClass::Throttled { retry_after }));
+    let before = stage.now();
+    let report = sweep(&stage).await;
+    assert!(report.proof.is_some() && stage.now() >= before.plus(Duration::from_secs(20)), "{report:?}");
+    assert_eq!(stage.tables(|tables| tables.sources.values().find_map(|source| source.state.breaker.open_until)), None);
+}
+
+#[tokio::test]
+async fn a_sample_that_meets_a_rejected_credential_asks_no_further() {
+    for shape in [ListShape::Whole, ListShape::Feed] {
+        let stage = copied(shape, 19).await;
+        let until = stage.now().plus(Duration::from_hours(1));
+        stage
+            .vendor(|vendor| ids(20).iter().for_each(|text| vendor.fail(&id(text), FailureClass::Unauthorized, until)));
+        request(&stage).await;
+        assert_eq!((stage.sweep_on().await.proof, stage.details()), (None, 1), "{shape:?}");
+        let open_until =
+            stage.tables(|tables| tables.sources.values().find_map(|source| source.state.breaker.open_until));
+        assert!(open_until.is_some(), "the source is paused: {shape:?}");
+        assert_eq!(stage.sweep_on().await, SweepReport::default(), "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_that_overlaps_a_restore_begins_again() {
+    for (shape, is_rewound) in [(ListShape::Whole, true), (ListShape::Whole, false), (ListShape::Feed, false)] {
+        // GIVEN a sweep that has compared a part of the copy
+        let stage = copied(shape, 95).await;
+        let good = swept(&stage).await;
+        stage.wait(300);
+        stage.settings.borrow_mut().poll_interval = Duration::from_millis(12);
+        request(&stage).await;
+        let is_comparing = |sweep: Sweep| matches!(sweep.phase, Phase::Comparing(_, Some(_)));
+        while !state(&stage).under_way.is_some_and(is_comparing) {
+            assert_eq!(stage.sweep_on().await.proof, None);
+        }
+        // WHEN records of that part are restored to a time before they were created, and what was changed is listed again
+        remove(&stage, &["00001", "00002"]);
+        if is_rewound {
+            let target = Position::At(stage.checkpoint().committed.at().unwrap().minus(Duration::from_mins(1)));
+            assert_eq!(stage.act(Act::Rewind(target)).await, Acted::Done);
+        } else {
+            stage.tables(|tables| tables.streams.values_mut().for_each(|stream| stream.mark = None));
+            stage.tick().await;
+        }
+        stage.settings.borrow_mut().poll_interval = Duration::from_mins(5);
+        // THEN nothing that was compared before counts
+        let report = stage.sweep_on().await;
+        assert!(report.began_again, "{shape:?}");
+        assert_eq!(state(&stage).last.unwrap().begun_at, report.proof.as_ref().unwrap().begun_at);
+        assert!(report.proof.as_ref().unwrap().begun_at > good.begun_at);
+        assert_eq!((report.proof.unwrap().missing, report.problem), (2, None), "{shape:?}");
+        settle(&stage).await;
+        assert_eq!(stage.differences(), Vec::<String>::new(), "{shape:?}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tidemark_engine::ports::Written;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_sweep::ports::Sweeps;
-use tidemark_sweep::state::{Kept, PIECE_BYTES, Phase, PieceKey, Place, Proof, Sweep, SweepState};
+use tidemark_sweep::state::{Ground, Kept, PIECE_BYTES, Phase, PieceKey, Place, Proof, Sweep, SweepState};
 
 use super::{AWKWARD, at, good, id, longest_id, vendor_at};
 
@@ -24,7 +24,7 @@ async fn states(port: &impl Sweeps, stream: &StreamKey, other: &StreamKey) {
     let proof = Proof { begun_at: at(1), listed: 7, ended_at: Some(vendor_at(2)), unproved, ..Proof::default() };
     let mut state = SweepState { version: 900, asked_at: Some(at(5)), ..SweepState::default() };
     let phases = [
-        Phase::Pages(Place { page: 7, pass: 1, page_rows: 50, unusable_count: 2 }),
+        Phase::Pages(Place { page: 7, pass: 1, added: true, page_rows: 50, unusable_count: 2 }),
         Phase::Listing(None),
         Phase::Listing(Some(AWKWARD.concat())),
         Phase::Comparing(None, None),
@@ -32,7 +32,9 @@ async fn states(port: &impl Sweeps, stream: &StreamKey, other: &StreamKey) {
         Phase::Owing(AWKWARD.last().map(|text| id(text))),
     ];
     for phase in phases {
-        let sweep = Sweep { phase, account_mark: "mark".to_owned(), previous: Some(at(3)), proof: proof.clone() };
+        let ground = Ground { account_mark: "mark".to_owned(), ledger_mark: Some("ledger".to_owned()), committed: -7 };
+        let (previous, failure) = (Some(at(3)), Some("the vendor answered 500".to_owned()));
+        let sweep = Sweep { phase, ground, previous, failure, proof: proof.clone() };
         state = SweepState {
             version: state.version + 1,
             lease_until: at(8),

@@ -48,12 +48,16 @@ impl Vendor {
     ) -> Result<Page, SourceFailure> {
         let mut page = match request {
             ListRequest::Changed(from) => self.changed(from, now),
+            ListRequest::Page(_, page) if self.page_max.is_some_and(|max| page > max) => {
+                Page { is_refused: true, ..Page::default() }
+            }
             ListRequest::Page(from, page) => self.page(from, page, now, zone_shift),
             ListRequest::Events(token) => self.told(token, now, zone_shift)?,
             ListRequest::NewestToken => Page { next: Some(token(self.told_count(now))), ..Page::default() },
             ListRequest::Snapshot(cursor) => self.snapshot(cursor, now),
         };
         page.unusable_count = self.unusable_count;
+        page.later = self.later.clone();
         if self.repeats {
             page.changes.extend(page.changes.clone());
         }

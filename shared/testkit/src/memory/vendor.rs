@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use tidemark_engine::change::Later;
 use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis, millis_of};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::record::{Body, RecordId};
@@ -71,6 +72,10 @@ pub struct Vendor {
     pub is_vague: bool,
     /// Records that lists leave out, though they are there.
     pub omitted: BTreeSet<RecordId>,
+    /// What each list names as left out of it.
+    pub later: Option<Later>,
+    /// The last numbered page that is not refused.
+    pub page_max: Option<u32>,
     /// Whether no list of changes shows what is done: a record keeps its stamp, and a feed has no event.
     pub is_silent: bool,
     /// Records without a stamp.
@@ -102,6 +107,8 @@ impl Vendor {
             hidden: BTreeSet::new(),
             is_vague: false,
             omitted: BTreeSet::new(),
+            later: None,
+            page_max: None,
             is_silent: false,
             unstamped: BTreeSet::new(),
             answers_with: BTreeMap::new(),

@@ -9,7 +9,7 @@ use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Random;
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::stream::{ListShape, StreamName};
-use tidemark_sweep::state::{Phase, Sweep, SweepState};
+use tidemark_sweep::state::{Ground, Phase, Sweep, SweepState};
 
 use super::actors::id;
 use super::oracle::Oracle;
@@ -207,8 +207,8 @@ impl World {
             let (phase, version) = (Phase::Owing(None), state.version + 1);
             let key = self.key_of(stream.name());
             let checkpoint = self.tables.with(|tables| tables.checkpoints.get(&key).cloned());
-            let account_mark = checkpoint.map(|checkpoint| checkpoint.account_mark).unwrap_or_default();
-            let under_way = Some(Sweep { phase, account_mark, previous: None, proof });
+            let ground = checkpoint.map(|checkpoint| Ground::of(&checkpoint)).unwrap_or_default();
+            let under_way = Some(Sweep { phase, ground, previous: None, failure: None, proof });
             self.tables.with(|tables| {
                 tables.sweeps.insert(self.key_of(stream.name()), SweepState { version, under_way, ..state });
             });
