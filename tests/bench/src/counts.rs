@@ -5,6 +5,7 @@ mod fresh;
 mod idle;
 mod killed;
 pub(crate) mod money;
+mod sweep;
 
 use std::error::Error;
 
@@ -18,6 +19,8 @@ pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     rows.extend(changed::measure()?);
     rows.extend(killed::measure()?);
     rows.push(fresh::measure()?);
+    rows.push(sweep::beside()?);
     rows.extend(money::measure()?);
+    rows.extend(sweep::measure()?);
     Ok(rows)
 }

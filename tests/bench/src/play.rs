@@ -20,6 +20,7 @@ use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{CHUNK_IDS, PoisonPolicy};
 use tidemark_fetcher::log::Delivery;
+use tidemark_sweep::state::Proof;
 use tidemark_testkit::memory::{Hold, MemoryQueue, MemorySource, SeededRandom, Vendor, VendorSettings};
 use tidemark_watch::{WatchedStream, Watcher};
 
@@ -60,6 +61,8 @@ pub(crate) struct Play {
     owners: Cell<u32>,
     /// How the last tick ended.
     outcome: RefCell<Option<PollOutcome>>,
+    /// What the last sweep found, and in which tick it ended.
+    proof: RefCell<Option<(Proof, LocalMillis)>>,
     failure: RefCell<Option<String>>,
 }
 
@@ -89,8 +92,9 @@ impl Play {
             clock,
         };
         let (next_tick, owners) = (Cell::new(START), Cell::new(0));
-        let (last_tick, outcome, failure) = (Cell::new(START), RefCell::default(), RefCell::default());
-        let play = Self { world, log: Log::new(), settings, next_tick, last_tick, owners, outcome, failure };
+        let last_tick = Cell::new(START);
+        let (outcome, proof, failure) = (RefCell::default(), RefCell::default(), RefCell::default());
+        let play = Self { world, log: Log::new(), settings, next_tick, last_tick, owners, outcome, proof, failure };
         play.edit_evenly(&ids(shape, count), START.minus(YEAR), START);
         play
     }
@@ -155,17 +159,50 @@ impl Play {
 
     /// Plays until a tick from `from` on finds nothing new and nothing owed.
     pub(crate) fn until_quiet(&self, from: LocalMillis) -> Result<(), Box<dyn Error>> {
+        self.until(|| self.last_tick.get() >= from)
+    }
+
+    /// Plays until this is so, and a tick finds nothing new and nothing owed.
+    fn until(&self, is_reached: impl Fn() -> bool) -> Result<(), Box<dyn Error>> {
         self.outcome.take();
         let mut tasks: Vec<Task<'_>> = vec![Box::pin(self.poll())];
         tasks.extend((0..FETCHERS).map(|_| -> Task<'_> { Box::pin(self.fetch()) }));
         self.run(tasks, || {
-            let is_quiet = *self.outcome.borrow() == Some(PollOutcome::Quiet) && self.last_tick.get() >= from;
+            let is_quiet = *self.outcome.borrow() == Some(PollOutcome::Quiet) && is_reached();
             is_quiet && self.world.queue.queue.queued_count() == 0
         })?;
         match self.differences() {
             0 => Ok(()),
             count => Err(format!("{count} records differ").into()),
         }
+    }
+
+    /// Asks for a sweep, and plays until it has ended and a tick finds nothing new and nothing owed.
+    pub(crate) fn sweep(&self) -> Result<Proof, Box<dyn Error>> {
+        self.proof.take();
+        let is_asked = Cell::new(false);
+        let key = StreamKey { source: self.kind(), name: self.stream() };
+        let ask = async {
+            if let Err(failure) = tidemark_sweep::ask(&self.world, &key).await {
+                self.fail(failure.to_string());
+            }
+            is_asked.set(true);
+        };
+        self.run(vec![Box::pin(ask)], || is_asked.get())?;
+        self.until(|| self.proof.borrow().as_ref().is_some_and(|(_, ended_in)| self.last_tick.get() > *ended_in))?;
+        Ok(self.proof.take().map(|(proof, _)| proof).unwrap_or_default())
+    }
+
+    /// Adds records that no list of changes shows.
+    pub(crate) fn add_silently(&self, ids: &[RecordId]) {
+        let now = self.now();
+        self.world.source.vendor.with(|vendor| {
+            vendor.is_silent = true;
+            for id in ids {
+                vendor.edit(id, now, Duration::ZERO);
+            }
+            vendor.is_silent = false;
+        });
     }
 
     /// Plays one tick, without fetchers.
@@ -229,6 +266,7 @@ impl Play {
             self.owners.set(self.owners.get() + 1);
             let ended = poller.poll(&self.stream(), &format!("poller-{}", self.owners.get())).await;
             self.count(|bill| bill.ticks += 1.0);
+            self.go_on_with_sweep(&poller).await;
             while self.next_tick.get() <= self.world.clock.now() {
                 self.next_tick.set(self.next_tick.get().plus(INTERVAL));
             }
@@ -243,6 +281,18 @@ impl Play {
                 }
                 Err(failure) => self.fail(failure.to_string()),
             }
+        }
+    }
+
+    /// The last thing that a poller's invocation does.
+    async fn go_on_with_sweep(&self, poller: &Poller<World>) {
+        let until = tidemark_sweep::stop_at(poller, self.last_tick.get());
+        match tidemark_sweep::go_on(poller, &self.stream(), until).await {
+            Ok(report) => {
+                let ended = report.proof.map(|proof| (proof, self.last_tick.get()));
+                self.proof.replace_with(|before| ended.or(before.take()));
+            }
+            Err(failure) => self.fail(failure.to_string()),
         }
     }
 

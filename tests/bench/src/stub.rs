@@ -1,10 +1,12 @@
 //! Tables and a queue that keep nothing but a checkpoint, so that only the function itself is measured.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tempfile::TempDir;
 use tidemark_aws::clock::{SystemClock, SystemRandom};
 use tidemark_engine::checkpoint::{Checkpoint, Clocks};
 use tidemark_engine::clock::{LocalMillis, VendorMillis};
@@ -21,6 +23,8 @@ use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Next, RetryEntry, Told};
 use tidemark_sources::registry::{AnySource, SourceConfig, build};
+use tidemark_sweep::ports::{Shown, Slice, StoredSlices, SweepPorts, Sweeps};
+use tidemark_sweep::state::{Kept, PieceKey, SweepState};
 
 /// The credential that the fake FieldMotion accepts by default.
 pub(crate) const FIELDMOTION_SECRET: &str = r#"{"api_id":"123","api_key":"0123456789abcdef0123456789abcdef"}"#;
@@ -51,7 +55,19 @@ pub(crate) struct Bare {
     ids: Vec<RecordId>,
     told: Told,
     checkpoint: Mutex<Option<Checkpoint>>,
+    sweep: Mutex<Option<SweepState>>,
+    copy: Option<Copy>,
 }
+
+/// A copy whose records are numbers in the order of their digits, and what a sweep of it keeps: in files, as what the
+/// ledger keeps is not in this process either.
+struct Copy {
+    ids: Vec<u32>,
+    kept: TempDir,
+}
+
+/// How many stored records are read at once.
+const SLICE: usize = 3_000;
 
 impl Bare {
     /// Asks the vendor at `url`, without a rate limit; its chunks hold `ids`, fifty each.
@@ -59,7 +75,21 @@ impl Bare {
         let config = SourceConfig { kind, base_url: url, settings: "{}", requests_per_second: "1000000" };
         let source = build(config, FakeCredential(kind), SystemClock)?;
         let told = if kind == SourceKind::FsmNavigator { Told::Rows } else { Told::Ids };
-        Ok(Self { source, ids, told, checkpoint: Mutex::new(None) })
+        Ok(Self { source, ids, told, checkpoint: Mutex::new(None), sweep: Mutex::new(None), copy: None })
+    }
+
+    /// The same with a copy of `count` records, numbered from `first` on.
+    pub(crate) fn with_copy(self, first: u32, count: u32) -> std::io::Result<Self> {
+        let mut ids: Vec<u32> = (first..first + count).collect();
+        // Of two numbers, the one comes first whose digits do.
+        let digits = |id: &u32| (u64::from(*id) * 10_u64.pow(9 - id.ilog10()), id.ilog10());
+        ids.sort_unstable_by_key(digits);
+        Ok(Self { copy: Some(Copy { ids, kept: tempfile::tempdir()? }), ..self })
+    }
+
+    fn folder(&self) -> Result<&Path, StoreFailure> {
+        let copy = self.copy.as_ref().ok_or_else(|| unavailable("there is no copy"))?;
+        Ok(copy.kept.path())
     }
 
     /// The state of a stream that was listed up to `scanned` a while ago, and whose clocks are known.
@@ -73,7 +103,8 @@ impl Bare {
         let first = Checkpoint::first(key, traits, self.source.account_mark().await?);
         let listed_at = SystemClock.now().minus(Duration::from_mins(5));
         let clocks = Clocks { gap_ms: Some(0), gap_at: listed_at, listed_at, behind: Duration::ZERO, ..first.clocks };
-        let in_use = Checkpoint { scanned: scanned.clone(), committed: scanned, clocks, ..first };
+        let (committed, last_success_at) = (scanned.clone(), Some(listed_at));
+        let in_use = Checkpoint { scanned, committed, last_success_at, clocks, ..first };
         *self.checkpoint() = Some(in_use);
         Ok(())
     }
@@ -242,6 +273,70 @@ impl StoredVersions for Bare {
             deleted: false,
         };
         Ok(keys.iter().map(|key| (key.clone(), version.clone())).collect())
+    }
+}
+
+impl StoredSlices for Bare {
+    async fn slice(&self, _: &StreamKey, after: Option<&RecordId>) -> Result<Slice, StoreFailure> {
+        let ids = self.copy.as_ref().map(|copy| copy.ids.as_slice()).unwrap_or_default();
+        let begins = after.map_or(0, |after| ids.partition_point(|id| id.to_string().as_str() <= after.as_str()));
+        let rest = ids.get(begins..).unwrap_or_default();
+        let version = StoredVersion {
+            stamp: Some("2026-01-01 00:00:00".to_owned()),
+            looked_at: LocalMillis::default(),
+            seen_at: None,
+            fingerprint: None,
+            deleted: false,
+        };
+        let records = rest.iter().take(SLICE).filter_map(|id| RecordId::parse(id.to_string()).ok());
+        Ok(Slice { found: records.map(|id| (id, version.clone())).collect(), more: rest.len() > SLICE })
+    }
+}
+
+impl Sweeps for Bare {
+    async fn load_sweep(&self, _: &StreamKey) -> Result<Option<SweepState>, StoreFailure> {
+        Ok(self.sweep.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    async fn store_sweep(&self, _: &StreamKey, next: &SweepState) -> Result<Written, StoreFailure> {
+        *self.sweep.lock().unwrap_or_else(PoisonError::into_inner) = Some(next.clone());
+        Ok(Written::Applied)
+    }
+
+    async fn keep(&self, _: &StreamKey, piece: &PieceKey, ids: &[RecordId]) -> Result<(), StoreFailure> {
+        let path = self.folder()?.join(format!("{}-{}", piece.kept.as_str(), piece.seq));
+        let json = serde_json::to_vec(ids).map_err(unavailable)?;
+        std::fs::write(path, json).map_err(unavailable)
+    }
+
+    async fn kept(&self, _: &StreamKey, _: LocalMillis, kept: Kept) -> Result<Vec<RecordId>, StoreFailure> {
+        let mut ids = Vec::new();
+        for file in std::fs::read_dir(self.folder()?).map_err(unavailable)?.flatten() {
+            if file.file_name().to_string_lossy().starts_with(kept.as_str()) {
+                let json = std::fs::read(file.path()).map_err(unavailable)?;
+                let piece: Vec<RecordId> = serde_json::from_slice(&json).map_err(unavailable)?;
+                ids.extend(piece);
+            }
+        }
+        Ok(ids)
+    }
+}
+
+fn unavailable(fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreFailure {
+    StoreFailure::Unavailable("keeping ids", fault.into())
+}
+
+impl SweepPorts for Bare {
+    fn sweeps(&self) -> &impl Sweeps {
+        self
+    }
+
+    fn slices(&self) -> &impl StoredSlices {
+        self
+    }
+
+    fn shown(&self) -> &impl Shown {
+        &self.source
     }
 }
 

@@ -1,5 +1,7 @@
 //! What sweeps keep, in memory.
 
+use std::ops::Bound;
+
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::Written;
@@ -54,8 +56,11 @@ impl<G: Gate> StoredSlices for MemoryTables<G> {
     async fn slice(&self, records: &StreamKey, after: Option<&RecordId>) -> Result<Slice, StoreFailure> {
         self.read(Operation::Slice, |tables| {
             let seen = seen(self.gate().reads_stale());
-            let is_behind = |key: &RecordKey| after.is_none_or(|after| key.id > *after);
-            let of_stream = tables.records.iter().filter(|(key, _)| key.partition() == *records && is_behind(key));
+            let StreamKey { source, name } = records.clone();
+            let after = after.map(|after| RecordKey { source, stream: name, id: after.clone() });
+            let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let later = tables.records.range((behind, Bound::Unbounded));
+            let of_stream = later.filter(|(key, _)| key.partition() == *records);
             let few: Vec<_> = of_stream.take(SLICE + 1).collect();
             let found = few.iter().take(SLICE).filter_map(|(key, record)| Some((key.id.clone(), seen(record)?)));
             Slice { found: found.collect(), more: few.len() > SLICE }

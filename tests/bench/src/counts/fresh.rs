@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use tidemark_engine::clock::LocalMillis;
+use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::ListShape;
 
 use super::BODY_BYTES;
@@ -28,23 +29,33 @@ pub(super) fn measure() -> Result<Row, Box<dyn Error>> {
     ))
 }
 
-/// The slowest edit's way into the copy, in intervals between two polls.
 fn import(shape: ListShape) -> Result<f64, Box<dyn Error>> {
     let play = Play::new(vendor(shape), IMPORTED, BODY_BYTES);
-    let begun_at = play.next_tick();
     let half = Duration::from_secs(2_500);
-    // The last ids: an import comes to them late.
-    let ids = ids(shape, IMPORTED);
-    let mut edits: Vec<(LocalMillis, u64)> = Vec::new();
+    let half_over_at = play.next_tick().plus(half);
+    let edits = edit_every(&play, &ids(shape, IMPORTED), half);
+    play.until_quiet(half_over_at)?;
+    slowest(&play, &edits)
+}
+
+/// Edits for so long, from the last id on: what goes through all of them comes to that one late. When, and the number of
+/// each version.
+pub(super) fn edit_every(play: &Play, ids: &[RecordId], span: Duration) -> Vec<(LocalMillis, u64)> {
+    let begun_at = play.next_tick();
+    let mut edits = Vec::new();
     let mut at = begun_at.plus(INTERVAL / 2);
     for id in ids.iter().rev() {
-        if at >= begun_at.plus(half) {
+        if at >= begun_at.plus(span) {
             break;
         }
         edits.push((at, play.edit(id, at)));
         at = at.plus(EDIT_EVERY);
     }
-    play.until_quiet(begun_at.plus(half))?;
+    edits
+}
+
+/// The slowest edit's way into the copy, in intervals between two polls.
+pub(super) fn slowest(play: &Play, edits: &[(LocalMillis, u64)]) -> Result<f64, Box<dyn Error>> {
     let waits = edits.iter().map(|(at, number)| {
         let stored_at = play.stored_at(*number).ok_or("an edit was not stored")?;
         Ok(intervals(stored_at.since(*at)))

@@ -40,6 +40,28 @@ impl Bill {
         self.again_writes + self.ledger_writes
     }
 
+    /// Both together.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        Self {
+            own_writes: self.own_writes + other.own_writes,
+            again_writes: self.again_writes + other.again_writes,
+            ledger_writes: self.ledger_writes + other.ledger_writes,
+            ledger_reads: self.ledger_reads + other.ledger_reads,
+            version_reads: self.version_reads + other.version_reads,
+            writes_count: self.writes_count + other.writes_count,
+            record_bytes: self.record_bytes + other.record_bytes,
+            log_bytes: self.log_bytes + other.log_bytes,
+            poller_requests: self.poller_requests + other.poller_requests,
+            fetcher_requests: self.fetcher_requests + other.fetcher_requests,
+            messages: self.messages + other.messages,
+            queue_requests: self.queue_requests + other.queue_requests,
+            lists: self.lists + other.lists,
+            listed: self.listed + other.listed,
+            details: self.details + other.details,
+            ticks: self.ticks + other.ticks,
+        }
+    }
+
     /// So many times as much.
     pub(crate) fn times(&self, factor: f64) -> Self {
         Self {

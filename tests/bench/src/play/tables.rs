@@ -30,6 +30,8 @@ use super::time::PlayClock;
 const BATCH_STATEMENTS: usize = 25;
 /// The most items of one batch read.
 const BATCH_READS: usize = 100;
+/// The most bytes of items that one query reads.
+const QUERY_BYTES: usize = 1_024 * 1_024;
 
 /// Which function calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -377,13 +379,20 @@ impl StoredVersions for PlayTables {
 impl StoredSlices for PlayTables {
     async fn slice(&self, records: &StreamKey, after: Option<&RecordId>) -> Result<Slice, StoreFailure> {
         self.requests(1);
-        let slice = self.items.slice(records, after).await?;
-        let mut meter = self.meter.borrow_mut();
-        let key = |id: &RecordId| RecordKey { source: records.source, stream: records.name.clone(), id: id.clone() };
-        let bytes: usize = slice.found.iter().filter_map(|(id, _)| meter.sizes.get(&key(id))).sum();
-        meter.bill.version_reads += read_units(bytes) / 2.0;
-        drop(meter);
-        Ok(slice)
+        let mut all = Slice { found: Vec::new(), more: true };
+        let mut bytes = 0;
+        while all.more && bytes < QUERY_BYTES {
+            let last = all.found.last().map(|(id, _)| id);
+            let Slice { found, more } = self.items.slice(records, last.or(after)).await?;
+            let meter = self.meter.borrow();
+            let key =
+                |id: &RecordId| RecordKey { source: records.source, stream: records.name.clone(), id: id.clone() };
+            bytes += found.iter().filter_map(|(id, _)| meter.sizes.get(&key(id))).sum::<usize>();
+            all.found.extend(found);
+            all.more = more;
+        }
+        self.meter.borrow_mut().bill.version_reads += read_units(bytes) / 2.0;
+        Ok(all)
     }
 }
 
