@@ -53,6 +53,7 @@ struct Row {
     last_success_at: Option<String>,
     committed: Option<String>,
     last_stored_at: Option<String>,
+    whole_at: Option<String>,
     owed_fresh_count: u64,
     owed_bulk_count: u64,
     quarantine_count: usize,
@@ -70,6 +71,7 @@ struct Seen {
     last_success_at: Option<LocalMillis>,
     committed_at: Option<LocalMillis>,
     last_stored_at: Option<LocalMillis>,
+    whole_at: Option<LocalMillis>,
 }
 
 #[derive(Serialize)]
@@ -214,6 +216,7 @@ impl Row {
                 .and_then(tidemark_engine::position::Position::at)
                 .map(|at| LocalMillis::new(at.get())),
             last_stored_at: shared.last_stored_at,
+            whole_at: report.whole_at,
         };
         Self {
             source: report.stream.source.as_str(),
@@ -225,6 +228,7 @@ impl Row {
             last_success_at: seen.last_success_at.map(time::rfc3339),
             committed: committed.map(ToString::to_string),
             last_stored_at: seen.last_stored_at.map(time::rfc3339),
+            whole_at: seen.whole_at.map(time::rfc3339),
             owed_fresh_count: report.owed.fresh_count,
             owed_bulk_count: report.owed.bulk_count,
             quarantine_count: report.quarantine_count,
@@ -238,7 +242,8 @@ impl Row {
 
     /// A stream that is not polled.
     fn off(source: SourceKind, stream: String) -> Self {
-        let seen = Seen { state: State::Off, last_success_at: None, committed_at: None, last_stored_at: None };
+        let seen =
+            Seen { state: State::Off, last_success_at: None, committed_at: None, last_stored_at: None, whole_at: None };
         Self {
             source: source.as_str(),
             stream,
@@ -249,6 +254,7 @@ impl Row {
             last_success_at: None,
             committed: None,
             last_stored_at: None,
+            whole_at: None,
             owed_fresh_count: 0,
             owed_bulk_count: 0,
             quarantine_count: 0,
@@ -311,6 +317,9 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -
         let what = format!("{} in quarantine that waiting does not fix", page::plural(report.troubled_count, "id"));
         add(what, format!("tidemark quarantine list {kind} {name}"));
     }
+    if let Some(problem) = &report.sweep_problem {
+        add(format!("the last sweep: {}", problem.cause), problem.next_step.clone());
+    }
     needed
 }
 
@@ -356,7 +365,7 @@ impl Status {
         if self.streams.is_empty() {
             page.push_str("No source is on.\n");
         } else {
-            let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "OWED", "QUARANTINE"];
+            let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "WHOLE", "OWED", "QUARANTINE"];
             let mut table = page::table(terminal, head);
             page::keep_whole(&mut table, [0, head.len() - 1]);
             let mut source = "";
@@ -375,6 +384,7 @@ impl Status {
                     when(row.seen.last_success_at).into(),
                     committed.into(),
                     when(row.seen.last_stored_at).into(),
+                    when(row.seen.whole_at).into(),
                     page::count(row.owed_fresh_count + row.owed_bulk_count),
                     page::count(u64::try_from(row.quarantine_count).unwrap_or(u64::MAX)),
                 ]);

@@ -1,10 +1,13 @@
 //! What the last sweep of a stream found, a sweep now, and approving what one withheld.
 
+use std::io::Write;
+
 use serde::Serialize;
 use serde_json::json;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::stream::StreamKey;
 use tidemark_sweep::ports::Sweeps;
-use tidemark_sweep::state::{Proof, SweepState};
+use tidemark_sweep::state::{Problem, Proof, SweepState};
 
 use crate::Ended;
 use crate::args::{Consent, StreamOf, Sweep};
@@ -20,7 +23,7 @@ struct Shown<'a> {
     stream: &'a str,
     is_under_way: bool,
     asked_at: Option<String>,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
     last: Option<&'a Proof>,
     last_good: Option<&'a Proof>,
 }
@@ -34,7 +37,7 @@ pub(super) async fn run(context: &mut Context<'_>, act: Sweep) -> Result<Ended, 
                 stream: key.name.as_str(),
                 is_under_way: state.under_way.is_some(),
                 asked_at: state.asked_at.map(time::rfc3339),
-                problem: state.problem.as_deref(),
+                problem: state.problem.as_ref(),
                 last: state.last.as_ref(),
                 last_good: state.good.as_ref(),
             };
@@ -63,7 +66,24 @@ fn show(context: &mut Context<'_>, key: &StreamKey, state: &SweepState) -> Resul
         (None, Some(at)) => writeln!(out, "  asked for        {}", time::shown(at, now))?,
         (None, None) => {}
     }
-    let Some(last) = &state.last else { return Ok(writeln!(out, "  last sweep       never")?) };
+    match &state.last {
+        Some(last) => found(out, key, last, now)?,
+        None => writeln!(out, "  last sweep       never ended")?,
+    }
+    match (&state.problem, &state.good) {
+        (None, None) => {}
+        (None, Some(_)) => writeln!(out, "  verdict          whole, as of then")?,
+        (Some(Problem { cause, next_step }), good) => {
+            writeln!(out, "  needs a person   {cause}\n  next             {next_step}")?;
+            let whole = good.as_ref().map_or_else(|| "never".to_owned(), |good| time::shown(good.begun_at, now));
+            writeln!(out, "  last whole       {whole}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows what a sweep has found that came to its end.
+fn found(out: &mut impl Write, key: &StreamKey, last: &Proof, now: LocalMillis) -> std::io::Result<()> {
     let Proof { listed, stored, deleted, missing, different, extra, unlisted, reported, withheld, .. } = last;
     writeln!(out, "  last sweep       {}", time::shown(last.begun_at, now))?;
     writeln!(out, "  at the vendor    {listed} listed")?;
@@ -74,10 +94,6 @@ fn show(context: &mut Context<'_>, key: &StreamKey, state: &SweepState) -> Resul
     writeln!(out, "  vendor calls     {}", last.calls)?;
     if *withheld > 0 {
         writeln!(out, "  withheld         {withheld}: tidemark sweep approve {} {}", key.source, key.name)?;
-    }
-    match &state.problem {
-        Some(problem) => writeln!(out, "  needs a person   {problem}")?,
-        None => writeln!(out, "  verdict          whole, as of then")?,
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use tidemark_engine::record::{Body, Look, RecordId, RecordKey, Seen};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Reason, RetryEntry, Told};
 use tidemark_sweep::ports::Sweeps;
-use tidemark_sweep::state::{Proof, SweepState};
+use tidemark_sweep::state::{Problem, Proof, SweepState};
 
 /// When every command runs: 2026-02-24 10:31:48Z.
 pub(crate) const NOW: LocalMillis = LocalMillis::new(1_771_929_108_000);
@@ -229,7 +229,10 @@ impl Stage {
             calls: 21,
             ..Proof::default()
         };
-        let problem = (withheld > 0).then(|| format!("{withheld} of 321 stored records are not listed"));
+        let problem = (withheld > 0).then(|| Problem {
+            cause: format!("{withheld} of 321 stored records are not listed"),
+            next_step: "look at the vendor".to_owned(),
+        });
         let good = Some(proof.clone()).filter(Proof::is_good).or(before.good);
         let next =
             SweepState { version: before.version + 1, last: Some(proof), good, problem, ..SweepState::default() };

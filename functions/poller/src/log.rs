@@ -52,6 +52,13 @@ pub fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &'static
 /// Logs what a sweep found, or why it proved nothing; nothing while it is under way.
 pub(crate) fn sweep(stream: &StreamKey, report: &SweepReport) {
     let (source, stream) = (stream.source, &stream.name);
+    if report.began_again {
+        tracing::info!(
+            %source, %stream,
+            "the sweep began again: since it began, the account, the ledger or the checkpoint became another one, as by a \
+             restore or a rewind"
+        );
+    }
     if let Some(proof) = &report.proof {
         let Proof { listed, stored, deleted, missing, different, extra, unlisted, reported, .. } = *proof;
         let Proof { withheld, sampled, sample_different, calls, started_at, .. } = *proof;
@@ -64,9 +71,8 @@ pub(crate) fn sweep(stream: &StreamKey, report: &SweepReport) {
     if let Some(problem) = &report.problem {
         tracing::warn!(
             %source, %stream,
-            "the sweep needs a person: {problem}. Nothing was marked deleted, and the last good proof stays. Next: if the \
-             records are gone at the vendor, approve it (`tidemark sweep approve`); else give the key's user its rights \
-             back, and the next sweep tries again"
+            "the sweep needs a person: {problem}. Nothing was marked deleted, and the last good proof stays. The next sweep \
+             tries again"
         );
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use tidemark_engine::backoff::short_pause;
 use tidemark_engine::checkpoint::{Checkpoint, LEASE};
 use tidemark_engine::clock::{LocalMillis, VendorMillis};
-use tidemark_engine::failure::{SourceFailure, Stops, StoreFailure, describe};
+use tidemark_engine::failure::{SourceFailure, Stops, StoreFailure, causes};
 use tidemark_engine::health::Why;
 use tidemark_engine::poll::{PollError, Poller, TICK_MAX};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger, Source, Written};
@@ -31,7 +31,7 @@ use tidemark_engine::stream::{ListShape, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::Lane;
 
 use self::ports::{SweepPorts, Sweeps};
-use self::state::{Ground, Phase, Place, Proof, Sweep, SweepState};
+use self::state::{Ground, Phase, Place, Problem, Proof, Sweep, SweepState};
 
 /// A sweep that could not be read to its end for so long has failed.
 const SWEEP_MAX: Duration = Duration::from_hours(24);
@@ -50,7 +50,7 @@ pub struct SweepReport {
     /// What the sweep found, where it came to its end.
     pub proof: Option<Proof>,
     /// Why it needs a person, if it does.
-    pub problem: Option<String>,
+    pub problem: Option<Problem>,
     /// Whether it began again, because what it had compared was another account's, or from before a restore or a rewind.
     pub began_again: bool,
 }
@@ -179,7 +179,7 @@ async fn taken_up<'a, P: SweepPorts>(
         return Ok(None);
     }
     let under_way = state.under_way.take();
-    let began_again = under_way.as_ref().is_some_and(|sweep| !sweep.ground.holds(&checkpoint));
+    let began_again = under_way.as_ref().is_some_and(|sweep| !sweep.can_go_on(&checkpoint));
     let (sweep, asked_at) = match under_way.filter(|_| !began_again) {
         Some(sweep) => (sweep, state.asked_at),
         None => (begun(&checkpoint, traits, &state, now), None),
@@ -237,8 +237,8 @@ fn begun(checkpoint: &Checkpoint, traits: &StreamTraits, state: &SweepState, now
 enum Went {
     On,
     Over,
-    /// It cannot prove anything, for this cause.
-    Failed(String),
+    /// It cannot prove anything.
+    Failed(Problem),
 }
 
 /// Why a step ends early.
@@ -285,11 +285,10 @@ impl<P: SweepPorts> Run<'_, P> {
     async fn run(mut self) -> Result<SweepReport, StoreFailure> {
         loop {
             if is_old(&self.sweep, self.now()) {
-                let mut cause = "it could not be read to its end within a day".to_owned();
-                if let Some(failure) = &self.sweep.failure {
-                    cause = format!("{cause}; the last call that failed: {failure}");
-                }
-                return self.end(Some(cause)).await;
+                let failure = self.sweep.failure.as_ref().map(|cause| format!("; the last call that failed: {cause}"));
+                let cause = format!("it could not be read to its end within a day{}", failure.unwrap_or_default());
+                let next_step = "raise RequestsPerSecond, or see that the vendor answers";
+                return self.end(Some(Problem::new(cause, next_step))).await;
             }
             let went = match self.sweep.phase.clone() {
                 Phase::Pages(place) => self.list_pages(place).await,
@@ -305,9 +304,9 @@ impl<P: SweepPorts> Run<'_, P> {
                 Ok(Went::On) if !self.is_late() => {}
                 Ok(Went::On) => return self.leave().await,
                 Ok(Went::Over) => return self.end(None).await,
-                Ok(Went::Failed(cause)) => return self.end(Some(cause)).await,
+                Ok(Went::Failed(problem)) => return self.end(Some(problem)).await,
                 Err(Halt::Source(failure)) => match self.note_failure(&failure).await? {
-                    Some(cause) => return self.end(Some(cause)).await,
+                    Some(problem) => return self.end(Some(problem)).await,
                     None => return self.leave().await,
                 },
                 Err(Halt::Store(failure)) => return Err(failure),
@@ -316,11 +315,14 @@ impl<P: SweepPorts> Run<'_, P> {
         }
     }
 
-    /// What follows from a failed call: the cause, where another one would fail, too. Else the sweep goes on later.
-    async fn note_failure(&mut self, failure: &SourceFailure) -> Result<Option<String>, StoreFailure> {
-        let described = describe(failure, &self.key);
+    /// What follows from a failed call: why it proves nothing, where another one would fail, too. Else it goes on later.
+    async fn note_failure(&mut self, failure: &SourceFailure) -> Result<Option<Problem>, StoreFailure> {
+        let cause = causes(failure);
         match failure.class.stops() {
-            Stops::Stream => return Ok(Some(described)),
+            Stops::Stream => {
+                let next_step = failure.next_step.unwrap_or(failure.class.next_step());
+                return Ok(Some(Problem::new(cause, next_step)));
+            }
             // There was no time left to wait it out.
             Stops::Source if short_pause(failure.class).is_some() => {}
             Stops::Source => {
@@ -332,7 +334,7 @@ impl<P: SweepPorts> Run<'_, P> {
             }
             Stops::StreamInARow | Stops::Record | Stops::Token => {}
         }
-        self.sweep.failure = Some(described);
+        self.sweep.failure = Some(cause);
         Ok(None)
     }
 
@@ -359,11 +361,11 @@ impl<P: SweepPorts> Run<'_, P> {
     }
 
     /// Ends the sweep: with its proof, or with nothing proved where it has `failed`. The last proof then stays.
-    async fn end(mut self, failed: Option<String>) -> Result<SweepReport, StoreFailure> {
+    async fn end(mut self, failed: Option<Problem>) -> Result<SweepReport, StoreFailure> {
         let (version, lease_until) = (self.state.version + 1, LocalMillis::default());
         let mut next = SweepState { version, lease_until, under_way: None, problem: None, ..self.state.clone() };
-        if let Some(cause) = failed {
-            next.problem = Some(cause);
+        if failed.is_some() {
+            next.problem = failed;
         } else {
             let ended_at = Some(VendorMillis::new(self.now().get()).shifted(self.gap_ms));
             let proof = Proof { ended_at, ..self.sweep.proof.clone() };

@@ -13,7 +13,7 @@ use tidemark_engine::slots::wait_for;
 use tidemark_engine::stream::ListShape;
 
 use super::ports::{SweepPorts, Sweeps};
-use super::state::{Kept, PIECE_BYTES, Phase, PieceKey, Place};
+use super::state::{Kept, PIECE_BYTES, Phase, PieceKey, Place, Problem};
 use super::{Halt, Run, Went};
 
 /// How many pages are read before the place is written.
@@ -98,13 +98,14 @@ impl<P: SweepPorts> Run<'_, P> {
             // Rows may have moved to the page before since it was read.
             place.page = place.page.saturating_sub(1).max(1);
         }
-        let began = self.poller.ports.source().reading(self.sweep.proof.started_at);
         let mut told = None;
         for _ in 0..PAGES_AT_ONCE {
             let number = place.page;
             let (page, listed_at) = self.call(ListRequest::Page(from, number)).await?;
             if page.is_refused && told.is_some_and(|told| told >= number) {
-                return Ok(Went::Failed(format!("the vendor refuses page {number} of its list, and reports more")));
+                let cause = format!("the vendor refuses page {number} of its list, and reports more");
+                let next_step = "ask the vendor to lift the cap of its list: it cannot be compared whole";
+                return Ok(Went::Failed(Problem::new(cause, next_step)));
             }
             told = page.pages_total.or(told);
             let row_count = page.changes.len() + page.unusable_count;
@@ -117,10 +118,7 @@ impl<P: SweepPorts> Run<'_, P> {
                 place.unusable_count += page.unusable_count;
                 let unmet = page.changes.into_iter().filter(|row| self.met.insert(digest(&row.id, 0)));
                 let rows: Vec<Change> = unmet.collect();
-                // What was created or edited since the sweep began is in the list of changes.
-                let is_news = |row: &Change| row.stamp().is_some_and(|stamp| stamp.at > began);
-                place.added |= !rows.iter().all(is_news);
-                self.meet(rows, listed_at).await?;
+                place.added |= self.meet(rows, listed_at).await?;
                 self.page_before = Some(shown);
                 place.page += 1;
             }
@@ -150,17 +148,25 @@ impl<P: SweepPorts> Run<'_, P> {
             () => {
                 let cause =
                     "the rows of its list moved between pages while they were read, at each of several readings";
-                return Went::Failed(cause.to_owned());
+                let next_step = "nothing if it is rare; else sweep when the vendor is quiet: SweepRate takes cron(..)";
+                return Went::Failed(Problem::new(cause, next_step));
             }
         };
         Went::On
     }
 
-    /// Keeps the ids of rows, and owes those rows that are not stored so.
-    async fn meet(&mut self, rows: Vec<Change>, listed_at: LocalMillis) -> Result<(), Halt> {
+    /// Keeps the ids of rows, and owes those rows that are not stored so. Whether any is older than the sweep: what is
+    /// younger is in the list of changes.
+    async fn meet(&mut self, rows: Vec<Change>, listed_at: LocalMillis) -> Result<bool, Halt> {
+        let began = self.poller.ports.source().reading(self.sweep.proof.started_at);
         let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
         self.keep(Kept::Listed, &ids).await?;
         let versions = self.poller.ports.versions_of(&self.traits.name, ids.iter()).await?;
+        let is_young = |row: &Change| {
+            let is_stored = versions.get(&row.id).is_some_and(|stored| stored.looked_at >= self.sweep.proof.begun_at);
+            is_stored || row.stamp().is_some_and(|stamp| stamp.at > began)
+        };
+        let is_older = !rows.iter().all(is_young);
         let (mut missing, mut different) = (0, 0);
         let is_owed = |row: &Change| match versions.get(&row.id) {
             Some(stored) if stored.looked_at >= listed_at => false,
@@ -177,7 +183,8 @@ impl<P: SweepPorts> Run<'_, P> {
         let owed: Vec<Change> = rows.into_iter().filter(is_owed).collect();
         self.sweep.proof.missing += missing;
         self.sweep.proof.different += different;
-        self.owe(owed, listed_at).await
+        self.owe(owed, listed_at).await?;
+        Ok(is_older)
     }
 
     /// Keeps ids of the sweep, in pieces that an item can hold.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::{LocalMillis, VendorMillis};
@@ -34,7 +35,23 @@ pub struct SweepState {
     /// The last one after which the copy was whole.
     pub good: Option<Proof>,
     /// Why the last sweep needs a person.
-    pub problem: Option<String>,
+    pub problem: Option<Problem>,
+}
+
+/// Why a sweep needs a person.
+#[derive(Clone, Debug, Display, PartialEq, Eq, Serialize, Deserialize)]
+#[display("{cause}; next: {next_step}")]
+pub struct Problem {
+    /// What happened.
+    pub cause: String,
+    /// What a person can do.
+    pub next_step: String,
+}
+
+impl Problem {
+    pub(crate) fn new(cause: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self { cause: cause.into(), next_step: next_step.into() }
+    }
 }
 
 /// A sweep under way.
@@ -69,12 +86,16 @@ impl Ground {
         let Checkpoint { account_mark, ledger_mark, committed, .. } = checkpoint;
         Self { account_mark: account_mark.clone(), ledger_mark: ledger_mark.clone(), committed: committed.order() }
     }
+}
 
-    /// Whether it is still the same: no other account, no ledger that was lost or restored, and no rewind, which follows
-    /// where records were restored.
-    pub(crate) fn holds(&self, checkpoint: &Checkpoint) -> bool {
-        let now = Self::of(checkpoint);
-        now.account_mark == self.account_mark && now.ledger_mark == self.ledger_mark && now.committed >= self.committed
+impl Sweep {
+    /// Whether it can go on: on the same account, after no loss or restore of the ledger, and no rewind, which follows where
+    /// records were restored. What a person has approved is fetched in any case but another account's.
+    pub(crate) fn can_go_on(&self, checkpoint: &Checkpoint) -> bool {
+        let (now, then) = (Ground::of(checkpoint), &self.ground);
+        let is_approved = self.proof.ended_at.is_some();
+        let is_same = now.ledger_mark == then.ledger_mark && now.committed >= then.committed;
+        now.account_mark == then.account_mark && (is_approved || is_same)
     }
 }
 
@@ -151,24 +172,26 @@ impl Proof {
     }
 
     /// Why it needs a person.
-    pub(crate) fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<Problem> {
         let Self { withheld, listed, stored, unproved, .. } = self;
-        match (withheld, listed) {
-            (0, _) if unproved.is_empty() => None,
+        let cause = match (withheld, listed) {
+            (0, _) if unproved.is_empty() => return None,
             (0, _) => {
                 let names: Vec<&str> = unproved.iter().map(StreamName::as_str).collect();
-                Some(format!(
-                    "the vendor did not show all of {}: a list, or a part of it, was refused, kept failing or moved",
-                    names.join(", ")
-                ))
+                let names = names.join(", ");
+                let cause = format!(
+                    "the vendor did not show all of {names}: a list, or a part of it, is refused, fails or moves"
+                );
+                let next_step = "nothing if it is rare; else give the vendor's API user the right to list them, or turn \
+                                 them off";
+                return Some(Problem::new(cause, next_step));
             }
-            (_, 0) => Some(format!(
-                "the vendor lists nothing, though {stored} records are stored; none of them is fetched unasked"
-            )),
-            _ => Some(format!(
-                "{withheld} of {stored} stored records are not listed, more than are fetched before a person approves"
-            )),
-        }
+            (_, 0) => format!("the vendor lists nothing, though {stored} records are stored"),
+            _ => format!("{withheld} of {stored} stored records are not listed"),
+        };
+        let next_step = "look at the vendor: if they are gone, approve it (`tidemark sweep approve`); else give the API user \
+                         the rights that it has lost";
+        Some(Problem::new(cause, next_step))
     }
 
     /// Whether there are so many candidates for deletion that a person is asked first.

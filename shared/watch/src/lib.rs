@@ -126,7 +126,7 @@ pub async fn look_at<C: Checkpoints, L: Ledger + Sweeps>(
     let quarantine_count = entries.len();
     let state = State::Fresh;
     let sweep = ledger.load_sweep(&stream).await?.unwrap_or_default();
-    let (last_sweep, sweep_problem) = (sweep.last, sweep.problem);
+    let (whole_at, sweep_problem) = (sweep.good.map(|good| good.begun_at), sweep.problem);
     let report = StreamReport {
         stream,
         standing,
@@ -138,7 +138,7 @@ pub async fn look_at<C: Checkpoints, L: Ledger + Sweeps>(
         is_stale,
         state,
         held_back,
-        last_sweep,
+        whole_at,
         sweep_problem,
     };
     Ok(StreamReport { state: state_of(&report, &shared, source, now), ..report })

@@ -9,7 +9,7 @@ use tidemark_engine::health::{ACCOUNT_CHANGED, SourceState, StreamState};
 use tidemark_engine::ports::Owed;
 use tidemark_engine::stream::StreamKey;
 use tidemark_engine::work::RETRY_MAX;
-use tidemark_sweep::state::Proof;
+use tidemark_sweep::state::Problem;
 
 use crate::standing::Standing;
 
@@ -108,10 +108,10 @@ pub struct StreamReport {
     pub state: State,
     /// Why nothing is called, if so.
     pub held_back: Option<String>,
-    /// What the last sweep found that came to its end.
-    pub last_sweep: Option<Proof>,
+    /// Start of the last sweep that found the copy whole.
+    pub whole_at: Option<LocalMillis>,
     /// Why the last sweep needs a person, if so.
-    pub sweep_problem: Option<String>,
+    pub sweep_problem: Option<Problem>,
 }
 
 /// How a stream that is polled stands at `now`.
@@ -179,7 +179,7 @@ mod tests {
             is_stale: true,
             state: State::Off,
             held_back: None,
-            last_sweep: None,
+            whole_at: None,
             sweep_problem: None,
         };
         let (mut stream, mut source) = (StreamState::default(), SourceState::default());

@@ -6,7 +6,7 @@ use tidemark_engine::ports::Written;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_sweep::ports::Sweeps;
-use tidemark_sweep::state::{Ground, Kept, PIECE_BYTES, Phase, PieceKey, Place, Proof, Sweep, SweepState};
+use tidemark_sweep::state::{Ground, Kept, PIECE_BYTES, Phase, PieceKey, Place, Problem, Proof, Sweep, SweepState};
 
 use super::{AWKWARD, at, good, id, longest_id, vendor_at};
 
@@ -42,7 +42,7 @@ async fn states(port: &impl Sweeps, stream: &StreamKey, other: &StreamKey) {
             under_way: Some(sweep),
             last: Some(proof.clone()),
             good: Some(proof.clone()),
-            problem: Some("a \"cause\"".to_owned()),
+            problem: Some(Problem { cause: "a \"cause\"".to_owned(), next_step: "a step".to_owned() }),
         };
         assert_eq!(good(port.store_sweep(stream, &state).await), Written::Applied);
         assert_eq!(good(port.load_sweep(stream).await).as_ref(), Some(&state), "the state survives as it is");

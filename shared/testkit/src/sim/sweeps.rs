@@ -19,7 +19,7 @@ use super::world::{World, records_of};
 use crate::memory::{SeededRandom, Vendor};
 
 /// How many intervals a sweep may take in calm weather, whatever it waits for.
-const SWEEP_INTERVALS: usize = 60;
+const SWEEP_INTERVALS: usize = 180;
 
 /// What a sweep has to find: counts of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,13 +67,14 @@ impl World {
         let lies = if self.weather.sky == Sky::Fair { 2 } else { 3 };
         if lie < lies {
             self.lie(lie, &random);
-            self.sweep_until_ended(&random, false);
+            if !self.sweep_until_ended(&random, false) {
+                return;
+            }
             for stream in &self.weather.streams {
                 self.source.with_stream(stream.name(), |vendor| vendor.omitted.clear());
             }
         }
-        self.sweep_until_ended(&random, true);
-        if !self.oracle(|oracle, _| oracle.is_broken()) {
+        if self.sweep_until_ended(&random, true) {
             self.approve_and_settle();
             self.oracle(Oracle::must_be_swept);
         }
@@ -133,8 +134,9 @@ impl World {
         }
     }
 
-    /// Asks for a sweep of each stream and waits until it has ended. An `honest` one has to find exactly what was harmed.
-    fn sweep_until_ended(self: &Rc<Self>, random: &SeededRandom, honest: bool) {
+    /// Asks for a sweep of each stream and waits until it has ended, if it can. An `honest` one has to find exactly what was
+    /// harmed.
+    fn sweep_until_ended(self: &Rc<Self>, random: &SeededRandom, honest: bool) -> bool {
         let interval = millis_of(self.weather.poll_interval);
         let asked_at = self.now();
         let edits = honest && (self.weather.sky == Sky::Fair || random.chance(500_000));
@@ -147,7 +149,7 @@ impl World {
             for step in 0..2 {
                 self.executor.run_until(self.now().shifted(interval / 2));
                 if self.oracle(|oracle, _| oracle.is_broken()) {
-                    return;
+                    return false;
                 }
                 for stream in self.weather.streams.iter().filter(|_| edits) {
                     // A record that is created after its place in the list was passed.
@@ -180,10 +182,12 @@ impl World {
                     self.oracle(|oracle, world| oracle.check_proof(world, stream.name(), proof.as_ref()));
                 };
                 self.weather.streams.iter().for_each(is_all_proved);
-                return self.work_off();
+                self.work_off();
+                return !self.oracle(|oracle, _| oracle.is_broken());
             }
         }
         self.oracle(Oracle::sweep_never_ends);
+        false
     }
 
     /// Waits until nothing is owed any more.

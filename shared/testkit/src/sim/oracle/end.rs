@@ -68,7 +68,7 @@ impl Watched {
             || world.too_large.borrow().contains_key(&(self.key.name.clone(), id.clone()))
     }
 
-    fn is_deadly(&self, world: &World, vendor: &Vendor, chunk: &Chunk) -> bool {
+    pub(super) fn is_deadly(&self, world: &World, vendor: &Vendor, chunk: &Chunk) -> bool {
         chunk.ids.iter().any(|id| self.is_doomed(world, vendor, &own_id(id)))
     }
 

@@ -3,7 +3,7 @@
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{ListShape, StreamName};
-use tidemark_engine::work::Reason;
+use tidemark_engine::work::{Lane, Reason};
 use tidemark_sweep::state::Proof;
 
 use super::{Oracle, Verdict, Watched, broken};
@@ -91,9 +91,20 @@ impl Oracle {
         self.judge(world, verdict);
     }
 
+    /// S2. A record at which every fetcher dies, and which each scan lists again, keeps the bulk lane from being empty.
     pub(in crate::sim) fn sweep_never_ends(&mut self, world: &World) {
-        let states = world.tables.with(|tables| tables.sweeps.values().cloned().collect::<Vec<_>>());
-        let verdict = broken("S2 a sweep ends", || format!("{states:?}"));
+        let verdict = world.tables.with(|tables| {
+            let of_bulk = || tables.chunks.values().filter(|chunk| chunk.key.lane == Lane::Bulk);
+            let is_deadly = |watched: &Watched| {
+                world.source.with_stream(&watched.key.name, |vendor| {
+                    of_bulk().any(|chunk| chunk.key.stream == watched.key && watched.is_deadly(world, vendor, chunk))
+                })
+            };
+            if self.streams.iter().any(is_deadly) {
+                return Ok(());
+            }
+            broken("S2 a sweep ends", || format!("{:?}", tables.sweeps.values().collect::<Vec<_>>()))
+        });
         self.judge(world, verdict);
     }
 
