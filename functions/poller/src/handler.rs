@@ -159,7 +159,8 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
         let message = format!(
             "the event is {bad}; source {source} takes {{\"stream\":\"<name>\"}} with one of {}, and from an operator one \
              of \"account\":\"keep\", \"account\":\"start_again\", \"rewind_to\":\"<instant>\", \"probe\":\"stream\", \
-             \"probe\":{{\"record\":\"<id>\"}}, \"sweep\":true and \"sweep\":\"approve\" beside it. Correct the schedule's input, or the operator's event",
+             \"probe\":{{\"record\":\"<id>\"}}, \"sweep\":true and \"sweep\":\"approve\" beside it. Correct the schedule's \
+             input, or the operator's event",
             self.known(),
         );
         InvocationError::new(ErrorKind::MalformedEvent, message)

@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ["fetch", url, count] => fetching::ids(url, count.parse()?).await?,
         ["rows", url, count] => fetching::rows(url, count.parse()?).await?,
         ["list", url, case] => listing::child(url, case).await?,
-        ["sweep", url, first] => listing::sweep(url, first.parse()?).await?,
+        ["sweep", url, first] => Box::pin(listing::sweep(url, first.parse()?)).await?,
         ["deployed-beside"] => deployed::child().await?,
         ["memory-beside"] => cold::child().await?,
         [] => print(&measure(|_| true).await?),

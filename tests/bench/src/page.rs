@@ -37,7 +37,7 @@ and the emulators installed (`make setup`).
 
 - **Alarms.** The composite alarm of a source exists only for a pager. The other alarms cost $0.10 a month each, and none of
   them watches what another one does.
-- **Metrics.** The watcher publishes those of sources that are on, by source and not by stream: five for each, and a heartbeat.
+- **Metrics.** The watcher publishes those of sources that are on, by source and not by stream: six for each, and a heartbeat.
 - **Schedules.** A stream that is off by default has none unless streams are named. A stream that is left out by its name has
   one, whose tick does nothing and costs one cent a month: a template cannot look into a list.
 - **Log lines.** A tick without news logs its line only for debugging, so that Lambda's own lines are left. Those hold memory

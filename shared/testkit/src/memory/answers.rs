@@ -57,7 +57,7 @@ impl Vendor {
             ListRequest::Snapshot(cursor) => self.snapshot(cursor, now),
         };
         page.unusable_count = self.unusable_count;
-        page.later = self.later.clone();
+        page.later.clone_from(&self.later);
         if self.repeats {
             page.changes.extend(page.changes.clone());
         }
