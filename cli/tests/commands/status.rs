@@ -129,3 +129,12 @@ async fn a_permission_is_missing() {
     assert_eq!(ran.code, 3, "{ran}");
     assert!(ran.notes.contains("not authorized to perform: dynamodb:GetItem"), "{ran}");
 }
+
+#[tokio::test]
+async fn a_sweep_that_needs_a_person_is_named_and_the_last_good_one_shown() {
+    let stage = Stage::fresh().await;
+    for withheld in [0, 21] {
+        stage.sweep("customers", withheld).await;
+    }
+    assert_snapshot!("swept", stage.run("status").await);
+}
