@@ -35,6 +35,13 @@ pub(crate) fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = us
     }
 }
 
+/// Leaves a column out.
+pub(crate) fn hide(table: &mut Table, column: Option<usize>) {
+    if let Some(column) = column.and_then(|column| table.column_mut(column)) {
+        column.set_constraint(ColumnConstraint::Hidden);
+    }
+}
+
 /// The table's lines, without the space at their ends.
 pub(crate) fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()

@@ -25,7 +25,7 @@ use crate::time;
 
 /// How often `--watch` draws.
 const REDRAW: Duration = Duration::from_secs(3);
-/// From this width on, times are absolute too.
+/// From this width on, times are absolute too, and it is shown when the copy was found whole.
 const WIDE: u16 = 140;
 
 /// What the page shows.
@@ -368,6 +368,9 @@ impl Status {
             let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "WHOLE", "OWED", "QUARANTINE"];
             let mut table = page::table(terminal, head);
             page::keep_whole(&mut table, [0, head.len() - 1]);
+            if terminal.width < WIDE {
+                page::hide(&mut table, head.iter().position(|word| *word == "WHOLE"));
+            }
             let mut source = "";
             for row in &self.streams {
                 if row.source != source {

@@ -136,5 +136,6 @@ async fn a_sweep_that_needs_a_person_is_named_and_the_last_good_one_shown() {
     for withheld in [0, 21] {
         stage.sweep("customers", withheld).await;
     }
-    assert_snapshot!("swept", stage.run("status").await);
+    let wide = Terminal { width: 140, ..Terminal::none() };
+    assert_snapshot!("swept", stage.run_as(emulator().await.1, wide, "status", "").await);
 }
