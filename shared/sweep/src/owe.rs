@@ -51,8 +51,7 @@ impl<P: SweepPorts> Run<'_, P> {
 
     /// Owes changes that were listed at this time.
     pub(super) async fn owe(&mut self, changes: Vec<Change>, listed_at: LocalMillis) -> Result<(), Halt> {
-        let chunk_ids = usize::try_from(self.poller.settings.chunk_ids).unwrap_or(1);
-        self.owe_in(changes, listed_at, chunk_ids).await
+        self.owe_in(changes, listed_at, self.poller.settings.chunk_ids).await
     }
 
     async fn owe_in(&mut self, changes: Vec<Change>, listed_at: LocalMillis, chunk_ids: usize) -> Result<(), Halt> {
@@ -60,7 +59,7 @@ impl<P: SweepPorts> Run<'_, P> {
         while changes.peek().is_some() {
             let (mut chunks, mut outgoing) = (Vec::new(), Vec::new());
             while chunks.len() < CHUNKS_AT_ONCE && changes.peek().is_some() {
-                let Draft { ids, told, rows } = Draft::take(&mut changes, chunk_ids.max(1));
+                let Draft { ids, told, rows } = Draft::take(&mut changes, chunk_ids);
                 let lane = if Rule::SweepBulk.is_left_out() { Lane::Fresh } else { Lane::Bulk };
                 let (version, seq) = (self.lease_version, self.seq);
                 let key = ChunkKey { stream: self.key.clone(), lane, holds_order: ORDER, version, seq };
