@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tokio::sync::Semaphore;
 
@@ -88,9 +89,10 @@ pub trait Gate {
     /// Whatever the call is to fail with, although it took effect.
     async fn after(&self, operation: Operation) -> Result<(), StoreFailure>;
 
-    /// Whether an eventually consistent read shows what was there before the last write.
-    fn reads_stale(&self) -> bool {
-        false
+    /// Whether an eventually consistent read lags behind, and how far: of records that were looked at since then it shows
+    /// what was there before the last write.
+    fn reads_stale(&self) -> Option<LocalMillis> {
+        None
     }
 
     /// Offered the effect of each write, that it may land later: once more when it has `landed`, else for the first time.
@@ -294,8 +296,8 @@ impl Gate for ScriptedFaults {
         }
     }
 
-    fn reads_stale(&self) -> bool {
-        std::mem::take(&mut self.lock().stale)
+    fn reads_stale(&self) -> Option<LocalMillis> {
+        std::mem::take(&mut self.lock().stale).then_some(LocalMillis::default())
     }
 
     fn offer(&self, operation: Operation, _landed: bool, effect: impl FnOnce() -> Effect) {

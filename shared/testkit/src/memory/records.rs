@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{Records, Stored, StoredVersions};
 use tidemark_engine::record::{Body, Look, RecordKey, Seen, StoredVersion};
@@ -33,10 +34,10 @@ impl<G: Gate> StoredVersions for MemoryTables<G> {
 }
 
 /// What a read of a record shows, one that lags behind or not.
-pub(super) fn seen(lags: bool) -> impl Fn(&StoredRecord) -> Option<StoredVersion> {
+pub(super) fn seen(lags: Option<LocalMillis>) -> impl Fn(&StoredRecord) -> Option<StoredVersion> {
     move |record| match &record.before {
-        _ if !lags => Some(record.version()),
-        before => before.as_deref().map(StoredRecord::version),
+        before if lags.is_some_and(|since| record.looked_at >= since) => before.as_deref().map(StoredRecord::version),
+        _ => Some(record.version()),
     }
 }
 

@@ -173,8 +173,10 @@ impl Gate for SimGate {
         Ok(())
     }
 
-    fn reads_stale(&self) -> bool {
-        self.world.is_storming() && self.world.random.chance(self.world.weather.chances.stale)
+    fn reads_stale(&self) -> Option<LocalMillis> {
+        let lags = self.world.is_storming() && self.world.random.chance(self.world.weather.chances.stale);
+        // What was stored before any fetcher began that can be at work now shows by now.
+        lags.then(|| self.world.now().minus(self.world.weather.fetcher_span()))
     }
 
     fn offer(&self, operation: Operation, _landed: bool, effect: impl FnOnce() -> Effect) {
