@@ -134,7 +134,7 @@ pub(super) fn chunk_of(stream: &StreamKey, item: &Item) -> Result<Chunk, BadShap
 }
 
 /// What stands for an id in `owed`.
-fn short(id: &RecordId) -> [u8; 8] {
+pub(super) fn short(id: &RecordId) -> [u8; 8] {
     let digest: [u8; 32] = Sha256::digest(id.as_str()).into();
     *digest.first_chunk().unwrap_or(&[0; 8])
 }

@@ -18,13 +18,13 @@ use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_engine::work::{Chunk, Lane};
 
-use super::super::item::{BadShape, Item, Reader, instant, item, number, text};
+use super::super::item::{BadShape, Item, Reader, bytes, instant, item, number, text};
 use super::super::table::{Query, Update, malformed};
 use super::{BEGINS_WITH, ITEM, LedgerTable, all_of, chunks, key, state, work_from};
 
 const AUDIT: &str = "audit";
 const IN_PARTITION: &str = "#partition = :partition";
-const HOLDS_ID: &str = "contains(#ids, :id)";
+const HOLDS_ID: &str = "contains(#owed, :owed)";
 /// How long an act is remembered.
 const REMEMBERED: Duration = Duration::from_hours(366 * 24);
 
@@ -55,7 +55,7 @@ impl LedgerTable {
         let mut found = Vec::new();
         for lane in [Lane::Fresh, Lane::Bulk] {
             let mut values = work_from(stream, chunks::prefix_of(lane));
-            values.insert(":id".to_owned(), text(id.as_str()));
+            values.insert(":owed".to_owned(), bytes(chunks::short(id)));
             let query = Query { filter: HOLDS_ID, ..Query::new(operation, BEGINS_WITH, values) };
             found.extend(all_of(operation, stream, &self.table.query(query).await?, chunks::chunk_of)?);
         }
