@@ -111,7 +111,7 @@ const KILLERS: &[(&str, u64)] = &[
     ("ResolveLater", 1853),
     ("EqualSettled", 1334),
     ("SnapshotMargin", 554),
-    ("UpdateCreates", 2045),
+    ("UpdateCreates", 5047),
     ("ResolvesAny", 3206),
     ("SweepLooks", 6),
     ("SweepWhole", 0),
