@@ -17,6 +17,7 @@
 
 mod actions;
 mod call;
+mod circle;
 mod classes;
 mod cursor;
 mod events;
@@ -38,6 +39,7 @@ use tidemark_sweep::ports::Shown;
 use tidemark_sweep::state::Absence;
 
 use self::call::{Call, Got, Outcome};
+use self::circle::Circle;
 use self::classes::{CHANGES, Class, List, UUID};
 use self::events::EventPage;
 use self::locator::Locator;
@@ -53,9 +55,12 @@ use crate::time::reading;
 const LIST: Terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
 const DETAIL: Terms = Terms { purpose: Purpose::Detail, bytes_max: DETAIL_BYTES_MAX };
 
-/// What a person can do about a feed that leads back.
-const BACK_STEP: &str =
-    "ask the vendor whether it counts its events anew; if it does, run `tidemark account start-again fieldaware`";
+/// The address of a page of events.
+const EVENTS: &str = "/changes/{token}/";
+
+/// What a person can do about a feed that goes in circles.
+const CIRCLE_STEP: &str = "ask the vendor why its change feed leads back; if it has begun another one, run `tidemark \
+     account start-again fieldaware`";
 
 /// What the secret holds.
 pub(crate) const SECRET: [&str; 1] = ["token"];
@@ -66,6 +71,7 @@ pub struct FieldAware<C, K> {
     credential: Keeper<K, 1>,
     settings: FieldAwareSettings,
     streams: Vec<StreamTraits>,
+    circle: Circle,
 }
 
 /// The streams of every FieldAware account under these settings.
@@ -114,7 +120,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     pub fn new(base: BaseUrl, settings: FieldAwareSettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
         let http = HttpClient::new(base, rate, call::is_own_error, clock);
         let streams = streams(&settings);
-        Self { http, credential: Keeper::new(SECRET, credentials), settings, streams }
+        Self { http, credential: Keeper::new(SECRET, credentials), settings, streams, circle: Circle::default() }
     }
 
     async fn newest_token(&self) -> Result<Page, SourceFailure> {
@@ -142,13 +148,16 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let is_end = leads_nowhere(&page);
         let EventPage { changes, next, unusable_count, .. } = page;
         let next = next.filter(|_| !is_end).unwrap_or(end);
+        if self.circle.closes(token, &next) {
+            let cause = format!("{EVENTS}: the change feed goes in circles: it leads back to where it has led from");
+            return Err(SourceFailure::new(FailureClass::Transient, cause).with_next_step(CIRCLE_STEP));
+        }
         Ok(Page { changes, next: Some(next), is_end, date, unusable_count, ..Page::default() })
     }
 
     async fn events_page(&self, token: &str) -> Result<(EventPage, Option<VendorMillis>), SourceFailure> {
-        let pattern = "/changes/{token}/";
         if !is_token(token) {
-            return Err(SourceFailure::new(FailureClass::TokenRejected, format!("{pattern}: the token is not one")));
+            return Err(SourceFailure::new(FailureClass::TokenRejected, format!("{EVENTS}: the token is not one")));
         }
         let page_size = self.settings.page_size.map(|size| size.to_string());
         // Sent with every page: the vendor's addresses of next pages have none of it.
@@ -158,18 +167,13 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             ("status", self.settings.status),
         ];
         let query: Vec<(&str, &str)> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let call = Call { pattern, segments: &["changes", token, ""], query: &query, terms: LIST };
+        let call = Call { pattern: EVENTS, segments: &["changes", token, ""], query: &query, terms: LIST };
         match self.get(&call).await? {
             Outcome::Got(got) => {
                 let page = match &got.json {
                     Some(json) => events::page(json, &self.settings).map_err(|malformed| call.malformed(malformed))?,
                     None => EventPage { is_empty: true, ..EventPage::default() },
                 };
-                if page.next.as_deref().is_some_and(|next| path::leads_back(token, next)) {
-                    // Followed, it would be read in circles, and what happens behind them would never be told.
-                    let leads_back = call.malformed(Malformed::Shape("a page of events whose next leads back"));
-                    return Err(leads_back.with_next_step(BACK_STEP));
-                }
                 Ok((page, got.date))
             }
             Outcome::Refused { status, words, mut failure, .. } => {

@@ -65,12 +65,6 @@ pub(super) fn is_token(text: &str) -> bool {
     is_segment(text) && text.len() <= TOKEN_BYTES_MAX && !NO_TOKENS.contains(&text)
 }
 
-/// Whether one token is a smaller number than the one before it; tokens that are no numbers have no order.
-pub(super) fn leads_back(from: &str, next: &str) -> bool {
-    let number = |token: &str| token.parse::<u128>().ok();
-    number(next).zip(number(from)).is_some_and(|(next, from)| next < from)
-}
-
 /// The token that an address of the feed, such as `https://host/changes/63252980/`, names. Whatever stands before
 /// `changes` is the base path of somebody's gateway.
 pub(super) fn token_of_address(address: &str) -> Option<String> {
@@ -184,19 +178,6 @@ mod tests {
             "",
         ] {
             assert_eq!(token_of_address(address), None, "{address}");
-        }
-    }
-
-    #[test]
-    fn a_smaller_number_leads_back() {
-        for (from, next, expected) in [
-            ("63252980", "63252979", true),
-            ("10", "9", true),
-            ("9", "10", false),
-            ("5", "5", false),
-            ("b", "a", false),
-        ] {
-            assert_eq!(leads_back(from, next), expected, "{from} {next}");
         }
     }
 

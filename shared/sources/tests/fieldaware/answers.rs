@@ -225,9 +225,6 @@ async fn a_page_of_events_that_failed_or_names_its_next_otherwise_is_never_up_to
     for page in [
         r#"{"items":[],"links":{"next":"/changes/7/"}}"#,
         r#"{"items":[],"nextUrl":"/changes/7/"}"#,
-        // It leads back, and so in circles.
-        r#"{"items":[],"next":4}"#,
-        r#"{"items":[null],"next":"/changes/1/"}"#,
         r#"{"status":"error","items":[],"next":5}"#,
         r#"{"success":false,"items":[],"next":5}"#,
         r#"{"items":[],"next":5,"timed_out":true}"#,
@@ -238,6 +235,46 @@ async fn a_page_of_events_that_failed_or_names_its_next_otherwise_is_never_up_to
             assert!(!matches!(report.outcome, PollOutcome::Quiet | PollOutcome::Owing), "{page}: {report:?}");
         }
     }
+}
+
+/// Kind: the end of a list. A feed whose pages lead back is never up to date, whatever its tokens are.
+#[tokio::test]
+async fn a_feed_that_goes_in_circles_is_a_failure_that_says_so() {
+    for (tokens, events) in
+        [(&["5", "4"][..], ""), (&["ab", "cd"], ""), (&["ab", "cd", "ef"], "null"), (&["5", "1"], "null")]
+    {
+        let copied = fed(move |token| match tokens.iter().position(|known| *known == token) {
+            None => format!(r#"{{"sinceToken":"{}"}}"#, tokens[0]),
+            Some(at) => {
+                let next = tokens[(at + 1) % tokens.len()];
+                format!(r#"{{"items":[{events}],"next":"/changes/{next}/"}}"#)
+            }
+        })
+        .await;
+        copied.sync("changes").await;
+        for _ in 0..3 {
+            let report = copied.sync("changes").await;
+            let PollOutcome::SourceFailed(_, cause) = &report.outcome else { panic!("{tokens:?}: {report:?}") };
+            assert!(cause.contains("circles"), "{cause}");
+        }
+    }
+}
+
+/// A vendor that restores its tables may begin its count of events again.
+#[tokio::test]
+async fn a_token_that_is_a_smaller_number_is_followed() {
+    let copied = fed(|token| match token {
+        "token" => r#"{"sinceToken":50}"#.to_owned(),
+        "50" => r#"{"items":[],"next":7}"#.to_owned(),
+        "7" => format!(r#"{{"items":[{}],"next":8}}"#, event(8)),
+        end => format!(r#"{{"items":[],"next":{end}}}"#),
+    })
+    .await;
+    for _ in 0..4 {
+        copied.sync("changes").await;
+    }
+    assert!(copied.stored("items").contains_key(ITEM));
+    assert_eq!(copied.sync("changes").await.outcome, PollOutcome::Quiet);
 }
 
 /// Pages of a class of so many rows of ten, with this count; what is stored, and what was reported.
