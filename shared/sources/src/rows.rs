@@ -9,6 +9,7 @@
 //! its id alone, so that the record is asked for by itself, and waits in quarantine if that shows the same. Too many of
 //! them are the page's failure.
 
+mod message;
 mod odd;
 mod paging;
 mod probe;
@@ -109,18 +110,28 @@ pub(crate) fn names_failure(name: &str) -> bool {
     ERRORS.contains(&plain(name).as_str())
 }
 
+/// Members that may say it in an object of their own.
+const HEADS: [&str; 5] = ["meta", "metadata", "status", "header", "responseStatus"];
+
 /// Refuses an answer that says that it failed, or that it is not whole, whatever else it holds: what is missing in it may
-/// be there.
-pub(crate) fn without_errors(envelope: &Object<'_>) -> Result<(), Malformed> {
-    let says_so = envelope.members().any(|(name, value)| {
+/// be there. Of one that shows nothing the messages are read, too.
+pub(crate) fn without_errors(envelope: &Object<'_>, shows_nothing: bool) -> Result<(), Malformed> {
+    let refuses = |object: &Object<'_>| says_failed(object) || (shows_nothing && message::refuses(object));
+    if refuses(envelope) || HEADS.iter().filter_map(|head| envelope.object(head)).any(|head| refuses(&head)) {
+        return Err(Malformed::Shape("an object that says that it failed"));
+    }
+    Ok(())
+}
+
+fn says_failed(object: &Object<'_>) -> bool {
+    object.members().any(|(name, value)| {
         let (name, text) = (plain(name), value.trim_matches('"').to_ascii_lowercase());
         let name = name.as_str();
         (ERRORS.contains(&name) && !is_nothing(value))
             || (FAILED.contains(&name) && matches!(&*text, "true" | "1" | "yes"))
             || (SUCCEEDED.contains(&name) && is_no(value))
             || (STATUS.contains(&name) && is_bad_status(&text))
-    });
-    if says_so { Err(Malformed::Shape("an object that says that it failed")) } else { Ok(()) }
+    })
 }
 
 fn is_no(value: &str) -> bool {
@@ -248,7 +259,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_says_that_it_failed_is_refused_whatever_it_holds() {
-        let says = |member: &str| without_errors(&Object::of(&format!(r#"{{{member},"data":[]}}"#)).unwrap()).is_err();
+        let says =
+            |member: &str| without_errors(&Object::of(&format!(r#"{{{member},"data":[]}}"#)).unwrap(), false).is_err();
         for member in [
             r#""errors":["x"]"#,
             r#""error":"down""#,
@@ -266,6 +278,8 @@ mod tests {
             r#""failed":true"#,
             r#""incomplete_results":true"#,
             r#""timed_out":true"#,
+            r#""status":{"code":429}"#,
+            r#""meta":{"error":"x"}"#,
         ] {
             assert!(says(member), "{member}");
         }
@@ -284,6 +298,30 @@ mod tests {
             r#""message":"no jobs found""#,
         ] {
             assert!(!says(member), "{member}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_refusal_is_read_where_nothing_is_shown() {
+        for (message, refuses) in [
+            (r#""message":"Rate limit exceeded""#, true),
+            (r#""msg":"RATE_LIMIT""#, true),
+            (r#""messages":["Too many requests"]"#, true),
+            (r#""detail":"Not authorised""#, true),
+            (r#""meta":{"message":"Down for maintenance"}"#, true),
+            (r#""message":"Your session has expired. Please log in.""#, true),
+            (r#""message":"OK""#, false),
+            (r#""message":"No records found""#, false),
+            (r#""message":"No failed jobs found""#, false),
+            (r#""message":"No maintenance due""#, false),
+            (r#""message":"No unavailable times""#, false),
+            (r#""message":"No expired contracts""#, false),
+            (r#""message":"Completed without an error.""#, false),
+            (r#""title":"Rate limit""#, false),
+        ] {
+            let object = format!("{{{message}}}");
+            let is_refused = |nothing| without_errors(&Object::of(&object).unwrap(), nothing).is_err();
+            assert_eq!((is_refused(true), is_refused(false)), (refuses, false), "{message}");
         }
     }
 

@@ -47,11 +47,9 @@ enum Event {
 /// Reads a page of events.
 pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPage, Malformed> {
     let page = Object::of(json).ok_or(Malformed::Shape("no page of events"))?;
-    without_errors(&page)?;
-    let items = page
-        .get("items")
-        .and_then(|items| held(items, false))
-        .ok_or(Malformed::Shape("a page without a list of events"))?;
+    let items = page.get("items").and_then(|items| held(items, false));
+    without_errors(&page, items.as_ref().is_none_or(Vec::is_empty))?;
+    let items = items.ok_or(Malformed::Shape("a page without a list of events"))?;
     let next = match page.get("next").filter(|next| *next != "null") {
         Some(next) => Some(token(next).ok_or(NO_TOKEN)?),
         // Under another name than the vendor's: the end it is not.

@@ -42,9 +42,10 @@ pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent),
         (items, None, None, has_next)
     } else {
         let page = Object::of(json).ok_or(no_list)?;
-        without_errors(&page)?;
         let count = page.count("count");
-        let items = page.get("items").and_then(|items| held(items, count == Some(0))).ok_or(no_list)?;
+        let items = page.get("items").and_then(|items| held(items, count == Some(0)));
+        without_errors(&page, items.as_ref().is_none_or(Vec::is_empty))?;
+        let items = items.ok_or(no_list)?;
         (items, count, page.count("pageSize"), if names_next(&page) { Some(true) } else { has_next })
     };
     let rows = Rows(items.into_iter().map(Row::read).collect());

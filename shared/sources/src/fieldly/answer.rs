@@ -69,7 +69,6 @@ pub(super) fn rows(sent: &Sent, asked: Asked<'_>) -> Result<Rows, Malformed> {
 }
 
 fn of_envelope<'a>(envelope: &Object<'a>, asked: Asked<'_>) -> Result<(Option<Vec<&'a str>>, Counts), Malformed> {
-    rows::without_errors(envelope)?;
     let metadata = match asked.metadata_key {
         Some(key) => envelope.object(key),
         None => METADATA_KEYS.iter().find_map(|key| envelope.object(key)),
@@ -84,7 +83,9 @@ fn of_envelope<'a>(envelope: &Object<'a>, asked: Asked<'_>) -> Result<(Option<Ve
     };
     // `total` counts the rows of this answer.
     let is_none_counted = counts.is_nothing() || count("total") == Some(0);
-    Ok((rows_of(envelope, asked.resource, is_none_counted, metadata.is_some()), counts))
+    let rows = rows_of(envelope, asked.resource, is_none_counted, metadata.is_some());
+    rows::without_errors(envelope, rows.as_ref().is_none_or(Vec::is_empty))?;
+    Ok((rows, counts))
 }
 
 /// The rows: under the key of the settings, else under the last part of the path, else in the only array there is.
@@ -122,7 +123,7 @@ pub(super) fn detail(json: &str, resource: &Resource) -> Result<Found, Malformed
     let singular = resource.path.last().map(|name| singular(name)).unwrap_or_default();
     let inner = envelope.get(&singular).or_else(|| envelope.get("data"));
     if inner == Some("null") {
-        rows::without_errors(&envelope)?;
+        rows::without_errors(&envelope, true)?;
         return Ok(Found::Missing);
     }
     inner.and_then(|inner| record(inner, resource)).ok_or(Malformed::Shape("an object without a record that has an id"))

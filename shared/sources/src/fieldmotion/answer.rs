@@ -161,15 +161,15 @@ fn listed<'de, T>(
         Some(Wrapper { list: None, .. }) => return Err(Malformed::Shape("an object that holds no list")),
         None => (json, None),
     };
-    let is_wrapped = wrapper.is_some();
+    let shows_nothing = wrapper.is_some() && is_empty(list);
     let around = wrapper.as_ref().and_then(|_| Object::of(json)).unwrap_or_default();
-    rows::without_errors(&around)?;
+    rows::without_errors(&around, shows_nothing)?;
     if has_more_pages(&around) {
         return Err(Malformed::Shape("the first of several pages, which are not documented"));
     }
     let is_said_to_be_empty =
         total == Some(0) || wrapper.is_some_and(|wrapper| wrapper.has_succeeded && total.is_none());
-    if is_wrapped && is_empty(list) {
+    if shows_nothing {
         return if is_said_to_be_empty {
             Ok(Entries::default())
         } else {
@@ -225,7 +225,7 @@ pub(super) fn row(json: &str, asked: &RecordId, empty_object: bool) -> Result<Ro
                 return match found {
                     Row::Found { .. } => Ok(found),
                     Row::Gone | Row::Missing => {
-                        rows::without_errors(&Object::of(json).unwrap_or_default()).map(|()| Row::Missing)
+                        rows::without_errors(&Object::of(json).unwrap_or_default(), true).map(|()| Row::Missing)
                     }
                 };
             }

@@ -35,13 +35,14 @@ impl Reader<'_> {
         let json = sent.json().trim_ascii();
         let body = Object::of(json);
         let counts = body.as_ref().map(|body| self.counts(body)).unwrap_or_default();
-        body.as_ref().map_or(Ok(()), rows::without_errors)?;
         let rows = match &body {
             Some(body) => self.rows(body, counts.is_nothing()),
             // A list without an envelope says nothing of pages.
             None if self.settings.dialect == Dialect::Auto => entries(json),
             None => None,
         };
+        let shows_nothing = rows.as_ref().is_none_or(Vec::is_empty);
+        body.as_ref().map_or(Ok(()), |body| rows::without_errors(body, shows_nothing))?;
         let rows = rows.ok_or(Malformed::Shape("without a list of rows"))?;
         let pages_total = counts.pages_total(page, rows.len())?;
         let speaks_of_more = counts.speak_of_more(page, rows.len());
@@ -115,7 +116,7 @@ impl Reader<'_> {
 
 /// That an answer shows no record, unless it says why.
 fn missing(body: &Object<'_>) -> Result<Found, Malformed> {
-    rows::without_errors(body).map(|()| Found::Missing)
+    rows::without_errors(body, true).map(|()| Found::Missing)
 }
 
 #[cfg(test)]

@@ -230,6 +230,8 @@ pub(crate) async fn an_empty_list_that_says_that_it_failed_is_a_failure<V: Vendo
         r#""fault":{"faultstring":"x"}"#,
         r#""incomplete_results":true"#,
         r#""timed_out":true"#,
+        r#""message":"Rate limit exceeded""#,
+        r#""meta":{"status":503}"#,
     ] {
         // Of a name written twice the last one counts.
         let name = format!("{}\"", member.split("\":").next().unwrap());

@@ -225,6 +225,7 @@ async fn a_page_of_events_that_failed_or_names_its_next_otherwise_is_never_up_to
     for page in [
         r#"{"items":[],"links":{"next":"/changes/7/"}}"#,
         r#"{"items":[],"nextUrl":"/changes/7/"}"#,
+        r#"{"items":[],"next":5,"message":"Rate limit exceeded"}"#,
         r#"{"status":"error","items":[],"next":5}"#,
         r#"{"success":false,"items":[],"next":5}"#,
         r#"{"items":[],"next":5,"timed_out":true}"#,
