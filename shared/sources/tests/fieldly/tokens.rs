@@ -141,6 +141,18 @@ async fn a_client_that_is_rejected_is_never_asked_for_again_and_all_who_wait_hea
     }
 }
 
+/// Who waits for a request that fails gets the same failure as who made it: the cause, and what a person can do.
+#[tokio::test]
+async fn calls_that_share_a_failed_token_request_share_its_next_step() {
+    let account = account("{}").await;
+    account.vendor.fault(Fault::new(answer(403, "<html>no</html>")).on_function(TOKEN)).unwrap();
+    let list = async || Box::pin(account.list("clients")).await.unwrap_err();
+    let (one, other) = tokio::join!(list(), list());
+    assert_eq!(account.token_requests(), 1);
+    assert!(one.next_step.is_some());
+    assert_eq!((one.cause, one.next_step), (other.cause, other.next_step));
+}
+
 #[tokio::test]
 async fn an_earlier_token_that_is_about_to_end_costs_a_few_requests_and_fails_no_call() {
     let account = account("{}").await;

@@ -93,6 +93,7 @@ fn lists_are_read_in_the_usual_wrappers_too() {
         r#"{"status":"error","data":[],"total":0}"#,
         // A time is no id: these are stamps by id.
         r#"{"683136":"2026-01-01 10:00:00","683137":"2026-01-01 10:00:01"}"#,
+        r#"{"ids":["1"],"truncated":true}"#,
         r#"{"ids":["1"],"total":2}"#,
         r#"{"ids":[],"total":2}"#,
         r#"{"ok":1,"ids":[],"total":2}"#,
