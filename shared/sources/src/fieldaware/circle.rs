@@ -1,8 +1,8 @@
 //! Notices a feed that goes in circles.
 //!
-//! Tokens have no order that is documented, and a vendor may begin its count again, so one that is smaller than the one before says
-//! nothing. One that was met before in the same walk does: followed, the pages between would be read for ever, and what
-//! happens behind them would never be told.
+//! Tokens have no order that is documented, and a vendor may begin its count again, so one that is smaller than the one
+//! before says nothing. One that was met before in the same walk does: followed, the pages between would be read for
+//! ever, and what happens behind them would never be told.
 
 use std::sync::{Mutex, PoisonError};
 
