@@ -5,7 +5,7 @@
 //! | chunk | `work#source#stream` | `lane#holds#version#seq` | [`chunks`] |
 //! | id of the retry lane | `work#source#stream` | `retry#id` | [`retry`] |
 //! | state of the stream | `work#source#stream` | `state` | [`state`] |
-//! | state and ids of sweeps | `work#source#stream` | `sweep`, `swept#..` | [`sweeps`] |
+//! | state and ids of sweeps | `work#source#stream` | `sweep`, `swept#..` | `sweeps` |
 //! | state of the source | `source#source` | `-` | [`state`], [`schedule`] |
 //! | act of an operator | `audit` | `at#chance` | `operator` |
 
