@@ -73,6 +73,8 @@ impl World {
             for stream in &self.weather.streams {
                 self.source.with_stream(stream.name(), |vendor| vendor.omitted.clear());
             }
+            // A refusal may come when the sweep has ended already, and is over three intervals after it was planned.
+            self.executor.run_until(self.now().shifted(3 * millis_of(self.weather.poll_interval)));
         }
         if self.sweep_until_ended(&random, true) {
             self.approve_and_settle();

@@ -55,7 +55,8 @@ impl Movement {
     }
 
     pub(super) fn forget(&mut self, now: LocalMillis) {
-        (self.lost_at, self.moved_at) = (Some(now), now);
+        // What is owed from then on was listed again.
+        (self.lost_at, self.moved_at, self.owes) = (Some(now), now, false);
     }
 }
 
