@@ -84,8 +84,8 @@ impl<P: PollerPorts> Poller<P> {
             return Ok(PollReport::new(PollOutcome::PausedByOperator));
         }
         let mut report = PollReport::new(PollOutcome::Quiet);
-        let leased = match self.lease(key, traits, owner, &mut report).await? {
-            Ok(checkpoint) => checkpoint,
+        let (leased, is_sole) = match self.lease(key, traits, owner, &mut report).await? {
+            Ok(leased) => leased,
             Err(outcome) => return Ok(PollReport { outcome, ..report }),
         };
         let mut tick = Tick {
@@ -95,6 +95,7 @@ impl<P: PollerPorts> Poller<P> {
             checkpoint: leased,
             report,
             started_at,
+            is_sole,
             put_count: 0,
             ahead_count: 0,
             slots: Slots::default(),

@@ -2,19 +2,20 @@
 
 use super::{PollOutcome, PollReport, Poller, PollerPorts};
 use crate::{
-    ACCOUNT_CHANGED, Checkpoint, Checkpoints, Clock, FailureClass, LEASE, Ledger, Notice, Rule, Source, StoreFailure,
-    StreamKey, StreamTraits, Why, Written, commit, describe,
+    ACCOUNT_CHANGED, Checkpoint, Checkpoints, Clock, FailureClass, LEASE, Ledger, LocalMillis, Notice, Rule, Source,
+    StoreFailure, StreamKey, StreamTraits, Why, Written, commit, describe,
 };
 
 impl<P: PollerPorts> Poller<P> {
-    /// Takes the lease, creating the stream's state if there is none; else the outcome of a stream not to be touched.
+    /// Takes the lease, creating the stream's state if there is none; also whether the last poller freed it. Else the outcome
+    /// of a stream not to be touched.
     pub(super) async fn lease(
         &self,
         key: &StreamKey,
         traits: &StreamTraits,
         owner: &str,
         report: &mut PollReport,
-    ) -> Result<Result<Checkpoint, PollOutcome>, StoreFailure> {
+    ) -> Result<Result<(Checkpoint, bool), PollOutcome>, StoreFailure> {
         let account_mark = match self.ports.source().account_mark().await {
             Ok(mark) => mark,
             Err(failure) => return Ok(Err(PollOutcome::SourceFailed(failure.class, describe(&failure, key)))),
@@ -43,8 +44,8 @@ impl<P: PollerPorts> Poller<P> {
             self.ports.ledger().pause_stream(key, now, &why).await?;
             return Ok(Err(PollOutcome::AccountChanged));
         }
-        let version = found.version + 1;
+        let (version, is_sole) = (found.version + 1, found.lease_until == LocalMillis::default());
         let next = Checkpoint { version, lease_until: now.plus(LEASE), lease_owner: owner.to_owned(), ..found };
-        if commit::write(checkpoints, &next).await? { Ok(Ok(next)) } else { Ok(Err(PollOutcome::LeaseBusy)) }
+        if commit::write(checkpoints, &next).await? { Ok(Ok((next, is_sole))) } else { Ok(Err(PollOutcome::LeaseBusy)) }
     }
 }

@@ -45,7 +45,7 @@ impl<P: PollerPorts> Tick<'_, P> {
     fn is_at_rest(&self, owed: &OwedWork) -> bool {
         let is_over = |stored_at: LocalMillis| self.started_at.since(stored_at) > self.poller.settings.fetcher_timeout;
         let is_owed = owed.lanes_since.is_some() || !owed.retries.is_empty() || self.put_count > 0;
-        !is_owed && owed.state.last_stored_at.is_none_or(is_over)
+        self.is_sole && !is_owed && owed.state.last_stored_at.is_none_or(is_over)
     }
 
     /// Whether a row whose stamp is settled has the body that is stored; none where the stamp is not.

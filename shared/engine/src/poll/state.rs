@@ -32,6 +32,8 @@ pub(super) struct Tick<'a, P: PollerPorts> {
     pub(super) checkpoint: Checkpoint,
     pub(super) report: PollReport,
     pub(super) started_at: LocalMillis,
+    /// Whether no poller whose lease ran out can still put what it listed: the stream was found free.
+    pub(super) is_sole: bool,
     /// The version that the lease wrote, and how many chunks were put: the keys of this tick's chunks.
     pub(super) lease_version: i64,
     pub(super) put_count: u32,
@@ -94,9 +96,11 @@ impl<P: PollerPorts> Tick<'_, P> {
         self.write(next, self.now().plus(LEASE)).await
     }
 
-    /// Writes the last state of this tick, which frees the stream.
+    /// Writes the last state of this tick, which frees the stream. A lease that is over, and not free, says that one before
+    /// ran out, and that not all that it may have listed was listed again.
     pub(super) async fn store_last(&mut self, next: Checkpoint) -> Result<(), Halt> {
-        self.write(next, LocalMillis::default()).await
+        let over = if self.is_sole { LocalMillis::default() } else { self.now() };
+        self.write(next, over).await
     }
 
     async fn write(&mut self, mut next: Checkpoint, lease_until: LocalMillis) -> Result<(), Halt> {
@@ -119,7 +123,7 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Frees the stream, where the last write did not; that another poller took over meanwhile is no failure.
     pub(super) async fn release(&mut self) -> Result<(), StoreFailure> {
-        if self.checkpoint.lease_until == LocalMillis::default() {
+        if self.checkpoint.lease_until <= self.now() {
             return Ok(());
         }
         match self.store_last(self.checkpoint.clone()).await {

@@ -76,6 +76,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         if let Some(scanned) = listed.scanned {
             next.scanned = scanned;
             next.last_success_at = Some(now);
+            self.is_sole |= next.backlog.is_empty();
         }
         let target = if Rule::CommittedOld.is_left_out() { &next.scanned } else { &owed.committable };
         next.committed = committed.clone().max(target.clone()).min(next.scanned.clone());

@@ -39,6 +39,10 @@ impl Movement {
     }
 
     pub(super) fn listed(&mut self, now: LocalMillis, from: LocalMillis) {
+        // What was owed before the ledger was lost is owed again from here on.
+        if self.lost_at > self.listed_at {
+            self.moved_at = now;
+        }
         self.listed_at = Some(now);
         self.listed_from = Some(from);
     }
@@ -55,8 +59,7 @@ impl Movement {
     }
 
     pub(super) fn forget(&mut self, now: LocalMillis) {
-        // What is owed from then on was listed again.
-        (self.lost_at, self.moved_at, self.owes) = (Some(now), now, false);
+        (self.lost_at, self.moved_at) = (Some(now), now);
     }
 }
 
