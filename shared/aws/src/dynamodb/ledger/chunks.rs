@@ -26,10 +26,7 @@ use tidemark_engine::work::{Chunk, ChunkKey, Event, Lane, Next, Told, Trying};
 
 use super::super::item::{BadShape, Item, Reader, blobs, bytes, instant, item, number, size_of_item, text};
 use super::super::position;
-use super::{ITEM, key, work_of};
-
-/// Compression: zstd's own default.
-const ZSTD_LEVEL: i32 = 3;
+use super::{ITEM, key, packed, work_of};
 
 /// L2.
 pub(super) const MARK_SENT: &str = "SET #next_at = :next_at";
@@ -152,18 +149,12 @@ fn pack(chunk: &Chunk) -> Result<Vec<u8>, Unpackable> {
         (id.as_str(), kept)
     });
     let listed: BTreeMap<&str, Option<KeptEvent<&str>>> = listed.collect();
-    let json = serde_json::to_vec(&listed).map_err(|fault| Unpackable(fault.to_string()))?;
-    zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|fault| Unpackable(fault.to_string()))
+    packed::pack(&listed).map_err(|fault| Unpackable(fault.to_string()))
 }
 
 /// The ids that are still owed, with what the list said of them.
 fn owed(chunk: Reader<'_>) -> Result<BTreeMap<RecordId, Option<KeptEvent<String>>>, BadShape> {
-    let Some(packed) = chunk.bytes_if_any("listed_zstd")? else {
-        return Err(BadShape("listed_zstd is missing".to_owned()));
-    };
-    let bad = |_| BadShape("listed_zstd holds no ids".to_owned());
-    let json = zstd::decode_all(packed).map_err(|_| BadShape("listed_zstd is not zstd".to_owned()))?;
-    let mut listed: BTreeMap<RecordId, _> = serde_json::from_slice(&json).map_err(bad)?;
+    let mut listed: BTreeMap<RecordId, _> = packed::unpack(chunk, "listed_zstd")?;
     let owed: BTreeSet<&[u8]> = chunk.blobs("owed")?.iter().map(Blob::as_ref).collect();
     listed.retain(|id, _| owed.contains(short(id).as_slice()));
     if listed.len() == owed.len() {

@@ -12,6 +12,7 @@
 pub mod chunks;
 #[cfg(feature = "operator")]
 mod operator;
+mod packed;
 pub mod retry;
 pub mod schedule;
 pub mod state;

@@ -5,7 +5,6 @@
 //! | `work#source#stream` / `sweep` | `version` N; `state` S: JSON |
 //! | `work#source#stream` / `swept#begun_at#listed\|extra\|unlisted#version#seq` | `ids_zstd` B: a JSON list of ids, compressed with zstd; `expires_at` N s |
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::Written;
@@ -16,10 +15,7 @@ use tidemark_sweep::state::{KEPT_FOR, Kept, PieceKey, SweepState};
 
 use super::super::item::{BadShape, Item, Reader, bytes, item, number, text};
 use super::super::table::{Query, Update, malformed};
-use super::{BEGINS_WITH, LedgerTable, key, unavailable, work_of};
-
-/// Compression: zstd's own default.
-const ZSTD_LEVEL: i32 = 3;
+use super::{BEGINS_WITH, LedgerTable, key, packed, unavailable, work_of};
 
 const STATE: &str = "sweep";
 const STORE: &str = "SET #version = :version, #state = :state";
@@ -79,17 +75,11 @@ fn sort_key(piece: &PieceKey) -> String {
 }
 
 fn piece_values(piece: &PieceKey, ids: &[RecordId]) -> Result<Item, std::io::Error> {
-    let json = serde_json::to_vec(ids)?;
-    let packed = zstd::bulk::compress(&json, ZSTD_LEVEL)?;
-    Ok(item([(":ids", bytes(packed)), (":expires_at", number(piece.sweep.plus(KEPT_FOR).get() / 1_000))]))
+    Ok(item([(":ids", bytes(packed::pack(&ids)?)), (":expires_at", number(piece.sweep.plus(KEPT_FOR).get() / 1_000))]))
 }
 
 fn ids_of(item: &Item) -> Result<Vec<RecordId>, BadShape> {
-    let Some(AttributeValue::B(packed)) = item.get("ids_zstd") else {
-        return Err(BadShape("ids_zstd is missing".to_owned()));
-    };
-    let json = zstd::decode_all(packed.as_ref()).map_err(|_| BadShape("ids_zstd is not zstd".to_owned()))?;
-    serde_json::from_slice(&json).map_err(|_| BadShape("ids_zstd holds no ids".to_owned()))
+    packed::unpack(Reader::of(item), "ids_zstd")
 }
 
 #[cfg(test)]
@@ -107,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        let packed = zstd::bulk::compress(b"[7]", ZSTD_LEVEL).unwrap();
+        let packed = packed::pack(&[7]).unwrap();
         let fault = BadShape("ids_zstd holds no ids".to_owned());
         assert_eq!(ids_of(&item([("ids_zstd", bytes(packed))])), Err(fault));
         let fault = BadShape("state is no state of sweeps".to_owned());
