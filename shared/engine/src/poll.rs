@@ -28,7 +28,7 @@ use crate::{
 };
 use {clocks::*, ids::*, owe::*, owed::*, state::*, walk::*};
 
-pub use owe::Draft;
+pub use owe::{CHUNKS_AT_ONCE, Draft};
 pub use report::{PollError, PollOutcome, PollReport};
 pub use settings::{OVERLAP_MIN, PollSettings, TICK_MAX};
 

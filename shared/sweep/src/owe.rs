@@ -6,7 +6,7 @@ use std::ops::Bound;
 use tidemark_engine::change::Change;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::message::Message;
-use tidemark_engine::poll::Draft;
+use tidemark_engine::poll::{CHUNKS_AT_ONCE, Draft};
 use tidemark_engine::ports::{ChangeQueue, Clock, Ledger, Outgoing};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::rule::Rule;
@@ -19,8 +19,6 @@ use super::{Halt, Run, Went};
 
 /// What the keys of a sweep's chunks say that they hold: no poller writes such a key.
 const ORDER: i64 = i64::MAX - 1;
-/// How many chunks are put before they are sent.
-const CHUNKS_AT_ONCE: usize = 25;
 /// Of many records that are known not to be listed, one in so many is fetched again.
 const UNLISTED_ONE_IN: u64 = 7;
 /// How many candidates are owed before the place is written.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How many chunks are put before they are sent.
-pub(super) const CHUNKS_AT_ONCE: usize = 25;
+pub const CHUNKS_AT_ONCE: usize = 25;
 
 /// Where the changes of a listing go.
 pub(super) struct Debt {
