@@ -515,3 +515,19 @@ async fn a_record_of_a_feed_is_stored_with_its_newest_event() {
     assert_eq!(stored.body.as_ref().and_then(version_of), stage.version("a"));
     assert!(stored.event.is_some_and(|event| event.text().contains("UPDATED")));
 }
+
+#[tokio::test]
+async fn that_something_was_stored_is_noted_before_its_id_leaves_the_ledger() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let before = stage.stream_state().last_stored_at;
+    stage.edit(["a"]);
+    stage.tick().await;
+    let hold = stage.world.tables.faults().hold_before(Operation::DeleteChunk);
+    let looking = async {
+        hold.reached().await;
+        let seen = (stage.stream_state().last_stored_at > before, stage.owed_count(Lane::Fresh));
+        hold.release();
+        seen
+    };
+    assert_eq!(tokio::join!(stage.drain(), looking).1, (true, 1));
+}

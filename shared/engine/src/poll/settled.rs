@@ -43,9 +43,11 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Whether no older look can still replace what is stored: nothing is owed, and no fetcher is at work.
     fn is_at_rest(&self, owed: &OwedWork) -> bool {
-        let is_over = |stored_at: LocalMillis| self.started_at.since(stored_at) > self.poller.settings.fetcher_timeout;
+        // Whoever noted it may have taken its time until the ids left the ledger, and another may have read them just before.
+        let works_for = 2 * self.poller.settings.fetcher_timeout;
+        let is_over = |stored_at: LocalMillis| self.started_at.since(stored_at) > works_for;
         let is_owed = owed.lanes_since.is_some() || !owed.retries.is_empty() || self.put_count > 0;
-        self.is_sole && !is_owed && owed.state.last_stored_at.is_none_or(is_over)
+        self.is_sole && !is_owed && owed.state.last_stored_at.is_some_and(is_over)
     }
 
     /// Whether a row whose stamp is settled has the body that is stored; none where the stamp is not.
