@@ -16,7 +16,7 @@ use tidemark_engine::fetch::FetchReport;
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName};
-use tidemark_engine::work::{ChunkKey, Lane, PoisonPolicy, RetryEntry};
+use tidemark_engine::work::{ChunkKey, Lane, PoisonPolicy, RetryEntry, VANISHED_MAX};
 
 use super::gate::Process;
 use super::history::Violation;
@@ -41,6 +41,8 @@ struct Watched {
     records: StreamName,
     /// The checkpoint as it was last seen.
     last: Option<Checkpoint>,
+    /// When the listing began that was concluded last.
+    concluded: Option<LocalMillis>,
     /// What was put under each key.
     put: BTreeMap<ChunkKey, BTreeSet<RecordId>>,
     /// When the stored look of each record began, as it was last seen.
@@ -75,6 +77,7 @@ impl Oracle {
             shape: stream.shape(),
             records: records_of(stream),
             last: None,
+            concluded: None,
             put: BTreeMap::new(),
             looked_at: BTreeMap::new(),
             to_lose: Vec::new(),
@@ -232,6 +235,7 @@ impl Watched {
         } else if next.last_success_at != last.last_success_at {
             world.count(|stats| stats.commits += 1);
             self.movement.listed(world.now(), process.began_at);
+            self.concluded = process.listed_at.get();
         }
         if next.last_progress_at != last.last_progress_at || next.backlog.len() > last.backlog.len() {
             self.movement.moved(world.now());
@@ -243,7 +247,8 @@ impl Watched {
             self.passed_over = self.passed_over.max(token_index(&next.scanned).unwrap_or(0));
         }
         let is_same = last.scanned == next.scanned && last.committed == next.committed && last.backlog == next.backlog;
-        match process.listed_at.get() {
+        // A list that moves too much to be read whole concludes nothing, whatever else its tick writes.
+        match process.listed_at.get().and(self.concluded) {
             Some(listed_at) if !is_same => self.check_positions(world, &next, listed_at, policy),
             _ => Ok(()),
         }
@@ -280,7 +285,7 @@ impl Watched {
         })
     }
 
-    /// P12: no more bulk work is in flight than an interval has calls, one chunk more aside.
+    /// P12: no more bulk work is in flight than an interval has calls, and one chunk more. A sweep's may have more ids.
     fn check_bulk(&self, world: &World, is_fair: bool) -> Verdict {
         if !is_fair || self.shape == ListShape::Pages {
             return Ok(());
@@ -293,7 +298,7 @@ impl Watched {
             sent.map(|chunk| chunk.ids.len()).sum()
         });
         let calls = weather.poll_interval.as_millis() / weather.call_interval.as_millis();
-        let max = usize::try_from(calls).unwrap_or(usize::MAX) + 2 * weather.chunk_ids;
+        let max = usize::try_from(calls).unwrap_or(usize::MAX) + 2 * weather.chunk_ids.max(VANISHED_MAX);
         if in_flight > max {
             return broken("P12 bulk work has a cap", || format!("{in_flight} ids of {} are in flight", self.key));
         }
