@@ -43,7 +43,7 @@ impl<P: PollerPorts> Tick<'_, P> {
 
     /// Whether no older look can still replace what is stored: nothing is owed, and no fetcher is at work.
     fn is_at_rest(&self, owed: &OwedWork) -> bool {
-        // Whoever noted it may have taken its time until the ids left the ledger, and another may have read them just before.
+        // The fetcher that noted it may take that long until the ids leave the ledger, and another may have just read them.
         let works_for = 2 * self.poller.settings.fetcher_timeout;
         let is_over = |stored_at: LocalMillis| self.started_at.since(stored_at) > works_for;
         let is_owed = owed.lanes_since.is_some() || !owed.retries.is_empty() || self.put_count > 0;
