@@ -122,12 +122,18 @@ def down() -> int:
 
 def invoke(function: str, event: Path) -> int:
     """Invokes a function of the running cloud with the event in a file; `poller` and `fetcher` are FieldMotion's."""
+    try:
+        payload = json.loads(event.read_text())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"it is not JSON: {error}"
+        print(f"{event} cannot be read: {why}\nnext: name a file of events/ with EVENT=", file=sys.stderr)
+        return 1
     found = running()
     if found is None or not found[0].answers():
         print("No local cloud is running; `make local-up` starts one.", file=sys.stderr)
         return 1
     try:
-        print(json.dumps(found[0].invoke(SHORT.get(function, function), json.loads(event.read_text())), indent=2))
+        print(json.dumps(found[0].invoke(SHORT.get(function, function), payload), indent=2))
     except cloud.FunctionFailed as failed:
         print(json.dumps(failed.payload, indent=2), file=sys.stderr)
         return 1
