@@ -8,12 +8,13 @@ use serde_json::json;
 use tidemark_aws::Sdk;
 use tidemark_engine::checkpoint::{BEHIND_FIRST, Checkpoint};
 use tidemark_engine::ports::Checkpoints;
-use tidemark_engine::stream::StreamKey;
-use tidemark_sources::probe::{StreamProbe, Verdict};
+use tidemark_engine::stream::{StreamKey, StreamName};
+use tidemark_sources::probe::{Check, StreamProbe, Verdict};
 
 use super::Checked;
 use crate::failure::Failure;
 use crate::page;
+use crate::page::plural;
 use crate::probe::{Asked, UNKNOWN_ANSWER, probe};
 use crate::stack::{Deployment, Stack};
 use crate::terminal::Terminal;
@@ -41,21 +42,31 @@ async fn of_source(sdk: &Sdk, stack: &Stack, source: &Deployment, bar: &Progress
         }
         if goes_on {
             let found = of_stream(sdk, stack, &key, checkpoint.as_ref()).await;
-            let stops = |checked: &Checked| {
-                checked.stream.is_none() && matches!(checked.verdict, Verdict::Failure | Verdict::Unseen)
-            };
-            goes_on = !found.iter().any(stops);
-            // What was said of the source by one stream need not be said by each.
-            let is_said = |checked: &Checked| {
-                checked.stream.is_none()
-                    && checks.iter().any(|said| said.check == checked.check && said.stream.is_none())
-            };
-            let found: Vec<Checked> = found.into_iter().filter(|checked| !is_said(checked)).collect();
-            checks.extend(found);
+            goes_on = add(&mut checks, found, &key.name);
         }
         bar.inc(1);
     }
     checks.into_iter().map(|checked| checked.about(source.source)).collect()
+}
+
+/// Adds what was found at one stream to what was found before, and says whether the next stream is tried. What was said of
+/// the source is not said again; but what goes wrong here after it went well at another stream is the trouble of this one.
+fn add(checks: &mut Vec<Checked>, found: Vec<Checked>, stream: &StreamName) -> bool {
+    let mut goes_on = true;
+    for checked in found {
+        let is_wrong = matches!(checked.verdict, Verdict::Failure | Verdict::Unseen);
+        let is_of_source = checked.stream.is_none();
+        let is_said = is_of_source && checks.iter().any(|said| said.stream.is_none() && said.check == checked.check);
+        // A credential that is rejected from some stream on would lock the account if it were tried at the next one.
+        let stops = is_wrong && is_of_source && !(is_said && checked.check == <&str>::from(Check::Reach));
+        goes_on &= !stops;
+        match (is_said, is_wrong) {
+            (false, _) => checks.push(checked),
+            (true, true) => checks.push(checked.of_stream(stream)),
+            (true, false) => {}
+        }
+    }
+    goes_on
 }
 
 /// Stamps that lag the vendor's clock by hours.
@@ -111,5 +122,27 @@ fn import(stack: &Stack, key: &StreamKey, calls: u64) -> Checked {
     let rate: f64 = stack.requests_per_second(key.source);
     let seconds = Duration::try_from_secs_f64(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)) / rate);
     let takes = time::span(seconds.unwrap_or(Duration::MAX));
-    Checked::ok("import", format!("its first import makes {calls} calls: {takes} at {rate} requests a second"))
+    let calls = plural(usize::try_from(calls).unwrap_or(usize::MAX), "call");
+    Checked::ok("import", format!("its first import makes {calls}: {takes} at {rate} requests a second"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_fails_is_named_and_the_streams_after_it_are_tried() {
+        let [jobs, clients] = ["jobs", "clients"].map(StreamName::known);
+        let down = || Checked::failure("reach", "status 500", "look there");
+        let mut checks = Vec::new();
+        assert!(add(&mut checks, vec![Checked::ok("reach", "it answers"), Checked::ok("credential", "good")], &jobs));
+        assert!(add(&mut checks, vec![down()], &clients));
+        assert!(add(&mut checks, vec![Checked::ok("reach", "it answers")], &jobs));
+        let said: Vec<_> =
+            checks.iter().map(|checked| (checked.stream.clone(), checked.check, checked.verdict)).collect();
+        assert_eq!(said[0], (None, "reach", Verdict::Ok));
+        assert_eq!(said[2..], [(Some(clients.clone()), "reach", Verdict::Failure)]);
+        assert!(!add(&mut checks, vec![Checked::failure("credential", "401", "put a valid one")], &clients));
+        assert!(!add(&mut Vec::new(), vec![down()], &jobs), "a vendor that is down is called once");
+    }
 }
