@@ -276,11 +276,27 @@ pub struct Entries {
     pub reason: Option<Reason>,
 }
 
+/// Which entries of the quarantine are listed.
+#[derive(Args, Clone, Debug)]
+pub struct Listed {
+    /// The source; all that are on when it is left out
+    #[arg(value_parser = parse_source)]
+    pub source: Option<SourceKind>,
+    /// The stream; all that are polled when it is left out
+    pub stream: Option<String>,
+    /// Only these ids
+    #[arg(value_parser = parse_id, value_name = "ID")]
+    pub ids: Vec<RecordId>,
+    /// Only those for this reason: outage, record, unstorable, crash, `seems_gone` or asked
+    #[arg(long, value_parser = parse_reason, value_name = "REASON")]
+    pub reason: Option<Reason>,
+}
+
 /// List, retry or give up what could not be fetched or stored.
 #[derive(Debug, Subcommand)]
 pub enum Quarantine {
     /// List what is in quarantine, by reason
-    List(Entries),
+    List(Listed),
     /// Try entries again at the next poll, whenever they were due
     Retry {
         /// Which
@@ -308,9 +324,9 @@ pub enum DeadLetters {
     ///
     /// The messages are taken and put back, because a queue cannot be read otherwise.
     List {
-        /// The source
+        /// The source; all that are on when it is left out
         #[arg(value_parser = parse_source)]
-        source: SourceKind,
+        source: Option<SourceKind>,
     },
     /// Send what is still owed to the fetchers again
     Redrive {

@@ -43,6 +43,7 @@ struct Found {
 
 #[derive(Serialize)]
 struct Line<'a> {
+    source: &'static str,
     kind: Kind,
     message_id: &'a str,
     sent_at: Option<String>,
@@ -51,9 +52,10 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn of(found: &'a Found) -> Self {
+    fn of(source: SourceKind, found: &'a Found) -> Self {
         let message = found.message.as_ref();
         Self {
+            source: source.as_str(),
             kind: found.kind,
             message_id: &found.letter.message_id,
             sent_at: found.letter.sent_at.map(time::rfc3339),
@@ -69,20 +71,35 @@ impl<'a> Line<'a> {
 
 pub(super) async fn run(context: &mut Context<'_>, act: DeadLetters) -> Result<Ended, Failure> {
     let stack = context.stack().await?;
-    let (DeadLetters::List { source } | DeadLetters::Redrive { source, .. } | DeadLetters::Purge { source, .. }) = act;
-    let url = stack.source(source)?.dead_letters_url.clone();
-    let queue = Queue::new(context.sdk().await?, url);
-    let found = look(&stack, &queue, source).await?;
-    let ended = match act {
-        DeadLetters::List { .. } => list(context, source, &found),
-        DeadLetters::Redrive { consent, .. } => redrive(context, &stack, &queue, source, &found, &consent).await,
-        DeadLetters::Purge { consent, .. } => purge(context, &stack, &queue, source, &found, &consent).await,
-    };
-    // Whatever came of it: what was not deleted is seen by others again at once.
-    for each in &found {
+    match act {
+        DeadLetters::List { source } => list(context, &stack, source).await,
+        DeadLetters::Redrive { source, consent } => {
+            let queue = queue_of(context, &stack, source).await?;
+            let found = look(&stack, &queue, source).await?;
+            let ended = redrive(context, &stack, &queue, source, &found, &consent).await;
+            put_back(&queue, &found).await;
+            ended
+        }
+        DeadLetters::Purge { source, consent } => {
+            let queue = queue_of(context, &stack, source).await?;
+            let found = look(&stack, &queue, source).await?;
+            let ended = purge(context, &stack, &queue, source, &found, &consent).await;
+            put_back(&queue, &found).await;
+            ended
+        }
+    }
+}
+
+async fn queue_of(context: &mut Context<'_>, stack: &Stack, source: SourceKind) -> Result<Queue, Failure> {
+    let url = stack.source(source)?.dead_letters_url.as_str();
+    Ok(Queue::new(context.sdk().await?, url))
+}
+
+/// Whatever came of it: what was not deleted is seen by others again at once.
+async fn put_back(queue: &Queue, found: &[Found]) {
+    for each in found {
         queue.put_back(&each.letter).await.ok();
     }
-    ended
 }
 
 async fn look(stack: &Stack, queue: &Queue, source: SourceKind) -> Result<Vec<Found>, Failure> {
@@ -123,17 +140,37 @@ fn of_kind(found: &[Found], kind: Kind) -> impl Iterator<Item = &Found> {
     found.iter().filter(move |each| each.kind == kind)
 }
 
-fn list(context: &mut Context<'_>, source: SourceKind, found: &[Found]) -> Result<Ended, Failure> {
-    let lines: Vec<Line<'_>> = found.iter().map(Line::of).collect();
-    context.show(&lines, |_, context| show(context, source, found))?;
-    Ok(if found.is_empty() { Ended::Well } else { Ended::WithAttention })
+/// Lists the dead letters of a source, or of all that are on.
+async fn list(context: &mut Context<'_>, stack: &Stack, of: Option<SourceKind>) -> Result<Ended, Failure> {
+    let sources = stack.sources.iter().map(|deployment| deployment.source);
+    let sources: Vec<SourceKind> = of.map_or_else(|| sources.collect(), |source| vec![source]);
+    let mut all = Vec::new();
+    for source in sources {
+        let queue = queue_of(context, stack, source).await?;
+        let found = look(stack, &queue, source).await?;
+        put_back(&queue, &found).await;
+        all.push((source, found));
+    }
+    all.retain(|(_, found)| !found.is_empty());
+    let lines = all.iter().flat_map(|(source, found)| found.iter().map(|each| Line::of(*source, each)));
+    let lines: Vec<Line<'_>> = lines.collect();
+    context.show(&lines, |_, context| {
+        if all.is_empty() {
+            writeln!(context.out, "No dead letters.")?;
+        }
+        for (at, (source, found)) in all.iter().enumerate() {
+            if of.is_none() {
+                writeln!(context.out, "{}{source}", if at == 0 { "" } else { "\n" })?;
+            }
+            show(context, *source, found)?;
+        }
+        Ok(())
+    })?;
+    Ok(if all.is_empty() { Ended::Well } else { Ended::WithAttention })
 }
 
 fn show(context: &mut Context<'_>, source: SourceKind, found: &[Found]) -> Result<(), Failure> {
     let now = context.now;
-    if found.is_empty() {
-        return Ok(writeln!(context.out, "No dead letters.")?);
-    }
     let mut nexts = Vec::new();
     for (kind, words, next) in [
         (Kind::Owed, "still owed; the poller also sends them again automatically", "redrive"),

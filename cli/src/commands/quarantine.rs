@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use tidemark_engine::ports::Ledger;
+use tidemark_engine::stream::SourceKind;
 use tidemark_engine::work::{Reason, RetryEntry};
 use tidemark_watch::advice;
 
 use crate::Ended;
-use crate::args::{Consent, Entries, Quarantine};
+use crate::args::{Consent, Entries, Listed, Quarantine, SourceAndStream};
 use crate::ask::{Plan, agree, finish};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -36,10 +37,18 @@ struct Line<'a> {
 pub(super) async fn run(context: &mut Context<'_>, act: Quarantine) -> Result<Ended, Failure> {
     let stack = context.stack().await?;
     match act {
-        Quarantine::List(wanted) => {
-            let entries = find(&stack, &wanted).await?;
+        Quarantine::List(Listed { source, stream, ids, reason }) => {
+            let sources = stack.sources.iter().map(|deployment| deployment.source);
+            let sources: Vec<SourceKind> = source.map_or_else(|| sources.collect(), |source| vec![source]);
+            let wanted = sources.iter().map(|source| Entries {
+                of: SourceAndStream { source: *source, stream: stream.clone() },
+                ids: ids.clone(),
+                reason,
+            });
+            let wanted: Vec<Entries> = wanted.collect();
+            let entries = try_join_all(wanted.iter().map(|wanted| find(&stack, wanted))).await?.concat();
             let lines: Vec<Line<'_>> = entries.iter().map(Line::of).collect();
-            context.show(&lines, |_, context| show(context, &wanted, &entries))?;
+            context.show(&lines, |_, context| show(context, source, &entries))?;
             let is_well = !entries.iter().any(RetryEntry::needs_attention);
             Ok(if is_well { Ended::Well } else { Ended::WithAttention })
         }
@@ -92,7 +101,8 @@ fn by_reason(entries: &[RetryEntry]) -> BTreeMap<&'static str, (Reason, usize)> 
     counts
 }
 
-fn show(context: &mut Context<'_>, wanted: &Entries, entries: &[RetryEntry]) -> Result<(), Failure> {
+/// Shows the entries of a source, or of all.
+fn show(context: &mut Context<'_>, of: Option<SourceKind>, entries: &[RetryEntry]) -> Result<(), Failure> {
     let now = context.now;
     if entries.is_empty() {
         return Ok(writeln!(context.out, "Nothing is in quarantine.")?);
@@ -106,7 +116,11 @@ fn show(context: &mut Context<'_>, wanted: &Entries, entries: &[RetryEntry]) -> 
     let mut table = page::table(context.terminal, ["STREAM", "ID", "REASON", "SINCE", "TRIES", "NEXT"]);
     for entry in entries.iter().take(SHOWN) {
         table.add_row(vec![
-            entry.stream.name.as_str().into(),
+            match of {
+                Some(_) => entry.stream.name.to_string(),
+                None => format!("{}/{}", entry.stream.source, entry.stream.name),
+            }
+            .into(),
             entry.id.to_string().into(),
             entry.reason.as_str().into(),
             time::relative(entry.since, now).into(),
@@ -126,7 +140,7 @@ fn show(context: &mut Context<'_>, wanted: &Entries, entries: &[RetryEntry]) -> 
     for (cause, count) in causes.into_iter().take(10) {
         writeln!(context.out, "{count:>6}  {cause}")?;
     }
-    let source = wanted.of.source;
+    let source = of.map_or("SOURCE", SourceKind::as_str);
     Ok(writeln!(context.out, "\nnext: tidemark quarantine retry {source}, when the cause is fixed")?)
 }
 

@@ -58,6 +58,8 @@ async fn dead_letters_are_listed_by_what_they_are_and_stay() {
             "{ran}"
         );
     }
+    let ran = stage.run("dead-letters list").await;
+    assert!(ran.code == 1 && ran.out.starts_with("fieldmotion\n     2  still owed"), "without a source, of all: {ran}");
     let ran = stage.run("status").await;
     assert!(ran.code == 1 && ran.out.contains("4 messages in the dead-letter queue"), "{ran}");
 }

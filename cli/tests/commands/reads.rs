@@ -56,6 +56,9 @@ async fn quarantine_is_listed_by_reason() {
     stage.set_aside("jobs", "9", Reason::Outage, 1).await;
     assert_snapshot!("quarantine", stage.run("quarantine list fieldmotion").await);
     assert_snapshot!("quarantine_json", stage.run("quarantine list fieldmotion customers 4712 --json").await);
+    let ran = stage.run("quarantine list").await;
+    assert!(ran.code == 1 && ran.out.contains("\nfieldmotion/jobs       9 "), "without a source, of all: {ran}");
+    assert!(ran.out.ends_with("\nnext: tidemark quarantine retry SOURCE, when the cause is fixed\n"), "{ran}");
     let ran = stage.run("quarantine list fieldmotion jobs --reason outage").await;
     assert_eq!((ran.code, ran.out.contains("4711")), (0, false), "one that may pass needs nobody: {ran}");
     let ran = stage.run("quarantine list fieldmotion jobs 8").await;
