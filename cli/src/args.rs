@@ -91,8 +91,9 @@ pub enum Command {
     /// Show how every stream stands, and what needs a person
     ///
     /// The state is `fresh`, `importing 31 %` (of what was listed so far), `behind` (something is owed), `STALE`, `paused`,
-    /// `account changed`, `refused` (by the vendor), `vendor down`, `quarantine full` or `off`. Exits with 1 when something
-    /// needs a person.
+    /// `account changed`, `refused` (by the vendor), `key rejected`, `vendor down`, `quarantine full` or `off`. The columns
+    /// say how long ago a stream was listed, up to when it is committed, and when a record of it was stored. Exits with 1
+    /// when something needs a person.
     Status {
         /// A source, or one of its streams as SOURCE/STREAM; all when it is left out
         #[arg(value_name = "SOURCE[/STREAM]")]

@@ -45,9 +45,9 @@ impl<'a> Context<'a> {
 
     /// The deployed stack, if there is one.
     pub(crate) async fn stack_if_any(&mut self) -> Result<Option<Stack>, Failure> {
-        let name = self.global.stack.clone();
+        let (name, is_local) = (self.global.stack.clone(), self.global.local);
         let sdk = self.sdk().await?;
-        Stack::find(sdk, &name).await
+        Stack::find(sdk, &name, is_local).await
     }
 
     /// The deployed stack.
@@ -57,8 +57,7 @@ impl<'a> Context<'a> {
         }
         let region = self.sdk().await?.config().region().map(ToString::to_string).unwrap_or_default();
         let what = format!("there is no stack called {} in the region {region}", self.global.stack);
-        let next =
-            "name it with --stack or TIDEMARK_STACK, and its region with --region; or deploy it with `make deploy`";
+        let next = "name it with --stack, and its region with --region; or `make deploy` it";
         Err(Failure::Unreachable(format!("{what}\nnext: {next}")))
     }
 

@@ -54,14 +54,17 @@ pub(crate) fn count(count: impl Into<u64>) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-/// The state of a stream, in the colour of how urgent it is.
-pub(crate) fn state(state: State) -> Cell {
-    let cell = Cell::new(state);
+/// The state of a stream, in the colour of how urgent it is; where there is little room, without its end.
+pub(crate) fn state(state: State, is_wide: bool) -> Cell {
+    let words = state.to_string();
+    let word = words.split_once(" until ").map_or(words.as_str(), |(word, _)| word);
+    let cell = Cell::new(if is_wide { &words } else { word });
     match state {
         State::Fresh => cell.fg(Color::Green),
         State::Importing { .. } => cell.fg(Color::Cyan),
         State::Behind | State::Paused { .. } => cell.fg(Color::Yellow),
         State::Stale
+        | State::KeyRejected { .. }
         | State::VendorDown { .. }
         | State::Refused { .. }
         | State::AccountChanged

@@ -7,8 +7,9 @@ use tidemark_aws::Sdk;
 use tidemark_aws::dynamodb::{CheckpointTable, CopyTable, LedgerTable};
 use tidemark_aws::rate::{Rate, SCAN_CRON_INTERVAL};
 use tidemark_aws::stack::{self, Deployed};
+use tidemark_engine::position::Position;
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
-use tidemark_sources::registry::{is_scanned, parameter_prefix, parse_streams, stream_names};
+use tidemark_sources::registry::{is_scanned, parameter_prefix, parse_streams, stream_names, streams_of};
 use tidemark_watch::Limits;
 
 use crate::failure::Failure;
@@ -35,6 +36,8 @@ pub(crate) struct Stack {
     pub(crate) is_scheduled: bool,
     pub(crate) stale_after: Duration,
     scan_interval: Duration,
+    /// Whether it is on the local cloud.
+    is_local: bool,
 }
 
 /// A source of a stack that is on.
@@ -52,7 +55,7 @@ pub(crate) struct Deployment {
 
 impl Stack {
     /// Finds the stack by its name; none that is called so.
-    pub(crate) async fn find(sdk: &Sdk, name: &str) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn find(sdk: &Sdk, name: &str, is_local: bool) -> Result<Option<Self>, Failure> {
         let Some(deployed) = stack::describe(sdk, name).await? else { return Ok(None) };
         let table = |output: &str| {
             deployed.outputs.get(output).ok_or_else(|| {
@@ -78,6 +81,7 @@ impl Stack {
             is_scheduled: parameter("ScheduleState").is_none_or(|state| state != "DISABLED"),
             stale_after: seconds.map_or(STALE_AFTER, Duration::from_secs),
             scan_interval: scan_rate.map_or(Duration::from_hours(1), |rate| rate.interval_or(SCAN_CRON_INTERVAL)),
+            is_local,
             deployed,
         }))
     }
@@ -125,8 +129,17 @@ impl Stack {
         Limits { rests_for, stale_after: self.stale_after }
     }
 
+    /// Where the first import of a polled stream starts.
+    pub(crate) fn first(&self, stream: &StreamKey) -> Option<Position> {
+        let streams = streams_of(stream.source, self.settings(stream.source)).ok()?;
+        streams.into_iter().find(|traits| traits.name == stream.name).map(|traits| traits.first)
+    }
+
     /// The command that shows a function's log.
     pub(crate) fn log(&self, source: SourceKind, role: &str) -> String {
+        if self.is_local {
+            return format!("make local-log FUNCTION={source}-{role}");
+        }
         format!("aws logs tail /aws/lambda/{}/{source}-{role} --since 1h", self.name)
     }
 }

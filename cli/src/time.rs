@@ -27,6 +27,11 @@ pub(crate) fn relative<C: Copy>(at: Instant<C>, now: LocalMillis) -> String {
     if apart < 0 { format!("in {span}") } else { format!("{span} ago") }
 }
 
+/// The same, where all are ages: `41 s`, `in 3 min`.
+pub(crate) fn age<C: Copy>(at: Instant<C>, now: LocalMillis) -> String {
+    relative(at, now).trim_end_matches(" ago").to_owned()
+}
+
 /// A span of time in its largest unit: `41 s`, `3 min`, `5 h`, `2 d`.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();

@@ -11,6 +11,7 @@ use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::{SourceState, StreamState};
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
+use tidemark_engine::position::Position;
 use tidemark_engine::stream::{SourceKind, StreamKey};
 use tidemark_watch::state::{State, StreamReport};
 use tidemark_watch::{is_excused_by, look_at};
@@ -69,7 +70,8 @@ struct Row {
 struct Seen {
     state: State,
     last_success_at: Option<LocalMillis>,
-    committed_at: Option<LocalMillis>,
+    /// Nothing until the first import has got somewhere.
+    committed: Option<Position>,
     last_stored_at: Option<LocalMillis>,
     whole_at: Option<LocalMillis>,
 }
@@ -80,6 +82,9 @@ struct Attention {
     stream: Option<String>,
     what: String,
     next: String,
+    /// When the vendor is asked again.
+    #[serde(skip)]
+    again_at: Option<LocalMillis>,
 }
 
 /// What the tables hold of one stream.
@@ -154,7 +159,7 @@ async fn look(context: &mut Context<'_>, stack: &Stack, place: Option<&Place>) -
     );
     for ((source, (shared, streams)), depth) in wanted.iter().zip(found?).zip(depths) {
         for found in &streams {
-            status.streams.push(Row::of(found));
+            status.streams.push(Row::of(found, stack.first(&found.report.stream).as_ref()));
             status.attention.extend(needs(stack, found, &shared, now));
         }
         if place.is_some() {
@@ -177,6 +182,7 @@ async fn look(context: &mut Context<'_>, stack: &Stack, place: Option<&Place>) -
             stream: None,
             what: "the schedules are disabled: nothing is polled, and no alarm rings".to_owned(),
             next: "deploy with ScheduleState=ENABLED".to_owned(),
+            again_at: None,
         });
     }
     if place.is_none() {
@@ -197,11 +203,12 @@ async fn find(stack: &Stack, key: StreamKey, source: &SourceState, now: LocalMil
 }
 
 impl Row {
-    fn of(found: &Found) -> Self {
+    /// How a stream stands whose first import starts at `first`.
+    fn of(found: &Found, first: Option<&Position>) -> Self {
         let Found { report, checkpoint, shared } = found;
         let until = match report.state {
             State::Paused { until } => until,
-            State::Refused { until } | State::VendorDown { until } => Some(until),
+            State::Refused { until } | State::KeyRejected { until } | State::VendorDown { until } => Some(until),
             _ => None,
         };
         let import = match report.state {
@@ -212,9 +219,7 @@ impl Row {
         let seen = Seen {
             state: report.state,
             last_success_at: checkpoint.as_ref().and_then(|checkpoint| checkpoint.last_success_at),
-            committed_at: committed
-                .and_then(tidemark_engine::position::Position::at)
-                .map(|at| LocalMillis::new(at.get())),
+            committed: committed.filter(|committed| Some(*committed) != first).cloned(),
             last_stored_at: shared.last_stored_at,
             whole_at: report.whole_at,
         };
@@ -243,7 +248,7 @@ impl Row {
     /// A stream that is not polled.
     fn off(source: SourceKind, stream: String) -> Self {
         let seen =
-            Seen { state: State::Off, last_success_at: None, committed_at: None, last_stored_at: None, whole_at: None };
+            Seen { state: State::Off, last_success_at: None, committed: None, last_stored_at: None, whole_at: None };
         Self {
             source: source.as_str(),
             stream,
@@ -274,7 +279,11 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -
     let place = format!("{kind}/{name}");
     let mut needed = Vec::new();
     let mut add = |what: String, next: String| {
-        needed.push(Attention { source: Some(kind.as_str()), stream: Some(name.to_string()), what, next });
+        let again_at = match report.state {
+            State::Refused { until } | State::KeyRejected { until } | State::VendorDown { until } => Some(until),
+            _ => None,
+        };
+        needed.push(Attention { source: Some(kind.as_str()), stream: Some(name.to_string()), what, next, again_at });
     };
     let cause = || {
         let breakers = [&shared.breaker, &source.breaker];
@@ -296,20 +305,29 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -
                 .to_owned(),
             format!("tidemark account keep {kind} {name}, or start-again if it is another account"),
         ),
-        State::Refused { .. } | State::VendorDown { .. } => {
+        State::Refused { .. } | State::KeyRejected { .. } | State::VendorDown { .. } => {
             let why = cause();
             let next = why.as_ref().map_or(FailureClass::Transient, |why| why.class).next_step();
             let cause = why.map_or_else(|| "the vendor failed".to_owned(), |why| why.cause);
             add(cause, next.to_owned());
         }
         State::Stale if checkpoint.is_none() => {
-            add("it was never polled".to_owned(), stack.log(*kind, "poller"));
+            let next = format!("wait for its first poll after a deployment; else tidemark doctor {kind}");
+            add("it was never polled".to_owned(), next);
         }
         State::Stale => {
-            let what = format!("nothing was listed or stored for {}", time::span(report.standing.staleness));
-            let role =
-                if checkpoint.as_ref().is_some_and(|found| found.owed_since.is_some()) { "fetcher" } else { "poller" };
-            add(what, stack.log(*kind, role));
+            let limits = stack.limits(&report.stream);
+            let listed_at = checkpoint.as_ref().and_then(|checkpoint| checkpoint.last_success_at);
+            let unlisted = now.since(listed_at.unwrap_or(LocalMillis::new(0)));
+            if unlisted > limits.rests_for.saturating_add(limits.stale_after) {
+                let unlisted = listed_at.map_or_else(String::new, |_| format!(" for {}", time::span(unlisted)));
+                let what = format!("its list was not read{unlisted}: its polls fail, or nothing starts them");
+                add(what, format!("tidemark doctor {kind} says why"));
+            } else {
+                let what =
+                    format!("records are owed, and none was stored for {}", time::span(report.standing.staleness));
+                add(what, stack.log(*kind, "fetcher"));
+            }
         }
         State::QuarantineFull | State::Importing { .. } | State::Behind | State::Fresh | State::Off => {}
     }
@@ -330,6 +348,7 @@ fn dead_letters(source: SourceKind, depth: u64) -> Attention {
         stream: None,
         what: format!("{} in the dead-letter queue", page::plural(count, "message")),
         next: format!("tidemark dead-letters list {source}"),
+        again_at: None,
     }
 }
 
@@ -341,12 +360,17 @@ impl Attention {
 }
 
 impl Status {
-    /// What needs a person, with the number of streams that need the same.
+    /// What needs a person, with the number of streams that need the same; the one that is asked again first stands for all.
     fn grouped(&self) -> Vec<(&Attention, usize)> {
         let mut groups: Vec<(&Attention, usize)> = Vec::new();
         for need in &self.attention {
             match groups.iter_mut().find(|(first, _)| first.is_like(need)) {
-                Some((_, count)) => *count += 1,
+                Some((first, count)) => {
+                    *count += 1;
+                    if need.again_at < first.again_at {
+                        *first = need;
+                    }
+                }
                 None => groups.push((need, 1)),
             }
         }
@@ -359,16 +383,18 @@ impl Status {
         let when = |at: Option<LocalMillis>| match at {
             None => "-".to_owned(),
             Some(at) if terminal.width >= WIDE => time::shown(at, now),
-            Some(at) => time::relative(at, now),
+            Some(at) => time::age(at, now),
         };
-        let mut page = format!("{}  {}\n\n", self.stack, time::absolute(now));
+        let is_wide = terminal.width >= WIDE;
+        let ages = if is_wide { "" } else { "; ages below" };
+        let mut page = format!("{}  {}{ages}\n\n", self.stack, time::absolute(now));
         if self.streams.is_empty() {
             page.push_str("No source is on.\n");
         } else {
             let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "WHOLE", "OWED", "QUARANTINE"];
             let mut table = page::table(terminal, head);
-            page::keep_whole(&mut table, [0, head.len() - 1]);
-            if terminal.width < WIDE {
+            page::keep_whole(&mut table, [0, 1, head.len() - 1]);
+            if !is_wide {
                 page::hide(&mut table, head.iter().position(|word| *word == "WHOLE"));
             }
             let mut source = "";
@@ -377,13 +403,13 @@ impl Status {
                     source = row.source;
                     table.add_row(vec![source]);
                 }
-                let committed = match (row.seen.committed_at, &row.committed) {
-                    (None, Some(token)) => token.clone(),
-                    (at, _) => when(at),
+                let committed = match &row.seen.committed {
+                    Some(Position::Token { text, .. }) => text.clone(),
+                    at => when(at.as_ref().and_then(Position::at).map(|at| LocalMillis::new(at.get()))),
                 };
                 table.add_row(vec![
                     format!("  {}", row.stream).into(),
-                    page::state(row.seen.state),
+                    page::state(row.seen.state, is_wide),
                     when(row.seen.last_success_at).into(),
                     committed.into(),
                     when(row.seen.last_stored_at).into(),
@@ -397,22 +423,34 @@ impl Status {
         if !self.off.is_empty() {
             page = format!("{page}\nOff: {}\n", self.off.join(", "));
         }
-        for row in self.streams.iter().filter(|row| matches!(row.seen.state, State::Paused { .. })) {
-            let held_back = row.held_back.as_deref().unwrap_or_default();
-            page = format!("{page}\n{}/{}: {held_back}\n", row.source, row.stream);
+        let paused: Vec<&Row> =
+            self.streams.iter().filter(|row| matches!(row.seen.state, State::Paused { .. })).collect();
+        for same in paused.chunk_by(|one, next| (one.source, &one.held_back) == (next.source, &next.held_back)) {
+            let [Row { source, stream, held_back, .. }, ..] = same else { continue };
+            let place = if same.len() == 1 {
+                format!("{source}/{stream}")
+            } else {
+                format!("{source}, {} streams", same.len())
+            };
+            page = format!("{page}\n{place}: {}\n", held_back.as_deref().unwrap_or_default());
         }
         if !self.attention.is_empty() {
             page.push_str("\nNeeds a person:\n");
         }
         for (need, count) in self.grouped() {
-            let Attention { source, stream, what, next } = need;
+            let Attention { source, stream, what, next, again_at } = need;
             let place = match (source, stream) {
                 (Some(source), Some(_)) if count > 1 => format!("{source}, {count} streams: "),
                 (Some(source), Some(stream)) => format!("{source}/{stream}: "),
                 (Some(source), None) => format!("{source}: "),
                 _ => String::new(),
             };
-            page = format!("{page}  {place}{what}\n    next: {next}\n");
+            let again = match again_at {
+                Some(at) if *at > now => format!("; asked again {}", time::relative(*at, now)),
+                Some(_) => "; asked again at the next poll".to_owned(),
+                None => String::new(),
+            };
+            page = format!("{page}  {place}{what}{again}\n    next: {next}\n");
         }
         page
     }

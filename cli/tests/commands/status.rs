@@ -5,9 +5,11 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use serde_json::Value;
 use tidemark_cli::Terminal;
+use tidemark_engine::clock::StampMillis;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::health::{ACCOUNT_CHANGED, Pause, Why};
 use tidemark_engine::ports::Ledger;
+use tidemark_engine::position::Position;
 use tidemark_engine::stream::SourceKind;
 use tidemark_engine::work::{Lane, Reason};
 
@@ -44,6 +46,35 @@ async fn streams_stand_still() {
 }
 
 #[tokio::test]
+async fn a_list_that_fails_and_records_that_are_not_stored_lead_to_different_places() {
+    let stage = Stage::new(&[("StaleAfterSeconds", "100")]).await;
+    // One list is not read; the other one is, and what it owes is not stored.
+    stage.checkpoint("customers", |state| state.last_success_at = Some(ago(100_000))).await;
+    stage.checkpoint("jobs", |state| state.owed_since = Some(ago(100_000))).await;
+    stage.owe("customers", Lane::Fresh, 0, &["1"]).await;
+    stage.owe("jobs", Lane::Fresh, 0, &["1"]).await;
+    let next = |ran: &str, stream: &str| {
+        let report: Value = serde_json::from_str(ran).unwrap();
+        let needs = report["attention"].as_array().unwrap().iter().find(|need| need["stream"] == stream).cloned();
+        needs.map(|need| need["next"].as_str().unwrap().to_owned())
+    };
+    let ran = stage.run("status --json").await;
+    assert_eq!(next(&ran.out, "customers").as_deref(), Some("tidemark doctor fieldmotion says why"), "{ran}");
+    let jobs = next(&ran.out, "jobs").unwrap_or_default();
+    assert!(jobs.contains("fieldmotion-fetcher"), "{ran}");
+}
+
+#[tokio::test]
+async fn a_first_import_has_committed_nothing() {
+    let stage = Stage::new(&[]).await;
+    let beginning = Position::At(StampMillis::new(946_684_800_000));
+    stage.checkpoint("jobs", |state| (state.scanned, state.committed) = (beginning.clone(), beginning.clone())).await;
+    let ran = stage.run("status").await;
+    let jobs: Vec<&str> = ran.out.lines().find(|line| line.contains("jobs")).unwrap().split_whitespace().collect();
+    assert_eq!(jobs[..5], ["jobs", "fresh", "41", "s", "-"], "{ran}");
+}
+
+#[tokio::test]
 async fn records_are_in_quarantine() {
     let stage = Stage::fresh().await;
     stage.set_aside("customers", "4711", Reason::Record, 1).await;
@@ -59,6 +90,8 @@ async fn what_all_streams_of_a_source_need_is_said_once() {
     stage.ledger.pause_source(SourceKind::FieldMotion, NOW.plus(pause), pause, &down).await.unwrap();
     let ran = stage.run("status").await;
     assert!(ran.out.contains("\n  fieldmotion, 2 streams: 401, also after"), "{ran}");
+    assert!(ran.out.contains("key rejected") && ran.out.contains("; asked again in 5 min\n"), "{ran}");
+    assert!(stage.run("status --json").await.out.contains("\"key_rejected\""));
     assert_eq!(ran.out.matches("401").count(), 1, "{ran}");
 }
 

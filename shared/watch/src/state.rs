@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use strum::IntoStaticStr;
 use tidemark_engine::clock::LocalMillis;
-use tidemark_engine::health::{ACCOUNT_CHANGED, SourceState, StreamState};
+use tidemark_engine::failure::FailureClass;
+use tidemark_engine::health::{ACCOUNT_CHANGED, Breaker, SourceState, StreamState};
 use tidemark_engine::ports::Owed;
 use tidemark_engine::stream::StreamKey;
 use tidemark_engine::work::RETRY_MAX;
@@ -29,6 +30,11 @@ pub enum State {
     /// The vendor refuses this stream.
     Refused {
         /// When it is asked again.
+        until: LocalMillis,
+    },
+    /// Nobody calls because the vendor rejects the credential.
+    KeyRejected {
+        /// When it is tried again.
         until: LocalMillis,
     },
     /// Nobody calls because the vendor failed or asked for a pause.
@@ -69,6 +75,7 @@ impl fmt::Display for State {
             Self::Paused { until: Some(until) } => write!(f, "paused until {}", hour(*until)),
             Self::AccountChanged => f.write_str("account changed"),
             Self::Refused { until } => write!(f, "refused until {}", hour(*until)),
+            Self::KeyRejected { until } => write!(f, "key rejected until {}", hour(*until)),
             Self::VendorDown { until } => write!(f, "vendor down until {}", hour(*until)),
             Self::QuarantineFull => f.write_str("quarantine full"),
             Self::Stale => f.write_str("STALE"),
@@ -126,6 +133,9 @@ pub(crate) fn state_of(report: &StreamReport, stream: &StreamState, source: &Sou
         let until = stream.breaker.open_until.unwrap_or(now);
         return if why.cause == ACCOUNT_CHANGED { State::AccountChanged } else { State::Refused { until } };
     }
+    if let Some(until) = source.breaker.open(now).filter(|_| is_rejected(&source.breaker)) {
+        return State::KeyRejected { until };
+    }
     if let Some(until) = source.breaker.open(now).max(stream.breaker.open(now)) {
         return State::VendorDown { until };
     }
@@ -142,10 +152,13 @@ pub(crate) fn state_of(report: &StreamReport, stream: &StreamState, source: &Sou
     if report.standing.lag.is_zero() { State::Fresh } else { State::Behind }
 }
 
+fn is_rejected(breaker: &Breaker) -> bool {
+    breaker.why.as_ref().is_some_and(|why| why.class == FailureClass::Unauthorized)
+}
+
 #[cfg(test)]
 mod tests {
-    use tidemark_engine::failure::FailureClass;
-    use tidemark_engine::health::{Breaker, Pause, Why};
+    use tidemark_engine::health::{Pause, Why};
     use tidemark_engine::stream::{SourceKind, StreamName};
 
     use super::*;
@@ -185,13 +198,20 @@ mod tests {
         let (mut stream, mut source) = (StreamState::default(), SourceState::default());
         (stream.pause, source.pause) = (Some(pause(None)), Some(pause(Some(soon))));
         stream.breaker = breaker(FailureClass::Forbidden, ACCOUNT_CHANGED, NOW);
-        let steps: [(Step, &str); 10] = [
+        let steps: [(Step, &str); 11] = [
             (&|_, _, _| {}, "paused"),
             (&|_, stream, _| stream.pause = Some(pause(Some(NOW))), "paused until 09:30Z"),
             (&|_, _, source| source.pause = None, "account changed"),
             (&|_, stream, _| stream.breaker = breaker(FailureClass::Forbidden, "403", soon), "refused until 09:30Z"),
             (
-                &|_, stream, _| stream.breaker = breaker(FailureClass::Transient, "503", soon),
+                &|_, stream, source| {
+                    stream.breaker = breaker(FailureClass::Transient, "503", soon);
+                    source.breaker = breaker(FailureClass::Unauthorized, "401", soon);
+                },
+                "key rejected until 09:30Z",
+            ),
+            (
+                &|_, _, source| source.breaker = breaker(FailureClass::Unauthorized, "401", NOW),
                 "vendor down until 09:30Z",
             ),
             (&|_, stream, _| stream.breaker = breaker(FailureClass::Transient, "503", NOW), "quarantine full"),
