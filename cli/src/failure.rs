@@ -46,13 +46,12 @@ impl From<StoreFailure> for Failure {
             StoreFailure::Denied(operation, source) => (
                 operation,
                 chain(source.as_ref()),
-                "give the caller this permission, or name another profile with --profile; the policies that the commands \
-                 need are in docs/cli.md",
+                "give the caller this permission (docs/cli.md has the policies), or use another --profile",
             ),
             StoreFailure::Unavailable(operation, source) => (
                 operation,
                 chain(source.as_ref()),
-                "look at the region (--region), the credentials (--profile) and the network, then try again",
+                "see that region (--region), credentials (--profile) and network are right",
             ),
         };
         Self::Unreachable(format!("cannot {operation}: {below}\nnext: {next}"))

@@ -9,8 +9,9 @@ use tidemark_sources::registry::{record_streams, stream_names};
 
 use crate::failure::Failure;
 
-/// How far a name may be from the one that was meant.
+/// How far a name may be from the one that was meant, and how many of its letters must be right for each that is wrong.
 const DISTANCE_MAX: usize = 3;
+const LETTERS_RIGHT: usize = 2;
 
 /// Reads the name of a source.
 ///
@@ -80,7 +81,8 @@ fn find(source: SourceKind, text: &str, known: &[StreamName]) -> Result<StreamNa
 fn unknown(what: &str, text: &str, known: &[&str]) -> String {
     let text: String = text.chars().take(64).flat_map(char::escape_debug).collect();
     let distance = |name: &&&str| damerau_levenshtein(name, &text);
-    let nearest = known.iter().filter(|name| distance(name) <= DISTANCE_MAX).min_by_key(distance);
+    let distance_max = DISTANCE_MAX.min(text.chars().count() / (LETTERS_RIGHT + 1));
+    let nearest = known.iter().filter(|name| distance(name) <= distance_max).min_by_key(distance);
     let meant = nearest.map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
     format!("there is no {what} called \"{text}\".{meant}\nnext: name one of {}", known.join(", "))
 }
@@ -95,6 +97,8 @@ mod tests {
         assert!(error.contains("Did you mean fieldmotion?"), "{error}");
         let error = polled(SourceKind::Fieldly, "{}", "work_item").unwrap_err().to_string();
         assert!(error.contains("stream of fieldly") && error.contains("Did you mean work_items?"), "{error}");
+        let error = polled(SourceKind::FieldMotion, "{}", "nope").unwrap_err().to_string();
+        assert!(!error.contains("Did you mean"), "{error}");
         let error = parse_source("sap\u{1b}[2J").unwrap_err();
         assert!(
             !error.contains("Did you mean") && !error.contains('\u{1b}') && error.contains("fieldaware"),

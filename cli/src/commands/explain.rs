@@ -299,6 +299,8 @@ fn show(life: &Life, found: &Found, context: &mut Context<'_>) -> Result<(), Fai
     let (source, stream, id) = (life.source, &life.stream, &life.id);
     if let Some(RecordProbe::Failed { next, .. }) = &life.vendor {
         writeln!(out, "next: {next}")?;
+    } else if !life.is_well && !found.is_polled {
+        writeln!(out, "next: wait for its first poll, or find out with tidemark doctor {source}")?;
     } else if !life.is_well && (found.entry.is_some() || life.vendor.is_some()) {
         writeln!(out, "next: tidemark fetch {source} {stream} '{id}'  fetches it again now")?;
     }

@@ -126,7 +126,8 @@ fn read(context: &mut Context<'_>, file: &Path, consent: &Consent) -> Result<Vec
         context.answers.read_to_string(&mut text)?;
     } else {
         text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))
+            .map_err(|what| Failure::Usage(format!("{what}\nnext: name a file with one id a line")))?;
     }
     let lines = text.lines().enumerate().map(|(at, line)| (at, line.trim())).filter(|(_, line)| !line.is_empty());
     lines
@@ -135,6 +136,6 @@ fn read(context: &mut Context<'_>, file: &Path, consent: &Consent) -> Result<Vec
 }
 
 pub(super) fn never_polled(key: &StreamKey) -> Failure {
-    let what = format!("{}/{} was never polled, so there is nothing to go on from", key.source, key.name);
-    Failure::NotDone(format!("{what}\nnext: wait for its first poll, or look at its schedule and at the poller's log"))
+    let what = format!("{}/{} was never polled", key.source, key.name);
+    Failure::NotDone(format!("{what}\nnext: wait for its first poll, or find out with tidemark doctor {}", key.source))
 }

@@ -103,7 +103,8 @@ async fn some(
     let near = stack.copy.ids_from(stream, first, 3).await?;
     let near: Vec<String> = near.iter().map(ToString::to_string).collect();
     context.out.flush()?;
-    writeln!(context.notes, "not stored: {}; nearest ids: {}", texts.join(", "), near.join(", "))?;
+    let near = if near.is_empty() { String::new() } else { format!("; nearest ids: {}", near.join(", ")) };
+    writeln!(context.notes, "not stored: {}{near}", texts.join(", "))?;
     writeln!(context.notes, "next: tidemark explain {} {} '{first}'", stream.source, stream.name)?;
     Ok(Ended::WithAttention)
 }

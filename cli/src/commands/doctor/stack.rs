@@ -67,7 +67,7 @@ async fn subscribers(sdk: &Sdk, stack: &Stack) -> Option<Checked> {
             Checked::warning("subscribers", "nobody hears of alarms: the subscription is not confirmed", next)
         }
         Ok(_) => {
-            let next = format!("deploy with AlarmEmail, or subscribe to the topic {topic}");
+            let next = "deploy with AlarmEmail, or subscribe to the topic AlarmTopicArn, an output of the stack";
             Checked::warning("subscribers", "nobody hears of alarms: nobody is subscribed", next)
         }
         Err(failure) => Checked::unseen("subscribers", failure),
