@@ -74,7 +74,8 @@ def demo(directory: Path) -> None:
         vendors = start_vendors(SEEDS, directory, cleanup)
         show.step(f"Local cloud at {local.url}; the fake vendors:")
         for vendor in vendors:
-            print(f"          {vendor.kind.title:<14}{vendor.url}  {in_words(SEEDS[vendor.kind.name])}")
+            port = vendor.url.rsplit(":", 1)[-1]
+            print(f"          {vendor.kind.title:<14}port {port}  {in_words(SEEDS[vendor.kind.name])}")
 
         show.step("sam build")
         local.build()
@@ -100,8 +101,8 @@ def demo(directory: Path) -> None:
         if first:
             SCHEDULE_SEEN.touch()
         show.step("Cleaning up")
-    show.step("Done; nothing is left running. `make local-up` starts a cloud that stays; there, `tidemark --local doctor`")
-    print("          tries every stream out at its vendor and says what is wrong, and on your own account does the same.")
+    show.step("Done; nothing is left running. `make local-up` starts a cloud that stays, to look at the")
+    print("          tables, the logs and the alarms; docs/tutorial.md goes on from there.")
 
 
 def in_words(counts: dict[str, int]) -> str:
@@ -111,7 +112,7 @@ def in_words(counts: dict[str, int]) -> str:
 
 def wait_for_schedule(local: Cloud, show: Show) -> None:
     """Waits until a schedule has started the poller. Only the first demo does this."""
-    show.step("Waiting for the schedules to fire by themselves: rate(1 minute), shown in the first demo only")
+    show.step("Waiting up to a minute for a schedule to fire by itself, in the first demo only")
 
     def fired() -> bool:
         show.move(f"{time.monotonic() - show.begin:.0f} s ...")
@@ -156,15 +157,15 @@ def an_edit_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     source.poll(polled)
     identity = sorted(vendor.truth(stream))[0]
     took = edit(source, vendor, stream, identity)
-    show.step(f"{title}: an edit of {stream}/{identity} was in the records table {took:.1f} s later:")
-    print("          the details of an event are asked for when they surely show it", flush=True)
+    show.step(f"{title}: an edit of {stream}/{identity} was in the")
+    print(f"          records table {took:.1f} s later: details are asked for when they surely show it", flush=True)
 
 
 def import_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     """Ticks a feed until what was there before its token is imported, which begins half a minute after the token."""
     count = settle(local, vendor)
-    show.step(f"{vendor.kind.title}: {count} records stored and committed. Its first import began half a minute after its token")
-    print("          was taken: by then the lists show all that the feed does not", flush=True)
+    show.step(f"{vendor.kind.title}: {count} records stored and committed. Its first import began half a minute")
+    print("          after its token was taken: by then the lists show all that the feed does not", flush=True)
 
 
 def an_edit_meanwhile(local: Cloud, vendor: FakeVendor, show: Show) -> None:
@@ -244,7 +245,7 @@ def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show, nothing_waits
         return state("ALARM")
 
     background.wait_for("the stale alarm", rings, timeout=60, pause=0.5)
-    show.step("ALARM: nothing was polled for over 15 s, and the alarm topic got a message. The watcher's figures:")
+    show.step("ALARM: nothing was polled for over 15 s, and the alarm topic got a message. The watcher says:")
     for name, seconds in staleness(local).items():
         print(f"          {KINDS[name].title:<14}{seconds:>4} s since the last successful poll")
     broken.up()
@@ -268,29 +269,28 @@ def staleness(local: Cloud) -> dict[str, int]:
 
 
 def what_is_stored(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
-    """Prints a table of what is there, and where to look."""
+    """Prints a table of the streams that have records."""
     show.step("What is stored now\n")
     print(f"    {'source':<15}{'stream':<27}{'at the vendor':>13}{'stored':>9}   committed up to")
     for vendor in vendors:
         source = local.source(vendor.kind.name)
         records = source.all_records()
-        for stream in vendor.kind.kept_under():
+        empty = [stream for stream in vendor.kind.kept_under() if not vendor.truth(stream)]
+        for stream in (stream for stream in vendor.kind.kept_under() if stream not in empty):
             stored = sum(not each.get("deleted") for each in records.get(stream, {}).values())
             polled = stream if stream in vendor.kind.streams else vendor.kind.streams[0]
             committed = readable(source.checkpoint(polled))
             print(f"    {vendor.kind.title:<15}{stream:<27}{len(vendor.truth(stream)):>13}{stored:>9}   {committed}")
-    print("    Stamps may lag a vendor's clock. By how much is measured, from 400 s after the first listing on; until")
-    print("    then a margin of 26 hours is listed again at every tick.")
+        if empty:
+            print(f"    {vendor.kind.title:<15}and {len(empty)} streams without records")
+    print("    A feed is committed up to a token. All else is committed up to 26 hours ago at first: from 400 s")
+    print("    after the first listing on, edits show by how much their stamps lag the vendor's clock.")
     for vendor in vendors:
         source = local.source(vendor.kind.name)
         waiting, dead = source.queue_depth(), source.queue_depth(dead_letters=True)
         quarantined = sum(source.quarantined().values())
         print(f"    {vendor.kind.title}: {waiting} waiting messages, {dead} dead letters, {quarantined} in quarantine")
-    outputs = local.outputs()
-    print("\n    Where to look")
-    for name in ("RecordsTable", "CheckpointsTable", "LedgerTable", "FieldMotionQueueUrl", "AlarmTopicArn"):
-        print(f"      {name:<20}{outputs[name]}")
-    print(f"      {'logs':<20}/aws/lambda/{local.stack}/<source>-poller, <source>-fetcher, watcher\n")
+    print()
 
 
 def readable(checkpoint: dict[str, object] | None) -> str:
