@@ -42,7 +42,7 @@ pub(crate) async fn probe(sdk: &Sdk, stack: &Stack, key: &StreamKey, event: &Val
         Some("probed") => Ok(Asked::Found(answer.get_mut("probe").map(Value::take).unwrap_or_default())),
         Some("paused_by_operator") => Ok(Asked::Paused {
             what: "a person has paused it, so the vendor was not asked",
-            next: format!("tidemark resume {}/{}, or wait for the end of the pause", key.source, key.name),
+            next: format!("tidemark status {} names the pause: tidemark resume ends it, or its time does", key.source),
         }),
         Some("breaker_open") => Ok(Asked::Paused {
             what: "the vendor has asked for a pause of all calls, so it was not asked",
