@@ -47,8 +47,12 @@ pub(super) async fn run(context: &mut Context<'_>, wanted: &Wanted<'_>, consent:
     let stack = context.stack_if_any().await?;
     let document = wanted.samconfig.map(Samconfig::read).transpose()?;
     let name = wanted.secret.clone().unwrap_or_else(|| format!("{}/{source}", context.global.stack));
-    let mut effects =
-        vec![format!("the credential is kept in Secrets Manager as {name}; a value that is there is replaced")];
+    let address = (wanted.base_url.is_none() && source == SourceKind::FieldMotion).then_some("address of the account");
+    let asked: Vec<&str> = address.into_iter().chain(credential_members(source).iter().copied()).collect();
+    let mut effects = vec![
+        format!("asked for, in this order: {}", asked.join(", ")),
+        format!("the credential is kept in Secrets Manager as {name}; a value that is there is replaced"),
+    ];
     effects.push(match wanted.samconfig {
         Some(file) => format!("the parameters that turn {source} on are written into {}", file.display()),
         None => format!("the parameters that turn {source} on are printed; nothing is deployed"),
@@ -72,7 +76,7 @@ pub(super) async fn run(context: &mut Context<'_>, wanted: &Wanted<'_>, consent:
     let is_deployed = stack.as_ref().is_some_and(|stack| {
         stack.source(source).is_ok() && stack.parameter(&format!("{prefix}SecretArn")) == Some(secret_arn.as_str())
     });
-    let deploy = "sam build && sam deploy".to_owned();
+    let deploy = "make deploy".to_owned();
     let doctor = format!("tidemark doctor {source}");
     let done = Done {
         source,
@@ -116,7 +120,10 @@ fn base_url(context: &mut Context<'_>, wanted: &Wanted<'_>, prefix: &str) -> Res
         }
         (None, SourceKind::FieldAware | SourceKind::FsmNavigator | SourceKind::Fieldly) => return Ok(None),
     };
-    BaseUrl::parse(&given).map_err(|bad| Failure::Usage(format!("{prefix}BaseUrl is not right: {bad}")))?;
+    BaseUrl::parse(&given).map_err(|bad| {
+        let next = "enter the address first, or name it with --base-url";
+        Failure::Usage(format!("{prefix}BaseUrl is not right: {bad}\nnext: {next}"))
+    })?;
     Ok(Some(given))
 }
 

@@ -28,7 +28,7 @@ async fn a_credential_is_kept_and_never_shown() {
     assert_hides(&ran);
     assert!(ran.notes.contains("client_id: ") && ran.notes.contains("client_secret: "), "{ran}");
     assert!(ran.out.contains("FieldlySecretArn=arn:aws:secretsmanager:"), "{ran}");
-    assert!(ran.out.ends_with("next: sam build && sam deploy\nnext: tidemark doctor fieldly\n"), "{ran}");
+    assert!(ran.out.ends_with("next: make deploy\nnext: tidemark doctor fieldly\n"), "{ran}");
     let name = format!("{}/fieldly", stage.name());
     assert_eq!(kept(&name).await, r#"{"client_id":"client","client_secret":"s3cret"}"#);
     let audit = stage.run("audit").await;
@@ -45,7 +45,9 @@ async fn fieldmotion_is_asked_for_its_address() {
     let secret = format!("--secret {}/other", stage.name());
     let ran = stage.answer(&format!("init fieldmotion {secret}"), "y\nftp://cp13\n").await;
     assert_eq!(ran.code, 2, "{ran}");
-    assert!(ran.notes.contains("FieldMotionBaseUrl is not right"), "{ran}");
+    let order = "asked for, in this order: address of the account, api_id, api_key\n";
+    assert!(format!("{ran}").contains(order), "{ran}");
+    assert!(ran.notes.contains("FieldMotionBaseUrl is not right") && ran.notes.contains("next: enter"), "{ran}");
     let ran =
         stage.answer(&format!("init fieldmotion {secret}"), "y\nhttps://cp13.fieldmotion.com\nid\ns3cret\n").await;
     assert_eq!(ran.code, 0, "{ran}");
