@@ -123,7 +123,7 @@ impl Answer {
 
     /// Whether no text in the body can change what the status says.
     pub(crate) fn status_is_final(&self) -> bool {
-        says_it_all(self.status) || (self.status == StatusCode::SERVICE_UNAVAILABLE && self.retry_after.is_some())
+        says_it_all(self.status) || problem::asks_to_wait(self.status, self.retry_after)
     }
 }
 

@@ -87,7 +87,8 @@ impl Call<'_> {
                 return Ok(Judged { outcome: Outcome::Json(sent), date });
             }
         };
-        let by_body = reported.as_ref().and_then(|reported| reported.retry_after_seconds).map(Duration::from_secs);
+        let by_body = reported.as_ref().and_then(|reported| reported.retry_after_seconds);
+        let by_body = by_body.map(|seconds| Duration::from_secs(seconds.max(1)));
         let class = match class {
             FailureClass::Throttled { .. } => FailureClass::Throttled { retry_after: by_header.or(by_body) },
             other => other,
@@ -127,7 +128,11 @@ impl Call<'_> {
         match (problem.class(self.terms.purpose), self.terms.purpose) {
             (FailureClass::Transient, Purpose::Detail) if is_refusal => FailureClass::Record,
             // An address of one record that is not there says nothing of the lists.
-            (FailureClass::Forbidden, Purpose::Detail) if status != StatusCode::FORBIDDEN => FailureClass::Record,
+            (FailureClass::Forbidden, Purpose::Detail)
+                if !matches!(status, StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN) =>
+            {
+                FailureClass::Record
+            }
             (class, _) => class,
         }
     }

@@ -17,8 +17,8 @@ pub(super) fn date(headers: &HeaderMap) -> Option<VendorMillis> {
     instant(text(headers, &DATE)?)
 }
 
-/// How long the vendor asks for no calls, at most [`RETRY_AFTER_MAX`]. None when it does not say, or says something
-/// that is neither a number of seconds nor an HTTP date to come.
+/// How long the vendor asks for no calls, at least a second and at most [`RETRY_AFTER_MAX`]. None when it does not say, or
+/// says something that is neither a number of seconds nor an HTTP date to come.
 ///
 /// Clock: a date counts from the answer's own `Date`, so that the vendor's clock is compared with itself, else from
 /// `now`, the local clock.
@@ -27,8 +27,8 @@ pub(super) fn date(headers: &HeaderMap) -> Option<VendorMillis> {
 pub(super) fn retry_after(headers: &HeaderMap, now: LocalMillis) -> Option<Duration> {
     let text = text(headers, &RETRY_AFTER)?;
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Digits that do not fit are a long wait, not junk.
-        let seconds = text.parse().unwrap_or(u64::MAX);
+        // Digits that do not fit are a long wait, not junk, and 0 is a part of a second.
+        let seconds = text.parse().unwrap_or(u64::MAX).max(1);
         return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
     }
     let until = instant(text)?;
@@ -82,7 +82,8 @@ mod tests {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         for (text, wait) in [
             ("30", seconds(30)),
-            ("0", seconds(0)),
+            ("0", seconds(1)),
+            ("000", seconds(1)),
             (" 30 ", seconds(30)),
             ("900", seconds(900)),
             ("901", seconds(900)),

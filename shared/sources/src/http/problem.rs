@@ -110,12 +110,13 @@ impl Problem {
             Self::Spent { retry_after } => FailureClass::Throttled { retry_after: Some(*retry_after) },
             Self::Status { status, retry_after, words, .. } => match *status {
                 StatusCode::TOO_MANY_REQUESTS => FailureClass::Throttled { retry_after: *retry_after },
-                StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
-                    FailureClass::Throttled { retry_after: *retry_after }
-                }
+                status if asks_to_wait(status, *retry_after) => FailureClass::Throttled { retry_after: *retry_after },
                 _ if is_of_others(*status, *words) => FailureClass::Transient,
                 StatusCode::UNAUTHORIZED => FailureClass::Unauthorized,
-                StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => FailureClass::Forbidden,
+                // What is not paid for is not one record's either.
+                StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
+                    FailureClass::Forbidden
+                }
                 StatusCode::REQUEST_TIMEOUT => FailureClass::Transient,
                 // A list that is refused as it is asked for does not go away by asking again.
                 status if status.is_client_error() && purpose == Purpose::List => FailureClass::Forbidden,
@@ -171,6 +172,12 @@ impl Problem {
         };
         SourceFailure { next_step, ..failure }
     }
+}
+
+/// Whether a status beside a time to wait for is one of too many calls. With a 403 some gateways refuse those beyond a
+/// quota; a right that is missing does not come back by waiting.
+pub(super) fn asks_to_wait(status: StatusCode, retry_after: Option<Duration>) -> bool {
+    retry_after.is_some() && matches!(status, StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// Whether a refusal is not the vendor's.
@@ -233,8 +240,9 @@ mod tests {
         let table = [
             (400, None, Forbidden, Record),
             (401, None, Unauthorized, Unauthorized),
-            (402, None, Forbidden, Transient),
+            (402, None, Forbidden, Forbidden),
             (403, None, Forbidden, Forbidden),
+            (403, wait, Throttled { retry_after: wait }, Throttled { retry_after: wait }),
             (404, None, Forbidden, Forbidden),
             (405, None, Forbidden, Transient),
             (408, None, Transient, Transient),

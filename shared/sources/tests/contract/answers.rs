@@ -108,6 +108,9 @@ pub(crate) async fn statuses_have_their_classes<V: Vendor>() {
         (throttled(429, RetryAfter::Text("-30".to_owned())), both(no_wait)),
         (throttled(429, RetryAfter::Text("2026-01-01T00:00:00Z".to_owned())), both(no_wait)),
         (throttled(429, RetryAfter::Text("00000000000000000000000000000030".to_owned())), both(wait(30))),
+        (throttled(429, RetryAfter::Seconds(0)), both(wait(1))),
+        // A gateway's quota is used up.
+        (throttled(403, RetryAfter::Seconds(60)), both(wait(60))),
         (throttled(503, RetryAfter::Seconds(5)), both(wait(5))),
         (throttled(503, RetryAfter::Text("soon".to_owned())), both(Transient)),
     ] {

@@ -61,6 +61,7 @@ async fn failures_have_their_classes() {
         (answer(405, "<html></html>"), Transient, Transient),
         // In its own words.
         (answer(401, r#"{"error":"oops"}"#), Unauthorized, Unauthorized),
+        (answer(402, r#"{"error":"oops"}"#), Forbidden, Forbidden),
         (answer(403, r#"{"error":"oops"}"#), Forbidden, Forbidden),
         (answer(400, r#"{"error":"oops"}"#), Forbidden, Record),
         (answer(422, r#"{"error":"missing or invalid parameter: from"}"#), Forbidden, Forbidden),

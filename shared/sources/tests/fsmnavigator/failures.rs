@@ -60,7 +60,7 @@ async fn requests_that_the_vendor_refuses_are_not_taken_for_an_outage() {
     for (status, list, detail) in [
         (400, Forbidden, Some(Record)),
         (401, Unauthorized, Some(Unauthorized)),
-        (402, Forbidden, Some(Record)),
+        (402, Forbidden, Some(Forbidden)),
         (403, Forbidden, Some(Forbidden)),
         (404, Forbidden, None),
         (405, Forbidden, Some(Record)),
@@ -128,7 +128,7 @@ async fn retry_after_is_read_from_the_header_in_every_form() {
     let text = |text: &str| RetryAfter::Text(text.to_owned());
     for (status, retry_after, expected) in [
         (429, RetryAfter::Seconds(30), wait(30)),
-        (429, RetryAfter::Seconds(0), wait(0)),
+        (429, RetryAfter::Seconds(0), wait(1)),
         (429, RetryAfter::Seconds(1_000_000_000), wait(900)),
         (429, RetryAfter::DateInSeconds(60), wait(60)),
         (429, RetryAfter::DateInSeconds(-60), NO_WAIT),
@@ -153,6 +153,7 @@ async fn retry_after_in_the_body_counts_where_the_header_says_nothing() {
         (429, vec![("Retry-After", "30")], sample, wait(30)),
         (429, vec![], r#"{"success":false,"retry_after":"7"}"#, wait(7)),
         (429, vec![], r#"{"success":false,"retry_after":86400}"#, wait(900)),
+        (429, vec![], r#"{"success":false,"retry_after":0}"#, wait(1)),
         (429, vec![], r#"{"success":false,"retry_after":-1}"#, NO_WAIT),
         (429, vec![], r#"{"success":false,"retry_after":"soon"}"#, NO_WAIT),
         (429, vec![], "<html>slow down</html>", NO_WAIT),
