@@ -122,14 +122,14 @@ enum Read {
 }
 
 fn read(entries_max: usize, body: Vec<u8>) -> Result<Read, Malformed> {
-    let body = without_mark(body);
-    let start = body.trim_ascii_start();
+    let start = without_marks(&body);
     if start.is_empty() {
         return Err(Malformed::Empty);
     }
     if start.starts_with(b"<") {
         return Err(Malformed::Html);
     }
+    let body = if start.len() < body.len() { start.to_vec() } else { body };
     within_bounds(&body, entries_max)?;
     let odd = match String::from_utf8(body) {
         Ok(text) if is_json(&text) => return Ok(Read::Sound(text)),
@@ -139,11 +139,14 @@ fn read(entries_max: usize, body: Vec<u8>) -> Result<Read, Malformed> {
     mended(&odd).map(Read::Mended).ok_or(Malformed::NotJson)
 }
 
-fn without_mark(mut body: Vec<u8>) -> Vec<u8> {
-    if body.starts_with(BYTE_ORDER_MARK) {
-        body.drain(..BYTE_ORDER_MARK.len());
+/// A body without what editors put before it: byte order marks, one for each file of a program that has one, and lines
+/// between them.
+pub(crate) fn without_marks(body: &[u8]) -> &[u8] {
+    let mut start = body.trim_ascii_start();
+    while let Some(rest) = start.strip_prefix(BYTE_ORDER_MARK) {
+        start = rest.trim_ascii_start();
     }
-    body
+    start
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

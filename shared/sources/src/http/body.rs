@@ -38,8 +38,7 @@ pub(super) async fn whole(mut response: Response, bytes_max: usize, own: OwnErro
 
 /// What there is of a body that begins as an error or as no JSON; none when data may follow.
 fn without_data(start: &[u8], own: OwnError) -> Option<Vec<u8>> {
-    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
-    match text.first()? {
+    match json::without_marks(start).first()? {
         b'[' => None,
         b'{' => error_text(start, own).map(String::into_bytes),
         _ => Some(start.to_vec()),
@@ -48,8 +47,8 @@ fn without_data(start: &[u8], own: OwnError) -> Option<Vec<u8>> {
 
 /// The vendor's own error that a body begins with, as JSON however it was cut.
 pub(super) fn error_text(start: &[u8], own: OwnError) -> Option<String> {
-    let text = String::from_utf8_lossy(start);
-    json::completed(text.trim_start_matches('\u{feff}')).filter(|json| own(json))
+    let text = String::from_utf8_lossy(json::without_marks(start));
+    json::completed(&text).filter(|json| own(json))
 }
 
 /// As much of an unsuccessful answer as comes: its status is what counts, so that neither its length nor its end

@@ -82,8 +82,8 @@ impl Words {
         if body::error_text(start, own).is_some() {
             return Self::Vendors;
         }
-        let text = String::from_utf8_lossy(start);
-        let text = text.trim_start_matches('\u{feff}').trim();
+        let text = String::from_utf8_lossy(json::without_marks(start));
+        let text = text.trim();
         match text.chars().next() {
             None => Self::Nobodys,
             Some('<') => Self::Page,
