@@ -113,12 +113,40 @@ pub(crate) fn names_failure(name: &str) -> bool {
 /// Members that may say it in an object of their own.
 const HEADS: [&str; 5] = ["meta", "metadata", "status", "header", "responseStatus"];
 
+/// What an answer shows, as far as it says how far its words are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Rows.
+    Rows,
+    /// None, and it counts none or says where to go on.
+    NoneCounted,
+    /// None, and nothing but its words says why.
+    Nothing,
+}
+
+impl Shows {
+    /// What so many rows show, beside a count of them or without one.
+    pub(crate) fn of(rows: Option<&[&str]>, is_counted: bool) -> Self {
+        match rows {
+            Some([_, ..]) => Self::Rows,
+            Some([]) | None if is_counted => Self::NoneCounted,
+            Some([]) | None => Self::Nothing,
+        }
+    }
+}
+
 /// Refuses an answer that says that it failed, or that it is not whole, whatever else it holds: what is missing in it may
-/// be there. Of one that shows nothing the messages are read, too.
-pub(crate) fn without_errors(envelope: &Object<'_>, shows_nothing: bool) -> Result<(), Malformed> {
-    let refuses = |object: &Object<'_>| says_failed(object) || (shows_nothing && message::refuses(object));
-    if refuses(envelope) || HEADS.iter().filter_map(|head| envelope.object(head)).any(|head| refuses(&head)) {
+/// be there. Of one that shows nothing the messages are read, too; and where it counts nothing either, words that are not
+/// known as harmless are no proof that there is nothing.
+pub(crate) fn without_errors(envelope: &Object<'_>, shows: Shows) -> Result<(), Malformed> {
+    let any = |says: &dyn Fn(&Object<'_>) -> bool| {
+        says(envelope) || HEADS.iter().filter_map(|head| envelope.object(head)).any(|head| says(&head))
+    };
+    if any(&says_failed) || (shows != Shows::Rows && any(&message::refuses)) {
         return Err(Malformed::Shape("an object that says that it failed"));
+    }
+    if shows == Shows::Nothing && any(&message::is_unclear) {
+        return Err(Malformed::Shape("an object without rows or a count, beside words that are not understood"));
     }
     Ok(())
 }
@@ -176,6 +204,13 @@ pub(crate) fn held(value: &str, is_none_counted: bool) -> Option<Vec<&str>> {
 pub(crate) fn first_held<'a>(values: impl Iterator<Item = &'a str>, is_none_counted: bool) -> Option<Vec<&'a str>> {
     let held = values.filter_map(|value| held(value, is_none_counted));
     held.reduce(|first, next| if first.is_empty() { next } else { first })
+}
+
+/// Of the members that may hold a record the first that shows something, else the first.
+pub(crate) fn first_that_shows<'a>(values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut values = values.peekable();
+    let first = values.peek().copied();
+    values.find(|value| !is_nothing(value)).or(first)
 }
 
 /// Judges the rows of a page; `read` makes the id and the stamp of a row, none when it has no usable id.
@@ -259,8 +294,9 @@ mod tests {
 
     #[test]
     fn an_answer_that_says_that_it_failed_is_refused_whatever_it_holds() {
-        let says =
-            |member: &str| without_errors(&Object::of(&format!(r#"{{{member},"data":[]}}"#)).unwrap(), false).is_err();
+        let says = |member: &str| {
+            without_errors(&Object::of(&format!(r#"{{{member},"data":[]}}"#)).unwrap(), Shows::Rows).is_err()
+        };
         for member in [
             r#""errors":["x"]"#,
             r#""error":"down""#,
@@ -320,8 +356,43 @@ mod tests {
             (r#""title":"Rate limit""#, false),
         ] {
             let object = format!("{{{message}}}");
-            let is_refused = |nothing| without_errors(&Object::of(&object).unwrap(), nothing).is_err();
-            assert_eq!((is_refused(true), is_refused(false)), (refuses, false), "{message}");
+            let is_refused = |shows| without_errors(&Object::of(&object).unwrap(), shows).is_err();
+            let read = [Shows::Nothing, Shows::NoneCounted, Shows::Rows].map(is_refused);
+            assert_eq!(read, [refuses, refuses, false], "{message}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_shown_and_none_counted_only_harmless_words_are_believed() {
+        for (member, is_unclear) in [
+            (r#""message":"Votre abonnement a expir\u00e9""#, true),
+            (r#""message":"Your trial is over""#, true),
+            (r#""messages":["Account suspended"]"#, true),
+            (r#""message":"The account is not complete""#, true),
+            (r#""message":"Jobs not found""#, false),
+            (r#""status":"unauthorized""#, true),
+            (r#""status":"rate_limited""#, true),
+            (r#""code":1015"#, true),
+            (r#""code":"E42""#, true),
+            (r#""meta":{"message":"Bitte sp\u00e4ter"}"#, true),
+            (r#""message":"""#, false),
+            (r#""message":null"#, false),
+            (r#""messages":[]"#, false),
+            (r#""message":"Jobs retrieved successfully.""#, false),
+            (r#""message":"0 results""#, false),
+            (r#""message":"No content""#, false),
+            (r#""msg":"There are none""#, false),
+            (r#""status":"success""#, false),
+            (r#""status":true"#, false),
+            (r#""status":"1""#, false),
+            (r#""code":204"#, false),
+            (r#""code":"OK""#, false),
+            (r#""request_id":"a1b2""#, false),
+        ] {
+            let object = format!("{{{member}}}");
+            let is_refused = |shows| without_errors(&Object::of(&object).unwrap(), shows).is_err();
+            let read = [Shows::Nothing, Shows::NoneCounted, Shows::Rows].map(is_refused);
+            assert_eq!(read, [is_unclear, false, false], "{member}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object};
-use crate::rows::{held, names_next, without_errors};
+use crate::rows::{Shows, held, names_next, without_errors};
 use crate::time;
 
 /// A page of events.
@@ -48,7 +48,7 @@ enum Event {
 pub(super) fn page(json: &str, settings: &FieldAwareSettings) -> Result<EventPage, Malformed> {
     let page = Object::of(json).ok_or(Malformed::Shape("no page of events"))?;
     let items = page.get("items").and_then(|items| held(items, false));
-    without_errors(&page, items.as_ref().is_none_or(Vec::is_empty))?;
+    without_errors(&page, Shows::of(items.as_deref(), page.get("next").is_some()))?;
     let items = items.ok_or(Malformed::Shape("a page without a list of events"))?;
     let next = match page.get("next").filter(|next| *next != "null") {
         Some(next) => Some(token(next).ok_or(NO_TOKEN)?),

@@ -16,7 +16,7 @@ use super::locator::Locator;
 use super::path::{Path, is_segment, is_uuid};
 use super::settings::FieldAwareSettings;
 use crate::json::{Malformed, Object, entries};
-use crate::rows::{held, names_next, without_errors};
+use crate::rows::{Shows, held, names_next, without_errors};
 
 /// Members that hold an address, alone or within `link`.
 const ADDRESS_NAMES: [&str; 4] = ["url", "href", "link", "self"];
@@ -44,7 +44,7 @@ pub(super) fn page(json: &str, has_next: Option<bool>) -> Result<(Rows, Extent),
         let page = Object::of(json).ok_or(no_list)?;
         let count = page.count("count");
         let items = page.get("items").and_then(|items| held(items, count == Some(0)));
-        without_errors(&page, items.as_ref().is_none_or(Vec::is_empty))?;
+        without_errors(&page, Shows::of(items.as_deref(), count.is_some()))?;
         let items = items.ok_or(no_list)?;
         (items, count, page.count("pageSize"), if names_next(&page) { Some(true) } else { has_next })
     };

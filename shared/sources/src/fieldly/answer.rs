@@ -10,7 +10,7 @@ use tidemark_engine::record::{Body, RecordId};
 
 use super::settings::Resource;
 use crate::json::{Malformed, Object, entries};
-use crate::rows::{self, Counts, Rows, Sent};
+use crate::rows::{self, Counts, Rows, Sent, Shows};
 use crate::time;
 
 /// The members that may describe the pages, unless the settings name one.
@@ -84,7 +84,8 @@ fn of_envelope<'a>(envelope: &Object<'a>, asked: Asked<'_>) -> Result<(Option<Ve
     // `total` counts the rows of this answer.
     let is_none_counted = counts.is_nothing() || count("total") == Some(0);
     let rows = rows_of(envelope, asked.resource, is_none_counted, metadata.is_some());
-    rows::without_errors(envelope, rows.as_ref().is_none_or(Vec::is_empty))?;
+    let shows = Shows::of(rows.as_deref(), is_none_counted || counts.are_there());
+    rows::without_errors(envelope, shows)?;
     Ok((rows, counts))
 }
 
@@ -121,9 +122,9 @@ pub(super) fn detail(json: &str, resource: &Resource) -> Result<Found, Malformed
         return Ok(found);
     }
     let singular = resource.path.last().map(|name| singular(name)).unwrap_or_default();
-    let inner = envelope.get(&singular).or_else(|| envelope.get("data"));
+    let inner = rows::first_that_shows([singular.as_str(), "data"].into_iter().filter_map(|name| envelope.get(name)));
     if inner == Some("null") {
-        rows::without_errors(&envelope, true)?;
+        rows::without_errors(&envelope, Shows::Nothing)?;
         return Ok(Found::Missing);
     }
     inner.and_then(|inner| record(inner, resource)).ok_or(Malformed::Shape("an object without a record that has an id"))

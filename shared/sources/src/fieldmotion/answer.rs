@@ -15,7 +15,7 @@ use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::{Body, RecordId};
 
 use crate::json::{Malformed, Object, scalar_id};
-use crate::rows::{self, Rows, Sent};
+use crate::rows::{self, Rows, Sent, Shows};
 use crate::time;
 
 /// The most ids that one list may hold; what is beyond cannot be worked off in one run's memory.
@@ -163,7 +163,12 @@ fn listed<'de, T>(
     };
     let shows_nothing = wrapper.is_some() && is_empty(list);
     let around = wrapper.as_ref().and_then(|_| Object::of(json)).unwrap_or_default();
-    rows::without_errors(&around, shows_nothing)?;
+    let shows = match (shows_nothing, total) {
+        (false, _) => Shows::Rows,
+        (true, Some(_)) => Shows::NoneCounted,
+        (true, None) => Shows::Nothing,
+    };
+    rows::without_errors(&around, shows)?;
     if has_more_pages(&around) {
         return Err(Malformed::Shape("the first of several pages, which are not documented"));
     }
@@ -225,7 +230,8 @@ pub(super) fn row(json: &str, asked: &RecordId, empty_object: bool) -> Result<Ro
                 return match found {
                     Row::Found { .. } => Ok(found),
                     Row::Gone | Row::Missing => {
-                        rows::without_errors(&Object::of(json).unwrap_or_default(), true).map(|()| Row::Missing)
+                        rows::without_errors(&Object::of(json).unwrap_or_default(), Shows::Nothing)
+                            .map(|()| Row::Missing)
                     }
                 };
             }
@@ -323,7 +329,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 "last_edited" => members.last_edited = Some(value),
                 "error" => members.error = Some(value),
                 name if OTHERS.contains(&name) => members.is_of_others = true,
-                name if ROW_WRAPPERS.contains(&name) => members.wrapped_row = Some(value),
+                // Of several the one that shows something.
+                name if ROW_WRAPPERS.contains(&name) => {
+                    members.wrapped_row =
+                        members.wrapped_row.filter(|row| !rows::is_nothing(row.get())).or(Some(value));
+                }
                 _ => {}
             }
             members.only = Some((key, value));

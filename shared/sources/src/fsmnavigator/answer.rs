@@ -17,7 +17,7 @@ use super::object_types::ObjectType;
 use super::settings::{Dialect, FsmNavigatorSettings, IdField};
 use super::time;
 use crate::json::{Malformed, Object, entries};
-use crate::rows::{self, Counts, Rows, Sent};
+use crate::rows::{self, Counts, Rows, Sent, Shows};
 
 /// What is looked for in an answer.
 #[derive(Clone, Copy)]
@@ -41,8 +41,8 @@ impl Reader<'_> {
             None if self.settings.dialect == Dialect::Auto => entries(json),
             None => None,
         };
-        let shows_nothing = rows.as_ref().is_none_or(Vec::is_empty);
-        body.as_ref().map_or(Ok(()), |body| rows::without_errors(body, shows_nothing))?;
+        let shows = Shows::of(rows.as_deref(), counts.are_there());
+        body.as_ref().map_or(Ok(()), |body| rows::without_errors(body, shows))?;
         let rows = rows.ok_or(Malformed::Shape("without a list of rows"))?;
         let pages_total = counts.pages_total(page, rows.len())?;
         let speaks_of_more = counts.speak_of_more(page, rows.len());
@@ -59,7 +59,8 @@ impl Reader<'_> {
     /// and `[]` there show no record, which is less than the vendor's word that there is none.
     pub(super) fn record(self, json: &str) -> Result<Found, Malformed> {
         let body = Object::of(json).ok_or(Malformed::Shape("not an object"))?;
-        let held = std::iter::once(self.object_type.singular).chain(self.members()).find_map(|name| body.get(name));
+        let names = std::iter::once(self.object_type.singular).chain(self.members());
+        let held = rows::first_that_shows(names.filter_map(|name| body.get(name)));
         let row = match held {
             None => json.trim_ascii(),
             Some("null") => return missing(&body),
@@ -116,7 +117,7 @@ impl Reader<'_> {
 
 /// That an answer shows no record, unless it says why.
 fn missing(body: &Object<'_>) -> Result<Found, Malformed> {
-    rows::without_errors(body, true).map(|()| Found::Missing)
+    rows::without_errors(body, Shows::Nothing).map(|()| Found::Missing)
 }
 
 #[cfg(test)]
@@ -318,6 +319,8 @@ mod tests {
             format!(r#"{{"data":{row},"request_id":"a"}}"#),
             format!(r#"{{"data":[{row}],"pagination":{{"total_pages":1}}}}"#),
             format!(r#"{{"success":true,"jobs":[{row}]}}"#),
+            format!(r#"{{"success":true,"job":null,"data":{row}}}"#),
+            format!(r#"{{"jobs":[],"data":[{row}]}}"#),
             row.to_owned(),
             format!(" \n{row}\n"),
         ] {

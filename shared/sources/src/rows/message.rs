@@ -3,6 +3,9 @@
 //! A message says anything: `OK`, `No records found`, a greeting. So beside rows it is not read, and beside none it is
 //! one of refusal only in words that speak of the request or the service, not of records: "No failed jobs found" and "No
 //! maintenance due" are honest.
+//!
+//! Nobody can list the words of all refusals. So where an answer shows nothing and counts nothing, only words that are known
+//! as harmless are believed: what is not understood is never "nothing".
 
 use crate::json::Object;
 
@@ -61,4 +64,51 @@ pub(super) fn refuses(envelope: &Object<'_>) -> bool {
         let text = value.to_ascii_lowercase().replace('_', " ");
         MESSAGES.contains(&super::plain(name).as_str()) && REFUSALS.iter().any(|refusal| text.contains(refusal))
     })
+}
+
+/// Of these members, words that are not known are no proof of anything; others may hold a label.
+const SAYINGS: [&str; 8] = ["message", "messages", "msg", "detail", "reason", "notice", "statusmessage", "statustext"];
+
+/// What harmless words have among them, in lower case.
+const HARMLESS: [&str; 19] = [
+    "ok",
+    "okay",
+    "success",
+    "successful",
+    "successfully",
+    "succeeded",
+    "done",
+    "complete",
+    "completed",
+    "found",
+    "none",
+    "nothing",
+    "empty",
+    "true",
+    "retrieved",
+    "fetched",
+    "listed",
+    "loaded",
+    "returned",
+];
+
+/// Whether an object says something of which it is not known whether it is a refusal.
+pub(super) fn is_unclear(envelope: &Object<'_>) -> bool {
+    envelope.members().any(|(name, value)| {
+        let name = super::plain(name);
+        let is_read = SAYINGS.contains(&name.as_str()) || super::STATUS.contains(&name.as_str());
+        // An object of its own is looked into by itself.
+        is_read && !value.starts_with('{') && !super::is_nothing(value) && !is_harmless(value)
+    })
+}
+
+fn is_harmless(value: &str) -> bool {
+    let text = value.to_ascii_lowercase();
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
+    let is_good = |number: u32| number < 2 || (200..300).contains(&number);
+    if words.peek().is_none_or(|first| *first == "no" || first.parse().is_ok_and(is_good)) {
+        return true;
+    }
+    let words: Vec<&str> = words.collect();
+    words.iter().any(|word| HARMLESS.contains(word)) && (!words.contains(&"not") || words.contains(&"found"))
 }

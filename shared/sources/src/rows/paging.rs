@@ -95,6 +95,11 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Whether rows or pages are counted.
+    pub(crate) fn are_there(self) -> bool {
+        self.total.or(self.pages).is_some()
+    }
+
     /// Whether it is counted that there is nothing at all.
     pub(crate) fn is_nothing(self) -> bool {
         self.total == Some(0) || (self.total.is_none() && self.pages == Some(0))
@@ -152,6 +157,10 @@ impl Counts {
                 return None;
             }
         }
+        // More rows are counted than the only page has: one of the counts is of something else.
+        if per_page.is_none() && asked == 1 && rows > 0 && total.is_some_and(|total| total > rows) {
+            return by_pages.filter(|pages| *pages > 1);
+        }
         // Some count the rows of each page alone: then the first one seems to be all, but it is full.
         let is_full = per_page.is_some_and(|per_page| rows >= per_page) || self.pages.is_none();
         let is_of_page = asked == 1 && rows > 0 && is_full && self.total.is_none_or(|total| total == rows);
@@ -202,6 +211,7 @@ mod tests {
             (counts(None, None, None, Some(0)), 1, 2),
             (counts(None, None, None, Some(1)), 1, 2),
             (counts(None, None, Some(1), Some(1)), 1, 2),
+            (counts(None, None, Some(1), Some(5)), 1, 2),
             (counts(None, None, Some(5_000_000_000), None), 1, 2),
             // Ten rows a page, whatever is said.
             (counts(Some(1), Some(100), Some(1), Some(25)), 1, 10),

@@ -83,6 +83,7 @@ macro_rules! suite {
             records::a_text_that_is_no_time_is_no_stamp,
             records::a_stamp_is_read_with_its_own_offset,
             records::a_not_found_that_speaks_of_the_address_deletes_nothing,
+            records::nothing_beside_unknown_words_is_no_absence,
             answers::an_answer_that_is_none_is_never_no_changes_and_never_gone,
             answers::a_refusal_in_others_words_is_an_outage_and_nothing_is_gone,
             answers::a_not_found_in_a_frameworks_words_deletes_nothing,

@@ -127,3 +127,21 @@ pub(crate) async fn a_not_found_that_speaks_of_the_address_deletes_nothing<V: Ve
         }
     }
 }
+
+/// Kind: absence. Nothing beside words that nobody knows, as of an account that is closed, is no absence of a record.
+pub(crate) async fn nothing_beside_unknown_words_is_no_absence<V: Vendor>() {
+    let (world, ids) = World::<V>::with_records(1).await;
+    for body in [
+        r#"{"data":null,"message":"Your trial is over"}"#,
+        r#"{"data":null,"status":"suspended"}"#,
+        r#"{"data":[],"message":"Votre compte est suspendu"}"#,
+        r#"{"success":true,"data":null,"code":40001}"#,
+    ] {
+        for kind in [CallKind::List, CallKind::Detail] {
+            world.vendor.fault(Fault::new(answer(200, body)).on_call(kind)).unwrap();
+        }
+        let found = world.fetch(&ids[0]).await.map(|detail| detail.found);
+        world.vendor.clear_faults();
+        assert!(found.is_err(), "{body}: {found:?}");
+    }
+}

@@ -279,9 +279,13 @@ fn stamps_are_iso_8601_and_in_utc_where_they_do_not_say() {
 fn a_record_comes_by_itself_or_in_an_envelope() {
     let row = r#"{"id":7,"client":{"id":9},"data":{"id":8},"updated_at":"2020-11-08T23:00:00.000Z"}"#;
     let resource = resource("{}");
-    for json in
-        [row.to_owned(), format!(" {row}\n"), format!(r#"{{"work_item":{row}}}"#), format!(r#"{{"data":{row},"x":1}}"#)]
-    {
+    for json in [
+        row.to_owned(),
+        format!(" {row}\n"),
+        format!(r#"{{"work_item":{row}}}"#),
+        format!(r#"{{"data":{row},"x":1}}"#),
+        format!(r#"{{"work_item":null,"data":{row}}}"#),
+    ] {
         let Ok(Found::Record { id, body, stamp }) = detail(&json, &resource) else { panic!("{json}") };
         assert_eq!((id.as_str(), body.text()), ("7", row), "{json}");
         assert_eq!(stamp.unwrap().at.get(), 1_604_876_400_000);

@@ -256,6 +256,8 @@ fn a_row_is_read_in_the_usual_wrappers_too() {
     for json in [
         format!(r#"{{"ok":1,"data":{row}}}"#),
         format!(r#"{{"customer":{row},"total":1}}"#),
+        format!(r#"{{"customer":{row},"result":null}}"#),
+        format!(r#"{{"data":[],"customer":{row}}}"#),
         format!(r#"{{"data":[{row}]}}"#),
         format!(r#"{{"result":{{"683138":{row}}}}}"#),
     ] {
