@@ -157,6 +157,12 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         failure
     }
 
+    /// A page of a list. A refusal may be the end, so it is asked once more: one may be a slip.
+    async fn page_call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
+        let judged = self.call(call).await?;
+        if matches!(judged.outcome, Outcome::PageRefused) { self.call(call).await } else { Ok(judged) }
+    }
+
     fn reader(&self, object_type: &'static ObjectType) -> Reader<'_> {
         Reader { object_type, settings: &self.settings }
     }
@@ -181,12 +187,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
             page: Some(page),
         };
-        let mut judged = self.call(&call).await?;
-        if matches!(judged.outcome, Outcome::PageRefused) {
-            // It may be the end, so it is asked once more: one refusal may be a slip.
-            judged = self.call(&call).await?;
-        }
-        let Judged { outcome, date } = judged;
+        let Judged { outcome, date } = self.page_call(&call).await?;
         let rows = match outcome {
             Outcome::Json(sent) => self
                 .reader(object_type)

@@ -110,8 +110,10 @@ impl<P: SweepPorts> Run<'_, P> {
             told = page.pages_total.or(told);
             let row_count = page.changes.len() + page.unusable_count;
             let shown = (page.changes.iter().fold(0, |all, row| digest(&row.id, all).cast_signed()), row_count);
-            // A vendor may show its last page again behind the end.
-            let is_beyond = row_count == 0 || self.page_before == Some(shown);
+            // Where more pages are told a page without rows hides none of them, as where parents have nothing. A vendor may
+            // show its last page again behind the end.
+            let is_more = told.is_some_and(|told| told > number);
+            let is_beyond = if row_count == 0 { !is_more } else { self.page_before == Some(shown) };
             let is_over = is_beyond || told.is_some_and(|told| number >= told) || Rule::SweepWhole.is_left_out();
             if !is_beyond {
                 place.page_rows = place.page_rows.max(row_count);

@@ -2,7 +2,7 @@
 //!
 //! No list of all of them is documented, only one for each parent. So a page of such a stream is a page of a few parents,
 //! and one call for each of them. Its records are kept under `<parent's id>/<own id>`: they cannot be fetched without
-//! their parent, and a row need not say whose it is.
+//! their parent, and a row need not say whose it is; one that says it is another's is not kept under this one.
 //!
 //! A parent that cannot be read stops no other. Its page is tried again first; then it is left out, with attention, until
 //! the stream's next list, unless the vendor does not answer at all.
@@ -26,7 +26,7 @@ use super::object_types::{ObjectType, Parent};
 use super::settings::DetailStyle;
 use super::{FsmNavigator, known};
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms};
-use crate::json::Malformed;
+use crate::json::{Malformed, Object};
 use crate::rows::{Listed, Rows, tell_of_odd};
 
 /// How many parents make a page: so few that a page takes seconds, not minutes.
@@ -121,7 +121,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             };
             // That one parent cannot be read says nothing about another.
             let waits = match failure.class {
-                FailureClass::Record => true,
+                FailureClass::Record | FailureClass::Forbidden => true,
                 FailureClass::Transient => self.failing.is_given_up(&object_type.stream, page),
                 _ => false,
             };
@@ -141,7 +141,9 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         if let Some(failure) = left_out {
             // None at all: then it is about how they are asked for.
             if !is_any_read {
-                return Err(SourceFailure { class: FailureClass::Transient, ..failure });
+                let is_refused = failure.class == FailureClass::Forbidden;
+                let class = if is_refused { FailureClass::Forbidden } else { FailureClass::Transient };
+                return Err(SourceFailure { class, ..failure });
             }
             let (stream, cause) = (object_type.stream.clone(), failure.cause);
             tracing::warn!(
@@ -205,7 +207,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
             page: Some(page),
         };
-        let Judged { outcome, date } = self.call(&call).await?;
+        let Judged { outcome, date } = self.page_call(&call).await?;
         match outcome {
             Outcome::Json(sent) => {
                 let rows = self.reader(parent_type).page(&sent, page);
@@ -239,7 +241,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                 call.query.push(("page", page_text.as_str()));
             }
             call.page = Some(page);
-            let Judged { outcome, date } = self.call(&call).await?;
+            let Judged { outcome, date } = self.page_call(&call).await?;
             first_date = first_date.or(date);
             let rows = match outcome {
                 Outcome::Json(sent) => self
@@ -250,8 +252,8 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                 Outcome::Gone => return Ok(Children::Gone(date)),
                 Outcome::Missing => return Ok(Children::Missing(date)),
             };
-            if rows.changes.is_empty() && page <= counted {
-                let malformed = Malformed::Shape("no page although it was counted");
+            if rows.changes.is_empty() && (page <= counted || (page == 1 && rows.speaks_of_more)) {
+                let malformed = Malformed::Shape("a page without rows although some were counted");
                 return Err(malformed.into_failure(&call.name, Purpose::Detail));
             }
             counted = counted.max(rows.pages_total.unwrap_or(0));
@@ -278,13 +280,15 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                 break;
             }
         }
-        let own = std::mem::take(&mut all.changes);
-        let own_count = own.len();
-        all.changes = own
+        let parent_type = known(&parent.stream)?;
+        let shown = std::mem::take(&mut all.changes);
+        let shown_count = shown.len();
+        all.changes = shown
             .into_iter()
+            .filter(|change| !names_another(change, parent_type, parent_id))
             .filter_map(|change| Some(Change { id: joined(parent_id, &change.id)?, ..change }))
             .collect();
-        all.unusable_count += own_count - all.changes.len();
+        all.unusable_count += shown_count - all.changes.len();
         Ok(Children::Rows(all, first_date))
     }
 
@@ -317,6 +321,12 @@ fn of_parents(object_type: &ObjectType, page: u32, malformed: Malformed) -> Sour
 fn unclear(object_type: &ObjectType) -> SourceFailure {
     let cause = format!("{}: a \"not found\" that is not in the vendor's own words", object_type.stream);
     SourceFailure::new(FailureClass::Transient, cause)
+}
+
+/// Whether a row says that it is another parent's, as where the vendor overlooks which one was asked for.
+fn names_another(change: &Change, parent_type: &ObjectType, parent_id: &RecordId) -> bool {
+    let named = change.row().and_then(|row| Object::of(row.text())?.id(parent_type.named_id));
+    named.is_some_and(|named| named != *parent_id)
 }
 
 /// The id of a record below its parent's.

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tidemark_engine::failure::FailureClass::Transient;
+use tidemark_engine::failure::FailureClass::{Forbidden, Transient};
 use tidemark_engine::notice::Notice;
-use tidemark_engine::stream::StreamName;
+use tidemark_engine::ports::Clock as _;
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 
 use crate::answers::{NOT_FOUND, copied, failed, list, row};
 use crate::log::logged;
@@ -225,4 +227,110 @@ async fn a_page_of_parents_that_repeats_is_told_of_though_they_have_nothing() {
     let report = copied.sync("customer_locations").await;
     assert_eq!(failed(&report.outcome).0, Transient, "{report:?}");
     assert!(failed(&report.outcome).1.contains("the same parents"), "{report:?}");
+}
+
+/// Kind: one odd thing. A parent that the key may not read is left out with attention; where none may be read, the right is
+/// missing, and it is said so.
+#[tokio::test]
+async fn a_parent_that_is_forbidden_stops_no_other_and_all_are_a_missing_right() {
+    for (status, code, step) in
+        [(403, "forbidden", "customers:read"), (402, "plan_limit", "the vendor asks to be paid")]
+    {
+        let body = format!(r#"{{"success":false,"error":"{code}","message":"x"}}"#);
+        let are_all = Arc::new(AtomicUsize::new(0));
+        let (all, refusal) = (Arc::clone(&are_all), body.clone());
+        let (_clock, copied) = copied("{}", move |asked| match asked.parameter("id") {
+            None => list("customers", &(1..=23).map(row).collect::<Vec<_>>(), asked),
+            Some(id) if id == "1" || all.load(Ordering::Relaxed) == 1 => reply(status, refusal.clone()),
+            Some(id) => reply(200, format!(r#"{{"locations":[{}]}}"#, row(id.parse::<usize>().unwrap() * 100))),
+        })
+        .await;
+        let mut notices = Vec::new();
+        for _ in 0..2 {
+            notices.extend(copied.sync("customer_locations").await.notices);
+        }
+        assert!(notices.contains(&Notice::LeftOut(StreamName::known("customer_locations"))), "{status}: {notices:?}");
+        assert_eq!(copied.stored("customer_locations").len(), 22, "{status}");
+        are_all.store(1, Ordering::Relaxed);
+        let name = StreamName::known("customer_locations");
+        let request = tidemark_engine::change::ListRequest::Page(tidemark_engine::clock::StampMillis::default(), 1);
+        let failure = tidemark_engine::ports::Source::list(&*copied.ports.source, &name, request).await.unwrap_err();
+        assert_eq!(failure.class, Forbidden, "{status}");
+        assert!(failure.next_step.is_some_and(|next| next.contains(step)), "{status}: {:?}", failure.next_step);
+    }
+}
+
+/// Kind: the end of a list. What a parent has is counted and not shown, or its page is refused once.
+#[tokio::test]
+async fn rows_of_a_parent_that_are_counted_are_waited_for() {
+    for counts in [r#""total":5"#, r#""total":5,"total_pages":1"#, r#""next":"/customers?page=2""#] {
+        let is_healed = Arc::new(AtomicUsize::new(0));
+        let healed = Arc::clone(&is_healed);
+        let (_clock, copied) = copied("{}", move |asked| match asked.parameter("id") {
+            None => list("customers", &[row(1), row(2)], asked),
+            Some("1") if healed.load(Ordering::Relaxed) == 0 => reply(200, format!(r#"{{"locations":[],{counts}}}"#)),
+            Some(id) => reply(200, format!(r#"{{"locations":[{}]}}"#, row(id.parse::<usize>().unwrap()))),
+        })
+        .await;
+        let mut notices = Vec::new();
+        for _ in 0..2 {
+            notices.extend(copied.sync("customer_locations").await.notices);
+        }
+        assert!(notices.contains(&Notice::LeftOut(StreamName::known("customer_locations"))), "{counts}: {notices:?}");
+        is_healed.store(1, Ordering::Relaxed);
+        copied.sync("customer_locations").await;
+        assert_eq!(copied.stored("customer_locations").len(), 2, "{counts}");
+    }
+    let mut are_refused = BTreeSet::new();
+    let (_clock, copied) = copied("{}", move |asked| {
+        let (id, page) = (asked.parameter("id").map(str::to_owned), asked.page());
+        if page == 2 && are_refused.insert(id.clone()) {
+            return reply(404, NOT_FOUND);
+        }
+        let rows = |count: usize| (0..count).map(|at| row(page * 100 + at)).collect::<Vec<_>>().join(",");
+        match id {
+            None if page == 1 => reply(200, format!(r#"{{"customers":[{}]}}"#, row(1))),
+            None => reply(200, format!(r#"{{"customers":[{}]}}"#, if page == 2 { row(2) } else { String::new() })),
+            Some(_) => reply(200, format!(r#"{{"locations":[{}]}}"#, rows(if page == 1 { 10 } else { 3 }))),
+        }
+    })
+    .await;
+    copied.settle("customer_locations").await;
+    assert_eq!(copied.stored("customer_locations").len(), 26, "a refusal that comes once is a slip");
+}
+
+/// A vendor that overlooks whose rows are asked for shows those of all; each is kept under its own parent alone.
+#[tokio::test]
+async fn rows_that_name_another_parent_are_not_filed_under_this_one() {
+    let (_clock, copied) = copied("{}", |asked| {
+        if asked.parameter("id").is_none() {
+            return list("customers", &(1..=3).map(row).collect::<Vec<_>>(), asked);
+        }
+        let rows = (1..=3).map(|id| format!(r#"{{"id":{id}0,"customer_id":"{id}"}}"#));
+        reply(200, format!(r#"{{"locations":[{}]}}"#, rows.collect::<Vec<_>>().join(",")))
+    })
+    .await;
+    let reports = copied.settle("customer_locations").await;
+    assert_eq!(copied.stored("customer_locations").into_keys().collect::<Vec<_>>(), ["1/10", "2/20", "3/30"]);
+    let told = reports.iter().flat_map(|report| &report.notices);
+    assert!(told.clone().any(|notice| matches!(notice, Notice::UnusableIds(..))), "{:?}", told.collect::<Vec<_>>());
+}
+
+/// Kind: the end of a list, of a sweep. Parents that have nothing, page after page, hide none behind them.
+#[tokio::test]
+async fn a_sweep_reads_on_behind_parents_that_have_nothing() {
+    let (_clock, copied) = copied("{}", |asked| match asked.parameter("id").map(|id| id.parse::<usize>().unwrap()) {
+        None => list("customers", &(1..=45).map(row).collect::<Vec<_>>(), asked),
+        Some(id @ (1..=5 | 36..)) => reply(200, format!(r#"{{"locations":[{}]}}"#, row(id * 10))),
+        Some(_) => reply(200, r#"{"locations":[],"total":0}"#),
+    })
+    .await;
+    copied.settle("customer_locations").await;
+    let name = StreamName::known("customer_locations");
+    let key = StreamKey { source: SourceKind::FsmNavigator, name: name.clone() };
+    tidemark_sweep::ask(&copied.ports, &key).await.unwrap();
+    let until = copied.ports.clock.now().plus(Duration::from_mins(10));
+    let report = tidemark_sweep::go_on(&copied.ports.poller(&name), &name, until).await.unwrap();
+    let proof = report.proof.unwrap_or_else(|| panic!("it does not end: {:?}", report.problem));
+    assert_eq!((proof.listed, proof.stored, proof.extra), (15, 15, 0));
 }

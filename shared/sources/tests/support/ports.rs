@@ -65,6 +65,11 @@ impl Ports {
 
     /// One tick of the poller.
     pub(crate) async fn poll(&self, stream: &StreamName, owner: &str) -> PollReport {
+        self.poller(stream).poll(stream, owner).await.unwrap()
+    }
+
+    /// The poller of a stream.
+    pub(crate) fn poller(&self, stream: &StreamName) -> Poller<Self> {
         let settings = PollSettings {
             overlap: Duration::from_mins(2),
             poison_policy: PoisonPolicy::Block,
@@ -75,7 +80,7 @@ impl Ports {
             streams: vec![stream.clone()],
             chunk_ids: CHUNK_IDS,
         };
-        Poller { ports: self.clone(), settings }.poll(stream, owner).await.unwrap()
+        Poller { ports: self.clone(), settings }
     }
 
     /// Fetches all that was sent; what each fetch did.
