@@ -69,26 +69,29 @@ impl Copy {
     }
 }
 
-/// Six customers whose detail is empty for good.
+/// Six customers whose detail is empty or refused for good.
 #[tokio::test]
 async fn records_that_answer_nothing_are_set_aside_and_all_others_stored() {
-    let copy = Copy::of("customers").await;
-    let vendor = &copy.account.vendor;
-    vendor.seed_count("customers", 20).unwrap();
-    let ids: Vec<String> = vendor.truth("customers").unwrap().into_keys().collect();
-    let (empty, others) = ids.split_at(6);
-    for text in empty {
-        vendor.fault(Fault::new(Effect::EmptyBody).on_id(text)).unwrap();
-    }
-    for _ in 0..3 {
+    let refused = |status| answer(status, r#"{"error":"no customer of this office"}"#);
+    for effect in [Effect::EmptyBody, refused(403), refused(404), refused(410)] {
+        let copy = Copy::of("customers").await;
+        let vendor = &copy.account.vendor;
+        vendor.seed_count("customers", 20).unwrap();
+        let ids: Vec<String> = vendor.truth("customers").unwrap().into_keys().collect();
+        let (empty, others) = ids.split_at(6);
+        for text in empty {
+            vendor.fault(Fault::new(effect.clone()).on_id(text)).unwrap();
+        }
+        for _ in 0..3 {
+            copy.sync().await;
+        }
+        assert_eq!(copy.set_aside(), empty.iter().cloned().collect(), "{effect:?}");
+        assert_eq!(copy.stored_count(), others.len(), "{effect:?}");
+        // Later edits are stored, too.
+        vendor.edit(Change::of("customers", &others[0]).set("notes", "later")).unwrap();
         copy.sync().await;
+        assert!(copy.stored(&others[0]).unwrap().contains("later"), "{effect:?}");
     }
-    assert_eq!(copy.set_aside(), empty.iter().cloned().collect());
-    assert_eq!(copy.stored_count(), others.len());
-    // Later edits are stored, too.
-    vendor.edit(Change::of("customers", &others[0]).set("notes", "later")).unwrap();
-    copy.sync().await;
-    assert!(copy.stored(&others[0]).unwrap().contains("later"));
 }
 
 /// One record over which the vendor's program fails.
