@@ -110,7 +110,7 @@ impl<P: SweepPorts> Run<'_, P> {
             told = page.pages_total.or(told);
             let row_count = page.changes.len() + page.unusable_count;
             let shown = (page.changes.iter().fold(0, |all, row| digest(&row.id, all).cast_signed()), row_count);
-            // Where more pages are told a page without rows hides none of them, as where parents have nothing. A vendor may
+            // Where more pages are counted a page without rows hides none of them, as where parents have nothing. A vendor may
             // show its last page again behind the end.
             let is_more = told.is_some_and(|told| told > number);
             let is_beyond = if row_count == 0 { !is_more } else { self.page_before == Some(shown) };
