@@ -35,6 +35,15 @@ pub(crate) fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = us
     }
 }
 
+/// Leaves less space than elsewhere at the right of these columns.
+pub(crate) fn close_up(table: &mut Table, columns: impl IntoIterator<Item = (usize, u16)>) {
+    for (index, space) in columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_padding((0, space));
+        }
+    }
+}
+
 /// Leaves a column out.
 pub(crate) fn hide(table: &mut Table, column: Option<usize>) {
     if let Some(column) = column.and_then(|column| table.column_mut(column)) {

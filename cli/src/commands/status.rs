@@ -158,9 +158,11 @@ async fn look(context: &mut Context<'_>, stack: &Stack, place: Option<&Place>) -
         join_all(queues.iter().map(DeadLetters::depth)),
     );
     for ((source, (shared, streams)), depth) in wanted.iter().zip(found?).zip(depths) {
+        let changed = streams.iter().filter(|found| found.report.state == State::AccountChanged);
+        let changed_count = changed.count();
         for found in &streams {
             status.streams.push(Row::of(found, stack.first(&found.report.stream).as_ref()));
-            status.attention.extend(needs(stack, found, &shared, now));
+            status.attention.extend(needs(stack, found, &shared, changed_count, now));
         }
         if place.is_some() {
             let off = source.off().into_iter().filter(|name| stream.is_none_or(|stream| stream == name));
@@ -272,8 +274,8 @@ impl Row {
     }
 }
 
-/// What needs a person at a stream, and the next step.
-fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -> Vec<Attention> {
+/// What needs a person at a stream, and the next step. Of its source's streams, `changed_count` have another account.
+fn needs(stack: &Stack, found: &Found, source: &SourceState, changed_count: usize, now: LocalMillis) -> Vec<Attention> {
     let Found { report, checkpoint, shared } = found;
     let StreamKey { source: kind, name } = &report.stream;
     let place = format!("{kind}/{name}");
@@ -303,7 +305,12 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, now: LocalMillis) -
         State::AccountChanged => add(
             "the account, its key or a setting that changes what is listed is another one; nothing is listed"
                 .to_owned(),
-            format!("tidemark account keep {kind} {name}, or start-again if it is another account"),
+            // One decision is enough where all have to be decided.
+            if changed_count > 1 {
+                format!("tidemark account keep {kind}, or start-again if it is another account")
+            } else {
+                format!("tidemark account keep {kind} {name}, or start-again if it is another account")
+            },
         ),
         State::Refused { .. } | State::KeyRejected { .. } | State::VendorDown { .. } => {
             let why = cause();
@@ -393,7 +400,10 @@ impl Status {
         } else {
             let head = ["STREAM", "STATE", "LISTED", "COMMITTED", "STORED", "WHOLE", "OWED", "QUARANTINE"];
             let mut table = page::table(terminal, head);
-            page::keep_whole(&mut table, [0, 1, head.len() - 1]);
+            let last = head.len() - 1;
+            page::keep_whole(&mut table, [0, 1, last]);
+            // With the longest state, all fits 80 columns.
+            page::close_up(&mut table, [(last - 3, 1), (last - 1, 1), (last, 0)]);
             if !is_wide {
                 page::hide(&mut table, head.iter().position(|word| *word == "WHOLE"));
             }

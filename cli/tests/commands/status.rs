@@ -112,6 +112,9 @@ async fn the_account_is_another_one() {
     let changed = why(FailureClass::Forbidden, ACCOUNT_CHANGED);
     stage.ledger.pause_stream(&stream("jobs"), NOW.shifted(-9_000), &changed).await.unwrap();
     assert_snapshot!("account_changed", stage.run("status").await);
+    stage.ledger.pause_stream(&stream("customers"), NOW.shifted(-9_000), &changed).await.unwrap();
+    let ran = stage.run("status").await;
+    assert!(ran.out.contains("fieldmotion, 2 streams: ") && ran.out.contains("account keep fieldmotion, or"), "{ran}");
 }
 
 #[tokio::test]
