@@ -245,7 +245,7 @@ def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show, nothing_waits
         return state("ALARM")
 
     background.wait_for("the stale alarm", rings, timeout=60, pause=0.5)
-    show.step("ALARM: nothing was polled for over 15 s, and the alarm topic got a message. The watcher says:")
+    show.step("ALARM: nothing was polled for over 15 s, and the topic got a message. The watcher says:")
     for name, seconds in staleness(local).items():
         print(f"          {KINDS[name].title:<14}{seconds:>4} s since the last successful poll")
     broken.up()
