@@ -70,7 +70,7 @@ impl<'a> Context<'a> {
                 Sdk::of_person(self.global.profile.as_deref(), self.global.region.as_deref()).await
             };
             if sdk.config().region().is_none() {
-                let next = "name it with --region, or with AWS_REGION, or in the profile; or use --local";
+                let next = "name it with --region, AWS_REGION or a profile; or use --local";
                 return Err(Failure::Unreachable(format!("no AWS region is set\nnext: {next}")));
             }
             self.sdk = Some(sdk);
@@ -100,7 +100,7 @@ fn local_address() -> Result<String, Failure> {
     let state: Option<Value> = text.and_then(|text| serde_json::from_str(&text).ok());
     let port = state.as_ref().and_then(|state| state.get("port")).and_then(Value::as_u64);
     port.map(|port| format!("http://127.0.0.1:{port}")).ok_or_else(|| {
-        let what = format!("no local cloud is running: there is no {RUNNING} here or in a folder above");
+        let what = format!("no local cloud is running: {RUNNING} is not here or above");
         Failure::Unreachable(format!("{what}\nnext: start one with `make local-up`, or leave out --local"))
     })
 }
