@@ -177,8 +177,14 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 Ok((page, got.date))
             }
             Outcome::Refused { status, words, mut failure, .. } => {
-                let rejects_token = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY];
-                if words == Words::Vendors && rejects_token.contains(&status) {
+                let rejects_token = matches!(
+                    status,
+                    StatusCode::BAD_REQUEST
+                        | StatusCode::NOT_FOUND
+                        | StatusCode::GONE
+                        | StatusCode::UNPROCESSABLE_ENTITY
+                );
+                if words == Words::Vendors && rejects_token {
                     failure.class = FailureClass::TokenRejected;
                 }
                 Err(failure)

@@ -23,7 +23,7 @@ use tidemark_engine::record::{Body, RecordId};
 use tidemark_engine::stream::StreamName;
 
 pub(crate) use self::odd::Sent;
-pub(crate) use self::paging::{Counts, is_beyond_the_end, names_next};
+pub(crate) use self::paging::{Counts, is_beyond_the_end, names_next, refuses_page};
 pub(crate) use self::probe::Honoured;
 pub(crate) use self::told::Told;
 use crate::json::{Malformed, Object, entries};
@@ -111,7 +111,7 @@ pub(crate) fn names_failure(name: &str) -> bool {
 }
 
 /// Members that may say it in an object of their own.
-const HEADS: [&str; 5] = ["meta", "metadata", "status", "header", "responseStatus"];
+const HEADS: [&str; 7] = ["meta", "metadata", "status", "header", "responseStatus", "response", "result"];
 
 /// What an answer shows, as far as it says how far its words are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,6 +316,8 @@ mod tests {
             r#""timed_out":true"#,
             r#""status":{"code":429}"#,
             r#""meta":{"error":"x"}"#,
+            r#""response":{"success":false}"#,
+            r#""result":{"code":503}"#,
         ] {
             assert!(says(member), "{member}");
         }

@@ -28,6 +28,7 @@ use super::rows::{self, Rows};
 use super::settings::{FieldAwareSettings, Window};
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms, Words};
 use crate::json::Malformed;
+use crate::rows::refuses_page;
 
 /// How much of a page of users is kept in the checkpoint.
 const QUEUE_BYTES_MAX: usize = 32 << 10;
@@ -164,14 +165,14 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 let (changes, unusable_count) = changes.map_err(|malformed| no_list(&pattern, malformed))?;
                 (Page { changes, unusable_count, date, ..Page::default() }, next)
             }
-            Read::Refused { status: StatusCode::NOT_FOUND, date } => {
+            Read::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, date } => {
                 tracing::info!(call = pattern, "a user without such a list is skipped");
                 (Page { date, ..Page::default() }, None)
             }
             // What one user has says nothing of another's.
             Read::Again { date } => (Page { next: None, ..self.left_out_moving(&here, date) }, None),
             Read::Capped { date } => (Page { next: None, ..self.left_out_capped(&here, date) }, None),
-            Read::Refused { status, date } => return Ok(self.left_out(&here, status, date)),
+            Read::Refused { status, date } => (Page { next: None, ..self.left_out(&here, status, date) }, None),
         };
         let next = match walk {
             Some(walk) => Some(Cursor { queue: Some(Queue { walk, ..queue }), ..here.clone() }),
@@ -194,8 +195,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let call = Call { pattern, segments: &segments, query: &query, terms };
         let is_behind_end = |outcome: &Outcome| {
             let Outcome::Refused { status, words: Words::Vendors, .. } = outcome else { return false };
-            walk.page > 0
-                && matches!(*status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY)
+            walk.page > 0 && refuses_page(*status)
         };
         let mut outcome = self.get(&call).await?;
         if is_behind_end(&outcome) {

@@ -56,21 +56,26 @@ pub(crate) fn is_beyond_the_end(
     words: Words,
     error: Option<&Object<'_>>,
 ) -> bool {
-    let is_status = matches!(
+    let is_status = refuses_page(status);
+    let says_so = error.is_some_and(says_beyond_the_end) && (is_status || status.is_success());
+    page.is_some_and(|page| page > 1) && (says_so || (is_status && words == Words::Vendors))
+}
+
+/// Whether a page that is not there may be refused with this status.
+pub(crate) fn refuses_page(status: StatusCode) -> bool {
+    matches!(
         status,
         StatusCode::NOT_FOUND
             | StatusCode::GONE
             | StatusCode::BAD_REQUEST
             | StatusCode::RANGE_NOT_SATISFIABLE
             | StatusCode::UNPROCESSABLE_ENTITY
-    );
-    let says_so = error.is_some_and(refuses_page) && (is_status || status.is_success());
-    page.is_some_and(|page| page > 1) && (says_so || (is_status && words == Words::Vendors))
+    )
 }
 
 /// Whether an error refuses the page that was asked for: by the words that frameworks have for it, whatever the shape of
 /// the vendor's own errors.
-fn refuses_page(error: &Object<'_>) -> bool {
+fn says_beyond_the_end(error: &Object<'_>) -> bool {
     let says_so = |name: &str| {
         let text = error.text(name).unwrap_or_default().to_lowercase().replace('_', " ");
         NO_SUCH_PAGE.iter().any(|phrase| text.contains(phrase))
@@ -267,7 +272,7 @@ mod tests {
             (r#"{"errors":{"updated_at":["is invalid"]}}"#, false),
             ("{}", false),
         ] {
-            assert_eq!(refuses_page(&Object::of(json).unwrap()), refuses, "{json}");
+            assert_eq!(says_beyond_the_end(&Object::of(json).unwrap()), refuses, "{json}");
         }
     }
 

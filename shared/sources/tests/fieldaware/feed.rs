@@ -248,7 +248,7 @@ async fn detail_paths_are_a_setting() {
 
 #[tokio::test]
 async fn a_token_that_the_vendor_refuses_is_told_apart_from_other_failures() {
-    for status in [400, 404, 422] {
+    for status in [400, 404, 410, 422] {
         let account = account_at(|settings| settings.rejected_token_status = status, "{}").await;
         let token = account.newest_token().await;
         account.vendor.configure(|settings| settings.token_epoch = 1);

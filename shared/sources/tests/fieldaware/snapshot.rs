@@ -363,6 +363,24 @@ async fn a_user_whose_list_cannot_be_read_waits_and_the_others_are_imported() {
     stage.compare();
 }
 
+/// Kind: one odd thing. What the key may not read of one user hides nothing of another's.
+#[tokio::test]
+async fn a_user_whose_list_is_refused_hides_no_other() {
+    for (status, is_left_out) in [(403, true), (422, true), (404, false), (410, false)] {
+        let stage = Stage::at(|_| {}, r#"{"record_streams":["unavailable_times","users"]}"#).await;
+        let vendor = &stage.account.vendor;
+        let users = vendor.seed_count("users", 5).unwrap();
+        vendor.seed_count("unavailable_times", 10).unwrap();
+        for user in [&users[0], &users[3]] {
+            let refused = Fault::new(answer(status, OWN_ERROR)).on_function("/user/{uuid}/unavailability");
+            vendor.fault(refused.on_id(user)).unwrap();
+        }
+        let left_out = Notice::LeftOut(StreamName::known("unavailable_times"));
+        assert_eq!(stage.settle().await.contains(&left_out), is_left_out, "{status}");
+        assert_eq!((stage.stored_count("users"), stage.stored_count("unavailable_times")), (5, 6), "{status}");
+    }
+}
+
 /// A list below a user that knows no pages hides nothing of what is below the others.
 #[tokio::test]
 async fn a_user_whose_pages_are_not_turned_hides_no_other() {
@@ -513,7 +531,7 @@ async fn a_class_whose_list_a_firewall_refuses_once_is_imported_later() {
 async fn a_later_page_that_the_vendor_refuses_is_behind_the_end() {
     let account = account(r#"{"list_page_size":2,"record_streams":["customers"]}"#).await;
     account.vendor.seed_count("customers", 5).unwrap();
-    for status in [400, 404, 422] {
+    for status in [400, 404, 410, 416, 422] {
         account.vendor.fault(Fault::new(answer(status, OWN_ERROR)).times(2)).unwrap();
         let cursor = Some("customers/3/forward/6/-/-");
         let page = account.list(ListRequest::Snapshot(cursor)).await.unwrap();
