@@ -42,6 +42,10 @@ const TERMS: Terms = Terms { purpose: Purpose::List, bytes_max: BYTES_MAX };
 /// Errors of RFC 6749 (5.2) that a corrected secret would cure.
 const REJECTIONS: [&str; 2] = ["invalid_client", "unauthorized_client"];
 
+/// What a person can do about a request for a token that is refused: it is no list, and has no filters.
+const REFUSED_STEP: &str = "compare token_path in FieldlySettings and the base URL with Fieldly's documentation, then ask its support whether \
+                            the API is activated for this client";
+
 /// An access token, and how long it is used. It cannot be printed, and is wiped when dropped.
 pub(super) struct Token {
     text: SecretString,
@@ -162,14 +166,20 @@ impl Tokens {
 
     fn read(&self, answer: Answer, asked_at: LocalMillis) -> Result<Token, SourceFailure> {
         let problem = answer.problem();
-        let may_reject = answer.status.is_success() || answer.status == StatusCode::BAD_REQUEST;
+        let status = answer.status;
+        let may_reject = status.is_success() || status == StatusCode::BAD_REQUEST;
         let json = json::checked(answer.body);
         if let Some(error) = json.as_deref().ok().filter(|_| may_reject).and_then(rejection) {
             let cause = format!("{}: the vendor rejects the client's credential ({error})", self.call);
             return Err(SourceFailure::new(FailureClass::Unauthorized, cause));
         }
         if let Some(problem) = problem {
-            return Err(problem.into_failure(&self.call, TERMS.purpose));
+            let failure = problem.into_failure(&self.call, TERMS.purpose);
+            let is_as_of_a_list =
+                matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY);
+            let is_unnamed = is_as_of_a_list || failure.next_step.is_none();
+            let is_refused = failure.class == FailureClass::Forbidden && is_unnamed;
+            return Err(if is_refused { failure.with_next_step(REFUSED_STEP) } else { failure });
         }
         let read = json.and_then(|json| self.granted(&json, asked_at));
         read.map_err(|malformed| SourceFailure::new(FailureClass::Transient, format!("{}: {malformed}", self.call)))

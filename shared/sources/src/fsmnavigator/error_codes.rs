@@ -65,7 +65,8 @@ impl Reported {
     pub(super) fn of(body: &Object<'_>) -> Option<Self> {
         let code = body.text("error").unwrap_or_default();
         let success = body.get("success");
-        let is_failed = success.map_or(!code.is_empty(), |success| success != "true");
+        let has_succeeded = |success| matches!(success, "true" | "1" | "\"true\"" | "\"1\"");
+        let is_failed = success.map_or(!code.is_empty(), |success| !has_succeeded(success));
         let is_own = match success {
             Some(success) => success == "false" && !code.is_empty(),
             // A row that has a member of that name is none.
@@ -149,13 +150,15 @@ mod tests {
             r#"{"success":false,"jobs":[]}"#,
             r#"{"success":null}"#,
             r#"{"success":0}"#,
-            r#"{"success":"true"}"#,
+            r#"{"success":"no"}"#,
             r#"{"error":"oops"}"#,
         ] {
             assert!(reported(json).is_some(), "{json}");
         }
         for json in [
             r#"{"success":true}"#,
+            r#"{"success":1,"jobs":[]}"#,
+            r#"{"success":"true"}"#,
             r#"{"success":true,"error":""}"#,
             r#"{"data":[]}"#,
             "{}",

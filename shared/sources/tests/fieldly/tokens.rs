@@ -216,6 +216,8 @@ async fn failures_of_the_token_endpoint_have_their_classes_and_are_never_a_recor
         let fetched = account.fetch("clients", "501").await.unwrap_err();
         assert_eq!((listed.class, fetched.class), (class, class), "{effect:?}");
         assert!(listed.cause.starts_with(TOKEN), "{listed}");
+        let is_named = listed.next_step.is_some_and(|step| step.contains("token_path"));
+        assert_eq!(is_named, class == FailureClass::Forbidden, "{effect:?}: {:?}", listed.next_step);
         account.vendor.clear_faults();
     }
     assert!(account.list("clients").await.is_ok(), "a failure is not remembered");

@@ -63,7 +63,9 @@ async fn a_missing_right_is_the_streams() {
         let account = account(kind, "{}").await;
         account.fault(answer(403, forbidden));
         let (what, next) = account.failure(stream, Check::List).await;
-        let is_named = next.contains("right to read") || next.contains("the scope jobs:read");
+        // Fieldly is asked for a token first.
+        let steps = ["right to read", "the scope jobs:read", "the API is activated"];
+        let is_named = steps.iter().any(|step| next.contains(step));
         assert!(!what.is_empty() && is_named, "{kind}: {what}; {next}");
     }
 }
