@@ -16,6 +16,7 @@ use tidemark_cli::args::Arguments;
 use tidemark_cli::{Setting, Terminal, exit_code, run};
 use tidemark_engine::checkpoint::{Checkpoint, Clocks};
 use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis, VendorMillis};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Checkpoints, Ledger, Records, Written};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, Look, RecordId, RecordKey, Seen};
@@ -174,7 +175,7 @@ impl Stage {
         };
         change(&mut state);
         self.checkpoints.create(&state).await.unwrap();
-        self.ledger.note_stored(&key, ago(180)).await.unwrap();
+        self.ledger.note_stored(&key, ago(180), &Lateness::default()).await.unwrap();
     }
 
     /// Owes ids.

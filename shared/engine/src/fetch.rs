@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{
-    Clock, HOST_CLOCKS_APART, Ledger, LocalMillis, Message, Next, Notice, Ports, Reason, RecordId, Records, Rule,
-    Source, StoreFailure,
+    Clock, HOST_CLOCKS_APART, Lateness, Ledger, LocalMillis, Message, Next, Notice, Ports, Reason, RecordId, Records,
+    Rule, Source, StoreFailure,
 };
 use {calls::*, look::*, store::*, task::*};
 
@@ -102,8 +102,9 @@ impl<P: FetcherPorts> Fetcher<P> {
         let calls = self.calls(&task).await?;
         let looker = Looker { fetcher: self, message, task, stored, calls, stop_at };
         let finished = paid.into_iter().collect();
+        let (vanished, lateness) = (Vec::new(), Lateness::default());
         let mut work =
-            Work { looker, report, finished, vanished: Vec::new(), looked_at: None, seen_count: 0, stamped_count: 0 };
+            Work { looker, report, finished, vanished, looked_at: None, seen_count: 0, stamped_count: 0, lateness };
         if receive_count >= RECEIVES_TO_ISOLATE && !Rule::CrashCount.is_left_out() && work.looker.task.is_chunk() {
             work.one_by_one(&owed).await?;
         } else {
@@ -126,7 +127,7 @@ impl<P: FetcherPorts> Fetcher<P> {
 impl<P: FetcherPorts> Work<'_, P> {
     /// Writes what became of the ids: their chunk, and what others share.
     async fn conclude(self) -> Result<FetchReport, StoreFailure> {
-        let Self { looker: Looker { fetcher, task, stored, calls, .. }, mut report, finished, .. } = self;
+        let Self { looker: Looker { fetcher, task, stored, calls, .. }, mut report, finished, lateness, .. } = self;
         let (ledger, source) = (fetcher.ports.ledger(), fetcher.ports.source());
         let is_stamped = source.streams().iter().any(|traits| traits.name == task.stream.name && traits.stamped);
         if is_stamped && self.seen_count > 0 && self.stamped_count == 0 {
@@ -137,7 +138,7 @@ impl<P: FetcherPorts> Work<'_, P> {
         let now = fetcher.ports.clock().now();
         // Before what was owed goes: who finds nothing owed knows when the last of it was stored.
         if report.paid_count + report.written_count + report.superseded_count + report.deleted_count > 0 {
-            ledger.note_stored(&task.stream, now).await?;
+            ledger.note_stored(&task.stream, now, &lateness).await?;
         }
         match &task.origin {
             Origin::Chunk(chunk) if chunk.ids.is_subset(&finished) => ledger.delete_chunk(&chunk.key).await?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{FailureClass, LocalMillis, Stops, StreamName};
+use crate::{FailureClass, Lateness, LocalMillis, Stops, StreamName};
 
 /// How many failures in a row open a breaker.
 pub const FAILURES_TO_OPEN: u32 = 5;
@@ -26,6 +26,8 @@ pub struct StreamState {
     pub breaker: Breaker,
     /// When a fetcher last stored something of it, on the local clock.
     pub last_stored_at: Option<LocalMillis>,
+    /// How late its changes showed.
+    pub lateness: Lateness,
     /// An operator's pause of the stream.
     pub pause: Option<Pause>,
 }

@@ -17,6 +17,7 @@ mod commit;
 pub mod failure;
 pub mod fetch;
 pub mod health;
+pub mod lateness;
 pub mod message;
 pub mod notice;
 pub mod operate;
@@ -30,6 +31,6 @@ pub mod stream;
 pub mod work;
 
 use {
-    backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, message::*, notice::*, ports::*,
-    position::*, record::*, rule::*, slots::*, stream::*, work::*,
+    backoff::*, change::*, checkpoint::*, clock::*, failure::*, health::*, lateness::*, message::*, notice::*,
+    ports::*, position::*, record::*, rule::*, slots::*, stream::*, work::*,
 };

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{
-    Body, Checkpoint, Chunk, ChunkKey, Detail, Lane, ListRequest, LocalMillis, Look, Message, Next, Page, RecordId,
-    RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure, StoredVersion,
-    StreamKey, StreamName, StreamState, StreamTraits, VendorMillis, Why,
+    Body, Checkpoint, Chunk, ChunkKey, Detail, Lane, Lateness, ListRequest, LocalMillis, Look, Message, Next, Page,
+    RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
+    StoredVersion, StreamKey, StreamName, StreamState, StreamTraits, VendorMillis, Why,
 };
 
 /// A vendor. It never sees a checkpoint, a queue or a retry loop.
@@ -127,8 +127,8 @@ pub trait Ledger {
     async fn stream_state(&self, stream: &StreamKey) -> Result<StreamState, StoreFailure>;
     /// Writes the ledger's mark of a stream.
     async fn write_mark(&self, stream: &StreamKey, mark: &str) -> Result<(), StoreFailure>;
-    /// L8: notes that something of the stream was stored at `at`; only rises.
-    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure>;
+    /// L8: notes that something of the stream was stored at `at`; only rises, and with it adds how late that showed.
+    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis, late: &Lateness) -> Result<(), StoreFailure>;
     /// Adds failures in a row of a stream and returns how many there are now. A repeated arrival counts twice, which
     /// errs on the gentle side.
     async fn add_failures(&self, stream: &StreamKey, count: u32) -> Result<u32, StoreFailure>;

@@ -13,6 +13,7 @@ use tidemark_engine::clock::{LocalMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure, StoreFailure};
 use tidemark_engine::fetch::FetcherPorts;
 use tidemark_engine::health::{SourceState, StreamState, Why};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::poll::PollerPorts;
 use tidemark_engine::ports::{
     ChangeQueue, Checkpoints, Clock, Credentials, Ledger, Outgoing, Owed, Ports, Random, Records, Source, Stored,
@@ -202,7 +203,7 @@ impl Ledger for Bare {
         Ok(())
     }
 
-    async fn note_stored(&self, _: &StreamKey, _: LocalMillis) -> Result<(), StoreFailure> {
+    async fn note_stored(&self, _: &StreamKey, _: LocalMillis, _: &Lateness) -> Result<(), StoreFailure> {
         Ok(())
     }
 

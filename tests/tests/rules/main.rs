@@ -5,6 +5,7 @@ mod breaker;
 mod committed;
 mod fetching;
 mod handover;
+mod lateness;
 mod lease;
 mod listing;
 mod missed;

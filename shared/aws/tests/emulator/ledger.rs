@@ -5,6 +5,7 @@ use tidemark_aws::dynamodb::LedgerTable;
 use tidemark_engine::clock::{LocalMillis, StampMillis};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::Why;
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Ledger, Written};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::Body;
@@ -127,14 +128,15 @@ async fn what_is_shared_is_kept_as_the_design_says() {
     let (table, port) = ledger(&emulator().await, "state-shape").await;
     let (jobs, why) = (stream("jobs"), Why { class: FailureClass::Transient, cause: "503".to_owned() });
     port.write_mark(&jobs, "mark").await.expect("an answer");
-    port.note_stored(&jobs, NOW).await.expect("an answer");
+    port.note_stored(&jobs, NOW, &Lateness::default()).await.expect("an answer");
     port.add_failures(&jobs, 5).await.expect("an answer");
     port.pause_stream(&jobs, NOW, &why).await.expect("an answer");
     let item = table.item().await;
     assert_eq!((text(&item, "partition"), text(&item, "item")), ("work#fieldmotion#jobs", "state"));
-    let all = ["failure_count", "item", "last_stored_at", "mark", "open_until", "partition", "why"];
-    assert_eq!(names(&item), all);
-    port.note_stored(&jobs, NOW.shifted(-1)).await.expect("an answer");
+    let late = ["late_0", "late_1", "late_2", "late_3", "late_4", "late_5", "late_6", "late_7"];
+    let others = ["mark", "open_until", "partition", "why"];
+    assert_eq!(names(&item), [["failure_count", "item", "last_stored_at"].as_slice(), &late, &others].concat());
+    port.note_stored(&jobs, NOW.shifted(-1), &Lateness::default()).await.expect("an answer");
     assert_eq!(number(&table.item().await, "last_stored_at"), NOW.get().to_string(), "the latest is kept");
     table.gone().await;
 

@@ -229,10 +229,7 @@ fn failed(id: &RecordId, reason: Reason, cause: String, looked_at: LocalMillis) 
 
 /// What the vendor's clock had reached at most when the answer was there.
 fn seen_at(date: Option<VendorMillis>, start: LocalMillis, end: LocalMillis) -> VendorMillis {
-    match date {
-        Some(date) => date.shifted(1_000).plus(end.since(start)),
-        None => VendorMillis::new(end.get()).plus(NO_DATE),
-    }
+    date.map_or(VendorMillis::new(end.get()).plus(NO_DATE), |date| date.shifted(1_000).plus(end.since(start)))
 }
 
 /// An answer about another record than asked for is stored under neither key.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Failed, FetchReport, FetcherPorts, Looked, Looker, Sight};
-use crate::{LocalMillis, Notice, Reason, RecordId, Records, Rule, Seen, Source, StoreFailure, Stored};
+use crate::{
+    Lateness, LocalMillis, Notice, Reason, RecordId, Records, Rule, Seen, Source, Stamp, StoreFailure, Stored,
+};
 
 const BATCH_LOOKS: usize = 25;
 /// How many batches may be under way: one is stored while the next is filled.
@@ -23,6 +25,8 @@ pub(super) struct Work<'a, P> {
     /// Records looked at, and how many of them had a stamp.
     pub(super) seen_count: usize,
     pub(super) stamped_count: usize,
+    /// How late what was stored had shown in its list.
+    pub(super) lateness: Lateness,
 }
 
 #[derive(Default)]
@@ -38,7 +42,7 @@ struct StoredLook {
     looked_at: LocalMillis,
     outcome: Stored,
     is_gone: bool,
-    is_stamped: bool,
+    stamp: Option<Stamp>,
 }
 
 impl<P: FetcherPorts> Work<'_, P> {
@@ -83,7 +87,8 @@ impl<P: FetcherPorts> Work<'_, P> {
                 Looked::Seen(_) | Looked::Left => {}
             }
         }
-        for StoredLook { id, looked_at, outcome, is_gone, is_stamped } in outcome.stored {
+        for StoredLook { id, looked_at, outcome, is_gone, stamp } in outcome.stored {
+            let known = self.looker.stored.get(&id);
             match outcome {
                 Stored::TooLarge(bytes) => {
                     let cause = format!("the record has {bytes} bytes, more than an item of the table holds");
@@ -92,10 +97,13 @@ impl<P: FetcherPorts> Work<'_, P> {
                 }
                 Stored::Superseded => self.report.superseded_count += 1,
                 Stored::Written if is_gone => self.report.deleted_count += 1,
-                Stored::Written => self.report.written_count += 1,
+                Stored::Written => {
+                    self.report.written_count += 1;
+                    self.lateness.note(stamp.as_ref().and_then(|stamp| self.looker.task.late_ms(stamp, known)));
+                }
             }
             self.seen_count += usize::from(!is_gone);
-            self.stamped_count += usize::from(is_stamped);
+            self.stamped_count += usize::from(stamp.is_some());
             self.looked_at = self.looked_at.max(Some(looked_at));
             self.finished.insert(id);
         }
@@ -133,12 +141,11 @@ impl<P: FetcherPorts> Looker<'_, P> {
             let (looks, ids): (Vec<_>, Vec<_>) = batch.into_iter().map(|sight| (sight.look, sight.id)).unzip();
             let stored = self.fetcher.ports.records().store(&looks).await?;
             for ((look, id), became) in looks.into_iter().zip(ids).zip(stored) {
-                let (is_gone, is_stamped) = match &look.seen {
-                    Seen::Record { stamp, .. } => (false, stamp.is_some()),
-                    Seen::Gone(_) => (true, false),
+                let (is_gone, stamp) = match look.seen {
+                    Seen::Record { stamp, .. } => (false, stamp),
+                    Seen::Gone(_) => (true, None),
                 };
-                let looked_at = look.looked_at;
-                outcome.stored.push(StoredLook { id, looked_at, outcome: became, is_gone, is_stamped });
+                outcome.stored.push(StoredLook { id, looked_at: look.looked_at, outcome: became, is_gone, stamp });
             }
         }
         Ok(outcome)

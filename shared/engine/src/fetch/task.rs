@@ -2,8 +2,8 @@
 
 use super::{Fetcher, FetcherPorts};
 use crate::{
-    Chunk, Clock, Event, Ledger, LocalMillis, Message, Position, ROW_AGE_MAX, RecordId, RetryEntry, Rule, StoreFailure,
-    StoredVersion, StreamKey, Told, Work,
+    Chunk, Clock, Event, Lane, Ledger, LocalMillis, Message, Position, ROW_AGE_MAX, RecordId, RetryEntry, Rule, Stamp,
+    StoreFailure, StoredVersion, StreamKey, Told, Work,
 };
 
 pub(super) struct Task {
@@ -50,6 +50,14 @@ impl Task {
             Told::Events(events) => events.get(id),
             Told::Ids | Told::Rows => None,
         }
+    }
+
+    /// How far below the start of its list, but for the overlap, a new stamp lies. Only fresh work says something of that.
+    pub(super) fn late_ms(&self, stamp: &Stamp, known: Option<&StoredVersion>) -> Option<i64> {
+        let Origin::Chunk(chunk) = &self.origin else { return None };
+        let is_new = known.is_none_or(|known| known.stamp.as_ref() != Some(&stamp.text));
+        let from = chunk.holds.as_ref().filter(|_| is_new && chunk.key.lane == Lane::Fresh)?.at()?;
+        Some(from.millis_since(stamp.at))
     }
 
     /// Whether the vendor has to be asked for an id.

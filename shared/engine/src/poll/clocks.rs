@@ -209,13 +209,6 @@ mod tests {
     }
 
     #[test]
-    fn after_a_step_back_the_list_starts_earlier_by_the_step() {
-        let (scanned, clocks, notices) = after(&known(0, Duration::ZERO), &reading(300_000, -200_000), &[]);
-        assert_eq!((scanned, notices), (-200_000, BTreeSet::from([Notice::ClockStep(200_000)])));
-        assert_eq!(clocks.evidence_from, T.shifted(300_000 + 1_000 + 400_000 + 200_000));
-    }
-
-    #[test]
     fn behind_falls_to_the_shortest_distance_that_counts() {
         let before = Clocks { evidence_from: T, ..known(0, Duration::from_hours(26)) };
         let seen = |at_ms, distance_ms| Evidence { looked_at: T.shifted(at_ms), distance_ms };
@@ -238,12 +231,6 @@ mod tests {
     fn a_smaller_gap_counts_at_once() {
         let (scanned, clocks, _) = after(&known(3_000, Duration::ZERO), &reading(60_000, 0), &[]);
         assert_eq!((scanned, clocks.held_gap_ms, clocks.raise), (60_000, Some(0), None));
-    }
-
-    #[test]
-    fn listings_that_follow_each_other_closely_keep_the_smallest_gap_for_the_step() {
-        let (_, clocks, _) = after(&known(-3_000, Duration::ZERO), &reading(60_000, 0), &[]);
-        assert_eq!((clocks.gap_ms, clocks.gap_at), (Some(-3_000), T));
     }
 
     #[test]

@@ -74,8 +74,7 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(Vec::new());
         }
         // Spread over the whole list, so that it is not the same ids that are asked for at every tick.
-        let step = changes.len().div_ceil(SAMPLE).max(1);
-        let sample = changes.iter().step_by(step).map(|change| &change.id);
+        let sample = changes.iter().step_by(changes.len().div_ceil(SAMPLE).max(1)).map(|change| &change.id);
         let (ports, source) = (&self.poller.ports, self.poller.ports.source());
         let versions = ports.versions_of(&self.traits.name, sample).await?;
         let zone = self.zone();

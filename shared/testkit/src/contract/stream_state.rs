@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::health::{Breaker, StreamState, Why};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Ledger, Written};
 use tidemark_engine::stream::{StreamKey, StreamName};
 
@@ -17,9 +18,15 @@ pub async fn stream_state(port: &impl Ledger, stream: &StreamKey) {
         good(port.write_mark(stream, mark).await);
         assert_eq!(state().await, StreamState { mark: Some(mark.to_owned()), ..StreamState::default() });
     }
-    for noted in [at(5), at(60)] {
-        good(port.note_stored(stream, noted).await);
-        assert_eq!(state().await.last_stored_at, Some(noted), "what was stored last is noted");
+    for (noted, newest, times) in [(5, 5, 1), (60, 60, 2), (60, 60, 2), (7, 60, 2)] {
+        good(port.note_stored(stream, at(noted), &Lateness([7, 0, 0, 0, 0, 1, 0, 2])).await);
+        let StreamState { last_stored_at, lateness, .. } = state().await;
+        assert_eq!(last_stored_at, Some(at(newest)), "what was stored last is noted");
+        assert_eq!(
+            lateness,
+            Lateness([7 * times, 0, 0, 0, 0, times, 0, 2 * times]),
+            "and with it how late changes showed"
+        );
     }
     let plain = state().await;
     assert_eq!(plain.mark.as_deref(), Some("mark-2"), "and the mark stays");

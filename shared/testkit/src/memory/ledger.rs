@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidemark_engine::clock::{LocalMillis, StampMillis};
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::{Breaker, SourceState, StreamState, Why};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Ledger, Owed, Written};
 use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
@@ -123,9 +124,13 @@ impl<G: Gate> Ledger for MemoryTables<G> {
         self.on_stream(Operation::WriteMark, stream, move |state| state.mark = Some(mark.clone())).await
     }
 
-    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure> {
+    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis, late: &Lateness) -> Result<(), StoreFailure> {
+        let late = *late;
         self.on_stream(Operation::NoteStored, stream, move |state| {
-            state.last_stored_at = state.last_stored_at.max(Some(at));
+            if state.last_stored_at < Some(at) {
+                state.last_stored_at = Some(at);
+                state.lateness.0.iter_mut().zip(late.0).for_each(|(sum, count)| *sum += count);
+            }
         })
         .await
     }

@@ -8,6 +8,7 @@ use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::{LocalMillis, Stamp, StampMillis};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::health::Why;
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Checkpoints, Ledger, Records, Stored, Written};
 use tidemark_engine::record::{Body, DeletedBecause, Look, RecordId, Seen};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamTraits};
@@ -257,7 +258,7 @@ impl Call {
                 ledger.set_aside(&entry(*id, *listed, *holds, *reason)).await
             }
             Self::WriteMark { mark } => ledger.write_mark(&stream, &format!("mark {mark}")).await,
-            Self::NoteStored { at: seconds } => ledger.note_stored(&stream, at(*seconds)).await,
+            Self::NoteStored { at: seconds } => ledger.note_stored(&stream, at(*seconds), &Lateness::default()).await,
             Self::ResumeStream => ledger.resume_stream(&stream).await,
             Self::ResumeSource => ledger.resume_source(source).await,
             Self::NoteBulk { at: seconds } => ledger.note_bulk(&stream, at(*seconds)).await,

@@ -8,6 +8,7 @@ use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::{SourceState, StreamState, Why};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Checkpoints, Ledger, Owed, Records, Stored, StoredVersions, Written};
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey};
@@ -170,8 +171,8 @@ impl Ledger for SimTables {
         self.inner.write_mark(stream, mark).await
     }
 
-    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure> {
-        self.inner.note_stored(stream, at).await
+    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis, late: &Lateness) -> Result<(), StoreFailure> {
+        self.inner.note_stored(stream, at, late).await
     }
 
     async fn add_failures(&self, stream: &StreamKey, count: u32) -> Result<u32, StoreFailure> {

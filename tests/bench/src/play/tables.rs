@@ -15,6 +15,7 @@ use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::{SourceState, StreamState, Why};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Checkpoints, Clock, Ledger, Owed, Records, Stored, StoredVersions, Written};
 use tidemark_engine::record::{Look, RecordId, RecordKey, Seen, StoredVersion};
 use tidemark_engine::stream::{SourceKind, StreamKey};
@@ -283,9 +284,9 @@ impl Ledger for PlayTables {
         self.items.write_mark(stream, mark).await
     }
 
-    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure> {
+    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis, late: &Lateness) -> Result<(), StoreFailure> {
         self.ledger_write(0);
-        self.items.note_stored(stream, at).await
+        self.items.note_stored(stream, at, late).await
     }
 
     async fn add_failures(&self, stream: &StreamKey, count: u32) -> Result<u32, StoreFailure> {

@@ -25,6 +25,7 @@ use std::time::Duration;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::health::{SourceState, StreamState, Why};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::ports::{Ledger, Owed, Written};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{SourceKind, StreamKey};
@@ -263,13 +264,13 @@ impl Ledger for LedgerTable {
         self.table.update(update).await.map(|_| ())
     }
 
-    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis) -> Result<(), StoreFailure> {
+    async fn note_stored(&self, stream: &StreamKey, at: LocalMillis, late: &Lateness) -> Result<(), StoreFailure> {
         let update = Update {
             operation: "note that something was stored",
             key: state::stream_key_of(stream),
             expression: state::NOTE_STORED,
             condition: state::STORED_BEFORE,
-            values: item([(":at", instant(at))]),
+            values: state::stored(at, late),
         };
         self.table.update(update).await.map(|_| ())
     }

@@ -2,7 +2,7 @@
 //!
 //! | item | attributes |
 //! |---|---|
-//! | `work#source#stream` / `state` | `mark` S, `failure_count` N, `open_until` N ms, `why` M, `last_stored_at` N ms, `pause` M |
+//! | `work#source#stream` / `state` | `mark` S, `failure_count` N, `open_until` N ms, `why` M, `last_stored_at` N ms, `late_0` to `late_7` N, `pause` M |
 //! | `source#source` / `-` | `open_until` N ms, `open_for_ms` N, `why` M, `bulk` M of N ms by stream, `next_call_at` N ms, `pause` M |
 //!
 //! Each attribute is absent until there is something to say. `why` is `{class: S, retry_after_ms: N?, cause: S}`;
@@ -15,13 +15,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::health::{Breaker, Pause, SourceState, StreamState, Why};
+use tidemark_engine::lateness::Lateness;
 use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 
 use super::super::item::{BadShape, Item, Reader, instant, item, number, text};
 use super::{key, work_of};
 
 pub(super) const WRITE_MARK: &str = "SET #mark = :mark";
-pub(super) const NOTE_STORED: &str = "SET #last_stored_at = :at";
+pub(super) const NOTE_STORED: &str = "SET #last_stored_at = :at ADD #late_0 :late_0, #late_1 :late_1, #late_2 :late_2, \
+                                      #late_3 :late_3, #late_4 :late_4, #late_5 :late_5, #late_6 :late_6, #late_7 :late_7";
 pub(super) const STORED_BEFORE: &str = "attribute_not_exists(#last_stored_at) OR #last_stored_at < :at";
 pub(super) const ADD_FAILURES: &str = "ADD #failure_count :count";
 pub(super) const PAUSE_STREAM: &str = "SET #open_until = :until, #why = :why";
@@ -54,6 +56,20 @@ pub(super) fn note_bulk(stream: &StreamName) -> String {
 
 pub(super) fn first_bulk(stream: &StreamName, at: LocalMillis) -> Item {
     item([(":bulk", AttributeValue::M(item([(stream.as_str(), instant(at))])))])
+}
+
+/// The values of [`NOTE_STORED`].
+pub(super) fn stored(at: LocalMillis, late: &Lateness) -> Item {
+    let counts = late.0.into_iter().enumerate().map(|(bin, count)| (format!(":late_{bin}"), number(count)));
+    counts.chain([(":at".to_owned(), instant(at))]).collect()
+}
+
+fn lateness_of(state: Reader<'_>) -> Result<Lateness, BadShape> {
+    let mut late = Lateness::default();
+    for (bin, count) in late.0.iter_mut().enumerate() {
+        *count = state.number_if_any(&format!("late_{bin}"))?.unwrap_or_default();
+    }
+    Ok(late)
 }
 
 pub(super) fn pause(until: LocalMillis, why: &Why) -> Item {
@@ -132,6 +148,7 @@ pub(super) fn stream_state_of(item: &Item) -> Result<StreamState, BadShape> {
         mark: state.text_if_any("mark")?.map(str::to_owned),
         breaker: breaker_of(state)?,
         last_stored_at: state.instant_if_any("last_stored_at")?,
+        lateness: lateness_of(state)?,
         pause: pause_of_person(state)?,
     })
 }
@@ -206,7 +223,7 @@ mod tests {
     #[test]
     fn names_and_values_match() {
         let at = || item([(":at", instant(LocalMillis::new(1)))]);
-        samples::assert_consistent(&[NOTE_STORED, STORED_BEFORE], &at());
+        samples::assert_consistent(&[NOTE_STORED, STORED_BEFORE], &stored(LocalMillis::new(7), &Lateness::default()));
         samples::assert_consistent(&[&note_bulk(&stream().name), SOME_BULK], &at());
         samples::assert_consistent(&[FIRST_BULK, NO_BULK], &first_bulk(&stream().name, LocalMillis::new(1)));
     }
