@@ -55,6 +55,7 @@ struct Row {
     committed: Option<String>,
     last_stored_at: Option<String>,
     whole_at: Option<String>,
+    late_p99: Option<String>,
     owed_fresh_count: u64,
     owed_bulk_count: u64,
     quarantine_count: usize,
@@ -236,6 +237,7 @@ impl Row {
             committed: committed.map(ToString::to_string),
             last_stored_at: seen.last_stored_at.map(time::rfc3339),
             whole_at: seen.whole_at.map(time::rfc3339),
+            late_p99: shared.lateness.p99().map(late),
             owed_fresh_count: report.owed.fresh_count,
             owed_bulk_count: report.owed.bulk_count,
             quarantine_count: report.quarantine_count,
@@ -262,6 +264,7 @@ impl Row {
             committed: None,
             last_stored_at: None,
             whole_at: None,
+            late_p99: None,
             owed_fresh_count: 0,
             owed_bulk_count: 0,
             quarantine_count: 0,
@@ -342,10 +345,22 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, changed_count: usiz
         let what = format!("{} in quarantine that waiting does not fix", page::plural(report.troubled_count, "id"));
         add(what, format!("tidemark quarantine list {kind} {name}"));
     }
+    let overlap: Option<u64> = stack.parameter("OverlapSeconds").and_then(|text| text.parse().ok());
+    if let Some((shown, overlap)) = shared.lateness.p99().zip(overlap)
+        && shown > Duration::from_secs(overlap / 2)
+    {
+        let what = format!("one change in a hundred shows {} late; the overlap is {overlap} s", late(shown));
+        add(what, "deploy with OverlapSeconds of twice that: what shows later than the overlap is missed".to_owned());
+    }
     if let Some(problem) = &report.sweep_problem {
         add(format!("the last sweep: {}", problem.cause), problem.next_step.clone());
     }
     needed
+}
+
+/// How late changes show, in words.
+fn late(p99: Duration) -> String {
+    if p99 == Duration::MAX { "over 300 s".to_owned() } else { format!("up to {} s", p99.as_secs()) }
 }
 
 fn dead_letters(source: SourceKind, depth: u64) -> Attention {

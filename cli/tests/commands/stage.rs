@@ -178,6 +178,12 @@ impl Stage {
         self.ledger.note_stored(&key, ago(180), &Lateness::default()).await.unwrap();
     }
 
+    /// Notes that of a hundred changes these many showed a minute late, and the others at once.
+    pub(crate) async fn late(&self, name: &'static str, count: u64) {
+        let counts = Lateness([100 - count, 0, 0, 0, 0, count, 0, 0]);
+        self.ledger.note_stored(&stream(name), ago(170), &counts).await.unwrap();
+    }
+
     /// Owes ids.
     pub(crate) async fn owe(&self, name: &'static str, lane: Lane, seq: u32, ids: &[&str]) {
         let chunk = Chunk {

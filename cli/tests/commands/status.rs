@@ -175,3 +175,11 @@ async fn a_sweep_that_needs_a_person_is_named_and_the_last_good_one_shown() {
     let wide = Terminal { width: 140, ..Terminal::none() };
     assert_snapshot!("swept", stage.run_as(emulator().await.1, wide, "status", "").await);
 }
+
+#[tokio::test]
+async fn changes_that_show_later_than_half_of_the_overlap_ask_for_a_longer_one() {
+    let stage = Stage::fresh().await;
+    stage.late("customers", 2).await;
+    stage.late("jobs", 1).await;
+    assert_snapshot!("late", stage.run("status").await);
+}
