@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::FailureClass;
+use tidemark_engine::fetch::Fetcher;
 use tidemark_engine::message::{Message, Row};
 use tidemark_engine::notice::Notice;
 use tidemark_engine::ports::{Records, Stored};
@@ -376,6 +377,23 @@ async fn up_to_five_records_or_a_fifth_of_a_chunk_may_vanish_without_a_doubt() {
         let deleted = all.iter().filter(|id| stage.record(id).is_some_and(|it| it.deleted.is_some())).count();
         assert_eq!((stage.retries().len(), deleted), (withheld, gone - withheld), "{gone} of {of}");
     }
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_wrong_is_doubted_though_there_is_time_for_a_few_records_of_a_chunk_alone() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(50);
+    stage.edit(&all);
+    stage.settle().await;
+    stage.edit(&all);
+    stage.vendor(|vendor| vendor.hidden = all.iter().map(|text| id(text)).collect());
+    stage.tick().await;
+    let delivery = stage.receive();
+    let fetcher = Fetcher { call_interval: Duration::from_secs(1), ..stage.fetcher() };
+    let stop_at = stage.now().plus(Duration::from_secs(30));
+    let report = fetcher.fetch(&delivery.message, 1, stop_at).await.expect("tables that work");
+    assert!(report.left_count > 0 && report.deleted_count == 0, "{report:?}");
+    assert!(report.notices.iter().any(|notice| matches!(notice, Notice::TombstonesWithheld(_))), "{report:?}");
 }
 
 /// A stage that doubts that ten records are gone.

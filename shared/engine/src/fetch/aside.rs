@@ -54,8 +54,11 @@ impl<P: FetcherPorts> Work<'_, P> {
     pub(super) async fn withhold(&mut self) -> Result<(), StoreFailure> {
         let vanished = std::mem::take(&mut self.vanished);
         let (count, of_count) = (vanished.len(), self.looker.task.ids.len());
-        let is_chunk = self.looker.task.is_chunk();
-        let are_many = is_chunk && count > VANISHED_MAX && count * 100 > of_count * VANISHED_PERCENT_MAX;
+        let looked_count = self.finished.len() + count;
+        // Where there was no time for all ids, each of several messages would see a few alone.
+        let max = if looked_count < of_count { 1 } else { VANISHED_MAX };
+        let is_chunk = self.looker.task.is_chunk() && of_count > VANISHED_MAX;
+        let are_many = is_chunk && count > max && count * 100 > looked_count * VANISHED_PERCENT_MAX;
         let mut doubted_count = 0;
         for gone in vanished {
             // Of a record that is stored as gone there is nothing to lose.
@@ -75,7 +78,7 @@ impl<P: FetcherPorts> Work<'_, P> {
             let (id, reason, looked_at) = (gone.id, Reason::SeemsGone, gone.look.looked_at);
             self.set_aside_after(Failed { id, reason, cause, looked_at }, known).await?;
         }
-        if is_chunk && doubted_count > 0 {
+        if self.looker.task.is_chunk() && doubted_count > 0 {
             self.report.notices.insert(Notice::TombstonesWithheld(doubted_count));
         }
         Ok(())
