@@ -18,7 +18,7 @@ use crate::{
     Clock, HOST_CLOCKS_APART, Lateness, Ledger, LocalMillis, Message, Next, Notice, Ports, Reason, RecordId, Records,
     Rule, Source, StoreFailure,
 };
-use {calls::*, look::*, store::*, task::*};
+use {calls::*, look::*, task::*};
 
 /// From this delivery on, ids are taken one by one.
 const RECEIVES_TO_ISOLATE: u32 = 2;
@@ -60,6 +60,22 @@ pub struct FetchReport {
     pub failure: Option<String>,
     /// What it noticed.
     pub notices: BTreeSet<Notice>,
+}
+
+/// One message under way.
+struct Work<'a, P> {
+    looker: Looker<'a, P>,
+    report: FetchReport,
+    /// Ids that are paid for, or in the retry lane.
+    finished: BTreeSet<RecordId>,
+    vanished: Vec<Sight>,
+    /// The newest look that was stored.
+    looked_at: Option<LocalMillis>,
+    /// Records looked at, and how many of them had a stamp.
+    seen_count: usize,
+    stamped_count: usize,
+    /// How late what was stored had shown in its list.
+    lateness: Lateness,
 }
 
 impl<P: FetcherPorts> Fetcher<P> {

@@ -4,30 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failed, FetchReport, FetcherPorts, Looked, Looker, Sight};
-use crate::{
-    Lateness, LocalMillis, Notice, Reason, RecordId, Records, Rule, Seen, Source, Stamp, StoreFailure, Stored,
-};
+use super::{Failed, FetcherPorts, Looked, Looker, Sight, Work};
+use crate::{LocalMillis, Notice, Reason, RecordId, Records, Rule, Seen, Source, Stamp, StoreFailure, Stored};
 
 const BATCH_LOOKS: usize = 25;
 /// How many batches may be under way: one is stored while the next is filled.
 const BATCHES: usize = 2;
-
-/// One message under way.
-pub(super) struct Work<'a, P> {
-    pub(super) looker: Looker<'a, P>,
-    pub(super) report: FetchReport,
-    /// Ids that are paid for, or in the retry lane.
-    pub(super) finished: BTreeSet<RecordId>,
-    pub(super) vanished: Vec<Sight>,
-    /// The newest look that was stored.
-    pub(super) looked_at: Option<LocalMillis>,
-    /// Records looked at, and how many of them had a stamp.
-    pub(super) seen_count: usize,
-    pub(super) stamped_count: usize,
-    /// How late what was stored had shown in its list.
-    pub(super) lateness: Lateness,
-}
 
 #[derive(Default)]
 struct Outcome {
