@@ -297,3 +297,16 @@ async fn a_quiet_account_raises_no_doubt_about_its_zone() {
     let report = stage.play(1).await.unwrap();
     assert!(report.notices.iter().all(|notice| !notice.needs_attention()), "{report:?}");
 }
+
+#[tokio::test]
+async fn a_second_step_back_does_not_cut_short_the_wait_of_the_first() {
+    let stage = Stage::new(ListShape::Pages).known().await;
+    step_in(&stage, 1, -3_600);
+    stage.wait(20);
+    assert!(steps(&stage.tick().await));
+    let from = stage.checkpoint().clocks.evidence_from;
+    step_in(&stage, 1, -3_620);
+    stage.wait(300);
+    assert!(steps(&stage.tick().await));
+    assert!(stage.checkpoint().clocks.evidence_from >= from);
+}

@@ -140,7 +140,7 @@ pub(super) fn moved(
     let mut target = horizon.minus(behind);
     if is_step && !Rule::Step.is_left_out() {
         target = scanned.shifted(-step_ms);
-        clocks.evidence_from = first.end.plus(NO_DATE).shifted(step_ms);
+        clocks.evidence_from = clocks.evidence_from.max(first.end.plus(NO_DATE).shifted(step_ms));
         if first.date.is_some() {
             notices.insert(Notice::ClockStep(step_ms));
         }
