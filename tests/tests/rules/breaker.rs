@@ -316,3 +316,14 @@ async fn an_account_that_changed_shows_in_the_ledger_until_it_is_settled() {
     stage.sync().await;
     assert!(!stage.stream_state().breaker.is_disturbed());
 }
+
+#[tokio::test]
+async fn details_that_are_refused_pause_their_stream_for_longer_each_time_though_its_list_is_allowed() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(300);
+    fail_details(&stage, &all, FailureClass::Forbidden, 864_000);
+    stage.edit(&all);
+    stage.play(30).await;
+    // Five at each pause: at most 15 minutes apart they are ten pauses in the two and a half hours.
+    assert!(stage.retries().len() <= 60, "{}", stage.retries().len());
+}

@@ -323,6 +323,27 @@ async fn more_than_a_thousand_entries_freeze_their_stream_and_nothing_is_lost() 
     assert_eq!((stage.retries().len(), stage.differences().len()), (0, 0));
 }
 
+#[tokio::test]
+async fn a_frozen_stream_comes_out_of_a_pause_of_its_source() {
+    // GIVEN a stream that lists nothing, so that no list can end the pause
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(1_001);
+    stage.edit(&all);
+    let heals_at = stage.now().plus(Duration::from_hours(2));
+    stage.vendor(|vendor| all.iter().for_each(|text| vendor.poison(&id(text), heals_at)));
+    stage.tick().await;
+    stage.fetch_until(stage.now().plus(Duration::from_mins(1))).await;
+    // WHEN the vendor asks for no calls in answer to a try
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Throttled { retry_after: None }));
+    stage.play(2).await;
+    assert!(stage.source_breaker().is_disturbed());
+    stage.vendor(|vendor| vendor.unwell = None);
+    // THEN the tries go on when the pause is over
+    stage.wait(48 * 3_600);
+    stage.play(400).await;
+    assert_eq!((stage.retries().len(), stage.differences().len()), (0, 0));
+}
+
 #[test]
 fn retries_come_after_minutes_that_double_up_to_a_day() {
     assert_eq!([0, 1, 3, 40].map(|tries| retry_after(tries).as_secs()), [60, 120, 480, 86_400]);

@@ -2,8 +2,8 @@
 
 use super::{Halt, Listed, OwedWork, PollOutcome, PollerPorts, Tick};
 use crate::{
-    FailureClass, Ledger, ListShape, LocalMillis, Notice, OPEN_MAX, RETRY_MAX, Rule, SourceFailure, SourceState, Stops,
-    StoreFailure, Why, short_pause,
+    FAILURES_TO_OPEN, FailureClass, Ledger, ListShape, LocalMillis, Notice, OPEN_MAX, RETRY_MAX, Rule, SourceFailure,
+    SourceState, Stops, StoreFailure, Why, short_pause,
 };
 
 impl<P: PollerPorts> Tick<'_, P> {
@@ -17,23 +17,28 @@ impl<P: PollerPorts> Tick<'_, P> {
             return Ok(PollOutcome::PausedByOperator);
         }
         let is_paused = breaker.open(self.now()).is_some();
+        let is_frozen = owed.retries.len() > RETRY_MAX;
+        // A scan that goes on covers all that another one would.
+        let lists = !is_frozen && (self.traits.filtered || self.checkpoint.backlog.is_empty());
+        // After a pause of the source the list call is the probe; where none is made, what is sent. Until a probe succeeds a
+        // fetcher makes no call, and the try would be lost.
+        let is_probed = source.breaker.open_until.is_some() && lists;
+        if source.breaker.is_disturbed() && !lists {
+            self.poller.ports.ledger().resume_source(self.checkpoint.stream.source).await?;
+        }
         if !is_paused {
-            // After a pause of the source the list call is the probe. Until it succeeds a fetcher makes no call, and the try
-            // would be lost.
-            if source.breaker.open_until.is_none() {
+            if !is_probed {
                 self.send_due_retries(&owed).await?;
             }
             self.send_due(&owed.fresh, self.fresh_cap()).await?;
         }
-        if owed.retries.len() > RETRY_MAX {
+        if is_frozen {
             self.report.notices.insert(Notice::QuarantineFull(owed.retries.len()));
             return Ok(PollOutcome::Frozen);
         }
         if owed.bulk.is_empty() && self.checkpoint.backlog.is_empty() {
             self.checkpoint.import_count = 0;
         }
-        // A scan that goes on covers all that another one would.
-        let lists = self.traits.filtered || self.checkpoint.backlog.is_empty();
         let listed = if lists { self.list(source, &owed, !is_paused).await? } else { Listed::nothing(self.started_at) };
         let (is_read, is_whole) = (listed.scanned.is_some() || !lists, listed.is_whole);
         self.conclude(&owed, listed).await?;
@@ -61,7 +66,8 @@ impl<P: PollerPorts> Tick<'_, P> {
         if source.breaker.is_disturbed() {
             self.poller.ports.ledger().resume_source(self.checkpoint.stream.source).await?;
         }
-        if owed.state.breaker.refusal().is_some() {
+        // Not where details fail, though the list is allowed.
+        if owed.state.breaker.refusal().is_some() && owed.state.breaker.failure_count < FAILURES_TO_OPEN {
             self.poller.ports.ledger().resume_stream(&self.checkpoint.stream).await?;
         }
         Ok(listed)
