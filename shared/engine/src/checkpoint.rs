@@ -137,6 +137,8 @@ pub struct PageWalk {
     pub newest: Option<StampMillis>,
     /// Whether the vendor refuses the page behind the last one that was read, although more rows may follow.
     pub is_capped: bool,
+    /// The page that the vendor had named and refused: the walk began again for it.
+    pub refused: Option<u32>,
 }
 
 impl Checkpoint {

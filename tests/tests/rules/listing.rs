@@ -236,6 +236,21 @@ async fn a_list_whose_pages_repeat_is_given_up_and_asks_for_attention() {
 }
 
 #[tokio::test]
+async fn a_list_that_ends_before_its_total_goes_on_though_no_tick_reads_so_many_pages() {
+    let order = Order::Oldest;
+    let vendor = VendorSettings { page_rows: 1, tells_total: true, order, ..VendorSettings::new(ListShape::Pages) };
+    let stage = Stage::with(vendor);
+    stage.settings.borrow_mut().call_interval = Duration::from_secs(20);
+    for text in ids(60) {
+        stage.edit([text]);
+        stage.wait(600);
+    }
+    stage.vendor(|vendor| vendor.page_max = Some(40));
+    stage.play(150).await;
+    assert_eq!((stage.checkpoint().backlog, stage.differences()), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
 async fn a_feed_begins_with_everything_there_is_and_goes_on_behind_its_token() {
     let stage = Stage::with(VendorSettings { page_rows: 10, ..VendorSettings::new(ListShape::Feed) });
     stage.edit(ids(35));
@@ -263,6 +278,21 @@ async fn a_feed_that_fails_keeps_its_token() {
     assert!(matches!(outcome, PollOutcome::SourceFailed(FailureClass::Transient, _)), "{outcome:?}");
     let after = stage.checkpoint();
     assert_eq!((after.scanned, after.backlog), (before.scanned, before.backlog));
+}
+
+#[tokio::test]
+async fn of_a_feed_that_fails_in_the_midst_what_was_read_is_owed() {
+    let stage = Stage::with(VendorSettings { page_rows: 2, ..VendorSettings::new(ListShape::Feed) }).known().await;
+    stage.edit(["a", "b", "c"]);
+    let hold = stage.world.source.faults().hold_after(Operation::List);
+    let failing = async {
+        hold.reached().await;
+        stage.vendor(|vendor| vendor.failures.extend(vec![FailureClass::Transient; 3]));
+        hold.release();
+    };
+    let (report, ()) = tokio::join!(stage.tick(), failing);
+    assert_eq!((report.owed_count, report.outcome), (2, PollOutcome::Importing));
+    assert_eq!(stage.tick().await.owed_count, 1);
 }
 
 #[tokio::test]

@@ -1,18 +1,12 @@
 //! Following a feed of events behind an opaque token: section 5 of `docs/protocol.md`, "a feed".
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::{Halt, Listed, OwedWork, PollerPorts, Reading, Tick};
 use crate::{
-    Body, Change, Cursor, FailureClass, Later, ListRequest, Listing, Notice, Position, RecordId, Scope, Source,
-    SourceFailure, Told, WhyLater,
+    Body, Change, Cursor, FailureClass, ListRequest, Listing, LocalMillis, Notice, Position, RecordId, Scope, Source,
+    SourceFailure, Told,
 };
-
-/// After how long a part of a snapshot that was left out is listed again...
-const LEFT_OUT_FOR: Duration = Duration::from_hours(1);
-/// ...and one that the feed tells nothing of.
-const UNTOLD_FOR: Duration = Duration::from_hours(24);
 
 impl<P: PollerPorts> Tick<'_, P> {
     pub(super) async fn list_feed(&mut self, owed: &OwedWork, sends: bool) -> Result<Listed, Halt> {
@@ -35,10 +29,15 @@ impl<P: PollerPorts> Tick<'_, P> {
         let events_owed = events_owed(owed);
         let mut order = 0;
         let mut token = token.to_owned();
-        let mut begun_at = None;
+        let mut read: Option<(LocalMillis, LocalMillis, bool)> = None;
         loop {
-            let (page, reading) = self.call(ListRequest::Events(&token), 1).await?;
-            let begun_at = *begun_at.get_or_insert(reading.start);
+            let (page, reading) = match self.call(ListRequest::Events(&token), 1).await {
+                // What was read before the failure is owed: the next tick goes on behind it.
+                Err(Halt::Source(_)) if read.is_some() => break,
+                answered => answered?,
+            };
+            let begun_at = read.map_or(reading.start, |(begun_at, ..)| begun_at);
+            read = Some((begun_at, reading.end, page.is_end));
             // A token that does not move has nothing behind it: some feeds show the event at the token once more.
             let is_repeat = page.next.as_ref() == Some(&token);
             for change in page.changes.into_iter().filter(|_| !is_repeat) {
@@ -50,18 +49,18 @@ impl<P: PollerPorts> Tick<'_, P> {
             }
             token = page.next.unwrap_or(token);
             self.renew().await?;
-            if !page.is_end && newest.len() < room && self.now() < self.stop_at() {
-                continue;
+            if page.is_end || newest.len() >= room || self.now() >= self.stop_at() {
+                break;
             }
-            let mut told: Vec<(usize, Change)> = newest.into_values().collect();
-            told.sort_unstable_by_key(|(order, _)| *order);
-            // Dated by the last answer: it reports what happened until then, and a deletion dated earlier could lose
-            // against a fetch that had not seen it.
-            let mut debt = self.fresh_debt(owed, reading.end, sends);
-            self.owe(&mut debt, &mut told.into_iter().map(|(_, change)| change).peekable(), usize::MAX).await?;
-            let scanned = Some(self.position_of(token));
-            return Ok(Listed { scanned, is_whole: page.is_end, ..Listed::nothing(begun_at) });
         }
+        let (begun_at, ended_at, is_whole) = read.unwrap_or_default();
+        let mut told: Vec<(usize, Change)> = newest.into_values().collect();
+        told.sort_unstable_by_key(|(order, _)| *order);
+        // Dated by the last answer: it reports what happened until then, and a deletion dated earlier could lose against a
+        // fetch that had not seen it.
+        let mut debt = self.fresh_debt(owed, ended_at, sends);
+        self.owe(&mut debt, &mut told.into_iter().map(|(_, change)| change).peekable(), usize::MAX).await?;
+        Ok(Listed { scanned: Some(self.position_of(token)), is_whole, ..Listed::nothing(begun_at) })
     }
 
     /// A change with the event that stands for its own and an earlier one.
@@ -115,24 +114,7 @@ impl<P: PollerPorts> Tick<'_, P> {
         Listed { scanned: Some(scanned), ..Listed::nothing(begun_at) }
     }
 
-    /// Notes a part that is listed again later.
-    pub(super) fn note_later(&mut self, later: Option<Later>) {
-        let Some(Later { stream, cursor, why }) = later else { return };
-        self.report.notices.extend((why == WhyLater::Moving).then_some(Notice::ListMoving));
-        let wait = match why {
-            WhyLater::Untold => UNTOLD_FOR,
-            WhyLater::Refused | WhyLater::Moving => {
-                self.report.notices.insert(Notice::LeftOut(stream));
-                LEFT_OUT_FOR
-            }
-        };
-        let Some(cursor) = cursor.map(Cursor::Source) else { return };
-        let part = Listing { scope: Scope::Snapshot, holds: None, cursor, begun_at: self.now().plus(wait) };
-        self.checkpoint.later.retain(|known| known.cursor != part.cursor);
-        self.checkpoint.later.push(part);
-    }
-
-    /// Lists such a part again, when it is time and nothing else is under way.
+    /// Lists a part again that was left out, when it is time and nothing else is under way.
     fn take_up_later(&mut self) {
         let now = self.now();
         let due = self.checkpoint.later.iter().position(|part| part.begun_at <= now);

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use super::{Evidence, Halt, InHand, Listed, PollerPorts, Reading, Tick, moved};
 use crate::{
-    Again, Clock, Cursor, Ledger, ListRequest, Listing, LocalMillis, Notice, Page, Position, Rule, Scope, Slots,
-    Source, StampMillis, VendorMillis, again, wait_for,
+    Again, Clock, Cursor, Later, Ledger, ListRequest, Listing, LocalMillis, Notice, Page, Position, Rule, Scope, Slots,
+    Source, StampMillis, VendorMillis, WhyLater, again, wait_for,
 };
 
 /// How many slots one write takes at most: few enough that others do not wait long.
 const SLOTS_A_WRITE: u32 = 10;
+/// After how long a part of a snapshot that was left out is listed again...
+const LEFT_OUT_FOR: Duration = Duration::from_hours(1);
+/// ...and one that the feed tells nothing of.
+const UNTOLD_FOR: Duration = Duration::from_hours(24);
 
 impl<'a, P: PollerPorts> Tick<'a, P> {
     /// One list call, tried up to three times; `wanted` calls will follow each other.
@@ -47,6 +51,23 @@ impl<'a, P: PollerPorts> Tick<'a, P> {
                 Some(Again::AfterQuiet(_)) | None => return Err(Halt::Source(failure)),
             }
         }
+    }
+
+    /// Notes a part that is listed again later.
+    fn note_later(&mut self, later: Option<Later>) {
+        let Some(Later { stream, cursor, why }) = later else { return };
+        self.report.notices.extend((why == WhyLater::Moving).then_some(Notice::ListMoving));
+        let wait = match why {
+            WhyLater::Untold => UNTOLD_FOR,
+            WhyLater::Refused | WhyLater::Moving => {
+                self.report.notices.insert(Notice::LeftOut(stream));
+                LEFT_OUT_FOR
+            }
+        };
+        let Some(cursor) = cursor.map(Cursor::Source) else { return };
+        let part = Listing { scope: Scope::Snapshot, holds: None, cursor, begun_at: self.now().plus(wait) };
+        self.checkpoint.later.retain(|known| known.cursor != part.cursor);
+        self.checkpoint.later.push(part);
     }
 
     /// A secret that is read again in the midst of a tick may be another account's.

@@ -67,9 +67,8 @@ pub(super) struct Walk {
     shown_before: HashMap<u32, u64>,
     shown: HashMap<u32, u64>,
     pub(super) rows_max: usize,
-    /// How many pages the vendor named last, and the page that it refused.
+    /// How many pages the vendor named last.
     told: Option<u32>,
-    refused_at: Option<u32>,
     pub(super) first: Option<Reading>,
     pub(super) evidence: Vec<Evidence>,
 }
@@ -84,11 +83,11 @@ impl Walk {
     /// A page that the vendor had named and now refuses: the list has become shorter, and is walked from its
     /// beginning. Whether that is so, and was not tried before.
     pub(super) fn begin_again(&mut self) -> bool {
-        let is_known = self.place.is_capped || self.refused_at == Some(self.place.page());
+        let is_known = self.place.is_capped || self.place.refused == Some(self.place.page());
         let is_news = self.is_capped() && !is_known;
         if is_news {
-            self.refused_at = Some(self.place.page());
-            self.place = PageWalk { pass: self.place.pass, ..PageWalk::default() };
+            let refused = Some(self.place.page());
+            self.place = PageWalk { pass: self.place.pass, refused, ..PageWalk::default() };
             self.place.pass -= self.place.pass % 2;
             self.shown.clear();
             self.told = None;
@@ -129,25 +128,4 @@ fn digest(what: impl Hash) -> u64 {
 /// What tells one version of a row from another: its id and stamp.
 pub(super) fn version_of(change: &Change) -> u64 {
     digest((&change.id, change.stamp().map(|stamp| stamp.at)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_vendor_that_tells_no_total_is_walked_to_its_first_empty_page_and_back() {
-        let mut place = PageWalk::default();
-        let forward = [(None, false), (None, false), (None, true)].map(|(told, empty)| place.step(told, empty));
-        assert_eq!(forward, [false, false, true]);
-        place = place.next_pass();
-        let mut pages = Vec::new();
-        loop {
-            pages.push(place.page());
-            if place.step(None, false) {
-                break;
-            }
-        }
-        assert_eq!(pages, [2, 1]);
-    }
 }

@@ -97,8 +97,9 @@ fn with_backlog(state: &Checkpoint) -> Checkpoint {
         barren: 1,
         newest: Some(StampMillis::new(-7)),
         is_capped: true,
+        refused: Some(3),
     };
-    let quiet = PageWalk { pass: 0, step: 0, added: false, pages: 0, barren: 0, newest: None, is_capped: false };
+    let quiet = PageWalk::default();
     Checkpoint {
         scanned: position(-100),
         committed: position(-400),

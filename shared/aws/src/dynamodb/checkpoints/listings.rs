@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `{kind: start}` | |
 //! | `{kind: id, id: S}` | |
-//! | `{kind: pages, pass: N, step: N, added: BOOL, pages: N, barren: N, newest: N ms?, is_capped: BOOL}` | |
+//! | `{kind: pages, pass: N, step: N, added: BOOL, pages: N, barren: N, newest: N ms?, is_capped: BOOL, refused: N?}` | |
 //! | `{kind: source, text: S}` | |
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -39,7 +39,7 @@ fn cursor_item(cursor: &Cursor) -> Item {
     match cursor {
         Cursor::Start => item([("kind", text("start"))]),
         Cursor::Id(id) => item([("kind", text("id")), ("id", text(id.as_str()))]),
-        Cursor::Pages(PageWalk { pass, step, added, pages, barren, newest, is_capped }) => {
+        Cursor::Pages(PageWalk { pass, step, added, pages, barren, newest, is_capped, refused }) => {
             let mut walk = item([
                 ("kind", text("pages")),
                 ("pass", number(pass)),
@@ -50,6 +50,7 @@ fn cursor_item(cursor: &Cursor) -> Item {
                 ("is_capped", AttributeValue::Bool(*is_capped)),
             ]);
             walk.extend(newest.map(|newest| ("newest".to_owned(), instant(newest))));
+            walk.extend(refused.map(|page| ("refused".to_owned(), number(page))));
             walk
         }
         Cursor::Source(place) => item([("kind", text("source")), ("text", text(place))]),
@@ -86,6 +87,7 @@ fn cursor_of(cursor: Reader<'_>) -> Result<Cursor, BadShape> {
             barren: cursor.number("barren")?,
             newest: cursor.instant_if_any("newest")?,
             is_capped: cursor.flag("is_capped")?,
+            refused: cursor.number_if_any("refused")?,
         })),
         "source" => Ok(Cursor::Source(cursor.text("text")?.to_owned())),
         _ => Err(cursor.unknown("kind")),
@@ -99,10 +101,10 @@ pub(super) fn samples() -> impl proptest::prelude::Strategy<Value = Listing> {
     use super::super::samples;
 
     let scopes = prop_oneof![samples::instants().prop_map(Scope::Changes), Just(Scope::Snapshot)];
-    let capped = (proptest::option::of(samples::instants()), any::<bool>());
-    let walks = (any::<(u32, u32, bool, u32, u32)>(), capped).prop_map(|(walk, (newest, is_capped))| {
+    let capped = (proptest::option::of(samples::instants()), any::<(bool, Option<u32>)>());
+    let walks = (any::<(u32, u32, bool, u32, u32)>(), capped).prop_map(|(walk, (newest, (is_capped, refused)))| {
         let (pass, step, added, pages, barren) = walk;
-        Cursor::Pages(PageWalk { pass, step, added, pages, barren, newest, is_capped })
+        Cursor::Pages(PageWalk { pass, step, added, pages, barren, newest, is_capped, refused })
     });
     let cursors = prop_oneof![
         Just(Cursor::Start),
