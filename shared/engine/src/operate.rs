@@ -59,7 +59,9 @@ pub async fn act<C: Checkpoints>(
         }
         Act::StartAgain => {
             let fresh = Checkpoint::first(stream.clone(), traits, account_mark.to_owned());
-            next = Checkpoint { version: next.version, ledger_mark: next.ledger_mark, ..fresh };
+            // A poller that is at work may still put what it has listed.
+            let Checkpoint { version, lease_until, lease_owner, ledger_mark, .. } = next;
+            next = Checkpoint { version, lease_until, lease_owner, ledger_mark, ..fresh };
         }
         Act::Rewind(_) if next.scanned.at().is_none() => return Ok(Acted::NoPosition),
         Act::Rewind(position) => {

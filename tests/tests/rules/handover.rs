@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tidemark_engine::checkpoint::{BACKLOG_MAX, Cursor};
+use tidemark_engine::checkpoint::{BACKLOG_MAX, Cursor, Listing, Scope};
+use tidemark_engine::failure::FailureClass;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::operate::{Act, Acted};
 use tidemark_engine::poll::PollOutcome;
@@ -217,6 +218,24 @@ async fn with_ledger_queue_and_retry_lane_gone_the_checkpoint_alone_suffices() {
     assert!(report.notices.contains(&Notice::LedgerLost) && Notice::LedgerLost.needs_attention());
     stage.settle().await;
     assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_part_of_a_snapshot_that_is_listed_again_survives_the_loss_of_the_ledger() {
+    // GIVEN a part that holds nothing, which a tick has taken up and not read to its end
+    let stage = Stage::new(ListShape::Feed).known().await;
+    let cursor = Cursor::Source("part".to_owned());
+    let part = Listing { scope: Scope::Snapshot, holds: None, cursor, begun_at: stage.now() };
+    let stream = stage.stream();
+    stage.tables(|tables| tables.checkpoints.get_mut(&stream).unwrap().backlog.push(part.clone()));
+    stage.tables(tidemark_testkit::memory::Tables::lose_ledger);
+    // WHEN the next tick notices, and reads no more of it
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Transient));
+    stage.tick().await;
+    // THEN it is still to be listed
+    let checkpoint = stage.checkpoint();
+    let left: Vec<Cursor> = checkpoint.later.into_iter().chain(checkpoint.backlog).map(|part| part.cursor).collect();
+    assert_eq!(left, [part.cursor]);
 }
 
 #[tokio::test]

@@ -21,7 +21,9 @@ async fn counted(shape: ListShape, lag: u64) -> Lateness {
     }
     assert!(stage.record("a").is_some());
     let after = stage.stream_state().lateness;
-    Lateness(std::array::from_fn(|bin| after.0[bin] - before.0[bin]))
+    let mut counted = after;
+    counted.0.iter_mut().zip(before.0).for_each(|(sum, before)| *sum -= before);
+    counted
 }
 
 #[tokio::test]

@@ -123,7 +123,8 @@ impl Draft {
                     rows.insert(change.id.clone(), Row { body, stamp: listed.stamp });
                 }
                 (Kind::Event, _) => {
-                    events.insert(change.id.clone(), Event { deleted: change.deleted, body: listed.event });
+                    let body = listed.event.filter(|event| event.text().len() <= ROW_BYTES_MAX);
+                    events.insert(change.id.clone(), Event { deleted: change.deleted, body });
                 }
                 (Kind::Id | Kind::Row, _) => {}
             }

@@ -80,8 +80,10 @@ impl<P: PollerPorts> Tick<'_, P> {
         }
         let mark = format!("{:016x}", self.poller.ports.random().below(u64::MAX));
         self.poller.ports.ledger().write_mark(&self.checkpoint.stream, &mark).await?;
-        let scanned = self.checkpoint.committed.clone();
-        let next = Checkpoint { scanned, backlog: Vec::new(), ledger_mark: Some(mark), ..self.checkpoint.clone() };
+        let mut next = Checkpoint { ledger_mark: Some(mark), ..self.checkpoint.clone() };
+        next.scanned = next.committed.clone();
+        // Parts of a snapshot hold nothing: only their own listing shows them again.
+        next.later.extend(next.backlog.drain(..).filter(|part| part.holds.is_none()));
         self.store(next).await
     }
 }
