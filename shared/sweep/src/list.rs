@@ -98,7 +98,7 @@ impl<P: SweepPorts> Run<'_, P> {
             // Rows may have moved to the page before since it was read.
             place.page = place.page.saturating_sub(1).max(1);
         }
-        let mut told = None;
+        let (mut told, owed_before) = (None, self.report.owed_count);
         for _ in 0..PAGES_AT_ONCE {
             let number = place.page;
             let (page, listed_at) = self.call(ListRequest::Page(from, number)).await?;
@@ -128,7 +128,8 @@ impl<P: SweepPorts> Run<'_, P> {
             if is_over {
                 return Ok(self.end_pass(place));
             }
-            if self.is_late() {
+            // What was found is counted in what is saved.
+            if self.is_late() || self.report.owed_count > owed_before {
                 break;
             }
         }
@@ -162,7 +163,6 @@ impl<P: SweepPorts> Run<'_, P> {
     async fn meet(&mut self, rows: Vec<Change>, listed_at: LocalMillis) -> Result<bool, Halt> {
         let began = self.poller.ports.source().reading(self.sweep.proof.started_at);
         let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
-        self.keep(Kept::Listed, &ids).await?;
         let versions = self.poller.ports.versions_of(&self.traits.name, ids.iter()).await?;
         let is_young = |row: &Change| {
             let is_stored = versions.get(&row.id).is_some_and(|stored| stored.looked_at >= self.sweep.proof.begun_at);
@@ -186,6 +186,8 @@ impl<P: SweepPorts> Run<'_, P> {
         self.sweep.proof.missing += missing;
         self.sweep.proof.different += different;
         self.owe(owed, listed_at).await?;
+        // Last: what is kept is not compared again after a crash.
+        self.keep(Kept::Listed, &ids).await?;
         Ok(is_older)
     }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tidemark_engine::change::{Later, WhyLater};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::operate::{Act, Acted};
+use tidemark_engine::poll::Poller;
 use tidemark_engine::position::Position;
 use tidemark_engine::stream::{ListShape, StreamName};
 use tidemark_engine::work::{Lane, VANISHED_MAX};
 use tidemark_sweep::state::{Phase, Proof, Sweep, SweepState};
-use tidemark_sweep::{Asked, SweepReport, approve, ask};
-use tidemark_testkit::memory::VendorSettings;
+use tidemark_sweep::{Asked, SweepReport, approve, ask, go_on};
+use tidemark_testkit::memory::{Fault, Operation, VendorSettings};
 use tidemark_tests::stage::{Stage, id, ids};
 
 const SHAPES: [ListShape; 3] = [ListShape::Whole, ListShape::Pages, ListShape::Feed];
@@ -234,6 +235,28 @@ async fn assert_nothing_proved(stage: &Stage, report: &SweepReport, good: Proof)
     assert!(ids(5).iter().all(|text| stage.version(text).is_some()), "nothing is marked deleted");
     assert_eq!((report.owed_count, stage.retries().len()), (0, 0));
     assert_eq!((&state(stage).problem, state(stage).good), (&report.problem, Some(good)));
+}
+
+#[tokio::test]
+async fn what_a_sweep_could_not_owe_is_compared_again() {
+    // GIVEN a record that was edited silently, and two that were removed from the table by hand
+    let vendor = VendorSettings { page_rows: 20, ..VendorSettings::new(ListShape::Pages) };
+    let stage = copied_from(vendor, 60).await;
+    silently(&stage, |stage| stage.edit(["00001"]));
+    remove(&stage, &["00030", "00050"]);
+    stage.wait(300);
+    // WHEN a table fails in the midst of the sweep
+    request(&stage).await;
+    stage.world.tables.faults().push(Operation::PutChunks, Fault::Pass);
+    stage.world.tables.faults().push(Operation::PutChunks, Fault::Reject);
+    let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
+    go_on(&poller, &stage.stream().name, stage.stop_at()).await.unwrap_err();
+    settle(&stage).await;
+    let proof = stage.sweep_on().await.proof.unwrap();
+    settle(&stage).await;
+    // THEN the proof says all that was found, and all of it is put right
+    assert_eq!((proof.missing, proof.different), (2, 1));
+    assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
 #[tokio::test]
