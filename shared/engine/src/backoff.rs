@@ -6,6 +6,8 @@ use crate::{FailureClass, Random, SourceFailure, WAIT_IN_PLACE_MAX, millis_of};
 
 /// Tries of one call, the first included.
 const TRIES: u32 = 3;
+/// The same while the vendor asks for short pauses: one that always does must not be called all the time that there is.
+const TRIES_QUIET: u32 = 30;
 
 /// When a call that failed is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +18,10 @@ pub enum Again {
     AfterQuiet(Duration),
 }
 
-/// How a call that failed `tried` times is tried again, if at all. A short pause is waited out as often as time allows.
+/// How a call that failed `tried` times is tried again, if at all. Short pauses are waited out for longer.
 pub fn again<R: Random>(random: &R, failure: &SourceFailure, tried: u32) -> Option<Again> {
     if let Some(wait) = short_pause(failure.class) {
-        return Some(Again::AfterQuiet(wait));
+        return (tried < TRIES_QUIET).then_some(Again::AfterQuiet(wait));
     }
     let is_tried = tried < TRIES && failure.class.is_tried_again();
     is_tried.then(|| Again::After(backoff(random, tried)))

@@ -166,6 +166,17 @@ async fn a_record_that_always_asks_for_a_short_pause_does_not_stay_in_its_chunk(
 }
 
 #[tokio::test]
+async fn a_list_that_always_asks_for_a_short_pause_is_not_called_all_the_time_that_there_is() {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Throttled { retry_after: Some(Duration::from_secs(1)) }));
+    assert_eq!(stage.tick().await.calls_count, 30);
+    stage.vendor(|vendor| vendor.unwell = None);
+    stage.edit(["a"]);
+    stage.play(2).await;
+    assert_eq!(stage.differences(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_long_one_pauses_the_source_for_as_long_as_it_asks() {
     let stage = Stage::new(ListShape::Whole).known().await;
     stage.edit(ids(30));

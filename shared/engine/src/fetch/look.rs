@@ -12,13 +12,11 @@ use super::{Calls, Fetcher, FetcherPorts, Task};
 use crate::{
     Again, Clock, DeletedBecause, Detail, FailureClass, Found, Ledger, LocalMillis, Look, Message, NO_DATE, Notice,
     Reason, RecordId, RecordKey, Rule, Seen, Source, SourceFailure, Stamp, Stops, StoredVersion, VendorMillis, again,
-    millis_of,
+    millis_of, short_pause,
 };
 
 /// How long to wait before a record that seems gone is asked for once more.
 const GONE_AGAIN_AFTER: Duration = Duration::from_secs(2);
-/// How often a call is made for one id while the vendor asks for short pauses.
-const TRIES_QUIET: u32 = 30;
 /// How far a record's new stamp may lie below the look before it until the time zone is doubted.
 const STAMP_AGE_MAX: Duration = Duration::from_mins(15);
 
@@ -141,14 +139,14 @@ impl<P: FetcherPorts> Looker<'_, P> {
                         earliest = clock.now().plus(wait);
                         failed_before = Some((failure, looked_at));
                     }
-                    // A record that always asks for a pause must not stay for ever.
-                    Some(Again::AfterQuiet(_)) if tried >= TRIES_QUIET => {
-                        return failed(id, Reason::Outage, failure.to_string(), looked_at);
-                    }
                     Some(Again::AfterQuiet(wait)) => {
                         earliest = clock.now().plus(wait);
                         let mut state = self.calls.state();
                         state.quiet_until = state.quiet_until.max(earliest);
+                    }
+                    // A record that always asks for a pause must not stay for ever.
+                    None if short_pause(failure.class).is_some() => {
+                        return failed(id, Reason::Outage, failure.to_string(), looked_at);
                     }
                     None => return self.gave_up(id, &failure, looked_at).await,
                 },
