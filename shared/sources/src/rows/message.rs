@@ -92,6 +92,46 @@ const HARMLESS: [&str; 19] = [
     "returned",
 ];
 
+/// What a caller has or calls, in lower case: that there is "no subscription", or "api key not found", says nothing about records.
+const CALLERS: [&str; 27] = [
+    "access",
+    "api",
+    "authorisation",
+    "authorization",
+    "account",
+    "action",
+    "controller",
+    "credential",
+    "credentials",
+    "credits",
+    "endpoint",
+    "handler",
+    "key",
+    "licence",
+    "license",
+    "method",
+    "permission",
+    "permissions",
+    "plan",
+    "privileges",
+    "rights",
+    "route",
+    "session",
+    "subscription",
+    "tenant",
+    "token",
+    "url",
+];
+
+/// Whether a text says that the caller lacks something: what there is none of, or what is not found, is named beside it.
+fn is_of_caller(words: &[&str]) -> bool {
+    let are_of_caller = |words: &[&str]| words.iter().any(|word| CALLERS.contains(word));
+    let lacks = matches!(words.first(), Some(&"no" | &"0"))
+        && are_of_caller(words.get(1..3.min(words.len())).unwrap_or_default());
+    let not_at = words.iter().position(|word| *word == "not");
+    lacks || not_at.is_some_and(|at| are_of_caller(words.get(at.saturating_sub(2)..at).unwrap_or_default()))
+}
+
 /// Whether an object says something of which it is not known whether it is a refusal.
 pub(super) fn is_unclear(envelope: &Object<'_>) -> bool {
     envelope.members().any(|(name, value)| {
@@ -104,11 +144,13 @@ pub(super) fn is_unclear(envelope: &Object<'_>) -> bool {
 
 fn is_harmless(value: &str) -> bool {
     let text = value.to_ascii_lowercase();
-    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    if is_of_caller(&words) {
+        return false;
+    }
     let is_good = |number: u32| number < 2 || (200..300).contains(&number);
-    if words.peek().is_none_or(|first| *first == "no" || first.parse().is_ok_and(is_good)) {
+    if words.first().is_none_or(|first| *first == "no" || first.parse().is_ok_and(is_good)) {
         return true;
     }
-    let words: Vec<&str> = words.collect();
     words.iter().any(|word| HARMLESS.contains(word)) && (!words.contains(&"not") || words.contains(&"found"))
 }
