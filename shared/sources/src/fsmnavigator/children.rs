@@ -103,6 +103,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         }));
         let (mut is_any_read, mut in_a_row) = (page > 1, 0);
         let (mut left_out_count, mut left_out) = (0_usize, None);
+        let mut is_gone = false;
         for Change { id: parent_id, .. } in parents.changes {
             let failure = match self.children(object_type, parent, &parent_id).await {
                 Ok(Children::Rows(rows, _)) => {
@@ -113,7 +114,7 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
                     continue;
                 }
                 Ok(Children::Gone(_)) => {
-                    (is_any_read, in_a_row) = (true, 0);
+                    (is_gone, in_a_row) = (true, 0);
                     continue;
                 }
                 Ok(Children::Missing(_)) => unclear(object_type),
@@ -137,6 +138,9 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
             left_out = Some(failure);
         }
         self.failing.forget(&object_type.stream);
+        if is_gone && !is_any_read && left_out.is_none() {
+            return Err(all_gone(object_type, page));
+        }
         let mut later = None;
         if let Some(failure) = left_out {
             // None at all: then it is about how they are asked for.
@@ -315,6 +319,14 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
 /// A page of parents that cannot be one.
 fn of_parents(object_type: &ObjectType, page: u32, malformed: Malformed) -> SourceFailure {
     malformed.into_failure(&format!("page {page} of the parents for {}", object_type.stream), Purpose::List)
+}
+
+/// Parents that are listed, each of which is said to be gone when it is asked for what it has: rather that address is wrong.
+fn all_gone(object_type: &ObjectType, page: u32) -> SourceFailure {
+    let cause = format!("page {page} of the parents for {}: all are listed, and none is there", object_type.stream);
+    SourceFailure::new(FailureClass::Transient, cause).with_next_step(
+        "nothing if it passes; else compare detail_style in FsmNavigatorSettings with the vendor's documentation",
+    )
 }
 
 /// A "not found" of which nobody knows whose word it is.

@@ -260,6 +260,21 @@ async fn a_parent_that_is_forbidden_stops_no_other_and_all_are_a_missing_right()
     }
 }
 
+/// Kind: absence. That each of the parents which it has just listed is gone says nothing about what they have.
+#[tokio::test]
+async fn listed_parents_that_are_all_gone_are_never_up_to_date() {
+    let (_clock, copied) = copied("{}", |asked| match asked.parameter("id") {
+        None => list("customers", &[row(1), row(2)], asked),
+        Some(_) => reply(404, r#"{"success":false,"error":"not_found","message":"Resource not found."}"#),
+    })
+    .await;
+    let name = StreamName::known("customer_locations");
+    let request = tidemark_engine::change::ListRequest::Page(tidemark_engine::clock::StampMillis::default(), 1);
+    let failure = tidemark_engine::ports::Source::list(&*copied.ports.source, &name, request).await.unwrap_err();
+    assert_eq!(failure.class, Transient);
+    assert!(failure.next_step.is_some_and(|next| next.contains("detail_style")), "{failure}");
+}
+
 /// Kind: the end of a list. What a parent has is counted and not shown, or its page is refused once.
 #[tokio::test]
 async fn rows_of_a_parent_that_are_counted_are_waited_for() {
