@@ -146,7 +146,10 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
                     return Ok(judged);
                 }
                 Err(failure) if failure.class == FailureClass::Unauthorized => {}
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    self.api_now.put_off();
+                    return Err(failure);
+                }
             }
         }
         Err(rejected)

@@ -42,6 +42,11 @@ impl ApiNow {
         ApiNowFormat::ALL.into_iter().filter(|format| *format != used).collect()
     }
 
+    /// Notes that the others could not be tried to the end, so that the next call tries them.
+    pub(super) fn put_off(&self) {
+        self.is_tried.store(false, Ordering::Relaxed);
+    }
+
     /// Uses another form from now on, which the vendor took.
     pub(super) fn adopt(&self, format: ApiNowFormat) {
         *self.format.lock().unwrap_or_else(PoisonError::into_inner) = format;

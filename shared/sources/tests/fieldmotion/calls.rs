@@ -81,6 +81,16 @@ async fn the_other_forms_of_the_time_are_tried_neither_twice_nor_after_a_success
     assert_eq!(account.vendor.request_counts().refused, 2, "a key that was good is tried once more");
 }
 
+/// An outage in the midst of trying says nothing of a form: the next call tries them again.
+#[tokio::test]
+async fn the_other_forms_of_the_time_are_tried_again_where_an_outage_cut_that_short() {
+    let account = account("{}").await;
+    account.vendor.configure(|vendor| vendor.api_now_format = ApiNowFormat::Datetime);
+    account.vendor.fault(Fault::new(answer(503, "")).after(1).times(1)).unwrap();
+    assert_eq!(account.list("jobs").await.unwrap_err().class, FailureClass::Transient);
+    assert_eq!(account.listed("jobs").await, [""; 0]);
+}
+
 #[tokio::test]
 async fn the_parameters_are_settings() {
     let settings =
