@@ -176,15 +176,16 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 };
                 Ok((page, got.date))
             }
-            Outcome::Refused { status, words, mut failure, .. } => {
-                let rejects_token = matches!(
+            Outcome::Refused { status, words, is_of_call, mut failure, .. } => {
+                let may_reject_token = matches!(
                     status,
                     StatusCode::BAD_REQUEST
                         | StatusCode::NOT_FOUND
                         | StatusCode::GONE
                         | StatusCode::UNPROCESSABLE_ENTITY
                 );
-                if words == Words::Vendors && rejects_token {
+                // What happens behind a token is lost with it, deletions for good.
+                if words == Words::Vendors && may_reject_token && !is_of_call {
                     failure.class = FailureClass::TokenRejected;
                 }
                 Err(failure)
@@ -218,7 +219,7 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
         known(stream)?;
         let locator = Locator::parse(id).ok_or_else(not_ours)?;
-        let segments: Vec<&str> = locator.path.segments().collect();
+        let segments = below(self.http.base(), &locator.path);
         let pattern = pattern(locator.class);
         let call = Call { pattern: &pattern, segments: &segments, query: &[], terms: DETAIL };
         match self.get(&call).await? {
@@ -232,6 +233,7 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
                 is_not_found,
                 date,
                 failure,
+                ..
             } => match words {
                 Words::Vendors if is_not_found => Ok(Detail { found: Found::Gone, date }),
                 Words::Vendors | Words::Nobodys | Words::Text | Words::OtherJson => {
@@ -295,6 +297,16 @@ fn not_ours() -> SourceFailure {
     SourceFailure::new(FailureClass::Record, "the id is not the locator of a FieldAware record")
 }
 
+/// The segments of a path below the base URL. The addresses of a vendor behind a gateway may begin with its base path.
+fn below<'a>(base: &BaseUrl, path: &'a Path) -> Vec<&'a str> {
+    let (base, mut segments): (Vec<&str>, Vec<&str>) = (base.segments().collect(), path.segments().collect());
+    // A record has a class and an id below the base.
+    if segments.starts_with(&base) && segments.len() >= base.len() + 2 {
+        segments.drain(..base.len());
+    }
+    segments
+}
+
 /// The usual address of a class's records, for logs: the real one holds ids.
 fn pattern(class: &Class) -> String {
     match class.list {
@@ -310,4 +322,24 @@ fn record(json: &str) -> Result<Found, Malformed> {
     let uuid = object.id("uuid").ok_or(Malformed::Shape("an object without a uuid"))?;
     let id = RecordId::parse(canonical(uuid.as_str())).map_err(|_| Malformed::Shape("an object without a uuid"))?;
     Ok(Found::Record { id, body: Body::new(json), stamp: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_begins_with_the_base_path_is_asked_for_below_it_once() {
+        for (base, address, expected) in [
+            ("https://h.example", "https://h.example/job/7", "job/7"),
+            ("https://h.example/fa", "https://h.example/fa/job/7", "job/7"),
+            ("https://h.example/fa/v1/", "/fa/v1/user/1/exception/2", "user/1/exception/2"),
+            ("https://h.example/fa", "https://h.example/job/7", "job/7"),
+            ("https://h.example/job", "https://h.example/job/7", "job/7"),
+            ("https://h.example/fa/v1", "https://h.example/fa/job/7", "fa/job/7"),
+        ] {
+            let path = Path::of_address(address).unwrap();
+            assert_eq!(below(&BaseUrl::parse(base).unwrap(), &path).join("/"), expected, "{base} {address}");
+        }
+    }
 }

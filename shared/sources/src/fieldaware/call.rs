@@ -15,6 +15,8 @@ use crate::json::{self, Malformed, Object};
 const ERROR_NAME_CHARS_MAX: usize = 40;
 /// The name of the vendor's error for what is not there.
 const NOT_FOUND: &str = "NotFoundError";
+/// The name of its error for a call that came to it in the clear, as behind a balancer that does not say otherwise.
+const IN_THE_CLEAR: &str = "InvalidProtocolError";
 /// Members of errors that frameworks write.
 const FOREIGN_KEYS: [&str; 5] = ["statusCode", "status", "code", "details", "stack"];
 /// How many entries a list or object of a page may have.
@@ -53,6 +55,8 @@ pub(super) enum Outcome {
         words: Words,
         /// Whether the vendor's error is that there is no such thing.
         is_not_found: bool,
+        /// Whether the vendor's error speaks of how it was called, so that it says nothing of what was asked for.
+        is_of_call: bool,
         /// When the vendor answered, on its clock.
         date: Option<VendorMillis>,
         /// What it means, unless it is news.
@@ -84,14 +88,14 @@ impl Call<'_> {
             let mut failure = self.refused(problem);
             let json = json::checked(answer.body).unwrap_or_default();
             let name = error_name(&json);
-            let is_not_found =
-                words == Words::Vendors && name.as_deref() == Some(NOT_FOUND) && !is_about_address(&json);
+            let is_of_call = is_about_address(&json) || name.as_deref() == Some(IN_THE_CLEAR);
+            let is_not_found = words == Words::Vendors && name.as_deref() == Some(NOT_FOUND) && !is_of_call;
             if let Some(name) = name {
                 failure.cause = format!("{} ({name})", failure.cause);
             }
             return match failure.class {
                 FailureClass::Unauthorized => Err(failure),
-                _ => Ok(Outcome::Refused { status, words, is_not_found, date, failure }),
+                _ => Ok(Outcome::Refused { status, words, is_not_found, is_of_call, date, failure }),
             };
         }
         if status == StatusCode::NO_CONTENT {

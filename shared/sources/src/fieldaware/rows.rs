@@ -75,7 +75,9 @@ impl Row {
     /// The class of a quote that is listed among jobs, by its address.
     fn quote_among(&self, listed: &Class) -> Option<&'static Class> {
         let path = Path::of_address(self.address.as_deref()?)?;
-        classes::quote_at(path.segments().next()?).filter(|_| listed.entity == "Job")
+        // What stands before may be the base path of a gateway.
+        let segments: Vec<&str> = path.segments().collect();
+        classes::quote_at(segments.iter().rev().nth(1)?).filter(|_| listed.entity == "Job")
     }
 }
 
@@ -310,6 +312,8 @@ mod tests {
         let json = format!(r#"{{"items":[{},{},{}]}}"#, row("webquote"), row("fieldquote"), row("job"));
         let (web, field) = (format!("web_quotes/webquote/{UUID}"), format!("field_quotes/fieldquote/{UUID}"));
         assert_eq!(listed("jobs", &json), (vec![web.clone(), field, format!("jobs/job/{UUID}")], 0));
+        let behind_gateway = format!("web_quotes/fa/webquote/{UUID}");
+        assert_eq!(listed("jobs", &format!("[{}]", row("fa/webquote"))).0, [behind_gateway]);
         assert_eq!(listed("customers", &format!("[{}]", row("webquote"))).0, [format!("customers/webquote/{UUID}")]);
     }
 }

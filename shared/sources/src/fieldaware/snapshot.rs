@@ -59,6 +59,8 @@ enum Read {
     },
     Refused {
         status: StatusCode,
+        /// Whether the refusal speaks of how the vendor was called.
+        is_of_call: bool,
         date: Option<VendorMillis>,
     },
 }
@@ -121,7 +123,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             }
             Read::Again { date } => Ok(self.left_out_moving(&here, date)),
             Read::Capped { date } => Ok(self.left_out_capped(&here, date)),
-            Read::Refused { status, date } => Ok(self.left_out(&here, status, date)),
+            Read::Refused { status, date, .. } => Ok(self.left_out(&here, status, date)),
         }
     }
 
@@ -146,7 +148,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             }
             Read::Again { date } => Ok(self.left_out_moving(&here, date)),
             Read::Capped { date } => Ok(self.left_out_capped(&here, date)),
-            Read::Refused { status, date } => Ok(self.left_out(&here, status, date)),
+            Read::Refused { status, date, .. } => Ok(self.left_out(&here, status, date)),
         }
     }
 
@@ -165,14 +167,14 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 let (changes, unusable_count) = changes.map_err(|malformed| no_list(&pattern, malformed))?;
                 (Page { changes, unusable_count, date, ..Page::default() }, next)
             }
-            Read::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, date } => {
+            Read::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, is_of_call: false, date } => {
                 tracing::info!(call = pattern, "a user without such a list is skipped");
                 (Page { date, ..Page::default() }, None)
             }
             // What one user has says nothing of another's.
             Read::Again { date } => (Page { next: None, ..self.left_out_moving(&here, date) }, None),
             Read::Capped { date } => (Page { next: None, ..self.left_out_capped(&here, date) }, None),
-            Read::Refused { status, date } => (Page { next: None, ..self.left_out(&here, status, date) }, None),
+            Read::Refused { status, date, .. } => (Page { next: None, ..self.left_out(&here, status, date) }, None),
         };
         let next = match walk {
             Some(walk) => Some(Cursor { queue: Some(Queue { walk, ..queue }), ..here.clone() }),
@@ -225,8 +227,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 tracing::warn!(call, page, status, "a later page of a list was refused; taken for one behind its end");
                 Ok(Read::Page { rows: Rows::default(), next: after(walk, Extent::default(), pattern)?, date })
             }
-            Outcome::Refused { status, date, failure, .. } if failure.class == FailureClass::Forbidden => {
-                Ok(Read::Refused { status, date })
+            Outcome::Refused { status, is_of_call, date, failure, .. } if failure.class == FailureClass::Forbidden => {
+                Ok(Read::Refused { status, is_of_call, date })
             }
             Outcome::Refused { failure, .. } => Err(failure),
         }
@@ -251,7 +253,12 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
                 "give the key's user the right to read this class, or turn the vendor's feature on, or leave the class out in \
                  the setting record_streams"
             }
-            StatusCode::NOT_FOUND => "compare the setting list_paths with the vendor's documentation",
+            StatusCode::PAYMENT_REQUIRED => {
+                "the vendor asks to be paid: renew the account's plan, or leave the class out in the setting record_streams"
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                "compare the setting list_paths with the vendor's documentation"
+            }
             _ => "compare list_windows, list_page_size and archived in the settings with the vendor's documentation",
         };
         tracing::warn!(

@@ -101,6 +101,11 @@ impl BaseUrl {
         self.0.scheme() == "http"
     }
 
+    /// The segments of the path that all calls start with.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.path_segments().into_iter().flatten().filter(|segment| !segment.is_empty())
+    }
+
     /// The address of a path below this one, each segment percent-encoded so that it stays one.
     pub(super) fn join(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();

@@ -275,6 +275,24 @@ async fn a_token_that_somebody_else_refuses_is_kept() {
     }
 }
 
+/// Kind: refusal. What the vendor says of the way it was called, as in the midst of a deployment, says nothing of the token.
+#[tokio::test]
+async fn a_token_is_kept_where_the_vendor_speaks_of_the_call() {
+    let account = account("{}").await;
+    let token = account.newest_token().await;
+    for (status, name, message) in [
+        (404, "NotFoundError", "Endpoint not found"),
+        (404, "NotFoundError", "No route matches /changes/63182001/"),
+        (400, "InvalidProtocolError", "Invalid protocol, please use HTTPS"),
+    ] {
+        let refusal = format!(r#"{{"error":{{"name":"{name}","message":"{message}"}}}}"#);
+        account.vendor.fault(Fault::new(answer(status, &refusal)).times(1)).unwrap();
+        let failure = account.try_events(&token).await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::Forbidden, "{message}");
+    }
+    assert!(account.try_events(&token).await.is_ok());
+}
+
 #[tokio::test]
 async fn odd_events_are_counted_and_the_good_ones_kept() {
     let account = account("{}").await;

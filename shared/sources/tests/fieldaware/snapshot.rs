@@ -366,18 +366,28 @@ async fn a_user_whose_list_cannot_be_read_waits_and_the_others_are_imported() {
 /// Kind: one odd thing. What the key may not read of one user hides nothing of another's.
 #[tokio::test]
 async fn a_user_whose_list_is_refused_hides_no_other() {
-    for (status, is_left_out) in [(403, true), (422, true), (404, false), (410, false)] {
+    let of_address = r#"{"error":{"name":"NotFoundError","message":"Endpoint not found"}}"#;
+    for (status, error, is_left_out) in [
+        (403, OWN_ERROR, true),
+        (422, OWN_ERROR, true),
+        (402, OWN_ERROR, true),
+        (404, OWN_ERROR, false),
+        (410, OWN_ERROR, false),
+        // An address that leads nowhere is no user without such a list.
+        (404, of_address, true),
+    ] {
         let stage = Stage::at(|_| {}, r#"{"record_streams":["unavailable_times","users"]}"#).await;
         let vendor = &stage.account.vendor;
         let users = vendor.seed_count("users", 5).unwrap();
         vendor.seed_count("unavailable_times", 10).unwrap();
         for user in [&users[0], &users[3]] {
-            let refused = Fault::new(answer(status, OWN_ERROR)).on_function("/user/{uuid}/unavailability");
+            let refused = Fault::new(answer(status, error)).on_function("/user/{uuid}/unavailability");
             vendor.fault(refused.on_id(user)).unwrap();
         }
         let left_out = Notice::LeftOut(StreamName::known("unavailable_times"));
-        assert_eq!(stage.settle().await.contains(&left_out), is_left_out, "{status}");
+        assert_eq!(stage.settle().await.contains(&left_out), is_left_out, "{status} {error}");
         assert_eq!((stage.stored_count("users"), stage.stored_count("unavailable_times")), (5, 6), "{status}");
+        assert_eq!(logged().contains("the vendor asks to be paid"), status == 402, "{status}");
     }
 }
 
