@@ -176,6 +176,8 @@ impl DeadLetters {
                 .queue_url(&self.url)
                 .max_number_of_messages(10)
                 .visibility_timeout(60)
+                // Without a wait some servers alone are asked, and an empty answer is no proof.
+                .wait_time_seconds(2)
                 .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
                 .send()
                 .await;

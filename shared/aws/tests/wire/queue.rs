@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidemark_aws::sqs::SqsQueue;
+use tidemark_aws::sqs::{DeadLetters, SqsQueue};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::message::{Message, Row, Work};
@@ -127,4 +127,22 @@ async fn a_failed_call_is_an_error_only_when_nothing_is_known() {
 
     let server = Server::answering([all_but(&["0"], false), denied()]);
     assert_eq!(queue(&server).await.send(&messages(3)).await.expect("an answer"), 0, "some behind it were sent");
+}
+
+#[tokio::test]
+async fn a_key_that_refuses_is_a_matter_of_the_deployment() {
+    for code in ["KMS.AccessDeniedException", "KMS.DisabledException", "KMS.NotFoundException"] {
+        let server = Server::answering([refusal(400, code, "the ciphertext refers to a key that is not there")]);
+        let answer = queue(&server).await.send(&messages(1)).await;
+        assert!(matches!(answer, Err(StoreFailure::Denied(..))), "{code}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_are_waited_for() {
+    // Without a wait SQS asks some of its servers alone.
+    let server = Server::answering([ok(|_| json!({}))]);
+    let letters = DeadLetters::new(&server.sdk().await, format!("{}/000000000000/dead", server.endpoint));
+    assert!(letters.take(5).await.expect("an answer").is_empty());
+    assert!(server.requests()[0]["WaitTimeSeconds"].as_u64() >= Some(1));
 }
