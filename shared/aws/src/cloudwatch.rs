@@ -69,7 +69,7 @@ pub struct Alarm {
     pub is_on: bool,
 }
 
-/// The alarms whose names begin so.
+/// The alarms on metrics whose names begin so. A composite one rings only along with one of these.
 ///
 /// # Errors
 /// [`StoreFailure`] when CloudWatch refuses the call or cannot be reached.
@@ -81,9 +81,7 @@ pub async fn alarms(sdk: &Sdk, prefix: &str) -> Result<Vec<Alarm>, StoreFailure>
         let page = page.map_err(|error| AwsError::of(error).store_failure("read the alarms"))?;
         let metric = page.metric_alarms.unwrap_or_default().into_iter();
         let metric = metric.map(|alarm| (alarm.alarm_name, alarm.state_value, alarm.actions_enabled));
-        let composite = page.composite_alarms.unwrap_or_default().into_iter();
-        let composite = composite.map(|alarm| (alarm.alarm_name, alarm.state_value, alarm.actions_enabled));
-        found.extend(metric.chain(composite).map(|(name, state, actions)| Alarm {
+        found.extend(metric.map(|(name, state, actions)| Alarm {
             name: name.unwrap_or_default(),
             is_ringing: state.is_some_and(|state| state.as_str() == "ALARM"),
             is_on: actions.unwrap_or_default(),

@@ -9,6 +9,7 @@ use tidemark_aws::sqs::DeadLetters;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_engine::ports::{Checkpoints, Ledger};
 use tidemark_engine::record::{RecordId, RecordKey};
+use tidemark_engine::stream::SourceKind;
 
 use super::Checked;
 use crate::page::plural;
@@ -75,8 +76,8 @@ async fn subscribers(sdk: &Sdk, stack: &Stack) -> Option<Checked> {
 }
 
 async fn alarms(sdk: &Sdk, stack: &Stack) -> Checked {
-    let found = match cloudwatch::alarms(sdk, &format!("{}-", stack.name)).await {
-        Ok(found) => found,
+    let found: Vec<_> = match cloudwatch::alarms(sdk, &format!("{}-", stack.name)).await {
+        Ok(found) => found.into_iter().filter(|alarm| is_of(&stack.name, &alarm.name)).collect(),
         Err(failure) => return Checked::unseen("alarms", failure),
     };
     let ringing: Vec<&str> = found.iter().filter(|alarm| alarm.is_ringing).map(|alarm| alarm.name.as_str()).collect();
@@ -92,6 +93,20 @@ async fn alarms(sdk: &Sdk, stack: &Stack) -> Checked {
         return Checked::warning("alarms", format!("{} tell nobody", plural(silent_count, "alarm")), next);
     }
     Checked::ok("alarms", format!("none of {} rings", found.len()))
+}
+
+/// Whether it is an alarm of this stack, not of one whose name goes on: `tidemark-north` beside `tidemark`.
+fn is_of(stack: &str, alarm: &str) -> bool {
+    let Some(rest) = alarm.strip_prefix(stack).and_then(|rest| rest.strip_prefix('-')) else { return false };
+    let whose = SourceKind::ALL.iter().map(|source| source.as_str()).chain(["watcher"]);
+    rest == "heartbeat" || whose.into_iter().any(|who| rest.strip_prefix(who).is_some_and(|rest| rest.starts_with('-')))
+}
+
+#[test]
+fn alarms_of_a_stack_whose_name_goes_on_are_anothers() {
+    let ours = ["t-heartbeat", "t-watcher-errors", "t-fieldmotion-stale"];
+    let others = ["t-north-heartbeat", "t-north-fieldmotion-stale", "tx-heartbeat", "t", "t-heartbeats"];
+    assert!(ours.iter().all(|name| is_of("t", name)) && !others.iter().any(|name| is_of("t", name)));
 }
 
 async fn concurrency(sdk: &Sdk, stack: &Stack) -> Checked {
