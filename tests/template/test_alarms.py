@@ -151,10 +151,21 @@ def test_a_pager_hears_of_every_alarm_of_a_source(source):
     expected = " OR ".join(f'ALARM("${{{source}{name}Alarm}}")' for name in PER_SOURCE)
     assert alarm["AlarmRule"] == {"Fn::Sub": expected}
     # Mails come from the single alarms.
-    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "PageTopicArn"}]
+    assert (alarm["AlarmActions"], "OKActions" in alarm) == ([{"Ref": "PageTopicArn"}], False)
     assert alarm["ActionsEnabled"] is True
     silenced = of_type("AWS::CloudWatch::CompositeAlarm", HasPageTopic=True, SchedulesOn=False)
     assert silenced[f"{source}NeedsPersonAlarm"]["ActionsEnabled"] is False
+
+
+@pytest.mark.parametrize("name", ["HeartbeatAlarm", "WatcherErrorsAlarm"])
+def test_a_pager_hears_of_a_watcher_that_is_silent_or_fails(name):
+    alarm = of_type("AWS::CloudWatch::Alarm", HasPageTopic=True)[name]
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}, {"Ref": "PageTopicArn"}]
+
+
+def test_a_run_that_was_given_up_is_not_said_to_be_throttled():
+    texts = {name: alarm["AlarmDescription"] for name, alarm in ALARMS.items() if alarm["MetricName"] == "AsyncEventsDropped"}
+    assert texts and all("runbook.md#dropped" in str(text) for text in texts.values())
 
 
 def test_without_a_pager_nothing_is_paid_for_one():
