@@ -23,7 +23,7 @@ const POLICIES: &str = "\
 ## Permissions
 
 The commands that only read need this policy, here for a stack called `tidemark`; with `KmsKeyArn` set, `kms:Decrypt` on that
-key too:
+key too, and for the commands that change something `kms:GenerateDataKey` and `kms:Encrypt`:
 
 ```json
 READ```
