@@ -208,6 +208,11 @@ fn are_as_received<'a>(bodies: impl Iterator<Item = &'a Body>, replies: &[Reply]
     }
 }
 
+/// Byte order marks and lines may come before what a vendor says, in any order.
+fn without_marks(text: &str) -> &str {
+    text.trim_start_matches(|letter: char| letter == '\u{feff}' || letter.is_ascii_whitespace())
+}
+
 /// The end of a list is believed only where the answer says so: by a count, or by an empty list.
 pub fn end_is_proved(page: &Page, call: Call<'_>, answer: &Reply) {
     let Call::List(_, ListRequest::Page(_, number)) = call else { return };
@@ -217,7 +222,7 @@ pub fn end_is_proved(page: &Page, call: Call<'_>, answer: &Reply) {
     }
     assert!(answer.status().is_success(), "a page was read from status {}", answer.status());
     let text = String::from_utf8_lossy(answer.body());
-    let compact: String = text.trim_start_matches('\u{feff}').chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let compact: String = without_marks(&text).chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let is_nothing = page.changes.is_empty() && page.unusable_count == 0;
     let is_list = compact.starts_with(['[', '{']) || answer.status().as_u16() == 204;
     assert!(is_list, "a page was read from {compact}");
@@ -226,7 +231,7 @@ pub fn end_is_proved(page: &Page, call: Call<'_>, answer: &Reply) {
         assert!(says_none, "an empty page was read from {compact}");
     }
     // What is no JSON as it stands is judged without a second opinion.
-    let Ok(json) = serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) else { return };
+    let Ok(json) = serde_json::from_str::<Value>(without_marks(&text)) else { return };
     let objects: Vec<&serde_json::Map<String, Value>> = top_and_below(&json);
     let ends_here = page.pages_total.is_some_and(|pages| pages <= number);
     if ends_here && !is_nothing {
@@ -247,7 +252,7 @@ fn top_and_below(json: &Value) -> Vec<&serde_json::Map<String, Value>> {
 pub fn total_is_counted(page: &Page, answer: &Reply) {
     let Some(pages) = page.pages_total else { return };
     let text = String::from_utf8_lossy(answer.body());
-    let Ok(json) = serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) else { return };
+    let Ok(json) = serde_json::from_str::<Value>(without_marks(&text)) else { return };
     let is_count = |value: &Value| {
         value.is_u64() || value.as_str().is_some_and(|text| text.trim_matches('"').parse::<u64>().is_ok())
     };
@@ -273,7 +278,7 @@ fn of_detail(kind: SourceKind, source: &Vendor, stream: &StreamName, detail: &De
             let may_say_so = |reply: &Reply| {
                 let status = reply.status();
                 let text = String::from_utf8_lossy(reply.body());
-                let says = text.trim_start_matches('\u{feff}').trim_start().chars().next();
+                let says = without_marks(&text).chars().next();
                 let is_words = says.is_some_and(|first| !matches!(first, '<'));
                 // FieldMotion's errors are known by their text alone.
                 let is_error = kind == SourceKind::FieldMotion && text.contains("error");
