@@ -57,8 +57,9 @@ impl<P: FetcherPorts> Work<'_, P> {
         let looked_count = self.finished.len() + count;
         // Where there was no time for all ids, each of several messages would see a few alone.
         let max = if looked_count < of_count { 1 } else { VANISHED_MAX };
-        let is_chunk = self.looker.task.is_chunk() && of_count > VANISHED_MAX;
-        let are_many = is_chunk && count > max && count * 100 > looked_count * VANISHED_PERCENT_MAX;
+        let is_chunk = self.looker.task.is_chunk();
+        let is_large = is_chunk && of_count > VANISHED_MAX;
+        let are_many = is_large && count > max && count * 100 > looked_count * VANISHED_PERCENT_MAX;
         let mut doubted_count = 0;
         for gone in vanished {
             // Of a record that is stored as gone there is nothing to lose.
@@ -78,7 +79,7 @@ impl<P: FetcherPorts> Work<'_, P> {
             let (id, reason, looked_at) = (gone.id, Reason::SeemsGone, gone.look.looked_at);
             self.set_aside_after(Failed { id, reason, cause, looked_at }, known).await?;
         }
-        if self.looker.task.is_chunk() && doubted_count > 0 {
+        if is_chunk && doubted_count > 0 {
             self.report.notices.insert(Notice::TombstonesWithheld(doubted_count));
         }
         Ok(())
