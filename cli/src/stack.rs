@@ -96,6 +96,11 @@ impl Stack {
         })
     }
 
+    /// This source, or all that are on.
+    pub(crate) fn one_or_all(&self, source: Option<SourceKind>) -> Vec<SourceKind> {
+        source.map_or_else(|| self.sources.iter().map(|deployment| deployment.source).collect(), |source| vec![source])
+    }
+
     /// The value of a parameter.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.deployed.parameters.get(name).map(String::as_str)

@@ -74,15 +74,13 @@ pub(super) async fn run(context: &mut Context<'_>, act: DeadLetters) -> Result<E
     match act {
         DeadLetters::List { source } => list(context, &stack, source).await,
         DeadLetters::Redrive { source, consent } => {
-            let queue = queue_of(context, &stack, source).await?;
-            let found = look(&stack, &queue, source).await?;
+            let (queue, found) = taken(context, &stack, source).await?;
             let ended = redrive(context, &stack, &queue, source, &found, &consent).await;
             put_back(&queue, &found).await;
             ended
         }
         DeadLetters::Purge { source, consent } => {
-            let queue = queue_of(context, &stack, source).await?;
-            let found = look(&stack, &queue, source).await?;
+            let (queue, found) = taken(context, &stack, source).await?;
             let ended = purge(context, &stack, &queue, source, &found, &consent).await;
             put_back(&queue, &found).await;
             ended
@@ -90,9 +88,12 @@ pub(super) async fn run(context: &mut Context<'_>, act: DeadLetters) -> Result<E
     }
 }
 
-async fn queue_of(context: &mut Context<'_>, stack: &Stack, source: SourceKind) -> Result<Queue, Failure> {
+/// What lies in the dead-letter queue of a source. Nobody else sees it until it is put back.
+async fn taken(context: &mut Context<'_>, stack: &Stack, source: SourceKind) -> Result<(Queue, Vec<Found>), Failure> {
     let url = stack.source(source)?.dead_letters_url.as_str();
-    Ok(Queue::new(context.sdk().await?, url))
+    let queue = Queue::new(context.sdk().await?, url);
+    let found = look(stack, &queue, source).await?;
+    Ok((queue, found))
 }
 
 /// Whatever came of it: what was not deleted is seen by others again at once.
@@ -142,12 +143,9 @@ fn of_kind(found: &[Found], kind: Kind) -> impl Iterator<Item = &Found> {
 
 /// Lists the dead letters of a source, or of all that are on.
 async fn list(context: &mut Context<'_>, stack: &Stack, of: Option<SourceKind>) -> Result<Ended, Failure> {
-    let sources = stack.sources.iter().map(|deployment| deployment.source);
-    let sources: Vec<SourceKind> = of.map_or_else(|| sources.collect(), |source| vec![source]);
     let mut all = Vec::new();
-    for source in sources {
-        let queue = queue_of(context, stack, source).await?;
-        let found = look(stack, &queue, source).await?;
+    for source in stack.one_or_all(of) {
+        let (queue, found) = taken(context, stack, source).await?;
         put_back(&queue, &found).await;
         all.push((source, found));
     }

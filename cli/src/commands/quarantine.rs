@@ -38,10 +38,8 @@ pub(super) async fn run(context: &mut Context<'_>, act: Quarantine) -> Result<En
     let stack = context.stack().await?;
     match act {
         Quarantine::List(Listed { source, stream, ids, reason }) => {
-            let sources = stack.sources.iter().map(|deployment| deployment.source);
-            let sources: Vec<SourceKind> = source.map_or_else(|| sources.collect(), |source| vec![source]);
-            let wanted = sources.iter().map(|source| Entries {
-                of: SourceAndStream { source: *source, stream: stream.clone() },
+            let wanted = stack.one_or_all(source).into_iter().map(|source| Entries {
+                of: SourceAndStream { source, stream: stream.clone() },
                 ids: ids.clone(),
                 reason,
             });
