@@ -363,16 +363,22 @@ async fn a_few_vanished_records_become_tombstones_after_a_second_look() {
     assert_eq!(stage.differences(), Vec::<String>::new());
 }
 
+/// A stage that owes a fetch of so many records that are stored, of which the vendor hides the first.
+async fn owed_and_hidden(count: usize, hidden: usize) -> (Stage, Vec<String>) {
+    let stage = Stage::new(ListShape::Whole).known().await;
+    let all = ids(count);
+    stage.edit(&all);
+    stage.settle().await;
+    stage.edit(&all);
+    stage.vendor(|vendor| vendor.hidden = all.iter().take(hidden).map(|text| id(text)).collect());
+    stage.tick().await;
+    (stage, all)
+}
+
 #[tokio::test]
 async fn up_to_five_records_or_a_fifth_of_a_chunk_may_vanish_without_a_doubt() {
     for (gone, of, withheld) in [(5, 5, 0), (6, 30, 0), (6, 50, 0), (6, 29, 6), (50, 50, 50)] {
-        let stage = Stage::new(ListShape::Whole).known().await;
-        let all = ids(of);
-        stage.edit(&all);
-        stage.settle().await;
-        stage.edit(&all);
-        stage.vendor(|vendor| vendor.hidden = all.iter().take(gone).map(|text| id(text)).collect());
-        stage.tick().await;
+        let (stage, all) = owed_and_hidden(of, gone).await;
         stage.drain().await;
         let deleted = all.iter().filter(|id| stage.record(id).is_some_and(|it| it.deleted.is_some())).count();
         assert_eq!((stage.retries().len(), deleted), (withheld, gone - withheld), "{gone} of {of}");
@@ -381,13 +387,7 @@ async fn up_to_five_records_or_a_fifth_of_a_chunk_may_vanish_without_a_doubt() {
 
 #[tokio::test]
 async fn a_vendor_that_is_wrong_is_doubted_though_there_is_time_for_a_few_records_of_a_chunk_alone() {
-    let stage = Stage::new(ListShape::Whole).known().await;
-    let all = ids(50);
-    stage.edit(&all);
-    stage.settle().await;
-    stage.edit(&all);
-    stage.vendor(|vendor| vendor.hidden = all.iter().map(|text| id(text)).collect());
-    stage.tick().await;
+    let (stage, _) = owed_and_hidden(50, 50).await;
     let delivery = stage.receive();
     let fetcher = Fetcher { call_interval: Duration::from_secs(1), ..stage.fetcher() };
     let stop_at = stage.now().plus(Duration::from_secs(30));
@@ -398,13 +398,7 @@ async fn a_vendor_that_is_wrong_is_doubted_though_there_is_time_for_a_few_record
 
 /// A stage that doubts that ten records are gone.
 async fn in_doubt() -> (Stage, Vec<String>) {
-    let stage = Stage::new(ListShape::Whole).known().await;
-    let all = ids(10);
-    stage.edit(&all);
-    stage.settle().await;
-    stage.edit(&all);
-    stage.vendor(|vendor| vendor.hidden = all.iter().map(|text| id(text)).collect());
-    stage.tick().await;
+    let (stage, all) = owed_and_hidden(10, 10).await;
     stage.drain().await;
     assert!(stage.retries().len() == 10 && stage.retries().iter().all(|entry| entry.reason == Reason::SeemsGone));
     (stage, all)

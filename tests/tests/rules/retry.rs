@@ -299,15 +299,21 @@ async fn a_killer_behind_a_record_that_is_gone_is_set_aside_too() {
     assert_eq!((stage.retried(), stage.retries()[0].reason), (vec!["killer".to_owned()], Reason::Crash));
 }
 
-#[tokio::test]
-async fn more_than_a_thousand_entries_freeze_their_stream_and_nothing_is_lost() {
+/// A stage with more entries in its retry lane than it may have, which heal after so many hours.
+async fn with_a_full_retry_lane(hours: u64) -> Stage {
     let stage = Stage::new(ListShape::Whole).known().await;
     let all = ids(1_001);
     stage.edit(&all);
-    let heals_at = stage.now().plus(Duration::from_hours(48));
+    let heals_at = stage.now().plus(Duration::from_hours(hours));
     stage.vendor(|vendor| all.iter().for_each(|text| vendor.poison(&id(text), heals_at)));
     stage.tick().await;
     stage.fetch_until(stage.now().plus(Duration::from_mins(1))).await;
+    stage
+}
+
+#[tokio::test]
+async fn more_than_a_thousand_entries_freeze_their_stream_and_nothing_is_lost() {
+    let stage = with_a_full_retry_lane(48).await;
     let frozen = stage.tick().await;
     assert_eq!(frozen.outcome, tidemark_engine::poll::PollOutcome::Frozen);
     let notice = Notice::QuarantineFull(1_001);
@@ -326,13 +332,7 @@ async fn more_than_a_thousand_entries_freeze_their_stream_and_nothing_is_lost() 
 #[tokio::test]
 async fn a_frozen_stream_comes_out_of_a_pause_of_its_source() {
     // GIVEN a stream that lists nothing, so that no list can end the pause
-    let stage = Stage::new(ListShape::Whole).known().await;
-    let all = ids(1_001);
-    stage.edit(&all);
-    let heals_at = stage.now().plus(Duration::from_hours(2));
-    stage.vendor(|vendor| all.iter().for_each(|text| vendor.poison(&id(text), heals_at)));
-    stage.tick().await;
-    stage.fetch_until(stage.now().plus(Duration::from_mins(1))).await;
+    let stage = with_a_full_retry_lane(2).await;
     // WHEN the vendor asks for no calls in answer to a try
     stage.vendor(|vendor| vendor.unwell = Some(FailureClass::Throttled { retry_after: None }));
     stage.play(2).await;
