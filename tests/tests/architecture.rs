@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
+use tidemark_engine::stream::SourceKind;
 
 /// What each of our crates ships with, by name of crate.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
@@ -108,6 +109,20 @@ fn functions_are_built_without_what_the_command_line_needs() {
         let asks =
             normal.filter(|other| other.name == "tidemark-aws" && other.features.contains(&"operator".to_owned()));
         assert_eq!(asks.count() > 0, package.name.as_str() == "tidemark-cli", "{}", package.name);
+    }
+}
+
+/// Who knows one source finds his way in the others.
+#[test]
+fn every_source_has_the_same_files() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/sources/src");
+    for kind in SourceKind::ALL {
+        let folder = sources.join(kind.as_str());
+        for module in ["streams", "call", "answer", "settings"] {
+            let is_there =
+                folder.join(module).with_extension("rs").exists() || folder.join(module).join("mod.rs").exists();
+            assert!(is_there, "{kind} has no module {module}");
+        }
     }
 }
 

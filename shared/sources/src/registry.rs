@@ -109,12 +109,16 @@ fn parts<S>(
 /// [`BadSource`] when the settings are refused.
 pub fn streams_of(kind: SourceKind, settings: &str) -> Result<Vec<StreamTraits>, BadSource> {
     let streams = match kind {
-        SourceKind::FieldMotion => FieldMotionSettings::parse(settings).map(|settings| fieldmotion::streams(&settings)),
-        SourceKind::FieldAware => FieldAwareSettings::parse(settings).map(|settings| fieldaware::streams(&settings)),
-        SourceKind::FsmNavigator => {
-            FsmNavigatorSettings::parse(settings).map(|settings| fsmnavigator::streams(&settings))
+        SourceKind::FieldMotion => {
+            FieldMotionSettings::parse(settings).map(|settings| fieldmotion::streams::traits(&settings))
         }
-        SourceKind::Fieldly => FieldlySettings::parse(settings).map(|settings| fieldly::streams(&settings)),
+        SourceKind::FieldAware => {
+            FieldAwareSettings::parse(settings).map(|settings| fieldaware::streams::traits(&settings))
+        }
+        SourceKind::FsmNavigator => {
+            FsmNavigatorSettings::parse(settings).map(|settings| fsmnavigator::streams::traits(&settings))
+        }
+        SourceKind::Fieldly => FieldlySettings::parse(settings).map(|settings| fieldly::streams::traits(&settings)),
     };
     streams.map_err(|bad| BadSource { kind, problems: bad.0 })
 }
@@ -123,11 +127,11 @@ pub fn streams_of(kind: SourceKind, settings: &str) -> Result<Vec<StreamTraits>,
 /// named where they are wanted.
 pub fn is_on_by_default(kind: SourceKind, stream: &StreamName) -> bool {
     match kind {
-        SourceKind::FieldMotion => fieldmotion::is_on_by_default(stream),
+        SourceKind::FieldMotion => fieldmotion::streams::is_on_by_default(stream),
         // One feed, of everything.
         SourceKind::FieldAware => true,
-        SourceKind::FsmNavigator => fsmnavigator::is_on_by_default(stream),
-        SourceKind::Fieldly => fieldly::is_on_by_default(stream),
+        SourceKind::FsmNavigator => fsmnavigator::streams::is_on_by_default(stream),
+        SourceKind::Fieldly => fieldly::streams::is_on_by_default(stream),
     }
 }
 
@@ -180,9 +184,9 @@ pub fn alternatives(kind: SourceKind, settings: &str, stream: &StreamName, check
 /// The parts of a feed's first import that may be refused one by one: the record stream, and where its list begins.
 pub fn feed_parts(kind: SourceKind, settings: &str) -> Vec<(StreamName, String)> {
     match kind {
-        SourceKind::FieldAware => {
-            FieldAwareSettings::parse(settings).map(|settings| fieldaware::parts(&settings)).unwrap_or_default()
-        }
+        SourceKind::FieldAware => FieldAwareSettings::parse(settings)
+            .map(|settings| fieldaware::snapshot::parts(&settings))
+            .unwrap_or_default(),
         SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Vec::new(),
     }
 }
@@ -197,7 +201,7 @@ pub fn stream_names(kind: SourceKind, settings: &str) -> Vec<StreamName> {
 /// The streams that a source's records are kept under: those that are polled, but for a feed, which names several.
 pub fn record_streams(kind: SourceKind, settings: &str) -> Vec<StreamName> {
     match kind {
-        SourceKind::FieldAware => fieldaware::record_streams(),
+        SourceKind::FieldAware => fieldaware::streams::record_streams(),
         SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => stream_names(kind, settings),
     }
 }
@@ -206,7 +210,7 @@ pub fn record_streams(kind: SourceKind, settings: &str) -> Vec<StreamName> {
 /// what is no locator.
 pub fn record_of(kind: SourceKind, polled: &StreamName, id: &RecordId) -> Option<(StreamName, RecordId)> {
     match kind {
-        SourceKind::FieldAware => fieldaware::record_of(id),
+        SourceKind::FieldAware => fieldaware::locator::record_of(id),
         SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Some((polled.clone(), id.clone())),
     }
 }
@@ -216,7 +220,7 @@ pub fn record_of(kind: SourceKind, polled: &StreamName, id: &RecordId) -> Option
 /// None for a FieldAware record whose path is not known without its user; its locator is taken as an id too.
 pub fn owed_as(kind: SourceKind, records: &StreamName, id: &RecordId) -> Option<(StreamName, RecordId)> {
     match kind {
-        SourceKind::FieldAware => Some((fieldaware::feed(), fieldaware::listed_id(records, id)?)),
+        SourceKind::FieldAware => Some((fieldaware::streams::feed(), fieldaware::locator::listed_id(records, id)?)),
         SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Some((records.clone(), id.clone())),
     }
 }

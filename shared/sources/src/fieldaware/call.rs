@@ -7,18 +7,15 @@ use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
 
 use super::FieldAware;
+use super::answer::{error_name, is_about_address};
 use crate::credential::Credential;
-use crate::http::{Answer, Problem, Purpose, Request, Terms, Words, speaks_of_address};
-use crate::json::{self, Malformed, Object};
+use crate::http::{Answer, Problem, Purpose, Request, Terms, Words};
+use crate::json::{self, Malformed};
 
-/// How much of the name of a vendor's error is shown.
-const ERROR_NAME_CHARS_MAX: usize = 40;
 /// The name of the vendor's error for what is not there.
 const NOT_FOUND: &str = "NotFoundError";
 /// The name of its error for a call that came to it in the clear, as behind a balancer that does not say otherwise.
 const IN_THE_CLEAR: &str = "InvalidProtocolError";
-/// Members of errors that frameworks write.
-const FOREIGN_KEYS: [&str; 5] = ["statusCode", "status", "code", "details", "stack"];
 /// How many entries a list or object of a page may have.
 const PAGE_ENTRIES_MAX: usize = 50_000;
 
@@ -162,29 +159,6 @@ fn authorization(credential: &Credential<1>) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// Whether JSON is the vendor's own error, `{"error":{"name":"..","message":".."}}`: gateways and frameworks write others,
-/// some of which have a name, too.
-pub(super) fn is_own_error(json: &str) -> bool {
-    let Some(error) = Object::of(json).and_then(|object| object.object("error")) else { return false };
-    let is_named = error.text("name").is_some_and(|name| !name.is_empty());
-    is_named && FOREIGN_KEYS.iter().all(|key| error.get(key).is_none())
-}
-
-/// Whether an error speaks of the address that was called.
-fn is_about_address(json: &str) -> bool {
-    let error = Object::of(json).and_then(|object| object.object("error")).unwrap_or_default();
-    speaks_of_address(&error.text("message").unwrap_or_default())
-}
-
-/// The name in an error body, `{"error":{"name":"..","message":".."}}`, as far as it can be shown. The message may quote
-/// a record.
-fn error_name(json: &str) -> Option<String> {
-    let error = Object::of(json)?.object("error")?;
-    let name = error.text("name").unwrap_or_default();
-    let is_plain = (1..=ERROR_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphabetic());
-    Some(if is_plain { name } else { "without a name".to_owned() })
-}
-
 /// Whether the `Link` header has a link with `rel=next`. One without any `rel`, as a sample of the feed shows, says
 /// nothing.
 fn has_next(headers: &HeaderMap) -> Option<bool> {
@@ -218,39 +192,5 @@ mod tests {
         assert_eq!(linked(&["<https://h/x>; rel=\"last next\""]), Some(true));
         assert_eq!(linked(&[]), None);
         assert_eq!(linked(&["\"https://api.fieldaware.net/changes/previous/2014-10-14/\""]), None);
-    }
-
-    #[test]
-    fn only_an_error_with_a_name_is_the_vendors_own() {
-        assert!(is_own_error(r#"{"error":{"name":"NotFoundError","message":"no job 7"}}"#));
-        for others in [
-            "{}",
-            "null",
-            r#"{"error":{}}"#,
-            r#"{"error":{"name":""}}"#,
-            r#"{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}"#,
-            r#"{"error":"Not Found","status":404}"#,
-            r#"[{"error":{"name":"NotFoundError"}}]"#,
-            r#"{"error":{"statusCode":404,"name":"NotFoundError","message":"Endpoint \"GET /x\" not found."}}"#,
-            r#"{"data":null,"error":{"status":404,"name":"NotFoundError","message":"Not Found","details":{}}}"#,
-            r#"{"error":{"name":"Error","message":"no route","stack":"Error: no route\n at x"}}"#,
-        ] {
-            assert!(!is_own_error(others), "{others}");
-        }
-    }
-
-    #[test]
-    fn of_an_error_only_a_plain_name_is_shown() {
-        let name = |json: &str| error_name(json);
-        assert_eq!(
-            name(r#"{"error":{"name":"NotFoundError","message":"no job 7"}}"#).as_deref(),
-            Some("NotFoundError")
-        );
-        for odd in [r#"{"error":{"name":"jane@example.com"}}"#, r#"{"error":{}}"#, r#"{"error":{"name":7}}"#] {
-            assert_eq!(name(odd).as_deref(), Some("without a name"), "{odd}");
-        }
-        for none in [r#"{"uuid":"1","error":null}"#, r#"{"uuid":"1","error":"x"}"#, "[]", r#"{"items":[]}"#] {
-            assert_eq!(name(none), None, "{none}");
-        }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::classes::{self, Class};
 use super::path::is_segment;
+use super::streams::{self, Class};
 
 /// Beyond so many pages a list is taken for one without an end.
 const PAGES_MAX: u32 = 100_000;
@@ -148,7 +148,7 @@ impl Cursor {
         let (is_archive, text) = text.strip_prefix('+').map_or((false, text), |text| (true, text));
         let mut parts = text.split(';');
         let (records, walk) = parts.next()?.split_once('/')?;
-        let class = classes::of_records(records)?;
+        let class = streams::of_records(records)?;
         let walk = if walk == "end" { None } else { Some(walk.parse().ok()?) };
         let queue = match (parts.next(), parts.next(), parts.next()) {
             (None, None, None) => None,

@@ -9,10 +9,10 @@ use tidemark_engine::change::{Change, Listed};
 use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::Body;
 
-use super::classes::{self, Class, List, UUID, UnknownClasses};
 use super::locator::Locator;
 use super::path::{Path, canonical, is_segment, is_token, is_uuid, token_of_address};
 use super::settings::FieldAwareSettings;
+use super::streams::{self, Class, List, UUID, UnknownClasses};
 use crate::json::{Malformed, Object};
 use crate::rows::{Shows, held, names_next, without_errors};
 use crate::time;
@@ -107,7 +107,7 @@ fn event(json: &str, settings: &FieldAwareSettings) -> Event {
     let Some(name) = event.text("entityClass") else {
         return Event::Unusable;
     };
-    let Some(class) = classes::of_entity(&name) else {
+    let Some(class) = streams::of_entity(&name) else {
         return Event::Unknown(name);
     };
     if !settings.keeps(class) {

@@ -6,8 +6,8 @@
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::StreamName;
 
-use super::classes::{self, Class};
-use super::path::{Path, canonical};
+use super::path::{Path, canonical, is_segment};
+use super::streams::{self, Class, List, UUID};
 
 /// A record and the path that leads to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Locator {
     pub(super) fn parse(id: &RecordId) -> Option<Self> {
         let (records, path) = id.as_str().split_once('/')?;
         let path = Path::parse(path).filter(|read| read.to_string() == path)?;
-        Some(Self { class: classes::of_records(records)?, path })
+        Some(Self { class: streams::of_records(records)?, path })
     }
 
     /// The listed id; none when it is too long to be kept.
@@ -32,6 +32,25 @@ impl Locator {
     /// The record.
     pub(super) fn record(&self) -> Option<(StreamName, RecordId)> {
         Some((self.class.records.clone(), RecordId::parse(canonical(self.path.last())).ok()?))
+    }
+}
+
+/// The record that a listed id names.
+pub(crate) fn record_of(id: &RecordId) -> Option<(StreamName, RecordId)> {
+    Locator::parse(id)?.record()
+}
+
+/// The listed id of a record, which may be given as one already. None where a record's path is not known from its uuid.
+pub(crate) fn listed_id(records: &StreamName, id: &RecordId) -> Option<RecordId> {
+    if Locator::parse(id).is_some_and(|locator| locator.class.records == *records) {
+        return Some(id.clone());
+    }
+    let class = streams::of_records(records.as_str())?;
+    match class.list {
+        List::At { detail, .. } if is_segment(id.as_str()) => {
+            Locator { class, path: Path::of_address(&detail.replace(UUID, id.as_str()))? }.id()
+        }
+        List::At { .. } | List::BelowUsers { .. } => None,
     }
 }
 
@@ -66,7 +85,7 @@ mod tests {
 
     #[test]
     fn one_path_has_one_locator() {
-        let class = classes::of_records("jobs").unwrap();
+        let class = streams::of_records("jobs").unwrap();
         for address in ["https://a.example/job/1", "https://b.example/job/1/", "/job/1", "job/1/"] {
             let locator = Locator { class, path: Path::of_address(address).unwrap() };
             assert_eq!(locator.id().unwrap().as_str(), "jobs/job/1");

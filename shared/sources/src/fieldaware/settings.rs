@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::classes::{self, CLASSES, Class, List, UUID};
 use super::path::Path;
+use super::streams::{self, CLASSES, Class, List, UUID};
 use crate::account::Account;
 use crate::settings::{BadSettings, Settings, texts};
 
@@ -86,7 +86,7 @@ impl FieldAwareSettings {
                 "entity_class",
                 &format!("one of {}", filterable.collect::<Vec<_>>().join(", ")),
                 None,
-                |value| Some(Some(classes::of_entity(value.as_str()?).filter(|class| class.is_filterable)?.entity)),
+                |value| Some(Some(streams::of_entity(value.as_str()?).filter(|class| class.is_filterable)?.entity)),
             ),
             status: settings.take("status", &format!("one of {}", STATUSES.join(", ")), None, |value| {
                 Some(Some(STATUSES.into_iter().find(|status| value.as_str() == Some(status))?))
@@ -121,7 +121,7 @@ impl FieldAwareSettings {
             ),
         };
         if settings.take("custom_fields", "true or false", false, Value::as_bool) {
-            parsed.kept.extend(classes::of_records(classes::CUSTOM_FIELDS));
+            parsed.kept.extend(streams::of_records(streams::CUSTOM_FIELDS));
         }
         let problems = settings.close();
         if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
@@ -181,7 +181,7 @@ impl FieldAwareSettings {
 
     /// The path of the list of users.
     pub(super) fn users_path(&self) -> &str {
-        classes::of_entity("User").and_then(|users| self.list_path(users)).unwrap_or(classes::USERS)
+        streams::of_entity("User").and_then(|users| self.list_path(users)).unwrap_or(streams::USERS)
     }
 
     /// The window of a class's list.
@@ -227,7 +227,7 @@ fn within(value: &Value, range: &std::ops::RangeInclusive<u64>) -> Option<u64> {
 }
 
 fn some_of(value: &Value, allowed: fn(&Class) -> bool) -> Option<Vec<&'static Class>> {
-    texts(value)?.iter().map(|name| classes::of_records(name).filter(|class| allowed(class))).collect()
+    texts(value)?.iter().map(|name| streams::of_records(name).filter(|class| allowed(class))).collect()
 }
 
 fn by_stream<T>(
@@ -236,7 +236,7 @@ fn by_stream<T>(
     read: impl Fn(&Value) -> Option<T>,
 ) -> Option<BTreeMap<&'static str, T>> {
     let one = |(name, value): (&String, &Value)| {
-        let class = classes::of_records(name).filter(|class| allowed(class))?;
+        let class = streams::of_records(name).filter(|class| allowed(class))?;
         Some((class.records.as_str(), read(value)?))
     };
     value.as_object()?.iter().map(one).collect()
@@ -271,7 +271,7 @@ mod tests {
     }
 
     fn of(records: &str) -> &'static Class {
-        classes::of_records(records).unwrap()
+        streams::of_records(records).unwrap()
     }
 
     fn walked(settings: &FieldAwareSettings) -> Vec<&'static str> {

@@ -21,11 +21,11 @@ use tidemark_engine::ports::{Clock, Credentials};
 use tidemark_engine::stream::StreamName;
 
 use super::FieldAware;
+use super::answer::{self, Rows};
 use super::call::{Call, Got, Outcome};
-use super::classes::List as Place;
 use super::cursor::{Cursor, Endless, Extent, Queue, Walk};
-use super::rows::{self, Rows};
 use super::settings::{FieldAwareSettings, Window};
+use super::streams::List as Place;
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms, Words};
 use crate::json::Malformed;
 use crate::rows::refuses_page;
@@ -207,7 +207,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
         let is_behind_end = is_behind_end(&outcome);
         match outcome {
             Outcome::Got(Got { json, date, has_next }) => {
-                let read = json.map_or_else(|| Ok(Default::default()), |json| rows::page(&json, has_next));
+                let read = json.map_or_else(|| Ok(Default::default()), |json| answer::page(&json, has_next));
                 let (rows, extent): (Rows, Extent) = read.map_err(|malformed| call.malformed(malformed))?;
                 let extent = Extent { size: extent.size.or(Some(self.settings.list_page_size)), ..extent };
                 if walk.shows_none(extent) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidemark_engine::clock::StampMillis;
 use tidemark_engine::stream::StreamName;
 
-use super::object_types::OBJECT_TYPES;
+use super::streams::OBJECT_TYPES;
 use crate::account::Account;
 use crate::probe::Check;
 use crate::settings::{BadSettings, Settings};

@@ -1,13 +1,14 @@
-//! One call, and telling its data from its errors.
+//! One call, in another form of its time where the first is rejected, and telling its data from its errors.
 
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::ports::{Clock, Credentials};
 
-use super::answer;
 use super::error_text::Meaning;
-use super::settings::FieldMotionSettings;
+use super::settings::{ApiNowFormat, FieldMotionSettings};
 use super::signature::Parameters;
-use crate::http::{Answer, Problem, Purpose, Terms, Words};
+use super::{Credential, FieldMotion, answer, zone};
+use crate::http::{Answer, Problem, Purpose, Request, Terms, Words};
 use crate::json::{self, Malformed};
 use crate::rows::Sent;
 
@@ -128,6 +129,73 @@ impl Call<'_> {
             format!("{}: the answer begins with an error message of PHP, the vendor's program fails", self.function);
         SourceFailure::new(class, cause)
             .with_next_step("report it to the vendor if it lasts; the credential is not in doubt")
+    }
+}
+
+impl<C: Clock, K: Credentials> FieldMotion<C, K> {
+    /// Makes a call; where it is the first one and rejected, once more in each other form of its time.
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
+        let used = self.api_now.format();
+        let answered =
+            self.credential.with(call.function, async |credential| self.attempt(call, credential, used).await).await;
+        let rejected = match answered {
+            Ok(Judged { outcome: Outcome::TimeRefused(failure), .. }) => failure,
+            Err(failure) if failure.class == FailureClass::Unauthorized => failure,
+            Ok(judged) => {
+                self.api_now.prove();
+                return Ok(judged);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let Ok(credential) = self.credential.remembered(call.function).await else { return Err(rejected) };
+        for other in self.api_now.others() {
+            match self.attempt(call, &credential, other).await {
+                Ok(Judged { outcome: Outcome::TimeRefused(_), .. }) => {}
+                Ok(judged) => {
+                    self.api_now.adopt(other);
+                    return Ok(judged);
+                }
+                Err(failure) if failure.class == FailureClass::Unauthorized => {}
+                Err(failure) => {
+                    self.api_now.put_off();
+                    return Err(failure);
+                }
+            }
+        }
+        Err(rejected)
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        credential: &Credential,
+        format: ApiNowFormat,
+    ) -> Result<Judged, SourceFailure> {
+        let turn = self.http.turn().await;
+        // Signed after waiting for the turn, so that the time in the form is the time of sending.
+        let form = call.parameters.signed_form(&self.api_now(format), credential);
+        let request = Request {
+            call: call.function,
+            segments: &[call.function],
+            query: &[],
+            credential: None,
+            form: Some(form),
+            terms: call.terms,
+        };
+        let answer = self.http.send(turn, request).await;
+        let answer = answer.map_err(|problem| problem.into_failure(call.function, call.terms.purpose))?;
+        call.judge(answer, &self.settings)
+    }
+
+    fn api_now(&self, format: ApiNowFormat) -> String {
+        let now = self.http.now();
+        let seconds = now.get().div_euclid(1000);
+        match format {
+            ApiNowFormat::Unix => seconds.to_string(),
+            ApiNowFormat::AtUnix => format!("@{seconds}"),
+            // The local clock, taken for the vendor's: the form is valid for minutes.
+            ApiNowFormat::Datetime => zone::naive(self.settings.zone.reading(VendorMillis::new(now.get()))),
+        }
     }
 }
 

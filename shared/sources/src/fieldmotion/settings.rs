@@ -7,7 +7,7 @@ use tidemark_engine::clock::StampMillis;
 use tidemark_engine::stream::StreamName;
 
 use super::error_text::{ErrorWords, Names};
-use super::object_types::{FIELDS_NEEDED, OBJECT_TYPES, ObjectType, of_stream};
+use super::streams::{FIELDS_NEEDED, OBJECT_TYPES, ObjectType, of_stream};
 use super::zone::Zone;
 use crate::account::Account;
 use crate::probe::Check;
@@ -305,7 +305,7 @@ fn fields_by_stream(value: &Value) -> Option<BTreeMap<String, Vec<String>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::object_types::of_stream;
+    use super::super::streams::of_stream;
     use super::*;
     use tidemark_engine::stream::StreamName;
 

@@ -6,15 +6,15 @@
 //! | detail | `{"success":true,"job":{..}}` | not shown: `{"data":{..}}` or `{"data":[{..}]}`; the row alone is read, too |
 //! | id | `id` | `job_id`, `customer_id`, .. |
 //!
-//! Frameworks write lists in other forms, too, which `rows.rs` reads. What is none of these shapes is an error. Nothing that is in doubt is read as "no changes" or as "gone": the one
+//! Frameworks write lists in other forms, too, which [`crate::rows`] reads. What is none of these shapes is an error. Nothing that is in doubt is read as "no changes" or as "gone": the one
 //! would hide an outage, the other would delete a record.
 
 use tidemark_engine::change::Found;
 use tidemark_engine::clock::Stamp;
 use tidemark_engine::record::{Body, RecordId};
 
-use super::object_types::ObjectType;
 use super::settings::{Dialect, FsmNavigatorSettings, IdField};
+use super::streams::ObjectType;
 use super::time;
 use crate::json::{Malformed, Object, entries};
 use crate::rows::{self, Counts, Rows, Sent, Shows};
@@ -124,7 +124,7 @@ fn missing(body: &Object<'_>) -> Result<Found, Malformed> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::object_types::OBJECT_TYPES;
+    use super::super::streams::OBJECT_TYPES;
     use super::*;
     use crate::json::checked;
 

@@ -6,16 +6,20 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use reqwest::header::{HeaderName, HeaderValue};
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::ports::{Clock, Credentials};
 
-use super::Credential;
 use super::error_codes::{ErrorCodes, Meaning, Reported};
-use super::object_types::ObjectType;
-use crate::http::{Answer, Problem, Purpose, Terms, Words};
+use super::streams::ObjectType;
+use super::{Credential, FsmNavigator};
+use crate::http::{Answer, Problem, Purpose, Request, Terms, Words};
 use crate::json::{self, Malformed, Object};
 use crate::rows::{self, Sent};
 
+/// The header that carries the key.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What a person can do about a list that the vendor refuses as it is asked for.
 const LIST_STEP: &str = "the vendor refuses how this list is asked for: compare filter_parameter, queries and per_page with its \
                          documentation, or set incremental of the stream to client_scan if its list takes no lower bound";
@@ -170,5 +174,49 @@ impl Call<'_> {
         };
         let next_step = reported.and_then(Reported::next_step).or(by_class);
         SourceFailure { class, next_step, ..failure }
+    }
+}
+
+impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
+        let judged = self.credential.with(&call.name, async |credential| self.attempt(call, credential).await).await;
+        judged.map_err(|failure| self.with_bounded_wait(failure))
+    }
+
+    async fn attempt(&self, call: &Call<'_>, credential: &Credential) -> Result<Judged, SourceFailure> {
+        let [key] = credential.texts();
+        let key = HeaderValue::from_str(key).map_err(|_| {
+            let cause = format!("{}: the secret's \"api_key\" has characters that a header cannot have", call.name);
+            SourceFailure::new(FailureClass::Unauthorized, cause)
+        })?;
+        let failed = |problem: Problem| problem.into_failure(&call.name, call.terms.purpose);
+        let turn = self.http.steered_turn().await.map_err(failed)?;
+        let request = Request {
+            call: &call.name,
+            segments: &call.segments,
+            query: &call.query,
+            credential: Some((API_KEY, key)),
+            form: None,
+            terms: call.terms,
+        };
+        let answer = self.http.send(turn, request).await.map_err(failed)?;
+        if !self.settings.ignores_rate_headers {
+            self.http.respect(&answer);
+        }
+        call.judge(answer, &self.settings.error_codes, credential)
+    }
+
+    /// Never waits for longer than the settings allow.
+    fn with_bounded_wait(&self, mut failure: SourceFailure) -> SourceFailure {
+        if let FailureClass::Throttled { retry_after: Some(wait) } = &mut failure.class {
+            *wait = (*wait).min(self.settings.retry_after_max);
+        }
+        failure
+    }
+
+    /// A page of a list. A refusal may be the end, so it is asked once more: one may be a slip.
+    pub(super) async fn page_call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
+        let judged = self.call(call).await?;
+        if matches!(judged.outcome, Outcome::PageRefused) { self.call(call).await } else { Ok(judged) }
     }
 }

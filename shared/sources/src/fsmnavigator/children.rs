@@ -21,10 +21,10 @@ use tidemark_engine::ports::{Clock, Credentials};
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::StreamName;
 
+use super::FsmNavigator;
 use super::call::{Call, Judged, Outcome};
-use super::object_types::{ObjectType, Parent};
 use super::settings::DetailStyle;
-use super::{FsmNavigator, known};
+use super::streams::{ObjectType, Parent, known};
 use crate::http::{PAGE_BYTES_MAX, Purpose, Terms};
 use crate::json::{Malformed, Object};
 use crate::rows::{Listed, Rows, tell_of_odd};

@@ -8,7 +8,7 @@ use tidemark_engine::clock::StampMillis;
 use tidemark_engine::stream::StreamName;
 
 use super::error_codes::ErrorCodes;
-use super::object_types::{OBJECT_TYPES, ObjectType, of_stream};
+use super::streams::{OBJECT_TYPES, ObjectType, of_stream};
 use super::time;
 use crate::account::Account;
 use crate::probe::Check;

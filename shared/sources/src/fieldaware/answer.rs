@@ -1,23 +1,28 @@
-//! Reads pages of lists: which records there are.
+//! Reads answers: errors, single records, and pages of lists. Pages of the feed are read in `events.rs`.
 //!
-//! `{"count":187,"items":[..],"page":2,"pageSize":3}`, or the bare list, which is documented nowhere and says nothing of
+//! A page of a list is `{"count":187,"items":[..],"page":2,"pageSize":3}`, or the bare list, which is documented nowhere and says nothing of
 //! where it ends. A row has a `uuid` and an address, which is written
 //! in a different way in almost every list.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use tidemark_engine::change::Change;
-use tidemark_engine::record::RecordId;
+use tidemark_engine::change::{Change, Found};
+use tidemark_engine::record::{Body, RecordId};
 
-use super::classes::{self, Class, UnknownClasses};
 use super::cursor::Extent;
 use super::events::path_to;
 use super::locator::Locator;
-use super::path::{Path, is_segment, is_uuid};
+use super::path::{Path, canonical, is_segment, is_uuid};
 use super::settings::FieldAwareSettings;
+use super::streams::{self, Class, UnknownClasses};
+use crate::http::speaks_of_address;
 use crate::json::{Malformed, Object, entries};
 use crate::rows::{Shows, held, names_next, without_errors};
 
+/// How much of the name of a vendor's error is shown.
+const ERROR_NAME_CHARS_MAX: usize = 40;
+/// Members of errors that frameworks write.
+const FOREIGN_KEYS: [&str; 5] = ["statusCode", "status", "code", "details", "stack"];
 /// Members that hold an address, alone or within `link`.
 const ADDRESS_NAMES: [&str; 4] = ["url", "href", "link", "self"];
 
@@ -77,7 +82,7 @@ impl Row {
         let path = Path::of_address(self.address.as_deref()?)?;
         // What stands before may be the base path of a gateway.
         let segments: Vec<&str> = path.segments().collect();
-        classes::quote_at(segments.iter().rev().nth(1)?).filter(|_| listed.entity == "Job")
+        streams::quote_at(segments.iter().rev().nth(1)?).filter(|_| listed.entity == "Job")
     }
 }
 
@@ -105,7 +110,7 @@ impl Rows {
         let mut unknown = UnknownClasses::default();
         for row in self.0 {
             let class = match row.entity.as_deref().filter(|_| class.is_told) {
-                Some(name) => classes::of_entity(name),
+                Some(name) => streams::of_entity(name),
                 None => Some(row.quote_among(class).unwrap_or(class)),
             };
             let Some(class) = class else {
@@ -169,6 +174,38 @@ fn some_are_usable(told_count: usize, usable_count: usize) -> Result<(), Malform
     Ok(())
 }
 
+/// A record, under the id in its row.
+pub(super) fn record(json: &str) -> Result<Found, Malformed> {
+    let json = json.trim_ascii();
+    let object = Object::of(json).ok_or(Malformed::Shape("no object"))?;
+    let uuid = object.id("uuid").ok_or(Malformed::Shape("an object without a uuid"))?;
+    let id = RecordId::parse(canonical(uuid.as_str())).map_err(|_| Malformed::Shape("an object without a uuid"))?;
+    Ok(Found::Record { id, body: Body::new(json), stamp: None })
+}
+
+/// Whether JSON is the vendor's own error, `{"error":{"name":"..","message":".."}}`: gateways and frameworks write others,
+/// some of which have a name, too.
+pub(super) fn is_own_error(json: &str) -> bool {
+    let Some(error) = Object::of(json).and_then(|object| object.object("error")) else { return false };
+    let is_named = error.text("name").is_some_and(|name| !name.is_empty());
+    is_named && FOREIGN_KEYS.iter().all(|key| error.get(key).is_none())
+}
+
+/// Whether an error speaks of the address that was called.
+pub(super) fn is_about_address(json: &str) -> bool {
+    let error = Object::of(json).and_then(|object| object.object("error")).unwrap_or_default();
+    speaks_of_address(&error.text("message").unwrap_or_default())
+}
+
+/// The name in an error body, `{"error":{"name":"..","message":".."}}`, as far as it can be shown. The message may quote
+/// a record.
+pub(super) fn error_name(json: &str) -> Option<String> {
+    let error = Object::of(json)?.object("error")?;
+    let name = error.text("name").unwrap_or_default();
+    let is_plain = (1..=ERROR_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphabetic());
+    Some(if is_plain { name } else { "without a name".to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +218,7 @@ mod tests {
 
     fn listed(records: &str, json: &str) -> (Vec<String>, usize) {
         let (rows, _) = page(json, None).unwrap();
-        let (changes, unusable_count) = rows.changes(classes::of_records(records).unwrap(), None, &settings()).unwrap();
+        let (changes, unusable_count) = rows.changes(streams::of_records(records).unwrap(), None, &settings()).unwrap();
         (changes.into_iter().map(|change| change.id.as_str().to_owned()).collect(), unusable_count)
     }
 
@@ -212,7 +249,7 @@ mod tests {
     #[test]
     fn rows_below_a_user_have_the_path_below_that_user() {
         let (rows, _) = page(&format!(r#"{{"items":[{{"uuid":"{UUID}"}}]}}"#), None).unwrap();
-        let class = classes::of_records("unavailable_times").unwrap();
+        let class = streams::of_records("unavailable_times").unwrap();
         let (changes, _) = rows.changes(class, Some(("7cc5", "unavailability")), &settings()).unwrap();
         assert_eq!(changes[0].id.as_str(), format!("unavailable_times/user/7cc5/unavailability/{UUID}"));
     }
@@ -239,7 +276,7 @@ mod tests {
     fn a_list_in_which_no_row_names_a_record_is_no_list() {
         let no_list = Malformed::Shape("a list in which no row names a record of a class that is known");
         let rows = |json: &str| page(json, None).unwrap().0;
-        let items = classes::of_records("items").unwrap();
+        let items = streams::of_records("items").unwrap();
         let unusable = r#"{"items":[{},{"id":"1"}]}"#;
         assert_eq!(rows(unusable).changes(items, None, &settings()), Err(no_list));
         assert_eq!(rows(unusable).uuids(), Err(no_list));
@@ -282,7 +319,7 @@ mod tests {
         ] {
             assert!(matches!(page(json, None), Err(Malformed::Shape(_))), "{json}");
         }
-        let items = classes::of_records("items").unwrap();
+        let items = streams::of_records("items").unwrap();
         for json in [r#"{"items":[1]}"#, "[1]", r#"{"items":[null,[],"x"]}"#] {
             let rows = page(json, None).unwrap().0;
             assert!(matches!(rows.changes(items, None, &settings()), Err(Malformed::Shape(_))), "{json}");
@@ -315,5 +352,39 @@ mod tests {
         let behind_gateway = format!("web_quotes/fa/webquote/{UUID}");
         assert_eq!(listed("jobs", &format!("[{}]", row("fa/webquote"))).0, [behind_gateway]);
         assert_eq!(listed("customers", &format!("[{}]", row("webquote"))).0, [format!("customers/webquote/{UUID}")]);
+    }
+
+    #[test]
+    fn only_an_error_with_a_name_is_the_vendors_own() {
+        assert!(is_own_error(r#"{"error":{"name":"NotFoundError","message":"no job 7"}}"#));
+        for others in [
+            "{}",
+            "null",
+            r#"{"error":{}}"#,
+            r#"{"error":{"name":""}}"#,
+            r#"{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}"#,
+            r#"{"error":"Not Found","status":404}"#,
+            r#"[{"error":{"name":"NotFoundError"}}]"#,
+            r#"{"error":{"statusCode":404,"name":"NotFoundError","message":"Endpoint \"GET /x\" not found."}}"#,
+            r#"{"data":null,"error":{"status":404,"name":"NotFoundError","message":"Not Found","details":{}}}"#,
+            r#"{"error":{"name":"Error","message":"no route","stack":"Error: no route\n at x"}}"#,
+        ] {
+            assert!(!is_own_error(others), "{others}");
+        }
+    }
+
+    #[test]
+    fn of_an_error_only_a_plain_name_is_shown() {
+        let name = |json: &str| error_name(json);
+        assert_eq!(
+            name(r#"{"error":{"name":"NotFoundError","message":"no job 7"}}"#).as_deref(),
+            Some("NotFoundError")
+        );
+        for odd in [r#"{"error":{"name":"jane@example.com"}}"#, r#"{"error":{}}"#, r#"{"error":{"name":7}}"#] {
+            assert_eq!(name(odd).as_deref(), Some("without a name"), "{odd}");
+        }
+        for none in [r#"{"uuid":"1","error":null}"#, r#"{"uuid":"1","error":"x"}"#, "[]", r#"{"items":[]}"#] {
+            assert_eq!(name(none), None, "{none}");
+        }
     }
 }

@@ -18,8 +18,9 @@
 
 mod answer;
 mod basic;
-mod object_types;
+mod call;
 mod settings;
+pub(crate) mod streams;
 mod token;
 
 use std::collections::BTreeSet;
@@ -28,26 +29,23 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use reqwest::StatusCode;
-use reqwest::header::WWW_AUTHENTICATE;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
-use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
 use tidemark_sweep::ports::Shown;
 
 use self::answer::Asked;
-use self::object_types::OBJECT_TYPES;
+use self::call::{Call, FILTER_STEP};
 pub use self::settings::FieldlySettings;
 use self::settings::{FilterFormat, Resource};
-use self::token::{Token, Tokens};
+use self::token::Tokens;
 use crate::account::Account;
 use crate::credential::{self, Keeper};
 use crate::http::{
-    Answer, BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond, Terms,
-    Words,
+    Answer, BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms, Words,
 };
 use crate::json::{self, Object};
 use crate::rows::{self, Honoured, Listed, Rows, Sent, Told, tell_of_odd};
@@ -55,17 +53,9 @@ use crate::time;
 
 /// How far below the bound a row may be stamped without a doubt about the filter: stamps may lack their milliseconds.
 const FILTER_TOLERANCE: Duration = Duration::from_secs(1);
-/// What a person can do about a bound that is not applied...
+/// What a person can do about a bound that is not applied.
 const BOUND_STEP: &str = "set updated_filters of this stream to the vendor's name of the filter for changes, or to null (the list \
                           is then read whole each time), or filter_formats to date; nothing is imported before";
-/// ...about one that is refused...
-const FILTER_STEP: &str = "the vendor refuses the lower bound: set updated_filters of this stream to its name of the filter for \
-                           changes, or to null (the list is then read whole each time), or filter_formats to date";
-/// ...about a right that is missing...
-const RIGHT_STEP: &str = "ask Fieldly's support whether this client may read this list, or turn the stream off";
-/// ...and about a client whose tokens are good for nothing.
-const TOKEN_STEP: &str = "nothing if it passes: another program of the same client may have ended the token; else ask Fieldly's \
-                          support whether the API is activated for this account, or give each program a client of its own";
 
 /// What the secret holds.
 pub(crate) const SECRET: [&str; 2] = ["client_id", "client_secret"];
@@ -86,204 +76,16 @@ pub struct Fieldly<C, K> {
 /// A client's id and secret.
 type Credential = credential::Credential<2>;
 
-/// One call, without the token that it is made with.
-struct Call<'a> {
-    /// Names it in errors and logs.
-    name: String,
-    segments: Vec<&'a str>,
-    query: Vec<(&'a str, &'a str)>,
-    terms: Terms,
-    /// Which page of a list it asks for.
-    page: Option<u32>,
-}
-
-/// The streams of every Fieldly account under these settings.
-pub(crate) fn streams(settings: &FieldlySettings) -> Vec<StreamTraits> {
-    settings
-        .resources
-        .iter()
-        .map(|resource| StreamTraits {
-            name: resource.stream.clone(),
-            shape: ListShape::Pages,
-            stamped: resource.updated_field.is_some(),
-            filtered: resource.updated_filter.is_some(),
-            first: Position::At(settings.first_checkpoint),
-        })
-        .collect()
-}
-
-/// Whether a stream is read without being named.
-pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
-    OBJECT_TYPES.iter().all(|object_type| !object_type.is_opt_in || object_type.stream != *stream)
-}
-
 impl<C: Clock, K: Credentials> Fieldly<C, K> {
     /// A source for the account at `base`: `https://api.fieldly.com`, with or without the `/api/public/v1` below which
     /// the resources are.
     pub fn new(base: BaseUrl, settings: FieldlySettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
         let http = HttpClient::new(base.or_path("/api/public/v1"), rate, answer::is_own_error, clock);
         let tokens = Tokens::new(settings.token_path.clone(), settings.token_renew_margin);
-        let streams = streams(&settings);
+        let streams = streams::traits(&settings);
         let credential = Keeper::new(SECRET, credentials);
         let (honoured, told, unfiltered) = (Honoured::default(), Told::default(), Mutex::default());
         Self { http, credential, tokens, settings, streams, honoured, told, unfiltered }
-    }
-
-    fn resource(&self, stream: &StreamName) -> Result<&Resource, SourceFailure> {
-        let known = self.settings.resources.iter().find(|resource| resource.stream == *stream);
-        known.ok_or_else(|| SourceFailure::new(FailureClass::Forbidden, format!("Fieldly has no stream {stream}")))
-    }
-
-    /// Makes a call, with another token if the first is rejected.
-    async fn call(&self, call: &Call<'_>) -> Result<Answer, SourceFailure> {
-        self.credential
-            .with(&call.name, async |credential| {
-                let token = self.tokens.token(&self.http, credential, None).await?;
-                let answer = self.send(call, &token).await?;
-                if !is_token_rejected(&answer) {
-                    return Ok(answer);
-                }
-                tracing::debug!(call = call.name, "the access token was rejected; asking for another one");
-                let token = self.tokens.token(&self.http, credential, Some(&token)).await?;
-                let answer = self.send(call, &token).await?;
-                if is_token_rejected(&answer) {
-                    let cause =
-                        format!("{}: the vendor rejects a token that it has just granted (status 401)", call.name);
-                    return Err(SourceFailure::new(FailureClass::Transient, cause).with_next_step(TOKEN_STEP));
-                }
-                Ok(answer)
-            })
-            .await
-    }
-
-    async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Answer, SourceFailure> {
-        let turn = self.http.turn().await;
-        let request = Request {
-            call: &call.name,
-            segments: &call.segments,
-            query: &call.query,
-            credential: token.header(),
-            form: None,
-            terms: call.terms,
-        };
-        self.http.send(turn, request).await.map_err(|problem| call.failure(problem))
-    }
-
-    /// Says once of each stream that its filter is not applied: it is then listed whole each time, which costs calls and
-    /// loses nothing.
-    fn doubt_filter(&self, resource: &Resource, rows: &Rows, bound: StampMillis) {
-        let older_count = rows.count_before(bound.minus(FILTER_TOLERANCE));
-        let Some(filter) = resource.updated_filter.as_deref().filter(|_| older_count > 0) else { return };
-        let mut told = self.unfiltered.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(resource.stream.clone()) {
-            tracing::warn!(
-                stream = %resource.stream,
-                filter,
-                older_count,
-                "the vendor lists rows older than asked for: it does not apply this filter, see updated_filters in \
-                 FieldlySettings; every poll now lists everything"
-            );
-        }
-    }
-}
-
-/// Whether an answer says that the token is not good (RFC 6750): in its body, or in a header alone, as frameworks do.
-/// Another's 401 says nothing about a token.
-fn is_token_rejected(answer: &Answer) -> bool {
-    let is_bearers = || {
-        let scheme = answer.headers.get(WWW_AUTHENTICATE)?.to_str().ok()?.split_ascii_whitespace().next()?;
-        Some(scheme.eq_ignore_ascii_case("bearer"))
-    };
-    answer.status == StatusCode::UNAUTHORIZED && (answer.words == Words::Vendors || is_bearers() == Some(true))
-}
-
-impl Call<'_> {
-    fn failure(&self, problem: Problem) -> SourceFailure {
-        problem.into_failure(&self.name, self.terms.purpose)
-    }
-
-    /// What a refusal means, and which parameters it refuses.
-    fn refused(&self, problem: Problem, status: StatusCode, body: &[u8], filter: Option<&str>) -> SourceFailure {
-        let is_unprocessable = status == StatusCode::UNPROCESSABLE_ENTITY;
-        let refused = if is_unprocessable { answer::refused_parameters(body, &self.query) } else { Vec::new() };
-        let mut failure = self.failure(problem);
-        if !refused.is_empty() {
-            failure.cause = format!("{}, which refuses {}", failure.cause, refused.join(", "));
-        }
-        if failure.class == FailureClass::Forbidden {
-            if filter.is_some_and(|filter| refused.contains(&filter)) {
-                return failure.with_next_step(FILTER_STEP);
-            }
-            if status == StatusCode::FORBIDDEN {
-                return failure.with_next_step(RIGHT_STEP);
-            }
-        }
-        failure
-    }
-}
-
-impl<C: Clock, K: Credentials> Fieldly<C, K> {
-    /// One page of a list, of what changed after `bound` if there is one.
-    async fn rows(&self, resource: &Resource, page: u32, bound: Option<StampMillis>) -> Result<Listed, SourceFailure> {
-        let (page_text, per_page) = (page.to_string(), self.settings.per_page.to_string());
-        let bound = bound.map(|from| Bound::of(from, resource.filter_format));
-        let filter = resource.updated_filter.as_deref();
-        let mut query = vec![("page", page_text.as_str()), ("per_page", per_page.as_str())];
-        query.extend(bound.as_ref().and_then(|bound| Some((filter?, bound.text.as_str()))));
-        query.extend(resource.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let call = Call {
-            name: format!("GET /{}?page={page}", resource.path.join("/")),
-            segments: resource.path.iter().map(String::as_str).collect(),
-            query,
-            terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
-            page: Some(page),
-        };
-        let mut answer = self.call(&call).await?;
-        let is_refused = |answer: &Answer| {
-            let error = str::from_utf8(&answer.body).ok().and_then(Object::of);
-            answer.problem().is_some()
-                && rows::is_beyond_the_end(call.page, answer.status, answer.words, error.as_ref())
-        };
-        if is_refused(&answer) {
-            // It may be the end, so it is asked once more: one refusal may be a slip.
-            answer = self.call(&call).await?;
-        }
-        let (date, status) = (answer.date, answer.status);
-        if status == StatusCode::NO_CONTENT {
-            return Ok(Listed::Rows(Rows::default(), date));
-        }
-        if let Some(problem) = answer.problem() {
-            let failure = call.refused(problem, status, &answer.body, filter);
-            let is_the_filters = failure.next_step == Some(FILTER_STEP);
-            return if is_refused(&answer) && !is_the_filters { Ok(Listed::Refused(date)) } else { Err(failure) };
-        }
-        let asked = Asked { resource, page, metadata_key: self.settings.metadata_key.as_deref() };
-        let rows = Sent::of(answer.body).and_then(|sent| answer::rows(&sent, asked));
-        let rows = rows.map_err(|malformed| malformed.into_failure(&call.name, Purpose::List))?;
-        tell_of_odd(&resource.stream, page, &rows);
-        if let Some(bound) = bound {
-            self.doubt_filter(resource, &rows, bound.at);
-        }
-        Ok(Listed::Rows(rows, date))
-    }
-
-    /// On a first import: refuses a list whose bound is not applied.
-    async fn check_applied(
-        &self,
-        resource: &Resource,
-        bound: Option<StampMillis>,
-        rows: &Rows,
-    ) -> Result<(), SourceFailure> {
-        let Some(filter) = &resource.updated_filter else { return Ok(()) };
-        let first_page = async |bound| Ok(self.rows(resource, 1, bound).await?.into_rows());
-        if self.honoured.is_applied(&resource.stream, bound, rows, first_page).await? {
-            return Ok(());
-        }
-        let cause = format!(
-            "GET /{}: with {filter} the list does not show what it shows without, so that changes would never be seen",
-            resource.path.join("/")
-        );
-        Err(SourceFailure::new(FailureClass::Forbidden, cause).with_next_step(BOUND_STEP))
     }
 }
 
@@ -364,6 +166,93 @@ impl<C: Clock, K: Credentials> Source for Fieldly<C, K> {
 }
 
 impl<C, K> Shown for Fieldly<C, K> {}
+
+impl<C: Clock, K: Credentials> Fieldly<C, K> {
+    fn resource(&self, stream: &StreamName) -> Result<&Resource, SourceFailure> {
+        let known = self.settings.resources.iter().find(|resource| resource.stream == *stream);
+        known.ok_or_else(|| SourceFailure::new(FailureClass::Forbidden, format!("Fieldly has no stream {stream}")))
+    }
+
+    /// Says once of each stream that its filter is not applied: it is then listed whole each time, which costs calls and
+    /// loses nothing.
+    fn doubt_filter(&self, resource: &Resource, rows: &Rows, bound: StampMillis) {
+        let older_count = rows.count_before(bound.minus(FILTER_TOLERANCE));
+        let Some(filter) = resource.updated_filter.as_deref().filter(|_| older_count > 0) else { return };
+        let mut told = self.unfiltered.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(resource.stream.clone()) {
+            tracing::warn!(
+                stream = %resource.stream,
+                filter,
+                older_count,
+                "the vendor lists rows older than asked for: it does not apply this filter, see updated_filters in \
+                 FieldlySettings; every poll now lists everything"
+            );
+        }
+    }
+
+    /// One page of a list, of what changed after `bound` if there is one.
+    async fn rows(&self, resource: &Resource, page: u32, bound: Option<StampMillis>) -> Result<Listed, SourceFailure> {
+        let (page_text, per_page) = (page.to_string(), self.settings.per_page.to_string());
+        let bound = bound.map(|from| Bound::of(from, resource.filter_format));
+        let filter = resource.updated_filter.as_deref();
+        let mut query = vec![("page", page_text.as_str()), ("per_page", per_page.as_str())];
+        query.extend(bound.as_ref().and_then(|bound| Some((filter?, bound.text.as_str()))));
+        query.extend(resource.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let call = Call {
+            name: format!("GET /{}?page={page}", resource.path.join("/")),
+            segments: resource.path.iter().map(String::as_str).collect(),
+            query,
+            terms: Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX },
+            page: Some(page),
+        };
+        let mut answer = self.call(&call).await?;
+        let is_refused = |answer: &Answer| {
+            let error = str::from_utf8(&answer.body).ok().and_then(Object::of);
+            answer.problem().is_some()
+                && rows::is_beyond_the_end(call.page, answer.status, answer.words, error.as_ref())
+        };
+        if is_refused(&answer) {
+            // It may be the end, so it is asked once more: one refusal may be a slip.
+            answer = self.call(&call).await?;
+        }
+        let (date, status) = (answer.date, answer.status);
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Listed::Rows(Rows::default(), date));
+        }
+        if let Some(problem) = answer.problem() {
+            let failure = call.refused(problem, status, &answer.body, filter);
+            let is_the_filters = failure.next_step == Some(FILTER_STEP);
+            return if is_refused(&answer) && !is_the_filters { Ok(Listed::Refused(date)) } else { Err(failure) };
+        }
+        let asked = Asked { resource, page, metadata_key: self.settings.metadata_key.as_deref() };
+        let rows = Sent::of(answer.body).and_then(|sent| answer::rows(&sent, asked));
+        let rows = rows.map_err(|malformed| malformed.into_failure(&call.name, Purpose::List))?;
+        tell_of_odd(&resource.stream, page, &rows);
+        if let Some(bound) = bound {
+            self.doubt_filter(resource, &rows, bound.at);
+        }
+        Ok(Listed::Rows(rows, date))
+    }
+
+    /// On a first import: refuses a list whose bound is not applied.
+    async fn check_applied(
+        &self,
+        resource: &Resource,
+        bound: Option<StampMillis>,
+        rows: &Rows,
+    ) -> Result<(), SourceFailure> {
+        let Some(filter) = &resource.updated_filter else { return Ok(()) };
+        let first_page = async |bound| Ok(self.rows(resource, 1, bound).await?.into_rows());
+        if self.honoured.is_applied(&resource.stream, bound, rows, first_page).await? {
+            return Ok(());
+        }
+        let cause = format!(
+            "GET /{}: with {filter} the list does not show what it shows without, so that changes would never be seen",
+            resource.path.join("/")
+        );
+        Err(SourceFailure::new(FailureClass::Forbidden, cause).with_next_step(BOUND_STEP))
+    }
+}
 
 /// The lower bound of a list as it is sent, and the instant that this means.
 struct Bound {

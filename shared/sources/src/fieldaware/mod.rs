@@ -1,7 +1,7 @@
 //! FieldAware: a feed of events behind a token, and one detail call for each record that an event names.
 //!
 //! One stream is polled, `changes`. Its events tell which record was created, updated or deleted, never how; they spread
-//! into a record stream for each class of entities (see `classes.rs`). A listed id is a locator, the record stream and
+//! into a record stream for each class of entities (see `streams.rs`). A listed id is a locator, the record stream and
 //! the path of the record (see `locator.rs`). Details have no time of their last edit; an event has one.
 //!
 //! Addresses in answers are never requested, only their paths are, at the configured host (see `path.rs`).
@@ -16,40 +16,37 @@
 //! [`FieldAwareSettings`].
 
 mod actions;
+mod answer;
 mod call;
 mod circle;
-mod classes;
 mod cursor;
 mod events;
-mod locator;
+pub(crate) mod locator;
 mod path;
-mod rows;
 mod settings;
-mod snapshot;
+pub(crate) mod snapshot;
+pub(crate) mod streams;
 
 use reqwest::StatusCode;
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
-use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
 use tidemark_sweep::ports::Shown;
 use tidemark_sweep::state::Absence;
 
 use self::call::{Call, Got, Outcome};
 use self::circle::Circle;
-use self::classes::{CHANGES, Class, List, UUID};
 use self::events::EventPage;
 use self::locator::Locator;
-use self::path::{Path, canonical, is_segment, is_token};
+use self::path::{Path, is_token};
 pub use self::settings::FieldAwareSettings;
-pub(crate) use self::snapshot::parts;
+use self::streams::{Class, List};
 use crate::account::Account;
 use crate::credential::Keeper;
 use crate::http::{BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms, Words};
-use crate::json::{Malformed, Object};
 use crate::time::reading;
 
 const LIST: Terms = Terms { purpose: Purpose::List, bytes_max: PAGE_BYTES_MAX };
@@ -74,55 +71,108 @@ pub struct FieldAware<C, K> {
     circle: Circle,
 }
 
-/// The streams of every FieldAware account under these settings.
-pub(crate) fn streams(_settings: &FieldAwareSettings) -> Vec<StreamTraits> {
-    vec![StreamTraits {
-        name: CHANGES.stream,
-        shape: ListShape::Feed,
-        // Details have none: what orders two versions of a record is when each was fetched.
-        stamped: false,
-        filtered: true,
-        first: Position::Token { text: String::new(), sequence: 0 },
-    }]
-}
-
-/// The one stream that is polled.
-pub(crate) fn feed() -> StreamName {
-    CHANGES.stream
-}
-
-/// The streams that its records are kept under.
-pub(crate) fn record_streams() -> Vec<StreamName> {
-    classes::CLASSES.iter().map(|class| class.records.clone()).collect()
-}
-
-/// The record that a listed id names.
-pub(crate) fn record_of(id: &RecordId) -> Option<(StreamName, RecordId)> {
-    Locator::parse(id)?.record()
-}
-
-/// The listed id of a record, which may be given as one already. None where a record's path is not known from its uuid.
-pub(crate) fn listed_id(records: &StreamName, id: &RecordId) -> Option<RecordId> {
-    if Locator::parse(id).is_some_and(|locator| locator.class.records == *records) {
-        return Some(id.clone());
+impl<C: Clock, K: Credentials> FieldAware<C, K> {
+    /// A source for the account at `base`, `https://api.fieldaware.net`.
+    pub fn new(base: BaseUrl, settings: FieldAwareSettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
+        let http = HttpClient::new(base, rate, answer::is_own_error, clock);
+        let streams = streams::traits(&settings);
+        Self { http, credential: Keeper::new(SECRET, credentials), settings, streams, circle: Circle::default() }
     }
-    let class = classes::of_records(records.as_str())?;
-    match class.list {
-        List::At { detail, .. } if is_segment(id.as_str()) => {
-            Locator { class, path: Path::of_address(&detail.replace(UUID, id.as_str()))? }.id()
+}
+
+impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
+    fn kind(&self) -> SourceKind {
+        SourceKind::FieldAware
+    }
+
+    fn streams(&self) -> &[StreamTraits] {
+        &self.streams
+    }
+
+    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
+        streams::known(stream)?;
+        match request {
+            ListRequest::NewestToken => self.newest_token().await,
+            ListRequest::Events(token) => self.events(token).await,
+            ListRequest::Snapshot(cursor) => self.snapshot(cursor).await,
+            ListRequest::Changed(_) | ListRequest::Page(..) => {
+                let cause = "FieldAware lists events behind a token, neither ids since a time nor pages";
+                Err(SourceFailure::new(FailureClass::Forbidden, cause))
+            }
         }
-        List::At { .. } | List::BelowUsers { .. } => None,
+    }
+
+    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
+        streams::known(stream)?;
+        let locator = Locator::parse(id).ok_or_else(not_ours)?;
+        let segments = below(self.http.base(), &locator.path);
+        let pattern = pattern(locator.class);
+        let call = Call { pattern: &pattern, segments: &segments, query: &[], terms: DETAIL };
+        match self.get(&call).await? {
+            Outcome::Got(Got { json, date, .. }) => {
+                let found = json.map_or(Ok(Found::Missing), |json| answer::record(&json));
+                Ok(Detail { found: found.map_err(|malformed| call.malformed(malformed))?, date })
+            }
+            Outcome::Refused {
+                status: StatusCode::NOT_FOUND | StatusCode::GONE,
+                words,
+                is_not_found,
+                date,
+                failure,
+                ..
+            } => match words {
+                Words::Vendors if is_not_found => Ok(Detail { found: Found::Gone, date }),
+                Words::Vendors | Words::Nobodys | Words::Text | Words::OtherJson => {
+                    Ok(Detail { found: Found::Missing, date })
+                }
+                Words::Page => Err(failure),
+            },
+            Outcome::Refused { failure, .. } => Err(failure),
+        }
+    }
+
+    fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
+        streams::known(stream)?;
+        Locator::parse(id).and_then(|locator| locator.record()).ok_or_else(not_ours)
+    }
+
+    fn apart(&self, cursor: Option<&str>) -> Option<(String, Option<String>)> {
+        self.snapshot_apart(cursor)
+    }
+
+    fn joined_event(&self, earlier: &Body, later: &Body) -> Body {
+        actions::joined(earlier, later)
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        Ok(self.settings.tell_of_lists(Account::of(self.kind(), self.http.base())).mark())
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        reading(at)
+    }
+
+    fn stamp(&self, _stream: &StreamName, text: &str) -> Option<Stamp> {
+        events::stamp(text)
+    }
+}
+
+impl<C: Clock, K: Credentials> Shown for FieldAware<C, K> {
+    fn swept(&self, _: &StreamName) -> Vec<(StreamName, Absence)> {
+        let kept = streams::CLASSES.iter().filter(|class| self.settings.keeps(class));
+        kept.map(|class| {
+            let is_all = self.settings.lists_all(class);
+            (class.records.clone(), if is_all { Absence::Fetched } else { Absence::Unproved })
+        })
+        .collect()
+    }
+
+    fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
+        locator::listed_id(records, id)
     }
 }
 
 impl<C: Clock, K: Credentials> FieldAware<C, K> {
-    /// A source for the account at `base`, `https://api.fieldaware.net`.
-    pub fn new(base: BaseUrl, settings: FieldAwareSettings, rate: RequestsPerSecond, credentials: K, clock: C) -> Self {
-        let http = HttpClient::new(base, rate, call::is_own_error, clock);
-        let streams = streams(&settings);
-        Self { http, credential: Keeper::new(SECRET, credentials), settings, streams, circle: Circle::default() }
-    }
-
     async fn newest_token(&self) -> Result<Page, SourceFailure> {
         let call = Call { pattern: "/changes/token", segments: &["changes", "token"], query: &[], terms: LIST };
         let Got { json, date, .. } = self.get(&call).await?.got()?;
@@ -194,105 +244,6 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     }
 }
 
-impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
-    fn kind(&self) -> SourceKind {
-        SourceKind::FieldAware
-    }
-
-    fn streams(&self) -> &[StreamTraits] {
-        &self.streams
-    }
-
-    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
-        known(stream)?;
-        match request {
-            ListRequest::NewestToken => self.newest_token().await,
-            ListRequest::Events(token) => self.events(token).await,
-            ListRequest::Snapshot(cursor) => self.snapshot(cursor).await,
-            ListRequest::Changed(_) | ListRequest::Page(..) => {
-                let cause = "FieldAware lists events behind a token, neither ids since a time nor pages";
-                Err(SourceFailure::new(FailureClass::Forbidden, cause))
-            }
-        }
-    }
-
-    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
-        known(stream)?;
-        let locator = Locator::parse(id).ok_or_else(not_ours)?;
-        let segments = below(self.http.base(), &locator.path);
-        let pattern = pattern(locator.class);
-        let call = Call { pattern: &pattern, segments: &segments, query: &[], terms: DETAIL };
-        match self.get(&call).await? {
-            Outcome::Got(Got { json, date, .. }) => {
-                let found = json.map_or(Ok(Found::Missing), |json| record(&json));
-                Ok(Detail { found: found.map_err(|malformed| call.malformed(malformed))?, date })
-            }
-            Outcome::Refused {
-                status: StatusCode::NOT_FOUND | StatusCode::GONE,
-                words,
-                is_not_found,
-                date,
-                failure,
-                ..
-            } => match words {
-                Words::Vendors if is_not_found => Ok(Detail { found: Found::Gone, date }),
-                Words::Vendors | Words::Nobodys | Words::Text | Words::OtherJson => {
-                    Ok(Detail { found: Found::Missing, date })
-                }
-                Words::Page => Err(failure),
-            },
-            Outcome::Refused { failure, .. } => Err(failure),
-        }
-    }
-
-    fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
-        known(stream)?;
-        Locator::parse(id).and_then(|locator| locator.record()).ok_or_else(not_ours)
-    }
-
-    fn apart(&self, cursor: Option<&str>) -> Option<(String, Option<String>)> {
-        self.snapshot_apart(cursor)
-    }
-
-    fn joined_event(&self, earlier: &Body, later: &Body) -> Body {
-        actions::joined(earlier, later)
-    }
-
-    async fn account_mark(&self) -> Result<String, SourceFailure> {
-        Ok(self.settings.tell_of_lists(Account::of(self.kind(), self.http.base())).mark())
-    }
-
-    fn reading(&self, at: VendorMillis) -> StampMillis {
-        reading(at)
-    }
-
-    fn stamp(&self, _stream: &StreamName, text: &str) -> Option<Stamp> {
-        events::stamp(text)
-    }
-}
-
-impl<C: Clock, K: Credentials> Shown for FieldAware<C, K> {
-    fn swept(&self, _: &StreamName) -> Vec<(StreamName, Absence)> {
-        let kept = classes::CLASSES.iter().filter(|class| self.settings.keeps(class));
-        kept.map(|class| {
-            let is_all = self.settings.lists_all(class);
-            (class.records.clone(), if is_all { Absence::Fetched } else { Absence::Unproved })
-        })
-        .collect()
-    }
-
-    fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
-        listed_id(records, id)
-    }
-}
-
-fn known(stream: &StreamName) -> Result<(), SourceFailure> {
-    if *stream == CHANGES.stream {
-        return Ok(());
-    }
-    Err(SourceFailure::new(FailureClass::Forbidden, format!("FieldAware has no stream {stream} that can be polled")))
-}
-
 fn not_ours() -> SourceFailure {
     SourceFailure::new(FailureClass::Record, "the id is not the locator of a FieldAware record")
 }
@@ -313,15 +264,6 @@ fn pattern(class: &Class) -> String {
         List::At { detail, .. } => detail.to_owned(),
         List::BelowUsers { segment, .. } => format!("/user/{{uuid}}/{segment}/{{uuid}}"),
     }
-}
-
-/// A record, under the id in its row.
-fn record(json: &str) -> Result<Found, Malformed> {
-    let json = json.trim_ascii();
-    let object = Object::of(json).ok_or(Malformed::Shape("no object"))?;
-    let uuid = object.id("uuid").ok_or(Malformed::Shape("an object without a uuid"))?;
-    let id = RecordId::parse(canonical(uuid.as_str())).map_err(|_| Malformed::Shape("an object without a uuid"))?;
-    Ok(Found::Record { id, body: Body::new(json), stamp: None })
 }
 
 #[cfg(test)]

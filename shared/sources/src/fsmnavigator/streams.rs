@@ -1,6 +1,10 @@
 //! FSM Navigator's object types: their streams, addresses and words.
 
-use tidemark_engine::stream::StreamName;
+use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::position::Position;
+use tidemark_engine::stream::{ListShape, StreamName, StreamTraits};
+
+use super::settings::FsmNavigatorSettings;
 
 /// One object type.
 #[derive(Debug)]
@@ -124,6 +128,30 @@ pub(super) fn of_stream(stream: &StreamName) -> Option<&'static ObjectType> {
 /// Whether a stream is read only when it is named.
 pub(super) fn is_opt_in(stream: &StreamName) -> bool {
     OPT_IN.contains(&stream.as_str())
+}
+
+/// The streams of every FSM Navigator account under these settings.
+pub(crate) fn traits(settings: &FsmNavigatorSettings) -> Vec<StreamTraits> {
+    OBJECT_TYPES
+        .iter()
+        .map(|object_type| StreamTraits {
+            name: object_type.stream.clone(),
+            shape: ListShape::Pages,
+            stamped: settings.is_stamped(object_type),
+            filtered: settings.is_filtered(object_type),
+            first: Position::At(settings.first_checkpoint),
+        })
+        .collect()
+}
+
+/// Whether a stream is read without being named.
+pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
+    !is_opt_in(stream)
+}
+
+pub(super) fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
+    of_stream(stream)
+        .ok_or_else(|| SourceFailure::new(FailureClass::Forbidden, format!("FSM Navigator has no stream {stream}")))
 }
 
 #[cfg(test)]

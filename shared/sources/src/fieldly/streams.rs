@@ -1,6 +1,9 @@
 //! Fieldly's object types: their streams, and where each is asked for unless the settings say otherwise.
 
-use tidemark_engine::stream::StreamName;
+use tidemark_engine::position::Position;
+use tidemark_engine::stream::{ListShape, StreamName, StreamTraits};
+
+use super::settings::FieldlySettings;
 
 /// One object type.
 #[derive(Debug)]
@@ -23,3 +26,23 @@ pub(super) static OBJECT_TYPES: [ObjectType; 4] = [
     ObjectType { stream: StreamName::known("time_reports"), path: "time_reports", is_opt_in: false },
     ObjectType { stream: StreamName::known("travel_reports"), path: "travel_reports", is_opt_in: true },
 ];
+
+/// The streams of every Fieldly account under these settings.
+pub(crate) fn traits(settings: &FieldlySettings) -> Vec<StreamTraits> {
+    settings
+        .resources
+        .iter()
+        .map(|resource| StreamTraits {
+            name: resource.stream.clone(),
+            shape: ListShape::Pages,
+            stamped: resource.updated_field.is_some(),
+            filtered: resource.updated_filter.is_some(),
+            first: Position::At(settings.first_checkpoint),
+        })
+        .collect()
+}
+
+/// Whether a stream is read without being named.
+pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
+    OBJECT_TYPES.iter().all(|object_type| !object_type.is_opt_in || object_type.stream != *stream)
+}

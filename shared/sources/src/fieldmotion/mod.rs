@@ -19,9 +19,9 @@ mod answer;
 mod api_now;
 mod call;
 mod error_text;
-mod object_types;
 mod settings;
 mod signature;
+pub(crate) mod streams;
 mod vocabulary;
 mod zone;
 
@@ -33,24 +33,22 @@ use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
-use tidemark_engine::position::Position;
 use tidemark_engine::record::{Body, RecordId};
-use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
 use tidemark_sweep::ports::Shown;
 use tidemark_sweep::state::Absence;
 
 use self::answer::{Entries, Row};
 use self::api_now::ApiNow;
 use self::call::{Call, Judged, Outcome};
-use self::object_types::{OBJECT_TYPES, ObjectType};
 pub use self::settings::FieldMotionSettings;
-use self::settings::{ApiNowFormat, FORM_ID, FieldsEncoding};
+use self::settings::{FORM_ID, FieldsEncoding};
 use self::signature::Parameters;
+use self::streams::ObjectType;
 use crate::account::Account;
 use crate::credential::{self, Keeper};
 use crate::http::{
-    BaseUrl, DETAIL_BYTES_MAX, HttpClient, ID_LIST_BYTES_MAX, PAGE_BYTES_MAX, Purpose, Request, RequestsPerSecond,
-    Terms,
+    BaseUrl, DETAIL_BYTES_MAX, HttpClient, ID_LIST_BYTES_MAX, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms,
 };
 use crate::json::Malformed;
 use crate::rows::{Honoured, Listed, Rows, tell_of_odd};
@@ -79,25 +77,6 @@ pub struct FieldMotion<C, K> {
 /// A key and its id.
 type Credential = credential::Credential<2>;
 
-/// The streams of every FieldMotion account under these settings.
-pub(crate) fn streams(settings: &FieldMotionSettings) -> Vec<StreamTraits> {
-    OBJECT_TYPES
-        .iter()
-        .map(|object_type| StreamTraits {
-            name: object_type.stream.clone(),
-            shape: if settings.row_list(object_type).is_some() { ListShape::Pages } else { ListShape::Whole },
-            stamped: object_type.has_rows(),
-            filtered: true,
-            first: Position::At(settings.first_checkpoint),
-        })
-        .collect()
-}
-
-/// Whether a stream is copied unless a deployment says otherwise.
-pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
-    object_types::of_stream(stream).is_some_and(|object_type| object_type.is_on_by_default)
-}
-
 impl<C, K> FieldMotion<C, K> {
     /// The form of the time that the vendor takes, where it is another one than the settings say.
     pub(crate) fn adopted(&self) -> Option<Value> {
@@ -117,77 +96,93 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         clock: C,
     ) -> Self {
         let http = HttpClient::new(base.or_path("/a"), rate, answer::is_own_error, clock);
-        let (streams, api_now) = (streams(&settings), ApiNow::new(settings.api_now_format));
+        let (streams, api_now) = (streams::traits(&settings), ApiNow::new(settings.api_now_format));
         let credential = Keeper::new(SECRET, credentials);
         let ignored_bound_is_told = AtomicBool::new(false);
         Self { http, credential, settings, streams, api_now, ignored_bound_is_told, honoured: Honoured::default() }
     }
+}
 
-    /// Makes a call; where it is the first one and rejected, once more in each other form of its time.
-    async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
-        let used = self.api_now.format();
-        let answered =
-            self.credential.with(call.function, async |credential| self.attempt(call, credential, used).await).await;
-        let rejected = match answered {
-            Ok(Judged { outcome: Outcome::TimeRefused(failure), .. }) => failure,
-            Err(failure) if failure.class == FailureClass::Unauthorized => failure,
-            Ok(judged) => {
-                self.api_now.prove();
-                return Ok(judged);
-            }
-            Err(failure) => return Err(failure),
-        };
-        let Ok(credential) = self.credential.remembered(call.function).await else { return Err(rejected) };
-        for other in self.api_now.others() {
-            match self.attempt(call, &credential, other).await {
-                Ok(Judged { outcome: Outcome::TimeRefused(_), .. }) => {}
-                Ok(judged) => {
-                    self.api_now.adopt(other);
-                    return Ok(judged);
-                }
-                Err(failure) if failure.class == FailureClass::Unauthorized => {}
-                Err(failure) => {
-                    self.api_now.put_off();
-                    return Err(failure);
-                }
-            }
-        }
-        Err(rejected)
+impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
+    fn kind(&self) -> SourceKind {
+        SourceKind::FieldMotion
     }
 
-    async fn attempt(
-        &self,
-        call: &Call<'_>,
-        credential: &Credential,
-        format: ApiNowFormat,
-    ) -> Result<Judged, SourceFailure> {
-        let turn = self.http.turn().await;
-        // Signed after waiting for the turn, so that the time in the form is the time of sending.
-        let form = call.parameters.signed_form(&self.api_now(format), credential);
-        let request = Request {
-            call: call.function,
-            segments: &[call.function],
-            query: &[],
-            credential: None,
-            form: Some(form),
-            terms: call.terms,
-        };
-        let answer = self.http.send(turn, request).await;
-        let answer = answer.map_err(|problem| problem.into_failure(call.function, call.terms.purpose))?;
-        call.judge(answer, &self.settings)
+    fn streams(&self) -> &[StreamTraits] {
+        &self.streams
     }
 
-    fn api_now(&self, format: ApiNowFormat) -> String {
-        let now = self.http.now();
-        let seconds = now.get().div_euclid(1000);
-        match format {
-            ApiNowFormat::Unix => seconds.to_string(),
-            ApiNowFormat::AtUnix => format!("@{seconds}"),
-            // The local clock, taken for the vendor's: the form is valid for minutes.
-            ApiNowFormat::Datetime => zone::naive(self.settings.zone.reading(VendorMillis::new(now.get()))),
+    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
+        let object_type = streams::known(stream)?;
+        match (request, self.settings.row_list(object_type), object_type.ids) {
+            (ListRequest::Changed(from), None, Some(function)) => {
+                self.list_ids(&self.id_list(object_type, function, from)).await
+            }
+            (ListRequest::Page(from, 1), Some(function), _) => {
+                let (rows, date) = self.list_rows(object_type, function, Some(from)).await?;
+                self.check_bound(object_type, from, &rows);
+                if from <= self.settings.first_checkpoint {
+                    self.check_applied(object_type, function, &rows).await?;
+                }
+                Ok(Listed::Rows(rows, date).into_page())
+            }
+            (ListRequest::Page(..), Some(_), _) => Ok(Page { pages_total: Some(1), ..Page::default() }),
+            _ => {
+                let cause = format!("FieldMotion lists all of {stream} at once, and no events");
+                Err(SourceFailure::new(FailureClass::Forbidden, cause))
+            }
         }
     }
 
+    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
+        let object_type = streams::known(stream)?;
+        let function = match (object_type.detail, object_type.rows) {
+            (Some(function), _) => function,
+            (None, Some(function)) => return self.looked_up(object_type, function, id).await,
+            (None, None) => return Ok(Detail { found: id_alone(id), date: None }),
+        };
+        let call = self.detail_call(object_type, function, id);
+        let Judged { outcome, date } = self.call(&call).await?;
+        let row = match outcome {
+            Outcome::Json(sent) => answer::row(sent.json(), id, self.settings.empty_object_is_empty),
+            Outcome::Nothing => Ok(Row::Missing),
+            Outcome::Gone => Ok(Row::Gone),
+            Outcome::TimeRefused(_) => Err(Malformed::Shape("not a row")),
+        };
+        let found = match row.map_err(|malformed| call.malformed(malformed, &self.settings))? {
+            Row::Found { id, body, last_edited } => {
+                let stamp = last_edited.and_then(|text| self.settings.zone.stamp(&text));
+                Found::Record { id, body, stamp }
+            }
+            Row::Gone => Found::Gone,
+            Row::Missing => Found::Missing,
+        };
+        Ok(Detail { found, date })
+    }
+
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        let account = Account::of(self.kind(), self.http.base()).with("api_id", self.credential.key_id().await?);
+        Ok(self.settings.tell_of_lists(account).mark())
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        self.settings.zone.reading(at)
+    }
+
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
+        let object_type = streams::of_stream(stream)?;
+        object_type.has_rows().then(|| self.settings.zone.stamp(text))?
+    }
+}
+
+impl<C: Clock, K: Credentials> Shown for FieldMotion<C, K> {
+    fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
+        let has_rows = streams::of_stream(stream).is_some_and(ObjectType::has_rows);
+        vec![(stream.clone(), if has_rows { Absence::Fetched } else { Absence::Reported })]
+    }
+}
+
+impl<C: Clock, K: Credentials> FieldMotion<C, K> {
     fn id_list(&self, object_type: &'static ObjectType, function: &'static str, from: StampMillis) -> Call<'static> {
         let parameters = Parameters::default().text(&self.settings.list_parameter, &zone::naive(from));
         let parameters = self.of_form(object_type, parameters);
@@ -318,90 +313,6 @@ impl<C: Clock, K: Credentials> FieldMotion<C, K> {
         };
         Ok(Detail { found: Found::Record { id: change.id, body, stamp }, date })
     }
-}
-
-impl<C: Clock, K: Credentials> Source for FieldMotion<C, K> {
-    fn kind(&self) -> SourceKind {
-        SourceKind::FieldMotion
-    }
-
-    fn streams(&self) -> &[StreamTraits] {
-        &self.streams
-    }
-
-    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
-        let object_type = known(stream)?;
-        match (request, self.settings.row_list(object_type), object_type.ids) {
-            (ListRequest::Changed(from), None, Some(function)) => {
-                self.list_ids(&self.id_list(object_type, function, from)).await
-            }
-            (ListRequest::Page(from, 1), Some(function), _) => {
-                let (rows, date) = self.list_rows(object_type, function, Some(from)).await?;
-                self.check_bound(object_type, from, &rows);
-                if from <= self.settings.first_checkpoint {
-                    self.check_applied(object_type, function, &rows).await?;
-                }
-                Ok(Listed::Rows(rows, date).into_page())
-            }
-            (ListRequest::Page(..), Some(_), _) => Ok(Page { pages_total: Some(1), ..Page::default() }),
-            _ => {
-                let cause = format!("FieldMotion lists all of {stream} at once, and no events");
-                Err(SourceFailure::new(FailureClass::Forbidden, cause))
-            }
-        }
-    }
-
-    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
-        let object_type = known(stream)?;
-        let function = match (object_type.detail, object_type.rows) {
-            (Some(function), _) => function,
-            (None, Some(function)) => return self.looked_up(object_type, function, id).await,
-            (None, None) => return Ok(Detail { found: id_alone(id), date: None }),
-        };
-        let call = self.detail_call(object_type, function, id);
-        let Judged { outcome, date } = self.call(&call).await?;
-        let row = match outcome {
-            Outcome::Json(sent) => answer::row(sent.json(), id, self.settings.empty_object_is_empty),
-            Outcome::Nothing => Ok(Row::Missing),
-            Outcome::Gone => Ok(Row::Gone),
-            Outcome::TimeRefused(_) => Err(Malformed::Shape("not a row")),
-        };
-        let found = match row.map_err(|malformed| call.malformed(malformed, &self.settings))? {
-            Row::Found { id, body, last_edited } => {
-                let stamp = last_edited.and_then(|text| self.settings.zone.stamp(&text));
-                Found::Record { id, body, stamp }
-            }
-            Row::Gone => Found::Gone,
-            Row::Missing => Found::Missing,
-        };
-        Ok(Detail { found, date })
-    }
-
-    async fn account_mark(&self) -> Result<String, SourceFailure> {
-        let account = Account::of(self.kind(), self.http.base()).with("api_id", self.credential.key_id().await?);
-        Ok(self.settings.tell_of_lists(account).mark())
-    }
-
-    fn reading(&self, at: VendorMillis) -> StampMillis {
-        self.settings.zone.reading(at)
-    }
-
-    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
-        let object_type = object_types::of_stream(stream)?;
-        object_type.has_rows().then(|| self.settings.zone.stamp(text))?
-    }
-}
-
-impl<C: Clock, K: Credentials> Shown for FieldMotion<C, K> {
-    fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
-        let has_rows = object_types::of_stream(stream).is_some_and(ObjectType::has_rows);
-        vec![(stream.clone(), if has_rows { Absence::Fetched } else { Absence::Reported })]
-    }
-}
-
-fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
-    object_types::of_stream(stream)
-        .ok_or_else(|| SourceFailure::new(FailureClass::Forbidden, format!("FieldMotion has no stream {stream}")))
 }
 
 /// The record of a type that has no detail: its id, listed as changed.

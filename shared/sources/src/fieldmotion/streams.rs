@@ -1,6 +1,10 @@
 //! FieldMotion's object types: their streams, their functions, and the fields that are asked for.
 
-use tidemark_engine::stream::StreamName;
+use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::position::Position;
+use tidemark_engine::stream::{ListShape, StreamName, StreamTraits};
+
+use super::settings::FieldMotionSettings;
 
 /// One object type.
 #[derive(Debug)]
@@ -179,6 +183,30 @@ pub(super) static OBJECT_TYPES: [ObjectType; 9] = [
 /// The object type of a stream.
 pub(super) fn of_stream(stream: &StreamName) -> Option<&'static ObjectType> {
     OBJECT_TYPES.iter().find(|object_type| object_type.stream == *stream)
+}
+
+/// The streams of every FieldMotion account under these settings.
+pub(crate) fn traits(settings: &FieldMotionSettings) -> Vec<StreamTraits> {
+    OBJECT_TYPES
+        .iter()
+        .map(|object_type| StreamTraits {
+            name: object_type.stream.clone(),
+            shape: if settings.row_list(object_type).is_some() { ListShape::Pages } else { ListShape::Whole },
+            stamped: object_type.has_rows(),
+            filtered: true,
+            first: Position::At(settings.first_checkpoint),
+        })
+        .collect()
+}
+
+/// Whether a stream is copied unless a deployment says otherwise.
+pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
+    of_stream(stream).is_some_and(|object_type| object_type.is_on_by_default)
+}
+
+pub(super) fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
+    of_stream(stream)
+        .ok_or_else(|| SourceFailure::new(FailureClass::Forbidden, format!("FieldMotion has no stream {stream}")))
 }
 
 #[cfg(test)]

@@ -24,39 +24,33 @@ mod answer;
 mod call;
 mod children;
 mod error_codes;
-mod object_types;
 mod settings;
+pub(crate) mod streams;
 mod time;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{HeaderName, HeaderValue};
 use tidemark_engine::change::{Detail, Found, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
-use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
-use tidemark_engine::stream::{ListShape, SourceKind, StreamName, StreamTraits};
+use tidemark_engine::stream::{SourceKind, StreamName, StreamTraits};
 use tidemark_sweep::ports::Shown;
 
 use self::answer::Reader;
 use self::call::{Call, Judged, Outcome};
 use self::children::Failing;
-use self::object_types::{OBJECT_TYPES, ObjectType};
 use self::settings::DetailStyle;
 pub use self::settings::FsmNavigatorSettings;
+use self::streams::ObjectType;
 use crate::account::Account;
 use crate::credential::{self, Keeper};
-use crate::http::{
-    BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Problem, Purpose, Request, RequestsPerSecond, Terms,
-};
+use crate::http::{BaseUrl, DETAIL_BYTES_MAX, HttpClient, PAGE_BYTES_MAX, Purpose, RequestsPerSecond, Terms};
 use crate::rows::{Honoured, Listed, Rows, Told, tell_of_odd};
 use crate::time::reading;
 
-/// The header that carries the key.
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Where the functions are below the vendor's host.
 const BASE_PATH: &str = "/api/v1";
 /// How far a row's stamp may lie below the bound before the bound counts as ignored: a second, and another because the
@@ -84,25 +78,6 @@ pub struct FsmNavigator<C, K> {
 /// A key.
 type Credential = credential::Credential<1>;
 
-/// The streams of every FSM Navigator account under these settings.
-pub(crate) fn streams(settings: &FsmNavigatorSettings) -> Vec<StreamTraits> {
-    OBJECT_TYPES
-        .iter()
-        .map(|object_type| StreamTraits {
-            name: object_type.stream.clone(),
-            shape: ListShape::Pages,
-            stamped: settings.is_stamped(object_type),
-            filtered: settings.is_filtered(object_type),
-            first: Position::At(settings.first_checkpoint),
-        })
-        .collect()
-}
-
-/// Whether a stream is read without being named.
-pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
-    !object_types::is_opt_in(stream)
-}
-
 impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
     /// A source for the account at `base`: `https://fsmnavigator.com`, with or without the `/api/v1` below which the
     /// addresses are.
@@ -114,55 +89,85 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         clock: C,
     ) -> Self {
         let http = HttpClient::new(base.or_path(BASE_PATH), rate, error_codes::is_own_error, clock).reading_throttled();
-        let streams = streams(&settings);
+        let streams = streams::traits(&settings);
         let credential = Keeper::new(SECRET, credentials);
         let ignored_bound_is_told = AtomicBool::new(false);
         let (honoured, told, failing) = (Honoured::default(), Told::default(), Failing::default());
         Self { http, credential, settings, streams, ignored_bound_is_told, honoured, told, failing }
     }
+}
 
-    async fn call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
-        let judged = self.credential.with(&call.name, async |credential| self.attempt(call, credential).await).await;
-        judged.map_err(|failure| self.with_bounded_wait(failure))
+impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
+    fn kind(&self) -> SourceKind {
+        SourceKind::FsmNavigator
     }
 
-    async fn attempt(&self, call: &Call<'_>, credential: &Credential) -> Result<Judged, SourceFailure> {
-        let [key] = credential.texts();
-        let key = HeaderValue::from_str(key).map_err(|_| {
-            let cause = format!("{}: the secret's \"api_key\" has characters that a header cannot have", call.name);
-            SourceFailure::new(FailureClass::Unauthorized, cause)
-        })?;
-        let failed = |problem: Problem| problem.into_failure(&call.name, call.terms.purpose);
-        let turn = self.http.steered_turn().await.map_err(failed)?;
-        let request = Request {
-            call: &call.name,
-            segments: &call.segments,
-            query: &call.query,
-            credential: Some((API_KEY, key)),
-            form: None,
-            terms: call.terms,
+    fn streams(&self) -> &[StreamTraits] {
+        &self.streams
+    }
+
+    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
+        let object_type = streams::known(stream)?;
+        let ListRequest::Page(from, page) = request else {
+            let cause = format!("GET /{}: FSM Navigator lists pages, no ids alone and no events", object_type.resource);
+            return Err(SourceFailure::new(FailureClass::Forbidden, cause));
         };
-        let answer = self.http.send(turn, request).await.map_err(failed)?;
-        if !self.settings.ignores_rate_headers {
-            self.http.respect(&answer);
+        if let Some(parent) = &object_type.parent {
+            return self.children_of_page(object_type, parent, page).await;
         }
-        call.judge(answer, &self.settings.error_codes, credential)
-    }
-
-    /// Never waits for longer than the settings allow.
-    fn with_bounded_wait(&self, mut failure: SourceFailure) -> SourceFailure {
-        if let FailureClass::Throttled { retry_after: Some(wait) } = &mut failure.class {
-            *wait = (*wait).min(self.settings.retry_after_max);
+        let is_filtered = self.settings.is_filtered(object_type);
+        let is_first_import = from <= self.settings.first_checkpoint;
+        let bound = Some(from).filter(|_| is_filtered && !(is_first_import && self.settings.imports_all()));
+        let mut listed = self.rows(object_type, page, bound).await?;
+        if let Listed::Rows(rows, _) = &mut listed {
+            let corrected = self.told.correct(stream, from, page, bound.is_some(), rows);
+            let call = || format!("GET /{}?page={page}", object_type.resource);
+            corrected.map_err(|malformed| malformed.into_failure(&call(), Purpose::List))?;
+            if let Some(bound) = bound {
+                self.check_bound(object_type, bound, rows);
+            }
+            if is_filtered && is_first_import && page == 1 {
+                self.check_applied(object_type, bound, rows).await?;
+            }
         }
-        failure
+        Ok(listed.into_page())
     }
 
-    /// A page of a list. A refusal may be the end, so it is asked once more: one may be a slip.
-    async fn page_call(&self, call: &Call<'_>) -> Result<Judged, SourceFailure> {
-        let judged = self.call(call).await?;
-        if matches!(judged.outcome, Outcome::PageRefused) { self.call(call).await } else { Ok(judged) }
+    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
+        let object_type = streams::known(stream)?;
+        if let Some(parent) = &object_type.parent {
+            return self.child(object_type, parent, id).await;
+        }
+        let call = self.detail_call(object_type, id.as_str());
+        let Judged { outcome, date } = self.call(&call).await?;
+        let found = match outcome {
+            Outcome::Json(sent) => self
+                .reader(object_type)
+                .record(sent.json())
+                .map_err(|malformed| malformed.into_failure(&call.name, Purpose::Detail))?,
+            Outcome::Gone => Found::Gone,
+            Outcome::Missing | Outcome::Nothing | Outcome::PageRefused => Found::Missing,
+        };
+        Ok(Detail { found, date })
     }
 
+    async fn account_mark(&self) -> Result<String, SourceFailure> {
+        Ok(self.settings.tell_of_lists(Account::of(self.kind(), self.http.base())).mark())
+    }
+
+    fn reading(&self, at: VendorMillis) -> StampMillis {
+        reading(at)
+    }
+
+    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
+        let is_stamped = streams::of_stream(stream).is_some_and(|known| self.settings.is_stamped(known));
+        is_stamped.then(|| time::stamp(text))?
+    }
+}
+
+impl<C, K> Shown for FsmNavigator<C, K> {}
+
+impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
     fn reader(&self, object_type: &'static ObjectType) -> Reader<'_> {
         Reader { object_type, settings: &self.settings }
     }
@@ -244,79 +249,4 @@ impl<C: Clock, K: Credentials> FsmNavigator<C, K> {
         };
         Call { object_type, name, segments, query, terms, page: None }
     }
-}
-
-impl<C: Clock, K: Credentials> Source for FsmNavigator<C, K> {
-    fn kind(&self) -> SourceKind {
-        SourceKind::FsmNavigator
-    }
-
-    fn streams(&self) -> &[StreamTraits] {
-        &self.streams
-    }
-
-    async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
-        let object_type = known(stream)?;
-        let ListRequest::Page(from, page) = request else {
-            let cause = format!("GET /{}: FSM Navigator lists pages, no ids alone and no events", object_type.resource);
-            return Err(SourceFailure::new(FailureClass::Forbidden, cause));
-        };
-        if let Some(parent) = &object_type.parent {
-            return self.children_of_page(object_type, parent, page).await;
-        }
-        let is_filtered = self.settings.is_filtered(object_type);
-        let is_first_import = from <= self.settings.first_checkpoint;
-        let bound = Some(from).filter(|_| is_filtered && !(is_first_import && self.settings.imports_all()));
-        let mut listed = self.rows(object_type, page, bound).await?;
-        if let Listed::Rows(rows, _) = &mut listed {
-            let corrected = self.told.correct(stream, from, page, bound.is_some(), rows);
-            let call = || format!("GET /{}?page={page}", object_type.resource);
-            corrected.map_err(|malformed| malformed.into_failure(&call(), Purpose::List))?;
-            if let Some(bound) = bound {
-                self.check_bound(object_type, bound, rows);
-            }
-            if is_filtered && is_first_import && page == 1 {
-                self.check_applied(object_type, bound, rows).await?;
-            }
-        }
-        Ok(listed.into_page())
-    }
-
-    async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
-        let object_type = known(stream)?;
-        if let Some(parent) = &object_type.parent {
-            return self.child(object_type, parent, id).await;
-        }
-        let call = self.detail_call(object_type, id.as_str());
-        let Judged { outcome, date } = self.call(&call).await?;
-        let found = match outcome {
-            Outcome::Json(sent) => self
-                .reader(object_type)
-                .record(sent.json())
-                .map_err(|malformed| malformed.into_failure(&call.name, Purpose::Detail))?,
-            Outcome::Gone => Found::Gone,
-            Outcome::Missing | Outcome::Nothing | Outcome::PageRefused => Found::Missing,
-        };
-        Ok(Detail { found, date })
-    }
-
-    async fn account_mark(&self) -> Result<String, SourceFailure> {
-        Ok(self.settings.tell_of_lists(Account::of(self.kind(), self.http.base())).mark())
-    }
-
-    fn reading(&self, at: VendorMillis) -> StampMillis {
-        reading(at)
-    }
-
-    fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
-        let is_stamped = object_types::of_stream(stream).is_some_and(|known| self.settings.is_stamped(known));
-        is_stamped.then(|| time::stamp(text))?
-    }
-}
-
-impl<C, K> Shown for FsmNavigator<C, K> {}
-
-fn known(stream: &StreamName) -> Result<&'static ObjectType, SourceFailure> {
-    object_types::of_stream(stream)
-        .ok_or_else(|| SourceFailure::new(FailureClass::Forbidden, format!("FSM Navigator has no stream {stream}")))
 }

@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use tidemark_engine::stream::StreamName;
+use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::position::Position;
+use tidemark_engine::stream::{ListShape, StreamName, StreamTraits};
+
+use super::settings::FieldAwareSettings;
 
 /// The one stream that is polled.
 pub(super) struct Polled {
@@ -144,6 +148,35 @@ pub(super) fn quote_at(segment: &str) -> Option<&'static Class> {
 /// The class whose records are kept under this stream.
 pub(super) fn of_records(name: &str) -> Option<&'static Class> {
     CLASSES.iter().find(|class| class.records.as_str() == name)
+}
+
+/// The streams of every FieldAware account under these settings.
+pub(crate) fn traits(_settings: &FieldAwareSettings) -> Vec<StreamTraits> {
+    vec![StreamTraits {
+        name: CHANGES.stream,
+        shape: ListShape::Feed,
+        // Details have none: what orders two versions of a record is when each was fetched.
+        stamped: false,
+        filtered: true,
+        first: Position::Token { text: String::new(), sequence: 0 },
+    }]
+}
+
+/// The one stream that is polled.
+pub(crate) fn feed() -> StreamName {
+    CHANGES.stream
+}
+
+/// The streams that its records are kept under.
+pub(crate) fn record_streams() -> Vec<StreamName> {
+    CLASSES.iter().map(|class| class.records.clone()).collect()
+}
+
+pub(super) fn known(stream: &StreamName) -> Result<(), SourceFailure> {
+    if *stream == CHANGES.stream {
+        return Ok(());
+    }
+    Err(SourceFailure::new(FailureClass::Forbidden, format!("FieldAware has no stream {stream} that can be polled")))
 }
 
 /// How much of the name of an unknown class is shown.
