@@ -6,13 +6,14 @@ use tidemark_engine::checkpoint::Checkpoint;
 use tidemark_engine::clock::{VendorMillis, millis_of};
 use tidemark_engine::failure::describe;
 use tidemark_engine::operate::{Act, Acted, act};
-use tidemark_engine::poll::PollerPorts;
+use tidemark_engine::poll::{Poller, PollerPorts};
 use tidemark_engine::ports::{Checkpoints, Clock, Source};
 use tidemark_engine::position::Position;
 use tidemark_engine::stream::{StreamKey, StreamTraits};
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
-use tidemark_sweep::Asked;
 use tidemark_sweep::ports::SweepPorts;
+use tidemark_sweep::state::{Problem, Range};
+use tidemark_sweep::{Asked, Estimate, Estimated};
 
 /// The outcome of an act.
 #[derive(Debug)]
@@ -92,11 +93,68 @@ pub(crate) async fn approve_sweep<P: SweepPorts>(ports: &P, key: &StreamKey) -> 
     Ok(asked(tidemark_sweep::approve(ports, key).await?, words))
 }
 
+/// Asks for a backfill of a stream.
+///
+/// # Errors
+/// [`InvocationError`] for a range that the stream cannot list again, and when a table fails.
+pub(crate) async fn ask_for_backfill<P: SweepPorts>(
+    ports: &P,
+    key: &StreamKey,
+    traits: &StreamTraits,
+    range: Range,
+) -> Result<Outcome, InvocationError> {
+    refuse(key, traits, &range)?;
+    if ports.checkpoints().load(key).await?.is_none() {
+        return Ok(Outcome::Missing);
+    }
+    let words = "a backfill begins once nothing is owed in the bulk lane and no sweep is under way";
+    Ok(match tidemark_sweep::ask_for_range(ports, key, range).await? {
+        Asked::UnderWay => Outcome::NothingToDo("another backfill of the stream is not over".to_owned()),
+        noted => asked(noted, words),
+    })
+}
+
+/// Sees how much a backfill of a stream would be.
+///
+/// # Errors
+/// [`InvocationError`] for a range that the stream cannot list again, and when a table fails.
+pub(crate) async fn estimate_backfill<P: SweepPorts>(
+    poller: &Poller<P>,
+    key: &StreamKey,
+    range: Range,
+) -> Result<(Outcome, Option<Estimate>), InvocationError> {
+    let traits = poller.traits_of(&key.name)?;
+    refuse(key, traits, &range)?;
+    Ok(match tidemark_sweep::estimate(poller, key, traits, &range).await? {
+        Estimated::Made(estimate) => (Outcome::Done("the list was asked for once".to_owned()), Some(estimate)),
+        Estimated::Paused => (Outcome::NothingToDo("calls are paused".to_owned()), None),
+        Estimated::Failed(failure) => (Outcome::SourceFailed(describe(&failure, key)), None),
+    })
+}
+
+fn refuse(key: &StreamKey, traits: &StreamTraits, range: &Range) -> Result<(), InvocationError> {
+    let malformed = |why: Problem| InvocationError::new(ErrorKind::MalformedEvent, why.to_string());
+    tidemark_sweep::refusal(key, traits, range).map_or(Ok(()), |why| Err(malformed(why)))
+}
+
+/// Cancels the backfill of a stream.
+///
+/// # Errors
+/// [`InvocationError`] when the table fails.
+pub(crate) async fn cancel_backfill<P: SweepPorts>(ports: &P, key: &StreamKey) -> Result<Outcome, InvocationError> {
+    Ok(match tidemark_sweep::cancel(ports, key).await? {
+        Asked::Nothing => Outcome::NothingToDo("no backfill of the stream waits or is under way".to_owned()),
+        noted => asked(noted, "the backfill is cancelled; what it has put into the bulk lane is fetched"),
+    })
+}
+
 fn asked(asked: Asked, words: &str) -> Outcome {
     match asked {
         Asked::Noted => Outcome::Done(words.to_owned()),
         Asked::Nothing => Outcome::NothingToDo("the last sweep of the stream withheld nothing".to_owned()),
-        Asked::UnderWay => Outcome::NothingToDo("a sweep is under way, and compares again".to_owned()),
+        Asked::UnderWay => {
+            Outcome::NothingToDo("a sweep or a backfill is under way; approve again when it is over".to_owned())
+        }
         Asked::Busy => Outcome::Busy,
     }
 }

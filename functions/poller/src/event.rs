@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::StreamName;
+use tidemark_sweep::state::Range;
 
 /// One event: `{"stream":"customers"}` from a schedule; with one more key it is an operator's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,12 @@ pub(crate) enum Asked {
     Sweep,
     /// `"sweep":"approve"`: fetch what the last sweep withheld.
     ApproveSweep,
+    /// `"backfill":{"from":"2026-02-01T00:00:00Z","to":"2026-02-24T00:00:00Z"}`: list a range again, and fetch it.
+    Backfill(Range),
+    /// The same with `"estimate":true`: see how much that is.
+    EstimateBackfill(Range),
+    /// `"backfill":"cancel"`: end the backfill that waits or is under way.
+    CancelBackfill,
 }
 
 /// Why an event is refused. It repeats nothing of the event but the name of a key.
@@ -57,6 +64,8 @@ pub(crate) enum BadEvent {
     Probe,
     /// `sweep` is neither of its two values.
     Sweep,
+    /// `backfill` is neither a range nor `cancel`.
+    Backfill,
     /// Several acts together.
     Several,
 }
@@ -74,9 +83,13 @@ impl fmt::Display for BadEvent {
             }
             Self::Probe => f.write_str("an object whose \"probe\" is neither \"stream\" nor {\"record\":\"<id>\"}"),
             Self::Sweep => f.write_str("an object whose \"sweep\" is neither true nor \"approve\""),
-            Self::Several => f.write_str(
-                "an object with several of \"account\", \"rewind_to\", \"probe\" and \"sweep\"; ask for one after the other",
+            Self::Backfill => f.write_str(
+                "an object whose \"backfill\" is neither \"cancel\" nor {\"from\":\"<instant>\"} with or without \"to\" and \
+                 \"estimate\":true",
             ),
+            Self::Several => {
+                write!(f, "an object with several of {}; ask for one after the other", ACTS.join(", "))
+            }
         }
     }
 }
@@ -102,12 +115,14 @@ impl Event {
     }
 }
 
+/// The keys beside `stream`.
+const ACTS: [&str; 5] = ["account", "rewind_to", "probe", "sweep", "backfill"];
+
 fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
-    let acts = ["account", "rewind_to", "probe", "sweep"];
-    if let Some(unknown) = members.keys().find(|key| *key != "stream" && !acts.contains(&key.as_str())) {
+    if let Some(unknown) = members.keys().find(|key| *key != "stream" && !ACTS.contains(&key.as_str())) {
         return Err(BadEvent::UnknownKey(unknown.chars().take(40).collect()));
     }
-    let mut given = members.iter().filter(|(key, _)| acts.contains(&key.as_str()));
+    let mut given = members.iter().filter(|(key, _)| ACTS.contains(&key.as_str()));
     let Some((act, value)) = given.next() else { return Ok(Asked::Poll) };
     if given.next().is_some() {
         return Err(BadEvent::Several);
@@ -118,17 +133,39 @@ fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
             Some("start_again") => Ok(Asked::StartAgain),
             _ => Err(BadEvent::Account),
         },
-        "rewind_to" => {
-            let instant: Option<Timestamp> = value.as_str().and_then(|text| text.parse().ok());
-            let instant = instant.ok_or(BadEvent::RewindTo)?;
-            Ok(Asked::Rewind(VendorMillis::new(instant.as_millisecond())))
-        }
+        "rewind_to" => instant(value).map(Asked::Rewind).ok_or(BadEvent::RewindTo),
         "sweep" => match (value.as_bool(), value.as_str()) {
             (Some(true), _) => Ok(Asked::Sweep),
             (_, Some("approve")) => Ok(Asked::ApproveSweep),
             _ => Err(BadEvent::Sweep),
         },
+        "backfill" => backfill(value).ok_or(BadEvent::Backfill),
         _ => probe(value).ok_or(BadEvent::Probe),
+    }
+}
+
+fn instant(value: &Value) -> Option<VendorMillis> {
+    let instant: Timestamp = value.as_str()?.parse().ok()?;
+    Some(VendorMillis::new(instant.as_millisecond()))
+}
+
+fn backfill(value: &Value) -> Option<Asked> {
+    if value.as_str() == Some("cancel") {
+        return Some(Asked::CancelBackfill);
+    }
+    let members = value.as_object()?;
+    if members.keys().any(|key| !["from", "to", "estimate"].contains(&key.as_str())) {
+        return None;
+    }
+    let to = match members.get("to") {
+        None => None,
+        Some(to) => Some(instant(to)?),
+    };
+    let range = Range { from: instant(members.get("from")?)?, to };
+    match members.get("estimate").map(Value::as_bool) {
+        None => Some(Asked::Backfill(range)),
+        Some(Some(true)) => Some(Asked::EstimateBackfill(range)),
+        Some(_) => None,
     }
 }
 
@@ -163,6 +200,20 @@ mod tests {
             ),
             (json!({"stream": "customers", "sweep": true}), Asked::Sweep),
             (json!({"stream": "customers", "sweep": "approve"}), Asked::ApproveSweep),
+            (
+                json!({"stream": "customers", "backfill": {"from": "2026-02-24T10:00:00Z"}}),
+                Asked::Backfill(Range { from: VendorMillis::new(1_771_927_200_000), to: None }),
+            ),
+            (
+                json!({"stream": "customers", "backfill": {
+                    "from": "2026-02-24T10:00:00Z", "to": "2026-02-24T10:00:01Z", "estimate": true,
+                }}),
+                Asked::EstimateBackfill(Range {
+                    from: VendorMillis::new(1_771_927_200_000),
+                    to: Some(VendorMillis::new(1_771_927_201_000)),
+                }),
+            ),
+            (json!({"stream": "customers", "backfill": "cancel"}), Asked::CancelBackfill),
             (json!({"stream": "customers", "probe": "stream"}), Asked::ProbeStream),
             (
                 json!({"stream": "customers", "probe": {"record": "683136"}}),
@@ -200,6 +251,19 @@ mod tests {
             (json!({"stream": "customers", "sweep": false}), "neither true nor \"approve\""),
             (json!({"stream": "a", "account": "keep", "sweep": true}), "one after the other"),
             (json!({"stream": "a", "account": "keep", "probe": "stream"}), "one after the other"),
+            (json!({"backfill": "cancel"}), "an object without \"stream\""),
+            (json!({"stream": "a", "backfill": true}), "neither \"cancel\" nor"),
+            (json!({"stream": "a", "backfill": {}}), "neither \"cancel\" nor"),
+            (json!({"stream": "a", "backfill": {"from": "2026-02-24"}}), "neither \"cancel\" nor"),
+            (
+                json!({"stream": "a", "backfill": {"from": "2026-02-24T10:00:00Z", "to": null}}),
+                "neither \"cancel\" nor",
+            ),
+            (json!({"stream": "a", "backfill": {"from": "2026-02-24T10:00:00Z", "estimate": 1}}), "neither \"cancel\""),
+            (
+                json!({"stream": "a", "backfill": {"from": "2026-02-24T10:00:00Z", "until": ""}}),
+                "neither \"cancel\" nor",
+            ),
         ] {
             let error = Event::read(&payload).unwrap_err().to_string();
             assert!(error.contains(bad), "{payload}: {error}");

@@ -14,6 +14,7 @@ use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_runtime::attention::Attention;
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
 use tidemark_sources::probe::Bench;
+use tidemark_sweep::Estimate;
 use tidemark_sweep::ports::SweepPorts;
 
 use crate::event::{Asked, BadEvent, Event};
@@ -28,7 +29,7 @@ pub(crate) struct Handler<P, W, B> {
     pub(crate) bench: B,
 }
 
-/// What an invocation answers: `{"outcome":"quiet"}`, with `probe` beside it after one.
+/// What an invocation answers: `{"outcome":"quiet"}`, with `probe` or `estimate` beside it after one.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Answer {
     /// The outcome by the name that the log gives it.
@@ -36,11 +37,14 @@ pub(crate) struct Answer {
     /// What a probe found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) probe: Option<Probed>,
+    /// How much a backfill would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) estimate: Option<Estimate>,
 }
 
 impl Answer {
     fn of(outcome: &'static str) -> Self {
-        Self { outcome, probe: None }
+        Self { outcome, probe: None, estimate: None }
     }
 }
 
@@ -121,6 +125,21 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
                 self.poller.traits_of(&key.name)?;
                 ("approve_sweep", act::approve_sweep(ports, &key).await?)
             }
+            Asked::Backfill(range) => {
+                let traits = self.poller.traits_of(&key.name)?;
+                let acted = act::ask_for_backfill(ports, &key, traits, range).await?;
+                self.go_on_with_sweep(&key, started_at).await?;
+                ("backfill", acted)
+            }
+            Asked::EstimateBackfill(range) => {
+                let (acted, estimate) = act::estimate_backfill(&self.poller, &key, range).await?;
+                let took = ports.clock().now().since(started_at);
+                return Ok(Answer { estimate, ..Answer::of(act::log(&key, "estimate_backfill", &acted, took)) });
+            }
+            Asked::CancelBackfill => {
+                self.poller.traits_of(&key.name)?;
+                ("cancel_backfill", act::cancel_backfill(ports, &key).await?)
+            }
             Asked::ProbeStream => return self.probe(&key, None, started_at).await,
             Asked::ProbeRecord(id) => return self.probe(&key, Some(&id), started_at).await,
             Asked::Rewind(to) => ("rewind", act::rewind(ports, &key, self.poller.traits_of(&key.name)?, to).await?),
@@ -132,7 +151,7 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
     /// The last thing that a poll does: what is fresh never waits for it.
     async fn go_on_with_sweep(&self, key: &StreamKey, started_at: LocalMillis) -> Result<(), InvocationError> {
         let until = tidemark_sweep::stop_at(&self.poller, started_at);
-        let report = tidemark_sweep::go_on(&self.poller, &key.name, until).await?;
+        let report = Box::pin(tidemark_sweep::go_on(&self.poller, &key.name, until)).await?;
         log::sweep(key, &report);
         Ok(())
     }
@@ -146,7 +165,7 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
         let outcome = probe::probe(&self.poller, &self.bench, key, record).await?;
         let name = probe::log(key, &outcome, self.poller.ports.clock().now().since(started_at));
         let probe = if let probe::Outcome::Probed(found) = outcome { Some(found) } else { None };
-        Ok(Answer { outcome: name, probe })
+        Ok(Answer { probe, ..Answer::of(name) })
     }
 
     fn known(&self) -> String {
@@ -159,8 +178,8 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
         let message = format!(
             "the event is {bad}; source {source} takes {{\"stream\":\"<name>\"}} with one of {}, and from an operator one \
              of \"account\":\"keep\", \"account\":\"start_again\", \"rewind_to\":\"<instant>\", \"probe\":\"stream\", \
-             \"probe\":{{\"record\":\"<id>\"}}, \"sweep\":true and \"sweep\":\"approve\" beside it. Correct the schedule's \
-             input, or the operator's event",
+             \"probe\":{{\"record\":\"<id>\"}}, \"sweep\":true, \"sweep\":\"approve\", \"backfill\":{{\"from\":\"<instant>\"}} and \
+             \"backfill\":\"cancel\" beside it. Correct the schedule's input, or the operator's event",
             self.known(),
         );
         InvocationError::new(ErrorKind::MalformedEvent, message)

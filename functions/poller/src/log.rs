@@ -9,7 +9,7 @@ use tidemark_engine::poll::{PollOutcome, PollReport};
 use tidemark_engine::stream::StreamKey;
 use tidemark_runtime::notice;
 use tidemark_sweep::SweepReport;
-use tidemark_sweep::state::Proof;
+use tidemark_sweep::state::{Backfill, Proof};
 use tidemark_watch::advice;
 
 /// Logs a tick and returns the name of its outcome: as a warning when the stream does not move, for debugging when there
@@ -49,13 +49,13 @@ pub fn tick(stream: &StreamKey, report: &PollReport, took: Duration) -> &'static
     shown.name
 }
 
-/// Logs what a sweep found, or why it proved nothing; nothing while it is under way.
+/// Logs what a sweep found, or why it proved nothing, and what a backfill did; nothing while they are under way.
 pub(crate) fn sweep(stream: &StreamKey, report: &SweepReport) {
     let (source, stream) = (stream.source, &stream.name);
     if report.began_again {
         tracing::info!(
             %source, %stream,
-            "the sweep began again: since it began, the account, the ledger or the checkpoint became another one, as by a \
+            "the sweep, or the backfill, began again: since it began, the account, the ledger or the checkpoint became another one, as by a \
              restore or a rewind"
         );
     }
@@ -67,6 +67,19 @@ pub(crate) fn sweep(stream: &StreamKey, report: &SweepReport) {
             withheld, sampled, sample_different, calls_count = calls,
             "the copy was compared with all that the vendor lists"
         );
+    }
+    if let Some(Backfill { range, listed, owed, calls, problem, .. }) = &report.backfill {
+        let (from, to) = (range.from, range.to.map(tracing::field::display));
+        match problem {
+            None => tracing::info!(
+                %source, %stream, %from, to, listed, owed_count = owed, calls_count = calls,
+                "the backfill has listed its range, and what it owes is in the bulk lane"
+            ),
+            Some(problem) => tracing::warn!(
+                %source, %stream, %from, to, listed, owed_count = owed, calls_count = calls,
+                "the backfill ended early: {problem}. What it has listed before is fetched"
+            ),
+        }
     }
     if let Some(problem) = &report.problem {
         tracing::warn!(

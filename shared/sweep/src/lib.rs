@@ -11,6 +11,7 @@
 #![expect(async_fn_in_trait, reason = "static dispatch only: whether a future is Send is known where it is run")]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod backfill;
 mod compare;
 mod list;
 mod owe;
@@ -30,8 +31,9 @@ use tidemark_engine::ports::{Checkpoints, Clock, Ledger, Source, Written};
 use tidemark_engine::stream::{ListShape, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::Lane;
 
+pub use self::backfill::{Estimate, Estimated, ask_for_range, cancel, estimate, refusal};
 use self::ports::{SweepPorts, Sweeps};
-use self::state::{Ground, Phase, Place, Problem, Proof, Sweep, SweepState};
+use self::state::{Backfill, Ground, KEPT_FOR, Phase, Place, Problem, Proof, Range, Sweep, SweepState};
 
 /// A sweep that could not be read to its end for so long has failed.
 const SWEEP_MAX: Duration = Duration::from_hours(24);
@@ -49,6 +51,8 @@ pub struct SweepReport {
     pub owed_count: usize,
     /// What the sweep found, where it came to its end.
     pub proof: Option<Proof>,
+    /// The backfill, where it came to its end.
+    pub backfill: Option<Backfill>,
     /// Why it needs a person, if it does.
     pub problem: Option<Problem>,
     /// Whether it began again, because what it had compared was another account's, or from before a restore or a rewind.
@@ -60,9 +64,9 @@ pub struct SweepReport {
 pub enum Asked {
     /// It is noted.
     Noted,
-    /// There is nothing to approve.
+    /// There is nothing to approve, or to cancel.
     Nothing,
-    /// A sweep is under way: what was withheld is compared again.
+    /// A sweep is under way: what was withheld is compared again. Of a backfill: another one is not over.
     UnderWay,
     /// Others wrote at every try.
     Busy,
@@ -94,7 +98,8 @@ pub async fn approve<P: SweepPorts>(ports: &P, stream: &StreamKey) -> Result<Ask
         }
         let Some(last) = state.last.as_ref().filter(|last| last.withheld > 0) else { return Asked::Nothing };
         let (phase, ground, proof) = (Phase::Owing(None), Ground::of(&checkpoint), last.clone());
-        state.under_way = Some(Sweep { phase, ground, previous: None, failure: None, proof });
+        let (previous, failure, range, owed) = (None, None, None, 0);
+        state.under_way = Some(Sweep { phase, ground, previous, failure, proof, range, owed });
         Asked::Noted
     })
     .await
@@ -166,7 +171,7 @@ async fn taken_up<'a, P: SweepPorts>(
     let ports = &poller.ports;
     let now = ports.clock().now();
     let Some(mut state) = ports.sweeps().load_sweep(key).await? else { return Ok(None) };
-    let is_idle = state.under_way.is_none() && state.asked_at.is_none();
+    let is_idle = state.under_way.is_none() && state.asked_at.is_none() && state.open_backfill().is_none();
     if is_idle || state.lease_until > now || now >= until || !poller.settings.streams.contains(&key.name) {
         return Ok(None);
     }
@@ -180,10 +185,14 @@ async fn taken_up<'a, P: SweepPorts>(
     }
     let under_way = state.under_way.take();
     let began_again = under_way.as_ref().is_some_and(|sweep| !sweep.can_go_on(&checkpoint));
-    let (sweep, asked_at) = match under_way.filter(|_| !began_again) {
-        Some(sweep) => (sweep, state.asked_at),
-        None => (begun(&checkpoint, traits, &state, now), None),
+    let range = match &under_way {
+        Some(sweep) => sweep.range,
+        None => state.open_backfill().map(|backfill| backfill.range),
     };
+    let sweep = under_way.filter(|_| !began_again);
+    // A backfill goes first: a person waits for it.
+    let asked_at = state.asked_at.filter(|_| sweep.is_some() || range.is_some());
+    let sweep = sweep.unwrap_or_else(|| begun(&checkpoint, traits, &state, range, now));
     let version = state.version + 1;
     let next = SweepState { version, lease_until: now.plus(LEASE), asked_at, under_way: Some(sweep.clone()), ..state };
     if ports.sweeps().store_sweep(key, &next).await? == Written::Refused {
@@ -213,9 +222,12 @@ async fn has_bulk_work<P: SweepPorts>(ports: &P, key: &StreamKey) -> Result<bool
     Ok(!ports.ledger().head(key, Lane::Bulk, 1).await?.is_empty())
 }
 
-/// Whether a sweep has taken too long. What a person has approved may be as old as it likes.
+/// Whether a sweep has taken too long. What a person has approved may be as old as it likes, and what a backfill has listed
+/// as old as it is kept.
 fn is_old(sweep: &Sweep, now: LocalMillis) -> bool {
-    now.since(sweep.proof.begun_at) > SWEEP_MAX && !matches!(sweep.phase, Phase::Owing(_))
+    let age = now.since(sweep.proof.begun_at);
+    let is_owing = matches!(sweep.phase, Phase::Owing(_));
+    if is_owing { age > KEPT_FOR && sweep.range.is_some() } else { age > SWEEP_MAX }
 }
 
 async fn is_paused<P: SweepPorts>(ports: &P, key: &StreamKey, now: LocalMillis) -> Result<bool, StoreFailure> {
@@ -225,18 +237,26 @@ async fn is_paused<P: SweepPorts>(ports: &P, key: &StreamKey, now: LocalMillis) 
     Ok(is_open || [source.pause, stream.pause].into_iter().flatten().any(|pause| pause.is_on(now)))
 }
 
-fn begun(checkpoint: &Checkpoint, traits: &StreamTraits, state: &SweepState, now: LocalMillis) -> Sweep {
+fn begun(
+    checkpoint: &Checkpoint,
+    traits: &StreamTraits,
+    state: &SweepState,
+    range: Option<Range>,
+    now: LocalMillis,
+) -> Sweep {
     let gap_ms = checkpoint.clocks.gap_ms.unwrap_or_default();
     let proof = Proof { begun_at: now, started_at: VendorMillis::new(now.get()).shifted(gap_ms), ..Proof::default() };
     let phase = if traits.shape == ListShape::Pages { Phase::Pages(Place::default()) } else { Phase::Listing(None) };
     let previous = state.last.as_ref().map(|last| last.begun_at);
-    Sweep { phase, ground: Ground::of(checkpoint), previous, failure: None, proof }
+    Sweep { phase, ground: Ground::of(checkpoint), previous, failure: None, proof, range, owed: 0 }
 }
 
 /// How a step of a sweep went.
 enum Went {
     On,
     Over,
+    /// What it has put into the bulk lane is fetched first.
+    Waits,
     /// It cannot prove anything.
     Failed(Problem),
 }
@@ -285,15 +305,14 @@ impl<P: SweepPorts> Run<'_, P> {
     async fn run(mut self) -> Result<SweepReport, StoreFailure> {
         loop {
             if is_old(&self.sweep, self.now()) {
-                let failure = self.sweep.failure.as_ref().map(|cause| format!("; the last call that failed: {cause}"));
-                let cause = format!("it could not be read to its end within a day{}", failure.unwrap_or_default());
-                let next_step = "raise RequestsPerSecond, or see that the vendor answers";
-                return self.end(Some(Problem::new(cause, next_step))).await;
+                let problem = self.too_old();
+                return self.end(Some(problem)).await;
             }
             let went = match self.sweep.phase.clone() {
                 Phase::Pages(place) => self.list_pages(place).await,
                 Phase::Listing(place) => self.list_all(place).await,
                 Phase::Comparing(records, after) => self.compare(records, after).await,
+                Phase::Owing(after) if self.sweep.range.is_some() => self.owe_listed(after).await,
                 Phase::Owing(after) => self.owe_extra(after).await,
             };
             let went = match went {
@@ -302,7 +321,7 @@ impl<P: SweepPorts> Run<'_, P> {
             };
             match went {
                 Ok(Went::On) if !self.is_late() => {}
-                Ok(Went::On) => return self.leave().await,
+                Ok(Went::On | Went::Waits) => return self.leave().await,
                 Ok(Went::Over) => return self.end(None).await,
                 Ok(Went::Failed(problem)) => return self.end(Some(problem)).await,
                 Err(Halt::Source(failure)) => match self.note_failure(&failure).await? {
@@ -313,6 +332,18 @@ impl<P: SweepPorts> Run<'_, P> {
                 Err(Halt::Fenced) => return Ok(self.report),
             }
         }
+    }
+
+    fn too_old(&self) -> Problem {
+        let failure = self.sweep.failure.as_ref().map(|cause| format!("; the last call that failed: {cause}"));
+        let what = match self.sweep.phase {
+            Phase::Owing(_) => "what it has listed could not all be fetched within 30 days",
+            Phase::Pages(_) | Phase::Listing(_) | Phase::Comparing(..) => {
+                "it could not be read to its end within a day"
+            }
+        };
+        let cause = format!("{what}{}", failure.unwrap_or_default());
+        Problem::new(cause, "raise RequestsPerSecond, or see that the vendor answers")
     }
 
     /// What follows from a failed call: why it proves nothing, where another one would fail, too. Else it goes on later.
@@ -338,11 +369,21 @@ impl<P: SweepPorts> Run<'_, P> {
         Ok(None)
     }
 
+    /// The state as it is written next.
+    fn next(&self, lease_until: LocalMillis) -> SweepState {
+        let mut next = SweepState { version: self.state.version + 1, lease_until, ..self.state.clone() };
+        let Sweep { proof, owed, range, .. } = &self.sweep;
+        if let Some(backfill) = next.backfill.as_mut().filter(|_| range.is_some()) {
+            backfill.begun_at = Some(proof.begun_at);
+            (backfill.listed, backfill.owed, backfill.calls) = (proof.listed, *owed, proof.calls);
+        }
+        next.under_way = Some(self.sweep.clone());
+        next
+    }
+
     /// Writes where the sweep stands; the lease runs on.
     async fn save(&mut self) -> Result<(), Halt> {
-        let (version, lease_until) = (self.state.version + 1, self.now().plus(LEASE));
-        let next = SweepState { version, lease_until, under_way: Some(self.sweep.clone()), ..self.state.clone() };
-        self.write(next).await
+        self.write(self.next(self.now().plus(LEASE))).await
     }
 
     async fn write(&mut self, next: SweepState) -> Result<(), Halt> {
@@ -355,18 +396,24 @@ impl<P: SweepPorts> Run<'_, P> {
 
     /// Leaves the rest of the sweep to somebody else.
     async fn leave(self) -> Result<SweepReport, StoreFailure> {
-        let (version, under_way) = (self.state.version + 1, Some(self.sweep.clone()));
-        let next = SweepState { version, lease_until: LocalMillis::default(), under_way, ..self.state.clone() };
+        let next = self.next(LocalMillis::default());
         self.written(next).await
     }
 
     /// Ends the sweep: with its proof, or with nothing proved where it has `failed`. The last proof then stays.
     async fn end(mut self, failed: Option<Problem>) -> Result<SweepReport, StoreFailure> {
-        let (version, lease_until) = (self.state.version + 1, LocalMillis::default());
-        let mut next = SweepState { version, lease_until, under_way: None, problem: None, ..self.state.clone() };
-        if failed.is_some() {
-            next.problem = failed;
-        } else {
+        let mut next = SweepState { under_way: None, ..self.next(LocalMillis::default()) };
+        if self.sweep.range.is_some() {
+            // It says nothing of the rest of the copy.
+            if let Some(backfill) = &mut next.backfill {
+                backfill.ended_at = Some(self.now());
+                backfill.problem = failed.or_else(|| self.sweep.proof.problem());
+            }
+            self.report.backfill.clone_from(&next.backfill);
+            return self.written(next).await;
+        }
+        next.problem = failed;
+        if next.problem.is_none() {
             let ended_at = Some(VendorMillis::new(self.now().get()).shifted(self.gap_ms));
             let proof = Proof { ended_at, ..self.sweep.proof.clone() };
             next.problem = proof.problem();
@@ -383,7 +430,9 @@ impl<P: SweepPorts> Run<'_, P> {
             Ok(()) => Ok(self.report),
             Err(Halt::Store(failure)) => Err(failure),
             // Somebody else went on with it: what this one found is not what is stored.
-            Err(Halt::Fenced | Halt::Source(_)) => Ok(SweepReport { proof: None, problem: None, ..self.report }),
+            Err(Halt::Fenced | Halt::Source(_)) => {
+                Ok(SweepReport { proof: None, problem: None, backfill: None, ..self.report })
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use tidemark_engine::rule::Rule;
 use tidemark_engine::slots::wait_for;
 use tidemark_engine::stream::ListShape;
 
+use super::compare::count;
 use super::ports::{SweepPorts, Sweeps};
 use super::state::{Kept, PIECE_BYTES, Phase, PieceKey, Place, Problem};
 use super::{Halt, Run, Went};
@@ -78,20 +79,27 @@ impl<P: SweepPorts> Run<'_, P> {
     pub(super) async fn list_all(&mut self, place: Option<String>) -> Result<Went, Halt> {
         let request = match self.traits.shape {
             ListShape::Feed => ListRequest::Snapshot(place.as_deref()),
-            ListShape::Whole | ListShape::Pages => ListRequest::Changed(self.traits.first.at().unwrap_or_default()),
+            ListShape::Whole | ListShape::Pages => ListRequest::Changed(self.from()),
         };
         let (page, _) = self.call(request).await?;
         let ids: Vec<RecordId> = page.changes.into_iter().map(|change| change.id).collect();
+        if self.sweep.range.is_some() {
+            self.sweep.proof.listed += count(ids.len());
+        }
         self.keep(Kept::Listed, &ids).await?;
         let is_over = page.next.is_none() || Rule::SweepWhole.is_left_out();
-        self.sweep.phase = if is_over { Phase::Comparing(None, None) } else { Phase::Listing(page.next) };
+        self.sweep.phase = match page.next {
+            next @ Some(_) if !is_over => Phase::Listing(next),
+            _ if self.sweep.range.is_some() => Phase::Owing(None),
+            _ => Phase::Comparing(None, None),
+        };
         Ok(Went::On)
     }
 
     /// Some numbered pages. A row that moves past a pass is missed, so the entries of each pass are counted. When more must
     /// be there than were met, all pages are read again, until a pass meets nothing else.
     pub(super) async fn list_pages(&mut self, mut place: Place) -> Result<Went, Halt> {
-        let from = self.traits.first.at().unwrap_or_default();
+        let from = self.from();
         if self.met.is_empty() {
             let kept = self.poller.ports.sweeps().kept(&self.key, self.sweep.proof.begun_at, Kept::Listed).await?;
             self.met = kept.iter().map(|id| digest(id, 0)).collect();
@@ -145,8 +153,10 @@ impl<P: SweepPorts> Run<'_, P> {
         // A vendor may show rows twice, or pages that are not full.
         let is_barren = place.pass > 0 && !place.added;
         let pass = place.pass + 1;
+        let is_read = is_met || is_barren || Rule::SweepWhole.is_left_out();
         self.sweep.phase = match () {
-            () if is_met || is_barren || Rule::SweepWhole.is_left_out() => Phase::Comparing(None, None),
+            () if is_read && self.sweep.range.is_some() => return Went::Over,
+            () if is_read => Phase::Comparing(None, None),
             () if pass < PASSES_MAX => Phase::Pages(Place { page: 1, pass, added: false, unusable_count: 0, ..place }),
             () => {
                 let cause =
@@ -169,6 +179,12 @@ impl<P: SweepPorts> Run<'_, P> {
             is_stored || row.stamp().is_some_and(|stamp| stamp.at > began)
         };
         let is_older = !rows.iter().all(is_young);
+        // What a list tells by its id alone, only a fetch compares.
+        let asks_for_all = self.sweep.range.is_some();
+        let rows: Vec<Change> = rows.into_iter().filter(|row| self.is_in_range(row)).collect();
+        if asks_for_all {
+            self.sweep.proof.listed += count(rows.len());
+        }
         let (mut missing, mut different) = (0, 0);
         let is_owed = |row: &Change| match versions.get(&row.id) {
             Some(stored) if stored.looked_at >= listed_at => false,
@@ -177,7 +193,7 @@ impl<P: SweepPorts> Run<'_, P> {
                 true
             }
             Some(stored) => {
-                let differs = row.row().is_some_and(|row| stored.fingerprint != Some(row.fingerprint()));
+                let differs = row.row().map_or(asks_for_all, |row| stored.fingerprint != Some(row.fingerprint()));
                 different += u64::from(differs);
                 differs
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::time::Duration;
 
 use tidemark_engine::change::Change;
 use tidemark_engine::clock::LocalMillis;
@@ -12,6 +13,7 @@ use tidemark_engine::record::RecordId;
 use tidemark_engine::rule::Rule;
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Told, VANISHED_MAX};
 
+use super::compare::count;
 use super::list::digest;
 use super::ports::{SweepPorts, Sweeps};
 use super::state::{CANDIDATES, Kept, Phase};
@@ -23,6 +25,10 @@ const ORDER: i64 = i64::MAX - 1;
 const UNLISTED_ONE_IN: u64 = 7;
 /// How many candidates are owed before the place is written.
 const EXTRA_AT_ONCE: usize = 500;
+/// Of what a backfill has listed, so many polls' worth of calls is owed at once...
+const POLLS_A_SLICE: u32 = 4;
+/// ...and at most so many.
+const SLICE_MAX: usize = 10_000;
 
 impl<P: SweepPorts> Run<'_, P> {
     /// Owes a fetch for each candidate: the fetch decides whether it is deleted. So few of them make a chunk that the
@@ -47,6 +53,29 @@ impl<P: SweepPorts> Run<'_, P> {
         Ok(if later.is_empty() { Went::Over } else { Went::On })
     }
 
+    /// Owes a fetch for some of what a backfill has listed. The rest waits until these are fetched: what is put is fetched
+    /// even where a person cancels.
+    pub(super) async fn owe_listed(&mut self, after: Option<RecordId>) -> Result<Went, Halt> {
+        let sweeps = self.poller.ports.sweeps();
+        let listed: BTreeSet<RecordId> =
+            sweeps.kept(&self.key, self.sweep.proof.begun_at, Kept::Listed).await?.into_iter().collect();
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = listed.range((behind, Bound::Unbounded)).cloned();
+        let slice: Vec<RecordId> = rest.by_ref().take(self.slice_max()).collect();
+        let last = slice.last().cloned();
+        self.owe(slice.into_iter().map(Change::of).collect(), self.now()).await?;
+        self.sweep.phase = Phase::Owing(last);
+        Ok(if rest.next().is_some() { Went::Waits } else { Went::Over })
+    }
+
+    /// How many records are fetched in some polls, so that the next slice is put before too long a rest.
+    fn slice_max(&self) -> usize {
+        let settings = &self.poller.settings;
+        let interval = settings.call_interval.max(Duration::from_millis(1));
+        let calls = (settings.poll_interval * POLLS_A_SLICE).as_millis() / interval.as_millis();
+        usize::try_from(calls).unwrap_or(usize::MAX).clamp(settings.chunk_ids, SLICE_MAX)
+    }
+
     /// Owes changes that were listed at this time.
     pub(super) async fn owe(&mut self, changes: Vec<Change>, listed_at: LocalMillis) -> Result<(), Halt> {
         self.owe_in(changes, listed_at, self.poller.settings.chunk_ids).await
@@ -63,13 +92,14 @@ impl<P: SweepPorts> Run<'_, P> {
                 let key = ChunkKey { stream: self.key.clone(), lane, holds_order: ORDER, version, seq };
                 self.seq += 1;
                 self.report.owed_count += ids.len();
+                self.sweep.owed += count(ids.len());
                 let mut next_at = LocalMillis::default();
                 if told == Told::Rows {
                     // Nothing but their message holds rows. What only has an id is sent by the next poll.
                     next_at = self.poller.ports.clock().now().plus(self.poller.settings.patience());
                     let listed = ids.iter().cloned().collect();
                     let message = Message::of_chunk(&key, listed, rows, &self.sweep.ground.account_mark);
-                    outgoing.push(Outgoing { message, delay: std::time::Duration::ZERO });
+                    outgoing.push(Outgoing { message, delay: Duration::ZERO });
                 }
                 chunks.push(Chunk { key, holds: None, ids, listed_at, next_at, told, trying: None });
             }

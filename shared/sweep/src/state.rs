@@ -36,6 +36,69 @@ pub struct SweepState {
     pub good: Option<Proof>,
     /// Why the last sweep needs a person.
     pub problem: Option<Problem>,
+    /// The newest backfill.
+    pub backfill: Option<Backfill>,
+}
+
+impl SweepState {
+    /// The newest backfill, if it has not come to its end.
+    pub fn open_backfill(&self) -> Option<&Backfill> {
+        self.backfill.as_ref().filter(|backfill| backfill.ended_at.is_none())
+    }
+
+    /// What is under way, or waits, in words for a person.
+    pub fn progress(&self) -> Option<String> {
+        let is_sweeping = self.under_way.as_ref().is_some_and(|sweep| sweep.range.is_none());
+        let sweep = is_sweeping.then(|| "a sweep is under way".to_owned());
+        let backfill = self.open_backfill().map(|backfill| {
+            let Backfill { range, begun_at, listed, owed, .. } = backfill;
+            match begun_at {
+                Some(_) => format!("a backfill {range}: {listed} listed, {owed} owed so far"),
+                None => format!("a backfill {range} waits until the bulk lane is empty and no sweep is under way"),
+            }
+        });
+        sweep.into_iter().chain(backfill).reduce(|sweep, backfill| format!("{sweep}; {backfill}"))
+    }
+}
+
+/// What a backfill lists again, on the vendor's clock.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Serialize, Deserialize)]
+#[display("since {from}{}", to.map(|to| format!(" until {to}")).unwrap_or_default())]
+pub struct Range {
+    /// What was edited at or after this...
+    pub from: VendorMillis,
+    /// ...and not after this, where there is an upper bound.
+    pub to: Option<VendorMillis>,
+}
+
+/// A backfill: what was asked for, and what came of it so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// What it lists again.
+    pub range: Range,
+    /// When it was asked for.
+    pub asked_at: LocalMillis,
+    /// When it was begun.
+    pub begun_at: Option<LocalMillis>,
+    /// When it came to its end, or was cancelled.
+    pub ended_at: Option<LocalMillis>,
+    /// Records that the vendor lists in the range.
+    pub listed: u64,
+    /// Of these, those that were put into the bulk lane. A row that is stored as it is listed is left out.
+    pub owed: u64,
+    /// Calls of its list.
+    pub calls: u64,
+    /// Whether a person has cancelled it. What it had put into the bulk lane is fetched.
+    pub is_cancelled: bool,
+    /// Why it did not list the range to its end.
+    pub problem: Option<Problem>,
+}
+
+impl Backfill {
+    pub(crate) fn asked(range: Range, asked_at: LocalMillis) -> Self {
+        let (begun_at, ended_at, problem) = (None, None, None);
+        Self { range, asked_at, begun_at, ended_at, listed: 0, owed: 0, calls: 0, is_cancelled: false, problem }
+    }
 }
 
 /// Why a sweep needs a person.
@@ -67,6 +130,10 @@ pub struct Sweep {
     pub failure: Option<String>,
     /// What is known so far.
     pub proof: Proof,
+    /// What it lists, if it is no sweep but a backfill. That one compares nothing and proves nothing.
+    pub range: Option<Range>,
+    /// How many records it has put into the bulk lane.
+    pub owed: u64,
 }
 
 /// What a sweep is begun on. On another ground nothing that it has compared so far proves anything.
@@ -108,7 +175,7 @@ pub enum Phase {
     Listing(Option<String>),
     /// It compares what is stored under this stream, behind this id; without a stream, from the beginning.
     Comparing(Option<StreamName>, Option<RecordId>),
-    /// It owes a fetch for the candidates for deletion behind this id.
+    /// It owes a fetch for the candidates for deletion behind this id; a backfill for what it has listed.
     Owing(Option<RecordId>),
 }
 

@@ -126,6 +126,7 @@ pub async fn look_at<C: Checkpoints, L: Ledger + Sweeps>(
     let quarantine_count = entries.len();
     let state = State::Fresh;
     let sweep = ledger.load_sweep(&stream).await?.unwrap_or_default();
+    let sweeping = sweep.progress();
     let (whole_at, sweep_problem) = (sweep.good.map(|good| good.begun_at), sweep.problem);
     let report = StreamReport {
         stream,
@@ -140,6 +141,7 @@ pub async fn look_at<C: Checkpoints, L: Ledger + Sweeps>(
         held_back,
         whole_at,
         sweep_problem,
+        sweeping,
     };
     Ok(StreamReport { state: state_of(&report, &shared, source, now), ..report })
 }

@@ -119,6 +119,8 @@ pub struct StreamReport {
     pub whole_at: Option<LocalMillis>,
     /// Why the last sweep needs a person, if so.
     pub sweep_problem: Option<Problem>,
+    /// What a sweep or a backfill is about, if one is under way or waits.
+    pub sweeping: Option<String>,
 }
 
 /// How a stream that is polled stands at `now`.
@@ -194,6 +196,7 @@ mod tests {
             held_back: None,
             whole_at: None,
             sweep_problem: None,
+            sweeping: None,
         };
         let (mut stream, mut source) = (StreamState::default(), SourceState::default());
         (stream.pause, source.pause) = (Some(pause(None)), Some(pause(Some(soon))));

@@ -1,6 +1,7 @@
 //! The rules of the protocol, each with a test that fails where it is left out; section by section of
 //! `docs/protocol.md`.
 
+mod backfill;
 mod breaker;
 mod committed;
 mod fetching;

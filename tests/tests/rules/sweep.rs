@@ -19,11 +19,11 @@ use tidemark_tests::stage::{Stage, id, ids};
 const SHAPES: [ListShape; 3] = [ListShape::Whole, ListShape::Pages, ListShape::Feed];
 
 /// A stage on which all these records are stored.
-async fn copied(shape: ListShape, count: usize) -> Stage {
+pub(super) async fn copied(shape: ListShape, count: usize) -> Stage {
     copied_from(VendorSettings::new(shape), count).await
 }
 
-async fn copied_from(vendor: VendorSettings, count: usize) -> Stage {
+pub(super) async fn copied_from(vendor: VendorSettings, count: usize) -> Stage {
     let stage = Stage::with(vendor).known().await;
     stage.edit(ids(count));
     stage.wait(1);
@@ -36,12 +36,12 @@ async fn copied_from(vendor: VendorSettings, count: usize) -> Stage {
     stage
 }
 
-fn state(stage: &Stage) -> SweepState {
+pub(super) fn state(stage: &Stage) -> SweepState {
     stage.tables(|tables| tables.sweeps.get(&stage.stream()).cloned()).unwrap_or_default()
 }
 
 #[expect(clippy::expect_used, reason = "a test's own expectation")]
-async fn request(stage: &Stage) {
+pub(super) async fn request(stage: &Stage) {
     let asked = ask(&stage.world, &stage.stream()).await.expect("the tables answer");
     assert_eq!(asked, Asked::Noted);
 }
@@ -59,13 +59,13 @@ async fn sweep(stage: &Stage) -> SweepReport {
 
 /// Asks for a sweep and plays until what it owes is done; what it found.
 #[expect(clippy::expect_used, reason = "a test's own expectation")]
-async fn swept(stage: &Stage) -> Proof {
+pub(super) async fn swept(stage: &Stage) -> Proof {
     let report = sweep(stage).await;
     settle(stage).await;
     report.proof.expect("the sweep ends at once")
 }
 
-async fn settle(stage: &Stage) {
+pub(super) async fn settle(stage: &Stage) {
     for _ in 0..4 {
         stage.wait(300);
         stage.settle().await;
@@ -74,13 +74,13 @@ async fn settle(stage: &Stage) {
 }
 
 /// Does things that no list of changes shows.
-fn silently(stage: &Stage, act: impl FnOnce(&Stage)) {
+pub(super) fn silently(stage: &Stage, act: impl FnOnce(&Stage)) {
     stage.vendor(|vendor| vendor.is_silent = true);
     act(stage);
     stage.vendor(|vendor| vendor.is_silent = false);
 }
 
-fn remove(stage: &Stage, texts: &[&str]) {
+pub(super) fn remove(stage: &Stage, texts: &[&str]) {
     stage.tables(|tables| tables.records.retain(|key, _| !texts.contains(&key.id.as_str())));
 }
 

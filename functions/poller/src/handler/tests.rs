@@ -407,3 +407,29 @@ async fn a_probe_respects_a_persons_pause() {
     });
     assert_eq!(function.outcome(event("probe-stream")).await, "paused_by_operator");
 }
+
+#[tokio::test]
+async fn a_backfill_is_estimated_begun_and_cancelled() {
+    let function = Function::of("customers");
+    assert_eq!(function.outcome(event("backfill")).await, "missing", "it was never polled");
+    function.stage.edit(["683136", "683137"]);
+    function.stage.wait(60);
+    function.invoke(event("customers")).await.unwrap();
+    function.stage.drain().await;
+    let range = json!({"from": "2026-02-01T00:00:00Z"});
+    let estimate = json!({"stream": "customers", "backfill": {"from": range["from"], "estimate": true}});
+    let answer = serde_json::to_value(function.invoke(estimate).await.unwrap()).unwrap();
+    assert_eq!((&answer["outcome"], &answer["estimate"]), (&json!("done"), &json!({"records": 2, "calls": 3})));
+    assert_eq!(function.outcome(event("backfill-cancel")).await, "nothing_to_do");
+    assert_eq!(function.outcome(event("backfill")).await, "done");
+    let line = function.kept.lines().into_iter().find(|line| line["listed"] == 2).expect("it ends at once");
+    assert_eq!(line["owed_count"], 2, "{line}");
+    assert_eq!(function.outcome(event("backfill-cancel")).await, "nothing_to_do");
+    let until = json!({"stream": "customers", "backfill": {"from": range["from"], "to": "2026-02-02T00:00:00Z"}});
+    let error = function.invoke(until).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::MalformedEvent);
+    assert!(error.to_string().contains("leave the upper bound out"), "{error}");
+    let feed = Function::shaped("changes", ListShape::Feed);
+    let error = feed.invoke(json!({"stream": "changes", "backfill": range})).await.unwrap_err();
+    assert!(error.to_string().contains("tidemark fetch"), "{error}");
+}

@@ -6,7 +6,9 @@ use tidemark_engine::ports::Written;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_sweep::ports::Sweeps;
-use tidemark_sweep::state::{Ground, Kept, PIECE_BYTES, Phase, PieceKey, Place, Problem, Proof, Sweep, SweepState};
+use tidemark_sweep::state::{
+    Backfill, Ground, Kept, PIECE_BYTES, Phase, PieceKey, Place, Problem, Proof, Range, Sweep, SweepState,
+};
 
 use super::{AWKWARD, at, good, id, longest_id, vendor_at};
 
@@ -34,7 +36,21 @@ async fn states(port: &impl Sweeps, stream: &StreamKey, other: &StreamKey) {
     for phase in phases {
         let ground = Ground { account_mark: "mark".to_owned(), ledger_mark: Some("ledger".to_owned()), committed: -7 };
         let (previous, failure) = (Some(at(3)), Some("the vendor answered 500".to_owned()));
-        let sweep = Sweep { phase, ground, previous, failure, proof: proof.clone() };
+        let range = Range { from: vendor_at(1), to: Some(vendor_at(4)) };
+        let problem = Some(Problem { cause: "a \"cause\"".to_owned(), next_step: "a step".to_owned() });
+        let backfill = Backfill {
+            range,
+            asked_at: at(3),
+            begun_at: Some(at(4)),
+            ended_at: Some(at(5)),
+            listed: 7,
+            owed: 6,
+            calls: 5,
+            is_cancelled: true,
+            problem: problem.clone(),
+        };
+        let (proof_of_sweep, range) = (proof.clone(), Some(range));
+        let sweep = Sweep { phase, ground, previous, failure, proof: proof_of_sweep, range, owed: 6 };
         state = SweepState {
             version: state.version + 1,
             lease_until: at(8),
@@ -42,7 +58,8 @@ async fn states(port: &impl Sweeps, stream: &StreamKey, other: &StreamKey) {
             under_way: Some(sweep),
             last: Some(proof.clone()),
             good: Some(proof.clone()),
-            problem: Some(Problem { cause: "a \"cause\"".to_owned(), next_step: "a step".to_owned() }),
+            problem,
+            backfill: Some(backfill),
         };
         assert_eq!(good(port.store_sweep(stream, &state).await), Written::Applied);
         assert_eq!(good(port.load_sweep(stream).await).as_ref(), Some(&state), "the state survives as it is");
