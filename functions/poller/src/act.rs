@@ -80,8 +80,12 @@ pub(crate) async fn rewind<P: PollerPorts>(
 ///
 /// # Errors
 /// [`InvocationError`] when the table fails.
-pub(crate) async fn ask_for_sweep<P: SweepPorts>(ports: &P, key: &StreamKey) -> Result<Outcome, InvocationError> {
-    Ok(asked(tidemark_sweep::ask(ports, key).await?, "a sweep begins once nothing is owed in the bulk lane"))
+pub(crate) async fn ask_for_sweep<P: SweepPorts>(
+    ports: &P,
+    key: &StreamKey,
+    sample: Option<u64>,
+) -> Result<Outcome, InvocationError> {
+    Ok(asked(tidemark_sweep::ask(ports, key, sample).await?, "a sweep begins once nothing is owed in the bulk lane"))
 }
 
 /// Has the records fetched that the last sweep withheld.

@@ -33,8 +33,9 @@ pub(crate) enum Asked {
     ProbeStream,
     /// `"probe":{"record":"683136"}`: ask the vendor for the present version of a listed id.
     ProbeRecord(RecordId),
-    /// `"sweep":true`: compare the copy with everything that the vendor lists.
-    Sweep,
+    /// `"sweep":true`: compare the copy with everything that the vendor lists; `"sweep":{"sample":200}` also says how many
+    /// records are fetched and compared where lists give ids alone.
+    Sweep(Option<u64>),
     /// `"sweep":"approve"`: fetch what the last sweep withheld.
     ApproveSweep,
     /// `"backfill":{"from":"2026-02-01T00:00:00Z","to":"2026-02-24T00:00:00Z"}`: list a range again, and fetch it.
@@ -82,7 +83,7 @@ impl fmt::Display for BadEvent {
                 f.write_str("an object whose \"rewind_to\" is not an instant such as \"2026-02-24T10:00:00Z\"")
             }
             Self::Probe => f.write_str("an object whose \"probe\" is neither \"stream\" nor {\"record\":\"<id>\"}"),
-            Self::Sweep => f.write_str("an object whose \"sweep\" is neither true nor \"approve\""),
+            Self::Sweep => f.write_str("an object whose \"sweep\" is neither true, {\"sample\":<1 to 1000>} nor \"approve\""),
             Self::Backfill => f.write_str(
                 "an object whose \"backfill\" is neither \"cancel\" nor {\"from\":\"<instant>\"} with or without \"to\" and \
                  \"estimate\":true",
@@ -108,13 +109,15 @@ impl Event {
         let parse = |name: &Value| StreamName::parse(name.as_str()?).ok();
         let stream = members.get("stream").map(|name| parse(name).ok_or(BadEvent::StreamName)).transpose()?;
         let asked = asked(members)?;
-        if stream.is_none() && asked != Asked::Sweep {
+        if stream.is_none() && !matches!(asked, Asked::Sweep(_)) {
             return Err(BadEvent::NoStream);
         }
         Ok(Self { stream, asked })
     }
 }
 
+/// A larger sample than this takes long, and says little more.
+const SAMPLE_MAX: u64 = 1_000;
 /// The keys beside `stream`.
 const ACTS: [&str; 5] = ["account", "rewind_to", "probe", "sweep", "backfill"];
 
@@ -135,9 +138,9 @@ fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
         },
         "rewind_to" => instant(value).map(Asked::Rewind).ok_or(BadEvent::RewindTo),
         "sweep" => match (value.as_bool(), value.as_str()) {
-            (Some(true), _) => Ok(Asked::Sweep),
+            (Some(true), _) => Ok(Asked::Sweep(None)),
             (_, Some("approve")) => Ok(Asked::ApproveSweep),
-            _ => Err(BadEvent::Sweep),
+            _ => sample(value).map(|sample| Asked::Sweep(Some(sample))).ok_or(BadEvent::Sweep),
         },
         "backfill" => backfill(value).ok_or(BadEvent::Backfill),
         _ => probe(value).ok_or(BadEvent::Probe),
@@ -147,6 +150,11 @@ fn asked(members: &Map<String, Value>) -> Result<Asked, BadEvent> {
 fn instant(value: &Value) -> Option<VendorMillis> {
     let instant: Timestamp = value.as_str()?.parse().ok()?;
     Some(VendorMillis::new(instant.as_millisecond()))
+}
+
+fn sample(value: &Value) -> Option<u64> {
+    let members = value.as_object().filter(|members| members.len() == 1)?;
+    members.get("sample")?.as_u64().filter(|sample| (1..=SAMPLE_MAX).contains(sample))
 }
 
 fn backfill(value: &Value) -> Option<Asked> {
@@ -198,7 +206,8 @@ mod tests {
                 json!({"stream": "customers", "rewind_to": "2026-02-24T11:00:00.5+01:00"}),
                 Asked::Rewind(VendorMillis::new(1_771_927_200_500)),
             ),
-            (json!({"stream": "customers", "sweep": true}), Asked::Sweep),
+            (json!({"stream": "customers", "sweep": true}), Asked::Sweep(None)),
+            (json!({"stream": "customers", "sweep": {"sample": 200}}), Asked::Sweep(Some(200))),
             (json!({"stream": "customers", "sweep": "approve"}), Asked::ApproveSweep),
             (
                 json!({"stream": "customers", "backfill": {"from": "2026-02-24T10:00:00Z"}}),
@@ -223,7 +232,7 @@ mod tests {
             let event = Event { stream: Some(StreamName::known("customers")), asked };
             assert_eq!(Event::read(&payload), Ok(event), "{payload}");
         }
-        let all = Event { stream: None, asked: Asked::Sweep };
+        let all = Event { stream: None, asked: Asked::Sweep(None) };
         assert_eq!(Event::read(&json!({"sweep": true})), Ok(all));
     }
 
@@ -248,7 +257,10 @@ mod tests {
             (json!({"stream": "customers", "probe": {"record": "1", "body": true}}), "neither \"stream\" nor"),
             (json!({"stream": "a", "account": "keep", "rewind_to": "2026-02-24T10:00:00Z"}), "one after the other"),
             (json!({"sweep": "approve"}), "an object without \"stream\""),
-            (json!({"stream": "customers", "sweep": false}), "neither true nor \"approve\""),
+            (json!({"stream": "customers", "sweep": {"sample": 0}}), "neither true"),
+            (json!({"stream": "customers", "sweep": {"sample": 1001}}), "neither true"),
+            (json!({"stream": "customers", "sweep": {"sample": 9, "now": 1}}), "neither true"),
+            (json!({"stream": "customers", "sweep": false}), "neither true, {\"sample\":<1 to 1000>} nor \"approve\""),
             (json!({"stream": "a", "account": "keep", "sweep": true}), "one after the other"),
             (json!({"stream": "a", "account": "keep", "probe": "stream"}), "one after the other"),
             (json!({"backfill": "cancel"}), "an object without \"stream\""),

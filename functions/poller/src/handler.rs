@@ -63,7 +63,8 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
             Ok(Event { stream: Some(stream), asked }) => {
                 self.answer(stream, asked, &context.request_id, started_at).await
             }
-            Ok(Event { stream: None, .. }) => self.sweep_all().await,
+            Ok(Event { stream: None, asked: Asked::Sweep(sample) }) => self.sweep_all(sample).await,
+            Ok(Event { stream: None, .. }) => Err(self.malformed(&BadEvent::NoStream)),
             Err(bad) => Err(self.malformed(&bad)),
         };
         if let Err(error) = &answered {
@@ -80,12 +81,12 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
     }
 
     /// Asks for a sweep of every stream that is turned on. Their next polls begin it.
-    async fn sweep_all(&self) -> Result<Answer, InvocationError> {
+    async fn sweep_all(&self, sample: Option<u64>) -> Result<Answer, InvocationError> {
         let ports = &self.poller.ports;
         for name in &self.poller.settings.streams {
             let key = StreamKey { source: ports.source().kind(), name: name.clone() };
             let asked_at = ports.clock().now();
-            let acted = act::ask_for_sweep(ports, &key).await?;
+            let acted = act::ask_for_sweep(ports, &key, sample).await?;
             act::log(&key, "sweep", &acted, ports.clock().now().since(asked_at));
         }
         Ok(Answer::of("asked"))
@@ -115,9 +116,9 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
             Asked::StartAgain => {
                 ("start_again", act::accept(ports, &key, self.poller.traits_of(&key.name)?, &Act::StartAgain).await?)
             }
-            Asked::Sweep => {
+            Asked::Sweep(sample) => {
                 self.poller.traits_of(&key.name)?;
-                let acted = act::ask_for_sweep(ports, &key).await?;
+                let acted = act::ask_for_sweep(ports, &key, sample).await?;
                 self.go_on_with_sweep(&key, started_at).await?;
                 ("sweep", acted)
             }

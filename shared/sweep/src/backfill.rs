@@ -25,7 +25,7 @@ const BEFORE: Duration = Duration::from_secs(1);
 /// Why a stream cannot list this range again, and what a person can do instead.
 pub fn refusal(stream: &StreamKey, traits: &StreamTraits, range: &Range) -> Option<Problem> {
     let StreamKey { source, name } = stream;
-    let whole = format!("`tidemark sweep now {source} {name}` compares all of it with the copy");
+    let whole = format!("`tidemark verify {source} {name} --now` compares all of it with the copy");
     if traits.shape == ListShape::Feed {
         let cause = format!("{stream} is a feed: its positions are tokens, so it cannot list a range of time");
         let next_step = format!("{whole}, and `tidemark fetch` fetches records by their ids");
@@ -67,18 +67,7 @@ pub async fn ask_for_range<P: SweepPorts>(ports: &P, stream: &StreamKey, range: 
 /// [`StoreFailure`] when the table fails.
 pub async fn cancel<P: SweepPorts>(ports: &P, stream: &StreamKey) -> Result<Asked, StoreFailure> {
     let now = ports.clock().now();
-    request(ports, stream, |state| {
-        let Some(backfill) = state.backfill.as_mut().filter(|backfill| backfill.ended_at.is_none()) else {
-            return Asked::Nothing;
-        };
-        (backfill.ended_at, backfill.is_cancelled) = (Some(now), true);
-        if state.under_way.as_ref().is_some_and(|sweep| sweep.range.is_some()) {
-            // Who goes on with it is refused at the next write.
-            (state.under_way, state.lease_until) = (None, LocalMillis::default());
-        }
-        Asked::Noted
-    })
-    .await
+    request(ports, stream, |state| if state.cancel_backfill(now) { Asked::Noted } else { Asked::Nothing }).await
 }
 
 /// How much a range is, as one call of the list tells.

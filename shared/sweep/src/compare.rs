@@ -12,11 +12,8 @@ use tidemark_engine::stream::{ListShape, StreamKey, StreamName};
 
 use super::list::digest;
 use super::ports::{Shown, Slice, StoredSlices, SweepPorts, Sweeps};
-use super::state::{Absence, Kept, Phase, Proof};
+use super::state::{Absence, Kept, Phase, Sweep};
 use super::{Halt, Run, Went};
-
-/// How many records are fetched and compared where lists give ids alone.
-const SAMPLE: u64 = 20;
 
 /// Ids that lists show of one stream of records, each with the id under which it is listed where that is another one.
 type Ids = Vec<(RecordId, Option<RecordId>)>;
@@ -105,7 +102,7 @@ impl<P: SweepPorts> Run<'_, P> {
         loop {
             let Slice { found, more } = self.poller.ports.slices().slice(&key, after.as_ref()).await?;
             after = found.last().map(|(id, _)| id.clone());
-            let compared = compared(found, &mut ids, more, &self.sweep.proof);
+            let compared = compared(found, &mut ids, more, &self.sweep);
             self.settle(&records, absence, compared, known).await?;
             if !more {
                 return Ok(true);
@@ -163,6 +160,9 @@ impl<P: SweepPorts> Run<'_, P> {
     /// Fetches records that are listed and stored, and compares them: an id list does not show what was edited.
     async fn compare_sample(&mut self, sample: Vec<(RecordId, StoredVersion)>) -> Result<(), Halt> {
         for (id, known) in sample {
+            if self.is_late() {
+                return Ok(());
+            }
             self.wait_for_slot(self.now()).await?;
             let found = match self.poller.ports.source().fetch(&self.traits.name, &id).await {
                 Ok(detail) => detail.found,
@@ -194,10 +194,10 @@ fn compared(
     found: Vec<(RecordId, StoredVersion)>,
     ids: &mut Peekable<impl Iterator<Item = (RecordId, Option<RecordId>)>>,
     more: bool,
-    proof: &Proof,
+    Sweep { proof, sample, .. }: &Sweep,
 ) -> Compared {
     let mut out = Compared::default();
-    let one_in = (proof.listed / SAMPLE).max(1);
+    let one_in = (proof.listed / sample.max(&1)).max(1);
     // What was looked at since the sweep began is newer than the list.
     let is_earlier = |stored: &StoredVersion| stored.looked_at < proof.begun_at || Rule::SweepSince.is_left_out();
     let is_chosen = |id: &RecordId| digest(id, proof.begun_at.get()).is_multiple_of(one_in);

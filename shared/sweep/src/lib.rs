@@ -35,6 +35,8 @@ pub use self::backfill::{Estimate, Estimated, ask_for_range, cancel, estimate, r
 use self::ports::{SweepPorts, Sweeps};
 use self::state::{Backfill, Ground, KEPT_FOR, Phase, Place, Problem, Proof, Range, Sweep, SweepState};
 
+/// How many records are fetched and compared where lists give ids alone, and nobody has said how many.
+const SAMPLE: u64 = 20;
 /// A sweep that could not be read to its end for so long has failed.
 const SWEEP_MAX: Duration = Duration::from_hours(24);
 /// How long a sweep may go on after a tick that took all its time.
@@ -72,15 +74,16 @@ pub enum Asked {
     Busy,
 }
 
-/// Asks for a sweep. It begins when the bulk lane is empty and no other sweep is under way; a request while one waits
-/// changes nothing.
+/// Asks for a sweep, with a sample of this size or of the usual one. It begins when the bulk lane is empty and no other sweep
+/// is under way; a request while one waits changes no more than the sample.
 ///
 /// # Errors
 /// [`StoreFailure`] when the table fails.
-pub async fn ask<P: SweepPorts>(ports: &P, stream: &StreamKey) -> Result<Asked, StoreFailure> {
+pub async fn ask<P: SweepPorts>(ports: &P, stream: &StreamKey, sample: Option<u64>) -> Result<Asked, StoreFailure> {
     let now = ports.clock().now();
     request(ports, stream, |state| {
         state.asked_at = state.asked_at.or(Some(now));
+        state.sample = sample.or(state.sample);
         Asked::Noted
     })
     .await
@@ -98,8 +101,8 @@ pub async fn approve<P: SweepPorts>(ports: &P, stream: &StreamKey) -> Result<Ask
         }
         let Some(last) = state.last.as_ref().filter(|last| last.withheld > 0) else { return Asked::Nothing };
         let (phase, ground, proof) = (Phase::Owing(None), Ground::of(&checkpoint), last.clone());
-        let (previous, failure, range, owed) = (None, None, None, 0);
-        state.under_way = Some(Sweep { phase, ground, previous, failure, proof, range, owed });
+        let (previous, failure, range, owed, sample) = (None, None, None, 0, 0);
+        state.under_way = Some(Sweep { phase, ground, previous, failure, proof, range, owed, sample });
         Asked::Noted
     })
     .await
@@ -189,12 +192,16 @@ async fn taken_up<'a, P: SweepPorts>(
         Some(sweep) => sweep.range,
         None => state.open_backfill().map(|backfill| backfill.range),
     };
-    let sweep = under_way.filter(|_| !began_again);
     // A backfill goes first: a person waits for it.
-    let asked_at = state.asked_at.filter(|_| sweep.is_some() || range.is_some());
-    let sweep = sweep.unwrap_or_else(|| begun(&checkpoint, traits, &state, range, now));
-    let version = state.version + 1;
-    let next = SweepState { version, lease_until: now.plus(LEASE), asked_at, under_way: Some(sweep.clone()), ..state };
+    let takes_up_request = range.is_none() && (began_again || under_way.is_none());
+    let sample = under_way.as_ref().map(|sweep| sweep.sample).or(state.sample).unwrap_or(SAMPLE);
+    let sweep = under_way.filter(|_| !began_again);
+    let sweep = sweep.unwrap_or_else(|| begun(&checkpoint, traits, &state, range, sample, now));
+    if takes_up_request {
+        (state.asked_at, state.sample) = (None, None);
+    }
+    let (version, lease_until) = (state.version + 1, now.plus(LEASE));
+    let next = SweepState { version, lease_until, under_way: Some(sweep.clone()), ..state };
     if ports.sweeps().store_sweep(key, &next).await? == Written::Refused {
         return Ok(None);
     }
@@ -242,13 +249,14 @@ fn begun(
     traits: &StreamTraits,
     state: &SweepState,
     range: Option<Range>,
+    sample: u64,
     now: LocalMillis,
 ) -> Sweep {
     let gap_ms = checkpoint.clocks.gap_ms.unwrap_or_default();
     let proof = Proof { begun_at: now, started_at: VendorMillis::new(now.get()).shifted(gap_ms), ..Proof::default() };
     let phase = if traits.shape == ListShape::Pages { Phase::Pages(Place::default()) } else { Phase::Listing(None) };
     let previous = state.last.as_ref().map(|last| last.begun_at);
-    Sweep { phase, ground: Ground::of(checkpoint), previous, failure: None, proof, range, owed: 0 }
+    Sweep { phase, ground: Ground::of(checkpoint), previous, failure: None, proof, range, owed: 0, sample }
 }
 
 /// How a step of a sweep went.

@@ -28,6 +28,8 @@ pub struct SweepState {
     pub lease_until: LocalMillis,
     /// When a sweep was asked for that has not begun.
     pub asked_at: Option<LocalMillis>,
+    /// How many records that one is to sample, where a person has said so.
+    pub sample: Option<u64>,
     /// The sweep under way.
     pub under_way: Option<Sweep>,
     /// What the last sweep found that came to its end.
@@ -44,6 +46,16 @@ impl SweepState {
     /// The newest backfill, if it has not come to its end.
     pub fn open_backfill(&self) -> Option<&Backfill> {
         self.backfill.as_ref().filter(|backfill| backfill.ended_at.is_none())
+    }
+
+    /// Ends the backfill that waits or is under way, if there is one. Who goes on with it is refused at the next write.
+    pub fn cancel_backfill(&mut self, now: LocalMillis) -> bool {
+        let Some(backfill) = self.backfill.as_mut().filter(|backfill| backfill.ended_at.is_none()) else { return false };
+        (backfill.ended_at, backfill.is_cancelled) = (Some(now), true);
+        if self.under_way.as_ref().is_some_and(|sweep| sweep.range.is_some()) {
+            (self.under_way, self.lease_until) = (None, LocalMillis::default());
+        }
+        true
     }
 
     /// What is under way, or waits, in words for a person.
@@ -95,7 +107,8 @@ pub struct Backfill {
 }
 
 impl Backfill {
-    pub(crate) fn asked(range: Range, asked_at: LocalMillis) -> Self {
+    /// One that was asked for and has not begun.
+    pub fn asked(range: Range, asked_at: LocalMillis) -> Self {
         let (begun_at, ended_at, problem) = (None, None, None);
         Self { range, asked_at, begun_at, ended_at, listed: 0, owed: 0, calls: 0, is_cancelled: false, problem }
     }
@@ -134,6 +147,8 @@ pub struct Sweep {
     pub range: Option<Range>,
     /// How many records it has put into the bulk lane.
     pub owed: u64,
+    /// How many records it fetches and compares, about, where lists give ids alone.
+    pub sample: u64,
 }
 
 /// What a sweep is begun on. On another ground nothing that it has compared so far proves anything.

@@ -65,7 +65,7 @@ pub(crate) async fn sweep(url: &str, first: u32) -> Result<(), Box<dyn Error>> {
     let ports = Bare::new(SourceKind::FieldMotion, url, Vec::new())?.with_copy(first, u32::try_from(IDS)?)?;
     ports.put_in_use(&CUSTOMERS, Position::At(LONG_AGO)).await?;
     let poller = Poller { ports, settings: settings() };
-    tidemark_sweep::ask(&poller.ports, &StreamKey { source: SourceKind::FieldMotion, name: CUSTOMERS }).await?;
+    tidemark_sweep::ask(&poller.ports, &StreamKey { source: SourceKind::FieldMotion, name: CUSTOMERS }, None).await?;
     let until = SystemClock.now().plus(Duration::from_mins(10));
     let report = tidemark_sweep::go_on(&poller, &CUSTOMERS, until).await?;
     let found = report.proof.as_ref().map(|proof| (proof.listed, proof.missing, proof.extra));

@@ -183,7 +183,7 @@ impl Play {
         let is_asked = Cell::new(false);
         let key = StreamKey { source: self.kind(), name: self.stream() };
         let ask = async {
-            if let Err(failure) = tidemark_sweep::ask(&self.world, &key).await {
+            if let Err(failure) = tidemark_sweep::ask(&self.world, &key, None).await {
                 self.fail(failure.to_string());
             }
             is_asked.set(true);

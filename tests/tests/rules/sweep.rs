@@ -42,7 +42,7 @@ pub(super) fn state(stage: &Stage) -> SweepState {
 
 #[expect(clippy::expect_used, reason = "a test's own expectation")]
 pub(super) async fn request(stage: &Stage) {
-    let asked = ask(&stage.world, &stage.stream()).await.expect("the tables answer");
+    let asked = ask(&stage.world, &stage.stream(), None).await.expect("the tables answer");
     assert_eq!(asked, Asked::Noted);
 }
 
@@ -158,6 +158,19 @@ async fn where_lists_give_ids_alone_a_sample_shows_silent_edits() {
 }
 
 #[tokio::test]
+async fn a_person_may_ask_for_a_larger_sample_once() {
+    for shape in [ListShape::Whole, ListShape::Feed] {
+        let stage = copied(shape, 99).await;
+        silently(&stage, |stage| stage.edit(ids(99)));
+        assert_eq!(ask(&stage.world, &stage.stream(), Some(100)).await.unwrap(), Asked::Noted);
+        let proof = swept(&stage).await;
+        assert_eq!((proof.sampled, proof.sample_different), (100, 99), "{shape:?}");
+        assert_eq!(stage.differences(), Vec::<String>::new(), "{shape:?}");
+        assert!(swept(&stage).await.sampled < 60, "the next one has the usual size: {shape:?}");
+    }
+}
+
+#[tokio::test]
 async fn many_candidates_wait_for_a_person() {
     for shape in SHAPES {
         let stage = copied(shape, 100).await;
@@ -250,7 +263,7 @@ async fn what_a_sweep_could_not_owe_is_compared_again() {
     stage.world.tables.faults().push(Operation::PutChunks, Fault::Pass);
     stage.world.tables.faults().push(Operation::PutChunks, Fault::Reject);
     let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
-    go_on(&poller, &stage.stream().name, stage.stop_at()).await.unwrap_err();
+    Box::pin(go_on(&poller, &stage.stream().name, stage.stop_at())).await.unwrap_err();
     settle(&stage).await;
     let proof = stage.sweep_on().await.proof.unwrap();
     settle(&stage).await;

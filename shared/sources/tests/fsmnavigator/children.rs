@@ -343,7 +343,7 @@ async fn a_sweep_reads_on_behind_parents_that_have_nothing() {
     copied.settle("customer_locations").await;
     let name = StreamName::known("customer_locations");
     let key = StreamKey { source: SourceKind::FsmNavigator, name: name.clone() };
-    tidemark_sweep::ask(&copied.ports, &key).await.unwrap();
+    tidemark_sweep::ask(&copied.ports, &key, None).await.unwrap();
     let until = copied.ports.clock.now().plus(Duration::from_mins(10));
     let report = tidemark_sweep::go_on(&copied.ports.poller(&name), &name, until).await.unwrap();
     let proof = report.proof.unwrap_or_else(|| panic!("it does not end: {:?}", report.problem));

@@ -50,11 +50,12 @@ async fn states(port: &impl Sweeps, stream: &StreamKey, other: &StreamKey) {
             problem: problem.clone(),
         };
         let (proof_of_sweep, range) = (proof.clone(), Some(range));
-        let sweep = Sweep { phase, ground, previous, failure, proof: proof_of_sweep, range, owed: 6 };
+        let sweep = Sweep { phase, ground, previous, failure, proof: proof_of_sweep, range, owed: 6, sample: 7 };
         state = SweepState {
             version: state.version + 1,
             lease_until: at(8),
             asked_at: None,
+            sample: Some(7),
             under_way: Some(sweep),
             last: Some(proof.clone()),
             good: Some(proof.clone()),
