@@ -48,6 +48,7 @@ fn no_seed_violates_an_invariant() {
         stats.fresh_changes,
         stats.sweeps,
         stats.sweeps_withheld,
+        stats.backfills,
     ];
     assert!(faults.iter().all(|count| *count > 20), "everything happens often:\n{stats}");
 }

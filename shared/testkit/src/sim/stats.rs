@@ -92,6 +92,8 @@ counters! {
     sweeps,
     /// Sweeps whose candidates waited for a person.
     sweeps_withheld,
+    /// Backfills that came to their end.
+    backfills,
     /// Ticks in the calm until all was stored.
     calm_ticks,
     /// Changes whose freshness was measured.

@@ -4,12 +4,12 @@
 
 use std::rc::Rc;
 
-use tidemark_engine::clock::{LocalMillis, millis_of};
+use tidemark_engine::clock::{LocalMillis, VendorMillis, millis_of};
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::ports::Random;
 use tidemark_engine::record::{RecordId, RecordKey};
 use tidemark_engine::stream::{ListShape, StreamName};
-use tidemark_sweep::state::{Ground, Phase, Sweep, SweepState};
+use tidemark_sweep::state::{Backfill, Ground, Phase, Range, Sweep, SweepState};
 
 use super::actors::id;
 use super::oracle::Oracle;
@@ -31,7 +31,7 @@ pub(super) struct Expected {
 }
 
 impl World {
-    /// Asks for sweeps while it storms, in some histories.
+    /// Asks for sweeps and backfills while it storms, in some histories.
     pub(super) async fn sweep_sometimes(world: Rc<Self>, random: SeededRandom) {
         if !random.chance(150_000) {
             return;
@@ -40,8 +40,26 @@ impl World {
             world.wait(random.between(100_000, 900_000)).await;
             for stream in &world.weather.streams {
                 world.ask_for_sweep(stream.name());
+                world.ask_for_backfill(stream, &random);
             }
         }
+    }
+
+    /// Asks for a backfill since any time, or cancels the one that is not over.
+    fn ask_for_backfill(&self, stream: &StreamWeather, random: &SeededRandom) {
+        let (key, now) = (self.key_of(stream.name()), self.now());
+        if stream.shape() == ListShape::Feed || random.chance(500_000) {
+            return;
+        }
+        let from = VendorMillis::new(random.between(0, now.get()));
+        self.trace.note(now, Who::Operator, || format!("a backfill of {} since {from}, or its end", stream.name()));
+        self.tables.with(|tables| {
+            let state = tables.sweeps.entry(key).or_insert(SweepState { version: now.get(), ..SweepState::default() });
+            if !state.cancel_backfill(now) {
+                state.backfill = Some(Backfill::asked(Range { from, to: None }, now));
+            }
+            state.version += 1;
+        });
     }
 
     fn ask_for_sweep(&self, stream: &StreamName) {
@@ -214,7 +232,8 @@ impl World {
             let key = self.key_of(stream.name());
             let checkpoint = self.tables.with(|tables| tables.checkpoints.get(&key).cloned());
             let ground = checkpoint.map(|checkpoint| Ground::of(&checkpoint)).unwrap_or_default();
-            let under_way = Some(Sweep { phase, ground, previous: None, failure: None, proof, range: None, owed: 0, sample: 20 });
+            let under_way =
+                Some(Sweep { phase, ground, previous: None, failure: None, proof, range: None, owed: 0, sample: 20 });
             self.tables.with(|tables| {
                 tables.sweeps.insert(self.key_of(stream.name()), SweepState { version, under_way, ..state });
             });
