@@ -58,7 +58,7 @@ pub struct Consent {
     #[arg(long, short)]
     pub yes: bool,
     /// Show what would be done, and end
-    #[arg(long, conflicts_with = "yes")]
+    #[arg(long, alias = "plan", conflicts_with = "yes")]
     pub dry_run: bool,
     /// Why, for the audit
     #[arg(long, value_name = "TEXT")]
@@ -183,11 +183,33 @@ pub enum Command {
     /// one, nothing is listed until a person decides. Putting the old ones back needs no command.
     #[command(subcommand)]
     Account(Account),
-    /// See whether the copy is whole, compare it now, or approve withheld deletions
+    /// See whether the copy is whole, as the last sweep found it, or compare it now
     ///
-    /// A sweep compares the copy with everything that the vendor lists, each day as a rule.
+    /// A sweep compares the copy with everything that the vendor lists, each day as a rule. Exits with 1 when a copy is not
+    /// whole, or was never compared.
+    Verify {
+        /// Where
+        #[command(flatten)]
+        of: SourceAndStream,
+        /// Begin a sweep once nothing is owed in the bulk lane
+        #[arg(long)]
+        now: bool,
+        /// How many records that sweep fetches and compares where lists give ids alone
+        #[arg(long, requires = "now", value_parser = clap::value_parser!(u64).range(1..=1000), value_name = "COUNT")]
+        sample: Option<u64>,
+        /// How a sweep is agreed to
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Approve what a sweep withheld
     #[command(subcommand)]
     Sweep(Sweep),
+    /// List a range of time again and fetch what it shows, beside all other work
+    ///
+    /// For records that a fault has left out, or that are to be fetched again, as after a setting that adds fields. It goes
+    /// to the bulk lane, which fresh changes never wait for, marks nothing deleted, and leaves the checkpoint where it is.
+    /// The plan asks the vendor once how much it is. `tidemark fetch` fetches records by their ids.
+    Backfill(Backfill),
     /// Set a source up: keep its credential, and say how it is turned on
     ///
     /// Asks for the credential without showing it, keeps it in a secret of Secrets Manager, and prints the parameters that
@@ -370,13 +392,13 @@ pub enum Checkpoint {
     },
 }
 
-/// See whether the copy is whole.
+/// Approve what a sweep withheld.
 #[derive(Debug, Subcommand)]
 pub enum Sweep {
-    /// Show what the last sweep found; exit code 1 when it needs a person
-    Show(StreamOf),
-    /// Begin one once nothing is owed in the bulk lane
-    Now {
+    /// Have the records fetched that the last one withheld, because too many of them were not listed
+    ///
+    /// Each one that the vendor says is gone becomes a tombstone. Look at the vendor before.
+    Approve {
         /// Which stream
         #[command(flatten)]
         of: StreamOf,
@@ -384,10 +406,43 @@ pub enum Sweep {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Have the records fetched that the last one withheld, because too many of them were not listed
-    ///
-    /// Each one that the vendor says is gone becomes a tombstone. Look at the vendor before.
-    Approve {
+}
+
+/// List a range again, or see to what was asked for.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Backfill {
+    /// What else.
+    #[command(subcommand)]
+    pub act: Option<BackfillAct>,
+    /// The source
+    #[arg(value_parser = parse_source, required = true)]
+    pub source: Option<SourceKind>,
+    /// The stream
+    #[arg(required = true)]
+    pub stream: Option<String>,
+    /// Since when: an instant, a day, or how long ago (2h, 3d)
+    #[arg(long, value_parser = When::parse, value_name = "TIME", required = true)]
+    pub from: Option<When>,
+    /// Until when; for streams whose list shows stamps
+    #[arg(long, value_parser = When::parse, value_name = "TIME")]
+    pub to: Option<When>,
+    /// How it is agreed to
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+/// See to what was asked for.
+#[derive(Debug, Subcommand)]
+pub enum BackfillAct {
+    /// List the newest backfill of each stream
+    List {
+        /// The source; all that are on when it is left out
+        #[arg(value_parser = parse_source)]
+        source: Option<SourceKind>,
+    },
+    /// End a backfill that waits or is under way; what it has put into the bulk lane is fetched
+    Cancel {
         /// Which stream
         #[command(flatten)]
         of: StreamOf,

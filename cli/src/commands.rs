@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod backfill;
 mod checkpoint;
 mod dead_letters;
 mod doctor;
@@ -14,6 +15,7 @@ mod records;
 mod shell;
 mod status;
 mod sweep;
+mod verify;
 
 use crate::Ended;
 use crate::args::Command;
@@ -39,7 +41,9 @@ pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<En
         }
         Command::Checkpoint(act) => checkpoint::run(context, act).await,
         Command::Account(act) => account::run(context, act).await,
+        Command::Verify { of, now, sample, consent } => verify::run(context, &of, now, sample, &consent).await,
         Command::Sweep(act) => sweep::run(context, act).await,
+        Command::Backfill(asked) => backfill::run(context, asked).await,
         Command::Pause { place, span, consent } => pause::pause(context, &place, span, &consent).await,
         Command::Resume { place, consent } => pause::resume(context, &place, &consent).await,
         Command::Init { source, secret, base_url, samconfig, consent } => {

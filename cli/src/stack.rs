@@ -117,6 +117,12 @@ impl Stack {
         names::polled(source, self.settings(source), text)
     }
 
+    /// The key of a stream that is polled, of a source that is on.
+    pub(crate) fn key(&self, source: SourceKind, text: &str) -> Result<StreamKey, Failure> {
+        let name = self.polled(source, text)?;
+        Ok(self.source(source)?.keys(Some(&name))?.remove(0))
+    }
+
     /// A stream that records of a source are kept under.
     pub(crate) fn of_records(&self, source: SourceKind, text: &str) -> Result<StreamName, Failure> {
         names::of_records(source, self.settings(source), text)

@@ -103,7 +103,9 @@ pub(super) async fn ask_poller(
     let log = stack.log(key.source, "poller");
     let not_done = |what: &str, next: &str| Err(Failure::NotDone(format!("{place}: {what}\nnext: {next}")));
     match answer.get("outcome").and_then(Value::as_str) {
-        Some("done") => Ok(Done { outcome: "done", words: "done; the next poll goes on from there".to_owned() }),
+        Some("done" | "asked") => {
+            Ok(Done { outcome: "done", words: "done; the next poll goes on from there".to_owned() })
+        }
         Some("nothing_to_do") => Ok(Done {
             outcome: "nothing_to_do",
             words: "there is nothing to do: it lists from there already".to_owned(),

@@ -63,6 +63,7 @@ struct Row {
     staleness_seconds: Option<u64>,
     lag_seconds: u64,
     held_back: Option<String>,
+    sweeping: Option<String>,
     #[serde(skip)]
     seen: Seen,
 }
@@ -245,6 +246,7 @@ impl Row {
             staleness_seconds: checkpoint.as_ref().map(|_| report.standing.staleness.as_secs()),
             lag_seconds: report.standing.lag.as_secs(),
             held_back: report.held_back.clone(),
+            sweeping: report.sweeping.clone(),
             seen,
         }
     }
@@ -272,6 +274,7 @@ impl Row {
             staleness_seconds: None,
             lag_seconds: 0,
             held_back: None,
+            sweeping: None,
             seen,
         }
     }
@@ -458,6 +461,11 @@ impl Status {
                 format!("{source}, {} streams", same.len())
             };
             page = format!("{page}\n{place}: {}\n", held_back.as_deref().unwrap_or_default());
+        }
+        for row in &self.streams {
+            if let Some(words) = &row.sweeping {
+                page = format!("{page}\n{}/{}: {words}\n", row.source, row.stream);
+            }
         }
         if !self.attention.is_empty() {
             page.push_str("\nNeeds a person:\n");

@@ -8,14 +8,15 @@ use tidemark_engine::work::{Lane, Reason};
 
 use crate::stage::Stage;
 
-const READS: [&str; 9] = [
+const READS: [&str; 10] = [
     "status",
     "doctor",
     "explain fieldmotion customers 1",
     "records fieldmotion customers",
     "quarantine list fieldmotion",
     "checkpoint show fieldmotion customers",
-    "sweep show fieldmotion customers",
+    "verify fieldmotion customers",
+    "backfill list",
     "dead-letters list fieldmotion",
     "audit",
 ];

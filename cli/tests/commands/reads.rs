@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use tidemark_engine::record::{DeletedBecause, Seen};
 use tidemark_engine::work::{Lane, Reason};
+use tidemark_sweep::state::{Backfill, Problem};
 
 use crate::stage::{Stage, ago, id, stream};
 
@@ -125,17 +126,41 @@ async fn nothing_that_only_reads_leaves_a_trace() {
 }
 
 #[tokio::test]
+async fn backfills_are_listed_with_what_became_of_them() {
+    let stage = Stage::fresh().await;
+    let none = stage.run("backfill list").await;
+    assert_eq!((none.code, none.out.as_str()), (0, "No backfill was asked for.\n"), "{none}");
+    let mut pages = String::new();
+    stage.backfill("jobs", |_| {}).await;
+    for change in [
+        |_: &mut Backfill| {},
+        |backfill: &mut Backfill| (backfill.begun_at, backfill.listed, backfill.calls) = (Some(ago(600)), 300, 2),
+        |backfill: &mut Backfill| (backfill.ended_at, backfill.listed, backfill.owed) = (Some(ago(60)), 300, 300),
+        |backfill: &mut Backfill| {
+            let problem = Problem { cause: "the vendor refused it".to_owned(), next_step: "ask it why".to_owned() };
+            (backfill.ended_at, backfill.problem) = (Some(ago(60)), Some(problem));
+        },
+        |backfill: &mut Backfill| (backfill.ended_at, backfill.is_cancelled) = (Some(ago(60)), true),
+    ] {
+        stage.backfill("customers", change).await;
+        pages = format!("{pages}{}\n", stage.run("backfill list").await);
+    }
+    assert_snapshot!("backfill", pages);
+    assert_snapshot!("backfill_json", stage.run("backfill list fieldmotion --json").await);
+}
+
+#[tokio::test]
 async fn a_sweep_says_whether_the_copy_is_whole() {
     let stage = Stage::fresh().await;
-    let mut pages = format!("{}\n", stage.run("sweep show fieldmotion customers").await);
+    let mut pages = format!("{}\n", stage.run("verify fieldmotion customers").await);
     for withheld in [0, 21] {
         stage.sweep("customers", withheld).await;
-        let ran = stage.run("sweep show fieldmotion customers").await;
+        let ran = stage.run("verify fieldmotion customers").await;
         assert_eq!(ran.code, u8::from(withheld > 0), "{ran}");
         pages = format!("{pages}{ran}\n");
     }
     assert_snapshot!("sweep", pages);
-    assert_snapshot!("sweep_json", stage.run("sweep show fieldmotion customers --json").await);
+    assert_snapshot!("sweep_json", stage.run("verify fieldmotion customers --json").await);
     let ran = stage.run("sweep approve fieldmotion jobs --yes").await;
     assert!(ran.code != 0 && ran.notes.contains("the last sweep withheld nothing"), "{ran}");
 }

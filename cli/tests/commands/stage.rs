@@ -23,7 +23,7 @@ use tidemark_engine::record::{Body, Look, RecordId, RecordKey, Seen};
 use tidemark_engine::stream::{ListShape, SourceKind, StreamKey, StreamName, StreamTraits};
 use tidemark_engine::work::{Chunk, ChunkKey, Lane, Reason, RetryEntry, Told};
 use tidemark_sweep::ports::Sweeps;
-use tidemark_sweep::state::{Problem, Proof, SweepState};
+use tidemark_sweep::state::{Backfill, Problem, Proof, Range, SweepState};
 
 /// When every command runs: 2026-02-24 10:31:48Z.
 pub(crate) const NOW: LocalMillis = LocalMillis::new(1_771_929_108_000);
@@ -243,6 +243,25 @@ impl Stage {
         let good = Some(proof.clone()).filter(Proof::is_good).or(before.good);
         let next =
             SweepState { version: before.version + 1, last: Some(proof), good, problem, ..SweepState::default() };
+        assert_eq!(self.ledger.store_sweep(&stream(name), &next).await.unwrap(), Written::Applied);
+    }
+
+    /// Lets a backfill of the last three days have been asked for an hour ago.
+    pub(crate) async fn backfill(&self, name: &'static str, change: impl FnOnce(&mut Backfill)) {
+        let before = self.ledger.load_sweep(&stream(name)).await.unwrap().unwrap_or_default();
+        let mut backfill = Backfill {
+            range: Range { from: VendorMillis::new(ago(3 * 86_400).get()), to: None },
+            asked_at: ago(3_600),
+            begun_at: None,
+            ended_at: None,
+            listed: 0,
+            owed: 0,
+            calls: 0,
+            is_cancelled: false,
+            problem: None,
+        };
+        change(&mut backfill);
+        let next = SweepState { version: before.version + 1, backfill: Some(backfill), ..before };
         assert_eq!(self.ledger.store_sweep(&stream(name), &next).await.unwrap(), Written::Applied);
     }
 
