@@ -197,6 +197,13 @@ class Stack:
         """Up to where a stream was listed, in milliseconds."""
         return int(self.checkpoint(stream)["scanned"]["order"])
 
+    def lose(self, stream: str, *identities: str, source: str = "fieldmotion") -> None:
+        """Removes records from the table, as a hand or a fault does."""
+        table = self.cloud.outputs()["RecordsTable"]
+        for identity in identities:
+            key = {"partition": {"S": f"{source}#{stream}"}, "id": {"S": identity}}
+            self.cloud.client("dynamodb").delete_item(TableName=table, Key=key)
+
     def pending(self, stream: str) -> set[str]:
         """The ids that the stream owes, but for those in quarantine."""
         return self.source.owed(stream)

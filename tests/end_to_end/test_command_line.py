@@ -128,6 +128,86 @@ def test_the_poller_does_what_it_is_asked_for(stack, tidemark):
     stack.settle("customers")
 
 
+def verified(stack, tidemark, stream):
+    """Sweeps a stream by the command line, and what `verify` says of it then."""
+
+    def at():
+        last = json.loads(tidemark("verify", "fieldmotion", stream, "--json")[1])[0]["last"]
+        return last and last["begun_at"]
+
+    before = at()
+    code, _, notes = tidemark("verify", "fieldmotion", stream, "--now", "--sample", "30", "--yes")
+    assert code in (0, 1), notes
+
+    def is_over():
+        stack.source.poll(stream)
+        return at() != before
+
+    stack.until(is_over, f"the sweep of {stream} over")
+    return tidemark("verify", "fieldmotion", stream)
+
+
+def test_a_copy_is_proved_whole_and_what_is_lost_is_found_and_brought_back(stack, tidemark):
+    stack.settle("customers")
+    stack.idle("customers")
+    code, out, notes = verified(stack, tidemark, "customers")
+    assert (code, "whole, as of then" in out) == (0, True), out + notes
+    assert "0 missing, 0 different, 0 extra" in out
+    assert "sampled          " in out
+    lost = stack.ids("customers")[:3]
+    stack.lose("customers", *lost)
+    code, out, notes = verified(stack, tidemark, "customers")
+    assert "3 missing, 0 different, 0 extra" in out, out + notes
+    stack.settle("customers")
+
+
+def backfills(tidemark):
+    """The state of each stream's newest backfill."""
+    return {each["stream"]: each for each in json.loads(tidemark("backfill", "list", "fieldmotion", "--json")[1])}
+
+
+def test_a_range_is_listed_again(stack, tidemark):
+    stack.settle("customers")
+    stack.idle("customers")
+    lost = stack.ids("customers")[:3]
+    scanned = stack.scanned("customers")
+    stack.lose("customers", *lost)
+    ask = ("backfill", "fieldmotion", "customers", "--from", "2020-01-01")
+    count = len(stack.truth("customers"))
+    code, out, notes = tidemark(*ask, "--plan")
+    assert (code, f"up to {count} records: {count + 1} vendor calls" in out.replace(",", "")) == (0, True), out + notes
+    assert "customers" not in backfills(tidemark), "a plan begins nothing"
+    code, out, notes = tidemark(*ask, "--why", "lost by hand", "--yes")
+    assert code == 0, out + notes
+    assert stack.scanned("customers") == scanned, "the checkpoint stays"
+
+    def is_back():
+        stack.source.poll("customers")
+        return set(lost) <= set(stack.source.records("customers"))
+
+    stack.until(is_back, "what was lost is back")
+    done = backfills(tidemark)["customers"]
+    assert (done["state"], done["listed"], done["owed"], done["problem"]) == ("done", count, count, None), done
+    stack.settle("customers")
+
+
+def test_a_backfill_that_waits_is_shown_and_cancelled(stack, tidemark):
+    ask = ("backfill", "fieldmotion", "jobs", "--from", "30d", "--yes")
+    assert tidemark("pause", "fieldmotion/jobs", "--for", "2h", "--why", "test", "--yes")[0] == 0
+    try:
+        code, out, notes = tidemark(*ask)
+        assert (code, "how much it is, is not known" in out) == (0, True), out + notes
+        assert backfills(tidemark)["jobs"]["state"] == "waits"
+        assert "waits until the bulk lane is empty" in tidemark("status", "fieldmotion/jobs")[1]
+        code, _, notes = tidemark(*ask)
+        assert (code, "is not over" in notes) == (1, True), notes
+        code, _, notes = tidemark("backfill", "cancel", "fieldmotion", "jobs", "--yes")
+        assert (code, backfills(tidemark)["jobs"]["state"]) == (0, "cancelled"), notes
+    finally:
+        assert tidemark("resume", "fieldmotion/jobs", "--why", "test", "--yes")[0] == 0
+    stack.settle("jobs")
+
+
 def test_a_record_that_is_asked_for_is_fetched_without_a_poll(stack, tidemark):
     stack.settle("customers")
     stack.idle("customers")
