@@ -7,6 +7,7 @@
 | a statement needs the permission of its verb, such as `dynamodb:PartiQLUpdate` | checks the call that carries it |
 | batches of SQS have the permission of one message | have actions of their own |
 | `PutMetricData` of the Rust SDK is checked, with its namespace | is checked against no role |
+| the calls about a table's stream have the stream as their resource | checks them for all resources |
 | `DescribeAlarms` is checked, for all alarms of the account | is checked against no role |
 | `GetAccountSettings` of Lambda is checked | is checked against no role |
 
@@ -29,7 +30,7 @@ from typing import Any
 
 import cbor2
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import dynamodb
+from ministack.services import dynamodb, dynamodb_streams
 
 SINGLE = {f"sqs:{action}Batch": f"sqs:{action}" for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
 ACCOUNT = "/account-settings"
@@ -77,7 +78,19 @@ def checked_resource(service: str, method: str, path: str, *request: Any) -> str
         return ALARMS
     if path.startswith(METRICS) or path.rstrip("/").endswith(ACCOUNT):
         return "*"
+    if service == "dynamodbstreams" and (stream := stream_of(request[1])):
+        return stream
     return resource_of(service, method, path, *request)
+
+
+def stream_of(body: bytes) -> str | None:
+    """The stream of a table that a call names, by itself or in its iterator."""
+    asked = json.loads(body or b"{}")
+    iterator = asked.get("ShardIterator")
+    if iterator is None:
+        return asked.get("StreamArn")
+    decoded = dynamodb_streams._decode_iterator(iterator)
+    return decoded and decoded.get("arn")
 
 
 def checked_namespace(service: str, action: str, body: bytes, query: dict[str, Any]) -> dict[str, Any]:

@@ -150,6 +150,24 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Jsonl)]
         format: Format,
     },
+    /// Show what was written to the records lately, without their bodies
+    ///
+    /// From the table's stream, which keeps a day: what was new, changed, looked at and the same, deleted or removed, the
+    /// newest first. `tidemark explain --ask` says what the vendor has.
+    Changes {
+        /// The source, and perhaps the stream that records are kept under
+        #[command(flatten)]
+        of: SourceAndStream,
+        /// Only what was written since: an instant, or how long ago (10m, 2h)
+        #[arg(long, value_parser = When::parse, value_name = "TIME", conflicts_with = "follow")]
+        since: Option<When>,
+        /// At most so many, the newest
+        #[arg(long, default_value_t = 50, value_name = "COUNT", conflicts_with = "follow")]
+        limit: usize,
+        /// Show what is written from now on, as it comes, until Ctrl-C
+        #[arg(long)]
+        follow: bool,
+    },
     /// List, retry or give up what could not be fetched or stored
     #[command(subcommand)]
     Quarantine(Quarantine),

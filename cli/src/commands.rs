@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod backfill;
+mod changes;
 mod checkpoint;
 mod dead_letters;
 mod doctor;
@@ -33,6 +34,11 @@ pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<En
         Command::Records { of, ids, since, deleted, format } => {
             let wanted = records::Wanted { since: since.map(|since| since.at(context.now)), deleted, format };
             records::run(context, &of, &ids, &wanted).await
+        }
+        Command::Changes { of, follow: true, .. } => changes::follow(context, &of).await,
+        Command::Changes { of, since, limit, .. } => {
+            let wanted = changes::Wanted { since: since.map(|since| since.at(context.now)), limit };
+            changes::once(context, &of, &wanted).await
         }
         Command::Quarantine(act) => quarantine::run(context, act).await,
         Command::DeadLetters(act) => dead_letters::run(context, act).await,

@@ -57,13 +57,7 @@ impl Stack {
     /// Finds the stack by its name; none that is called so.
     pub(crate) async fn find(sdk: &Sdk, name: &str, is_local: bool) -> Result<Option<Self>, Failure> {
         let Some(deployed) = stack::describe(sdk, name).await? else { return Ok(None) };
-        let table = |output: &str| {
-            deployed.outputs.get(output).ok_or_else(|| {
-                let what = format!("the stack {name} has no output {output}; its status is {}", deployed.status);
-                let next = "wait until its deployment has ended, or name the stack of Tidemark with --stack";
-                Failure::Unreachable(format!("{what}\nnext: {next}"))
-            })
-        };
+        let table = |output| output_of(&deployed, name, output);
         let parameter = |name: &str| deployed.parameters.get(name);
         let seconds = parameter("StaleAfterSeconds").and_then(|text| text.parse().ok());
         let scan_rate = parameter("ScanRate").and_then(|text| Rate::parse(text).ok());
@@ -84,6 +78,11 @@ impl Stack {
             is_local,
             deployed,
         }))
+    }
+
+    /// What an output says.
+    pub(crate) fn output(&self, name: &str) -> Result<&str, Failure> {
+        output_of(&self.deployed, &self.name, name)
     }
 
     /// A source, which has to be on.
@@ -153,6 +152,14 @@ impl Stack {
         }
         format!("aws logs tail /aws/lambda/{}/{source}-{role} --since 1h", self.name)
     }
+}
+
+fn output_of<'a>(deployed: &'a Deployed, stack: &str, output: &str) -> Result<&'a str, Failure> {
+    deployed.outputs.get(output).map(String::as_str).ok_or_else(|| {
+        let what = format!("the stack {stack} has no output {output}; its status is {}", deployed.status);
+        let next = "wait until its deployment has ended, or name the stack of Tidemark with --stack";
+        Failure::Unreachable(format!("{what}\nnext: {next}"))
+    })
 }
 
 impl Deployment {

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import subprocess
+import threading
+import time
 
 import pytest
 from local import background
@@ -206,6 +208,33 @@ def test_a_backfill_that_waits_is_shown_and_cancelled(stack, tidemark):
     finally:
         assert tidemark("resume", "fieldmotion/jobs", "--why", "test", "--yes")[0] == 0
     stack.settle("jobs")
+
+
+def test_changes_are_shown_as_they_are_stored(stack, tidemark):
+    stack.settle("customers")
+    stack.idle("customers")
+    identity = stack.ids("customers")[7]
+    program = background.target_directory() / "debug" / "tidemark"
+    command = [program, "changes", "fieldmotion", "customers", "--follow", "--json"]
+    with subprocess.Popen(command, env=stack.cloud.environment(), stdout=subprocess.PIPE, text=True) as followed:
+        try:
+            # What was written before it looked is not shown, so edits go on until one is.
+            def edits():
+                while followed.poll() is None and not seen.is_set():
+                    stack.edit("customers", identity, notes=f"seen {time.monotonic()}")
+                    stack.settle("customers")
+
+            seen = threading.Event()
+            beside = threading.Thread(target=edits)
+            beside.start()
+            line = json.loads(followed.stdout.readline())
+            seen.set()
+            beside.join()
+        finally:
+            followed.terminate()
+    assert (line["id"], line["what"], "body" in line) == (identity, "changed", False), line
+    code, out, _ = tidemark("changes", "fieldmotion", "customers", "--limit", "1")
+    assert (code, f"customers {identity}: " in out) == (0, True), out
 
 
 def test_a_record_that_is_asked_for_is_fetched_without_a_poll(stack, tidemark):

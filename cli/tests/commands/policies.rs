@@ -8,11 +8,12 @@ use tidemark_engine::work::{Lane, Reason};
 
 use crate::stage::Stage;
 
-const READS: [&str; 10] = [
+const READS: [&str; 11] = [
     "status",
     "doctor",
     "explain fieldmotion customers 1",
     "records fieldmotion customers",
+    "changes fieldmotion",
     "quarantine list fieldmotion",
     "checkpoint show fieldmotion customers",
     "verify fieldmotion customers",

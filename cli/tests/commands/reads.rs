@@ -49,6 +49,33 @@ async fn records_are_printed_with_their_bodies() {
 }
 
 #[tokio::test]
+async fn what_was_written_lately_is_shown_the_newest_first() {
+    let stage = Stage::fresh().await;
+    stage.store("customers", "1", "{\"name\":\"Secret Ltd\"}").await;
+    stage.store("jobs", "1", "{}").await;
+    stage.look("customers", "1", Seen::Gone(DeletedBecause::Vanished), 60).await;
+    stage.look("customers", "1", Seen::Gone(DeletedBecause::Vanished), 30).await;
+    let shown = async |command: &str| {
+        let ran = stage.run(command).await;
+        assert!(ran.code == 0 && !ran.out.contains("Secret"), "no body is printed: {ran}");
+        // What each line says behind its time, which is the emulator's.
+        ran.out.lines().map(|line| line.split_once("Z  ").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    let mut of_all = shown("changes fieldmotion").await;
+    of_all.sort();
+    assert_eq!(of_all.len(), 4, "{of_all:?}");
+    let of_jobs = shown("changes fieldmotion jobs").await;
+    assert!(of_jobs.len() == 1 && of_jobs[0].starts_with("jobs 1: new"), "{of_jobs:?}");
+    let of_customers = shown("changes fieldmotion customers").await;
+    assert!(of_customers[0].starts_with("customers 1: same"), "{of_customers:?}");
+    assert!(of_customers[1].starts_with("customers 1: deleted: vanished"), "{of_customers:?}");
+    assert_eq!(shown("changes fieldmotion customers --limit 1").await, of_customers[..1]);
+    let ran = stage.run("changes fieldmotion customers --json --limit 1").await;
+    let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((line["id"].as_str(), line["deleted_because"].as_str()), (Some("1"), None), "{ran}");
+}
+
+#[tokio::test]
 async fn quarantine_is_listed_by_reason() {
     let stage = Stage::fresh().await;
     assert_snapshot!("quarantine_empty", stage.run("quarantine list fieldmotion").await);

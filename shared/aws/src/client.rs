@@ -95,6 +95,11 @@ impl Sdk {
     }
 
     #[cfg(feature = "operator")]
+    pub(crate) fn dynamodb_streams(&self) -> aws_sdk_dynamodbstreams::Client {
+        aws_sdk_dynamodbstreams::Client::new(&self.config)
+    }
+
+    #[cfg(feature = "operator")]
     pub(crate) fn scheduler(&self) -> aws_sdk_scheduler::Client {
         aws_sdk_scheduler::Client::new(&self.config)
     }

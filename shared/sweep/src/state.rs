@@ -50,7 +50,9 @@ impl SweepState {
 
     /// Ends the backfill that waits or is under way, if there is one. Who goes on with it is refused at the next write.
     pub fn cancel_backfill(&mut self, now: LocalMillis) -> bool {
-        let Some(backfill) = self.backfill.as_mut().filter(|backfill| backfill.ended_at.is_none()) else { return false };
+        let Some(backfill) = self.backfill.as_mut().filter(|backfill| backfill.ended_at.is_none()) else {
+            return false;
+        };
         (backfill.ended_at, backfill.is_cancelled) = (Some(now), true);
         if self.under_way.as_ref().is_some_and(|sweep| sweep.range.is_some()) {
             (self.under_way, self.lease_until) = (None, LocalMillis::default());

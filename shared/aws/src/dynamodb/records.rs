@@ -19,6 +19,8 @@
 
 #[cfg(feature = "operator")]
 mod copy;
+#[cfg(feature = "operator")]
+mod log;
 mod version;
 mod versions;
 
@@ -33,6 +35,8 @@ use tidemark_engine::record::{Look, Seen};
 
 #[cfg(feature = "operator")]
 pub use self::copy::{CopyTable, StoredRecord};
+#[cfg(feature = "operator")]
+pub use self::log::{LoggedAs, LoggedWrite, RecordLog, Since};
 use self::version::Version;
 pub use self::versions::VersionTable;
 use super::table::{Table, Update};
