@@ -228,6 +228,15 @@ pub enum Command {
     /// to the bulk lane, which fresh changes never wait for, marks nothing deleted, and leaves the checkpoint where it is.
     /// The plan asks the vendor once how much it is. `tidemark fetch` fetches records by their ids.
     Backfill(Backfill),
+    /// Show what the stack costs in AWS
+    ///
+    /// By the month what it costs by being there; with `--month` also what the last 30 days have used, as CloudWatch has
+    /// counted it, at less than a cent for the question.
+    Cost {
+        /// What the last 30 days have used, too
+        #[arg(long)]
+        month: bool,
+    },
     /// Set a source up: keep its credential, and say how it is turned on
     ///
     /// Asks for the credential without showing it, keeps it in a secret of Secrets Manager, and prints the parameters that

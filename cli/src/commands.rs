@@ -5,6 +5,7 @@ mod audit;
 mod backfill;
 mod changes;
 mod checkpoint;
+mod cost;
 mod dead_letters;
 mod doctor;
 mod explain;
@@ -50,6 +51,7 @@ pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<En
         Command::Verify { of, now, sample, consent } => verify::run(context, &of, now, sample, &consent).await,
         Command::Sweep(act) => sweep::run(context, act).await,
         Command::Backfill(asked) => backfill::run(context, asked).await,
+        Command::Cost { month } => cost::run(context, month).await,
         Command::Pause { place, span, consent } => pause::pause(context, &place, span, &consent).await,
         Command::Resume { place, consent } => pause::resume(context, &place, &consent).await,
         Command::Init { source, secret, base_url, samconfig, consent } => {

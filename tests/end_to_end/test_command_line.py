@@ -273,6 +273,23 @@ def test_an_outage_is_named_and_ended_by_hand(stack, tidemark):
     stack.settle("customers")
 
 
+def test_what_aws_has_counted_is_priced(stack, tidemark):
+    name = stack.cloud.outputs()["WatcherFunction"].rsplit(":", 1)[-1]
+
+    def looks():
+        shown = json.loads(tidemark("cost", "--month", "--json")[1])
+        return next(line for line in shown["used"] if line["what"] == "invocations of the watcher")
+
+    before = looks()["count"]
+    # The emulator does not count calls of functions by itself.
+    of_watcher = [{"Name": "FunctionName", "Value": name}]
+    count = {"MetricName": "Invocations", "Dimensions": of_watcher, "Value": 5_000_000.0, "Unit": "Count"}
+    stack.cloud.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[count])
+    now = looks()
+    assert now["count"] == before + 5_000_000
+    assert now["dollars"] == pytest.approx(now["count"] * 0.2 / 1e6)
+
+
 def test_a_reader_that_has_seen_enough_is_no_failure(stack, tidemark):
     environment = stack.cloud.environment()
     program = background.target_directory() / "debug" / "tidemark"

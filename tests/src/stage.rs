@@ -197,7 +197,7 @@ impl Stage {
     pub async fn sweep_on(&self) -> SweepReport {
         let poller = Poller { ports: self.world.clone(), settings: self.settings.borrow().clone() };
         let until = tidemark_sweep::stop_at(&poller, self.now());
-        Box::pin(tidemark_sweep::go_on(&poller, &self.name(), until)).await.expect("the sweep works")
+        tidemark_sweep::go_on(&poller, &self.name(), until).await.expect("the sweep works")
     }
 
     /// One tick of a new poller.

@@ -173,11 +173,11 @@ def test_without_a_pager_nothing_is_paid_for_one():
 
 
 def test_the_bench_counts_what_is_paid_for_by_the_month():
-    code = (ROOT / "tests" / "bench" / "src" / "cost.rs").read_text()
+    code = (ROOT / "shared" / "aws" / "src" / "prices.rs").read_text()
 
     def counted(name):
         """What a source has, and what all share."""
-        found = re.search(rf"const {name}: \(f64, f64\) = \((\d+)\.0, (\d+)\.0\);", code)
+        found = re.search(rf"pub const {name}: \(f64, f64\) = \((\d+)\.0, (\d+)\.0\);", code)
         return int(found[1]), int(found[2])
 
     ours = [(each["MetricName"], len(each["Dimensions"])) for each in ALARMS.values() if each["Namespace"] == "Tidemark"]
@@ -185,6 +185,12 @@ def test_the_bench_counts_what_is_paid_for_by_the_month():
     ours += [(metric[1], 2 if "Source" in metric else 1) for metric in shown if metric[0] == "Tidemark"]
     assert counted("METRICS") == tuple(len({name for name, count in ours if count == wanted}) for wanted in (2, 1))
     assert counted("ALARMS") == (len(PER_SOURCE), len(SHARED))
+    memory = {name: float(found) for name, found in re.findall(r"const (POLLER|FETCHER|WATCHER)_GB: f64 = ([0-9.]+);", code)}
+    functions = of_type("AWS::Serverless::Function") | of_type("AWS::Lambda::Function")
+    assert len(memory) == 3 and functions
+    for name, function in functions.items():
+        (kind,) = [kind for kind in memory if kind.lower() in name.lower()]
+        assert function["MemorySize"] == memory[kind] * 1024, name
     assert counted("DASHBOARDS") == (1, len(dashboards()) - len(SOURCES))
 
 

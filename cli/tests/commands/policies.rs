@@ -8,7 +8,7 @@ use tidemark_engine::work::{Lane, Reason};
 
 use crate::stage::Stage;
 
-const READS: [&str; 11] = [
+const READS: [&str; 12] = [
     "status",
     "doctor",
     "explain fieldmotion customers 1",
@@ -19,6 +19,7 @@ const READS: [&str; 11] = [
     "verify fieldmotion customers",
     "backfill list",
     "dead-letters list fieldmotion",
+    "cost --month",
     "audit",
 ];
 

@@ -76,6 +76,13 @@ async fn what_was_written_lately_is_shown_the_newest_first() {
 }
 
 #[tokio::test]
+async fn what_the_stack_costs_is_counted_by_service() {
+    let stage = Stage::fresh().await;
+    assert_snapshot!("cost", format!("{}\n{}", stage.run("cost").await, stage.run("cost --month").await));
+    assert_snapshot!("cost_json", stage.run("cost --json").await);
+}
+
+#[tokio::test]
 async fn quarantine_is_listed_by_reason() {
     let stage = Stage::fresh().await;
     assert_snapshot!("quarantine_empty", stage.run("quarantine list fieldmotion").await);

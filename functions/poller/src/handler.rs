@@ -152,7 +152,7 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
     /// The last thing that a poll does: what is fresh never waits for it.
     async fn go_on_with_sweep(&self, key: &StreamKey, started_at: LocalMillis) -> Result<(), InvocationError> {
         let until = tidemark_sweep::stop_at(&self.poller, started_at);
-        let report = Box::pin(tidemark_sweep::go_on(&self.poller, &key.name, until)).await?;
+        let report = tidemark_sweep::go_on(&self.poller, &key.name, until).await?;
         log::sweep(key, &report);
         Ok(())
     }

@@ -3,7 +3,13 @@
 use std::iter;
 
 use aws_sdk_cloudwatch::Client;
+#[cfg(feature = "operator")]
+use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+#[cfg(feature = "operator")]
+use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery, MetricStat};
+#[cfg(feature = "operator")]
+use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::StoreFailure;
 use tidemark_watch::measurement::{Measurement, MeasurementName, Measurements};
 
@@ -23,6 +29,14 @@ pub const SOURCE_DIMENSION: &str = "Source";
 ///
 /// Source: Amazon CloudWatch API Reference, `PutMetricData` (read 2026-11-21).
 const BATCH_FIGURES: usize = 1_000;
+
+/// The most metrics that one call asks for.
+///
+/// Source: Amazon CloudWatch API Reference, `GetMetricData` (read 2026-11-28).
+#[cfg(feature = "operator")]
+const QUERIES_MAX: usize = 500;
+#[cfg(feature = "operator")]
+const DAY_SECONDS: i32 = 86_400;
 
 /// Metrics in the namespace [`NAMESPACE`].
 ///
@@ -86,6 +100,58 @@ pub async fn alarms(sdk: &Sdk, prefix: &str) -> Result<Vec<Alarm>, StoreFailure>
             is_ringing: state.is_some_and(|state| state.as_str() == "ALARM"),
             is_on: actions.unwrap_or_default(),
         }));
+    }
+    Ok(found)
+}
+
+/// A metric that AWS counts of something of the deployment.
+#[cfg(feature = "operator")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The namespace, such as `AWS/Lambda`.
+    pub namespace: &'static str,
+    /// The metric.
+    pub name: &'static str,
+    /// The dimension by which it is told apart, and its value.
+    pub of: (&'static str, String),
+}
+
+/// The sums of metrics from `since` until `until`, in the order of the metrics; nothing of one that was never published.
+/// Each metric that is asked for costs a hundred-thousandth of a dollar.
+///
+/// # Errors
+/// [`StoreFailure`] when CloudWatch refuses the call or cannot be reached.
+#[cfg(feature = "operator")]
+pub async fn sums(
+    sdk: &Sdk,
+    metrics: &[Counted],
+    since: LocalMillis,
+    until: LocalMillis,
+) -> Result<Vec<Option<f64>>, StoreFailure> {
+    let at = |instant: LocalMillis| DateTime::from_millis(instant.get());
+    let mut found = Vec::new();
+    for batch in metrics.chunks(QUERIES_MAX) {
+        let queries = batch.iter().enumerate().map(|(place, metric)| {
+            let (name, value) = &metric.of;
+            let dimension = Dimension::builder().name(*name).value(value).build();
+            let named = Metric::builder().namespace(metric.namespace).metric_name(metric.name).dimensions(dimension);
+            let stat = MetricStat::builder().metric(named.build()).period(DAY_SECONDS).stat("Sum").build();
+            MetricDataQuery::builder().id(format!("m{place}")).metric_stat(stat).return_data(true).build()
+        });
+        let mut of_batch = vec![None; batch.len()];
+        let asked = sdk.cloudwatch().get_metric_data().set_metric_data_queries(Some(queries.collect()));
+        let mut pages = asked.start_time(at(since)).end_time(at(until)).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::of(error).store_failure("read the counts of the services"))?;
+            for result in page.metric_data_results() {
+                let place = result.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());
+                let Some(sum) = place.and_then(|place| of_batch.get_mut(place)) else { continue };
+                if !result.values().is_empty() {
+                    *sum = Some(sum.unwrap_or_default() + result.values().iter().sum::<f64>());
+                }
+            }
+        }
+        found.extend(of_batch);
     }
     Ok(found)
 }

@@ -34,6 +34,7 @@ mod errors;
 pub mod identity;
 #[cfg(feature = "operator")]
 pub mod lambda;
+pub mod prices;
 pub mod rate;
 #[cfg(feature = "operator")]
 pub mod scheduler;

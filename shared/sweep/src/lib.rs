@@ -158,7 +158,7 @@ pub async fn go_on<P: SweepPorts>(
     let key = StreamKey { source: poller.ports.source().kind(), name: stream.clone() };
     let ended = match taken_up(poller, traits, &key, until).await {
         Ok(None) => return Ok(SweepReport::default()),
-        Ok(Some(run)) => run.run().await,
+        Ok(Some(run)) => Box::pin(run.run()).await,
         Err(failure) => Err(failure),
     };
     ended.map_err(|failure| PollError::Store(key, failure))

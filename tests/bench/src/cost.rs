@@ -1,47 +1,13 @@
 //! What counted calls cost in AWS: list prices of us-east-1, in dollars, without any free tier.
 
-use crate::play::bill::Bill;
+use tidemark_aws::prices as price;
 
-/// The list prices. Pages read 2026-11-27.
-mod price {
-    /// A write request unit. `aws.amazon.com/dynamodb/pricing/on-demand`.
-    pub(super) const WRITE: f64 = 0.625e-6;
-    /// A read request unit. The same page.
-    pub(super) const READ: f64 = 0.125e-6;
-    /// A request of a standard queue. `aws.amazon.com/sqs/pricing`.
-    pub(super) const QUEUE: f64 = 0.40e-6;
-    /// A GB-second of an arm64 function. `aws.amazon.com/lambda/pricing`.
-    pub(super) const COMPUTE: f64 = 13.333_4e-6;
-    /// An invocation of a function. The same page.
-    pub(super) const INVOCATION: f64 = 0.20e-6;
-    /// An invocation by a schedule. `aws.amazon.com/eventbridge/pricing`.
-    pub(super) const SCHEDULE: f64 = 1.00e-6;
-    /// A call of Secrets Manager. `aws.amazon.com/secrets-manager/pricing`.
-    pub(super) const SECRET_CALL: f64 = 5.0e-6;
-    /// A secret a month. The same page.
-    pub(super) const SECRET: f64 = 0.40;
-    /// A byte of log lines taken in. `aws.amazon.com/cloudwatch/pricing`.
-    pub(super) const LOG: f64 = 0.50e-9;
-    /// A custom metric a month. The same page.
-    pub(super) const METRIC: f64 = 0.30;
-    /// A standard alarm a month. The same page.
-    pub(super) const ALARM: f64 = 0.10;
-    /// A dashboard a month. The same page.
-    pub(super) const DASHBOARD: f64 = 3.00;
-    /// A call of `PutMetricData`. The same page.
-    pub(super) const PUBLISH: f64 = 10.0e-6;
-    /// A byte that a table keeps for a month. `aws.amazon.com/dynamodb/pricing/on-demand`.
-    pub(super) const STORAGE: f64 = 0.25 / GB;
-    /// A byte of a table with point-in-time recovery, a month. The same page.
-    pub(super) const RECOVERY: f64 = 0.20 / GB;
-    /// As `DynamoDB` counts: 1 KB is 1,024 bytes.
-    const GB: f64 = 1_024.0 * 1_024.0 * 1_024.0;
-}
+use crate::play::bill::Bill;
 
 /// What AWS gives each account free of charge in every month, for as long as it exists: at the prices above. Of log lines,
 /// invocations, requests of queues and calls of `PutMetricData` it is more than an idle stack uses.
 mod free {
-    use super::price;
+    use tidemark_aws::prices as price;
 
     pub(super) const QUEUES: f64 = 1e6 * price::QUEUE;
     /// 400,000 GB-seconds, a million invocations, and 14 million by schedules.
@@ -53,10 +19,6 @@ mod free {
     pub(super) const DASHBOARDS: f64 = 3.0 * price::DASHBOARD;
 }
 
-/// Memory of the functions, in GB, as the template has it.
-const POLLER_GB: f64 = 0.25;
-const FETCHER_GB: f64 = 0.125;
-const WATCHER_GB: f64 = 0.125;
 /// How long a request to a table or a queue takes, in seconds: an assumption.
 const REQUEST: f64 = 0.01;
 /// How long a vendor's answer takes, in seconds: an assumption.
@@ -73,10 +35,6 @@ const SECONDS_A_MONTH: f64 = 30.0 * 24.0 * 3_600.0;
 const WATCHED_EVERY: f64 = 300.0;
 /// Lambda asks an idle queue with five connections, 20 s each.
 const IDLE_RECEIVES: f64 = 5.0 / 20.0;
-/// Metrics, alarms and dashboards of a source, and those that all share. The tests of the template hold it to them.
-const METRICS: (f64, f64) = (6.0, 1.0);
-const ALARMS: (f64, f64) = (12.0, 4.0);
-const DASHBOARDS: (f64, f64) = (1.0, 1.0);
 /// What a table adds to the bytes of each item that it keeps.
 ///
 /// Source: Amazon `DynamoDB` Developer Guide, "`DynamoDB` item sizes and formats" (read 2026-11-28).
@@ -170,7 +128,7 @@ impl Cost {
             ledger: (bill.ledger_writes + bill.again_writes) * price::WRITE + bill.ledger_reads * price::READ,
             versions: bill.version_reads * price::READ,
             queues: bill.queue_requests * price::QUEUE,
-            lambda: (poller_seconds * POLLER_GB + fetcher_seconds * FETCHER_GB) * price::COMPUTE
+            lambda: (poller_seconds * price::POLLER_GB + fetcher_seconds * price::FETCHER_GB) * price::COMPUTE
                 + invocations * price::INVOCATION
                 + bill.ticks * price::SCHEDULE,
             secrets: secret_calls * price::SECRET_CALL,
@@ -200,7 +158,7 @@ pub(crate) fn of_keeping(bill: &Bill, count: f64) -> Cost {
 /// What it costs that a poller opens so many connections, each of which takes so much of a processor. Processor time costs
 /// the same whatever memory a function has, because its share of a processor grows with it.
 pub(crate) fn of_connections(count: f64, cpu_seconds: f64) -> f64 {
-    count * (cpu_seconds * WHOLE_PROCESSOR_GB + ROUND_TRIPS * ROUND_TRIP * POLLER_GB) * price::COMPUTE
+    count * (cpu_seconds * WHOLE_PROCESSOR_GB + ROUND_TRIPS * ROUND_TRIP * price::POLLER_GB) * price::COMPUTE
 }
 
 /// How many ticks so many streams have in a month.
@@ -235,13 +193,13 @@ pub(crate) fn of_month(sources: &[Vec<Polled>], look: &Look, rate: f64) -> Cost 
             sum = sum.plus(&Cost::of(&bill, poller, 0.0, ticks));
         }
         let looks = look.of_stream.times(beside * SECONDS_A_MONTH / WATCHED_EVERY);
-        let watcher = looks.poller_requests * REQUEST * WATCHER_GB / POLLER_GB;
+        let watcher = looks.poller_requests * REQUEST * price::WATCHER_GB / price::POLLER_GB;
         sum = sum.plus(&Cost::of(&Bill { ticks: 0.0, ..looks }, watcher, 0.0, 0.0)).plus(&Cost {
             queues: IDLE_RECEIVES * SECONDS_A_MONTH * price::QUEUE,
             secrets: price::SECRET,
-            metrics: METRICS.0 * price::METRIC,
-            alarms: ALARMS.0 * price::ALARM,
-            dashboards: DASHBOARDS.0 * price::DASHBOARD,
+            metrics: price::METRICS.0 * price::METRIC,
+            alarms: price::ALARMS.0 * price::ALARM,
+            dashboards: price::DASHBOARDS.0 * price::DASHBOARD,
             ..Cost::default()
         });
     }
@@ -249,10 +207,10 @@ pub(crate) fn of_month(sources: &[Vec<Polled>], look: &Look, rate: f64) -> Cost 
     sum.plus(&Cost {
         lambda: looks * (price::INVOCATION + price::SCHEDULE),
         logs: looks * look.log_bytes * price::LOG,
-        metrics: METRICS.1 * price::METRIC,
+        metrics: price::METRICS.1 * price::METRIC,
         publishing: looks * price::PUBLISH,
-        alarms: ALARMS.1 * price::ALARM,
-        dashboards: DASHBOARDS.1 * price::DASHBOARD,
+        alarms: price::ALARMS.1 * price::ALARM,
+        dashboards: price::DASHBOARDS.1 * price::DASHBOARD,
         ..Cost::default()
     })
 }

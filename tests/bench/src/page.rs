@@ -20,7 +20,7 @@ and the emulators installed (`make setup`).
 - Units come from the sizes of the items that the adapters write, names of attributes included. A write takes one for each
   KB, an update the larger of before and after; a strongly consistent read takes one for each 4 KB, an eventually consistent
   one half. A body of 1,024 bytes makes an item of two write units.
-- Costs are list prices of us-east-1 for arm64; `tests/bench/src/cost.rs` names the price pages. What AWS gives each account
+- Costs are list prices of us-east-1 for arm64; `shared/aws/src/prices.rs` names the price pages. What AWS gives each account
   free in every month is taken off only where a row says so.
 - Log lines are those that the functions' own code writes of each tick, message and look, with the three lines of Lambda about
   an invocation and the 26 bytes that CloudWatch adds to each line.

@@ -160,7 +160,7 @@ async fn a_backfill_goes_on_after_a_crash() {
         let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
         let until = tidemark_sweep::stop_at(&poller, stage.now());
         let name = stage.stream().name;
-        assert!(Box::pin(tidemark_sweep::go_on(&poller, &name, until)).await.is_err(), "{shape:?}");
+        assert!(tidemark_sweep::go_on(&poller, &name, until).await.is_err(), "{shape:?}");
         assert_eq!(stage.sweep_on().await.calls_count, 0, "its lease runs on: {shape:?}");
         settle(&stage).await;
         let backfill = stage.sweep_on().await.backfill.unwrap();

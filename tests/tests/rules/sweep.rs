@@ -263,7 +263,7 @@ async fn what_a_sweep_could_not_owe_is_compared_again() {
     stage.world.tables.faults().push(Operation::PutChunks, Fault::Pass);
     stage.world.tables.faults().push(Operation::PutChunks, Fault::Reject);
     let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
-    Box::pin(go_on(&poller, &stage.stream().name, stage.stop_at())).await.unwrap_err();
+    go_on(&poller, &stage.stream().name, stage.stop_at()).await.unwrap_err();
     settle(&stage).await;
     let proof = stage.sweep_on().await.proof.unwrap();
     settle(&stage).await;

@@ -16,7 +16,7 @@ pub use checkpoints::CheckpointTable;
 pub use ledger::AuditEntry;
 pub use ledger::LedgerTable;
 #[cfg(feature = "operator")]
-pub use records::{CopyTable, LoggedAs, LoggedWrite, RecordLog, Since, StoredRecord};
+pub use records::{CopyTable, Kept, LoggedAs, LoggedWrite, RecordLog, Since, StoredRecord};
 pub use records::{RecordTable, VersionTable};
 
 /// The version of the items' shape that this program writes and reads.

@@ -34,7 +34,7 @@ use tidemark_engine::ports::{Clock, Records, Stored, Written};
 use tidemark_engine::record::{Look, Seen};
 
 #[cfg(feature = "operator")]
-pub use self::copy::{CopyTable, StoredRecord};
+pub use self::copy::{CopyTable, Kept, StoredRecord};
 #[cfg(feature = "operator")]
 pub use self::log::{LoggedAs, LoggedWrite, RecordLog, Since};
 use self::version::Version;

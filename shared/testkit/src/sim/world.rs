@@ -232,7 +232,7 @@ impl World {
             world.note_tick(&stream, who, &ended);
             if ended.is_ok() {
                 let until = tidemark_sweep::stop_at(&poller, began_at);
-                let swept = Box::pin(tidemark_sweep::go_on(&poller, &stream, until)).await;
+                let swept = tidemark_sweep::go_on(&poller, &stream, until).await;
                 world.trace.note(world.now(), who, || format!("its sweep: {swept:?}"));
                 let ended = swept.ok().and_then(|report| report.backfill).filter(|ended| ended.problem.is_none());
                 world.count(|stats| stats.backfills += u64::from(ended.is_some()));

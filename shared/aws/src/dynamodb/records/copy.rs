@@ -9,6 +9,7 @@ use super::super::item::{BadShape, Item, Reader, item, text};
 use super::super::table::{Query, Table, malformed};
 use super::{ID, PARTITION};
 use crate::client::Sdk;
+use crate::errors::AwsError;
 
 const OPERATION: &str = "read records";
 const IN_PARTITION: &str = "#partition = :partition";
@@ -38,6 +39,15 @@ pub struct StoredRecord {
     pub deleted_because: Option<String>,
 }
 
+/// How much a table keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// Items.
+    pub items: f64,
+    /// Their kilobytes of 1,024 bytes, as DynamoDB reckons them.
+    pub kilobytes: f64,
+}
+
 /// The records, in DynamoDB, for a reader of the copy.
 #[derive(Clone, Debug)]
 pub struct CopyTable {
@@ -48,6 +58,18 @@ impl CopyTable {
     /// The table called `name`.
     pub fn new(sdk: &Sdk, name: impl Into<String>) -> Self {
         Self { table: Table::new(sdk, name) }
+    }
+
+    /// How much is kept, which DynamoDB counts every six hours or so.
+    ///
+    /// # Errors
+    /// Any [`StoreFailure`].
+    pub async fn kept(&self) -> Result<Kept, StoreFailure> {
+        let sent = self.table.client.describe_table().table_name(&self.table.name).send().await;
+        let answer = sent.map_err(|error| AwsError::of(error).store_failure("describe the table of records"))?;
+        let count = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let (items, bytes) = answer.table.map(|table| (table.item_count, table.table_size_bytes)).unwrap_or_default();
+        Ok(Kept { items: count(items.unwrap_or_default()), kilobytes: count(bytes.unwrap_or_default() / 1_024) })
     }
 
     /// One record, strongly consistent.
