@@ -27,6 +27,8 @@ STACK = "tidemark"
 EMULATOR = "local.emulator"
 # The emulator's name for the root of its one account; it accepts any secret key for it.
 ROOT_KEY = "test"
+# What each fake vendor is asked at most: nobody waits for a slot.
+REQUESTS_PER_SECOND = "200"
 # Output of the stack that names the function, by the short name used in events and on the command line.
 FUNCTIONS = {"watcher": "WatcherFunction"} | {
     f"{kind.name}-{role}": f"{kind.prefix}{role.capitalize()}Function"
@@ -175,6 +177,7 @@ class Cloud:
             parameters[f"{vendor.kind.prefix}BaseUrl"] = vendor.url
             parameters[f"{vendor.kind.prefix}Streams"] = ",".join(vendor.kind.streams)
             parameters[f"{vendor.kind.prefix}SecretArn"] = self._secret_arn(vendor)
+            parameters[f"{vendor.kind.prefix}RequestsPerSecond"] = REQUESTS_PER_SECOND
         built = self.directory / "build" / "template.yaml"
         self._sam("deploy", built, "--stack-name", self.stack, parameters={**parameters, **overrides})
         self._outputs = {}

@@ -25,14 +25,7 @@ from local.vendor import FakeVendor, start_vendors
 T = TypeVar("T")
 
 # What each vendor holds at first.
-SEEDS = {
-    "fieldmotion": {"customers": 50, "jobs": 700},
-    "fieldaware": {"jobs": 30, "customers": 20, "items": 10, "users": 5},
-    "fsmnavigator": {"jobs": 60, "customers": 40, "assets": 20, "technicians": 5},
-    "fieldly": {"work_items": 60, "clients": 40, "time_reports": 20, "travel_reports": 10},
-}
-# Which stream's record is edited at each vendor but FieldMotion.
-EDITED = {"fieldaware": "jobs", "fsmnavigator": "jobs", "fieldly": "work_items"}
+SEEDS = {kind.name: kind.demo for kind in KINDS.values()}
 # Slow enough that its import can be watched.
 FIELDMOTION_RATE = "150"
 # Its presence says that a schedule was seen firing on this checkout, which takes a minute: once is enough.
@@ -153,7 +146,7 @@ def settle(local: Cloud, vendor: FakeVendor, progress: Callable[[int], None] = l
 def an_edit_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     """Edits a record of a feed that has just begun; the details of an event wait until they surely show it."""
     source, title = local.source(vendor.kind.name), vendor.kind.title
-    (polled,), stream = vendor.kind.streams, EDITED[vendor.kind.name]
+    (polled,), stream = vendor.kind.streams, next(iter(vendor.kind.demo))
     source.poll(polled)
     identity = sorted(vendor.truth(stream))[0]
     took = edit(source, vendor, stream, identity)
@@ -204,7 +197,7 @@ def an_edit_at_each(local: Cloud, vendors: list[FakeVendor], show: Show) -> None
     """Edits one record at every vendor, all at once, and waits for the copies to show it."""
 
     def one(vendor: FakeVendor) -> None:
-        stream = EDITED[vendor.kind.name]
+        stream = next(iter(vendor.kind.demo))
         identity = sorted(vendor.truth(stream))[0]
         took = edit(local.source(vendor.kind.name), vendor, stream, identity)
         show.step(f"{vendor.kind.title}: an edit of {stream}/{identity} was in the records table {took:.1f} s later")

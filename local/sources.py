@@ -1,4 +1,4 @@
-"""The four sources: their names in the template, their streams, and one of them in a running cloud."""
+"""The sources: what the registry knows of each, and one of them in a running cloud."""
 
 from __future__ import annotations
 
@@ -32,50 +32,30 @@ class Kind:
     prefix: str
     # As texts show it.
     title: str
-    # Streams that are polled, each with a checkpoint of its own.
+    # Streams that are polled here, each with a checkpoint of its own.
     streams: tuple[str, ...]
     # Streams that its records are kept under, where they are others.
-    record_streams: tuple[str, ...] = ()
+    record_streams: tuple[str, ...]
+    # How many records of which stream its fake vendor holds in the demo. One of the first is edited.
+    demo: dict[str, int]
 
     def kept_under(self) -> tuple[str, ...]:
         """The streams of its records."""
         return self.record_streams or self.streams
 
 
-# The streams of each source; a test of the registry holds the file to the code.
-STREAMS = json.loads((background.ROOT / "shared" / "sources" / "streams.json").read_text())
+# Every source by name; a test of the registry holds the file to the code.
+REGISTRY = json.loads((background.ROOT / "shared" / "sources" / "sources.json").read_text())
 
 
-def streams(name: str, *asked_for: str) -> tuple[str, ...]:
-    """The streams of a source that are on by default, and those of the others that are asked for."""
-    return tuple(each["name"] for each in STREAMS[name] if each["on_by_default"] or each["name"] in asked_for)
+def kind(name: str, known: dict[str, Any]) -> Kind:
+    """A source of the registry, with the streams that are on in the local cloud."""
+    on_locally = known.get("on_locally", ())
+    streams = tuple(each["name"] for each in known["streams"] if each["on_by_default"] or each["name"] in on_locally)
+    return Kind(name, known["prefix"], known["title"], streams, tuple(known.get("record_streams", ())), known["demo"])
 
 
-FIELDAWARE_RECORDS = (
-    "jobs",
-    "web_quotes",
-    "field_quotes",
-    "items",
-    "tasks",
-    "customers",
-    "locations",
-    "contacts",
-    "assets",
-    "invoices",
-    "users",
-    "unavailable_times",
-    "unavailable_time_types",
-    "working_hours_exceptions",
-)
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("fieldmotion", "FieldMotion", "FieldMotion", streams("fieldmotion", "stock_containers")),
-        Kind("fieldaware", "FieldAware", "FieldAware", streams("fieldaware"), FIELDAWARE_RECORDS),
-        Kind("fsmnavigator", "FsmNavigator", "FSM Navigator", streams("fsmnavigator")),
-        Kind("fieldly", "Fieldly", "Fieldly", streams("fieldly", "travel_reports")),
-    )
-}
+KINDS = {name: kind(name, known) for name, known in REGISTRY.items()}
 
 
 class Source:

@@ -68,7 +68,7 @@ pub struct Consent {
 /// Which stream of which source.
 #[derive(Args, Clone, Debug)]
 pub struct StreamOf {
-    /// The source: fieldmotion, fieldaware, fsmnavigator or fieldly
+    /// The source, such as fieldmotion
     #[arg(value_parser = parse_source)]
     pub source: SourceKind,
     /// The stream
@@ -78,7 +78,7 @@ pub struct StreamOf {
 /// A source, and perhaps a stream of it.
 #[derive(Args, Clone, Debug)]
 pub struct SourceAndStream {
-    /// The source: fieldmotion, fieldaware, fsmnavigator or fieldly
+    /// The source, such as fieldmotion
     #[arg(value_parser = parse_source)]
     pub source: SourceKind,
     /// The stream; all that are polled when it is left out
@@ -243,7 +243,7 @@ pub enum Command {
     /// turn the source on, or writes them into samconfig.toml. Without a terminal the values are read from standard input,
     /// one a line. Where the source is on with this secret, `tidemark doctor` tries it at once.
     Init {
-        /// The source: fieldmotion, fieldaware, fsmnavigator or fieldly
+        /// The source, such as fieldmotion
         #[arg(value_parser = parse_source)]
         source: SourceKind,
         /// Name of the secret [default: STACK/SOURCE]

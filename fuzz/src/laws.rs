@@ -54,7 +54,7 @@ pub(crate) fn hold(
 ) {
     let secrets: Vec<String> = match setup.secret {
         Some(json) => texts_of(json),
-        None => secret(setup.kind).1.iter().map(|&text| text.to_owned()).collect(),
+        None => vec![secret(setup.kind).1.to_owned()],
     };
     let stream = match call {
         Call::List(stream, _) | Call::Fetch(stream, _) => stream,

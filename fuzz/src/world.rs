@@ -7,10 +7,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials};
 use tidemark_engine::stream::SourceKind;
+use tidemark_sources::registry;
 
 /// 2026-01-01T00:00:00Z, when every run begins.
 pub const START: LocalMillis = LocalMillis::new(1_767_225_600_000);
@@ -56,15 +58,17 @@ impl Credentials for Keys {
     }
 }
 
-/// A secret that is good, and the texts in it that nobody may see.
-pub fn secret(kind: SourceKind) -> (String, &'static [&'static str]) {
-    let (json, texts): (&str, &[&str]) = match kind {
-        SourceKind::FieldMotion => (r#"{"api_id":"123","api_key":"qz-4f1c-key"}"#, &["qz-4f1c-key"]),
-        SourceKind::FieldAware => (r#"{"token":"qz-7d20-token"}"#, &["qz-7d20-token"]),
-        SourceKind::FsmNavigator => (r#"{"api_key":"qzsecret"}"#, &["qzsecret"]),
-        SourceKind::Fieldly => (r#"{"client_id":"qz-client","client_secret":"qz-0b9e-secret"}"#, &["qz-0b9e-secret"]),
+/// A secret that is good, and the text in it that nobody may see: its last member, for those before it name the key.
+pub fn secret(kind: SourceKind) -> (String, &'static str) {
+    let text = match kind {
+        // A word: this source shows words of its vendor's errors, but never its key.
+        SourceKind::FsmNavigator => "qzsecret",
+        _ => "qz-7d20-token",
     };
-    (json.to_owned(), texts)
+    let (hidden, named) = registry::credential_members(kind).split_last().expect("every secret has a member");
+    let mut members: Map<String, Value> = named.iter().map(|name| ((*name).to_owned(), "123".into())).collect();
+    members.insert((*hidden).to_owned(), text.into());
+    (Value::Object(members).to_string(), text)
 }
 
 /// What a future comes to that waits for nothing but these ports.

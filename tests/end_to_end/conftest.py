@@ -12,10 +12,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from local import background, cloud
 from local.cloud import Cloud
+from local.sources import KINDS
 from local.vendor import start_vendors
 from stack import POLL_RATE, Stack
 
-# What the other three vendors hold.
+# What the other vendors hold; one that is not named holds what it does in the demo.
 OTHERS = {
     "fieldaware": {"jobs": 30, "web_quotes": 3, "field_quotes": 3, "items": 12, "tasks": 4, "customers": 12, "users": 3},
     "fsmnavigator": {"jobs": 130, "customers": 60, "assets": 20, "technicians": 5},
@@ -60,7 +61,8 @@ def deployed(directory, cleanup):
     local = Cloud(directory)
     cleanup.callback(local.stop)
     local.start()
-    vendor, *others = start_vendors({"fieldmotion": SEEDED, **OTHERS}, directory, cleanup)
+    seeds = {kind.name: kind.demo for kind in KINDS.values()} | {"fieldmotion": SEEDED, **OTHERS}
+    vendor, *others = start_vendors(seeds, directory, cleanup)
     local.build()
     # No schedule fires during the tests: they drive every tick themselves. The schedules stay enabled, because
     # alarms tell nobody while they are disabled.

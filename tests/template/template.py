@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.sources import KINDS, STREAMS
+from local.sources import KINDS, REGISTRY
 from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = {kind.prefix: kind.name for kind in KINDS.values()}
 TABLES = ("CheckpointsTable", "LedgerTable", "RecordsTable")
 # Every source with its kind and the names of its streams.
-SOURCES = {name: (kind, tuple(each["name"] for each in STREAMS[kind])) for name, kind in NAMES.items()}
+SOURCES = {name: (kind, tuple(each["name"] for each in REGISTRY[kind]["streams"])) for name, kind in NAMES.items()}
 
 
 @cache

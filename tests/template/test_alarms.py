@@ -4,7 +4,9 @@ import json
 import re
 
 import pytest
-from template import NAMES, ROOT, SOURCES, dashboards, functions, of_type, resolved, source_template, template, text_of
+from template import (
+    NAMES, REGISTRY, ROOT, SOURCES, dashboards, functions, of_type, resolved, source_template, template, text_of,
+)  # fmt: skip
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 PAGED = of_type("AWS::CloudWatch::CompositeAlarm", HasPageTopic=True)
@@ -221,7 +223,7 @@ def test_dashboards_are_json_with_every_source_on_or_off():
         (alarms,) = [widget for widget in widgets if widget["type"] == "alarm"]
         assert len(alarms["properties"]["alarms"]) == len(PER_SOURCE)
     links = everything["Dashboard"]["widgets"][-1]["properties"]["markdown"]
-    assert all(values in links for values in ("[FieldMotion]", "[FieldAware]", "[FSM Navigator]", "[Fieldly]"))
+    assert all(f"[{known['title']}]" in links for known in REGISTRY.values())
     assert source_template()["Outputs"]["Dashboard"]["Value"] == {"Ref": "Dashboard"}
 
 

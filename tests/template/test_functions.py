@@ -5,7 +5,7 @@ import re
 
 import pytest
 from template import (
-    NAMES, ROOT, SOURCES, STREAMS, default, functions, of_type, resolved, schedules, source_template, template, values,
+    NAMES, REGISTRY, ROOT, SOURCES, default, functions, of_type, resolved, schedules, source_template, template, values,
 )  # fmt: skip
 
 COMMON = {
@@ -65,25 +65,25 @@ def test_one_schedule_per_stream(source, kind):
         json.dumps({"stream": stream["name"]}, separators=(",", ":")): {
             "Ref": "PollRate" if stream["filtered"] else "ScanRate"
         }
-        for stream in STREAMS[kind]
+        for stream in REGISTRY[kind]["streams"]
     }
     assert found == expected
 
 
 @pytest.mark.parametrize(("source", "kind"), NAMES.items())
 def test_what_is_off_by_default_is_not_polled_unless_streams_are_named(source, kind):
-    off = [stream["name"] for stream in STREAMS[kind] if not stream["on_by_default"]]
+    off = [stream["name"] for stream in REGISTRY[kind]["streams"] if not stream["on_by_default"]]
     condition = template()["Conditions"].get(f"{source}All")
     assert condition == ({"Fn::Equals": [{"Ref": f"{source}Streams"}, "all"]} if off else None)
     inputs = [json.loads(each["Target"]["Input"]) for each in schedules(f"{source}PollerFunction", **{f"{source}All": True})]
     polled = {each["stream"] for each in inputs if each != {"sweep": True}}
-    assert polled == {stream["name"] for stream in STREAMS[kind]} - set(off)
+    assert polled == {stream["name"] for stream in REGISTRY[kind]["streams"]} - set(off)
 
 
 @pytest.mark.parametrize(("source", "kind"), NAMES.items())
 def test_the_streams_that_all_leaves_out_are_named(source, kind):
     said = template()["Parameters"][f"{source}Streams"]["Description"]
-    for stream in STREAMS[kind]:
+    for stream in REGISTRY[kind]["streams"]:
         assert re.search(rf"\b{stream['name']}\b", said.split("leaves out")[-1]) or stream["on_by_default"]
 
 
@@ -122,7 +122,7 @@ def test_the_queue_feeds_the_fetcher_chunk_by_chunk(source):
         "FunctionName": {"Ref": f"{source}FetcherFunction"},
         "EventSourceArn": {"Fn::GetAtt": [f"{source}ChangeQueue", "Arn"]},
         # A chunk that is fetched by id may need the whole timeout; rows cost no call.
-        "BatchSize": 5 if source in ("FsmNavigator", "Fieldly") else 1,
+        "BatchSize": 5 if REGISTRY[NAMES[source]]["lists_rows"] else 1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaxConcurrency"}},
     }
@@ -212,7 +212,8 @@ def test_every_function_logs_into_a_group_of_its_stack_that_forgets():
 def test_the_local_cloud_knows_the_streams_that_there_are():
     from local.sources import KINDS
 
-    for kind, streams in STREAMS.items():
+    for kind, known in REGISTRY.items():
+        streams = known["streams"]
         assert set(KINDS[kind].streams) <= {each["name"] for each in streams}
         assert {each["name"] for each in streams if each["on_by_default"]} <= set(KINDS[kind].streams)
         assert values(KINDS[kind].prefix)["Title"] == KINDS[kind].title

@@ -118,7 +118,7 @@ fn base_url(context: &mut Context<'_>, wanted: &Wanted<'_>, prefix: &str) -> Res
         (None, SourceKind::FieldMotion) => {
             ask(context, "address of the account, such as https://cp13.fieldmotion.com")?
         }
-        (None, SourceKind::FieldAware | SourceKind::FsmNavigator | SourceKind::Fieldly) => return Ok(None),
+        (None, _) => return Ok(None),
     };
     BaseUrl::parse(&given).map_err(|bad| {
         let next = "enter the address first, or name it with --base-url";

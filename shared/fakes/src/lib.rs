@@ -105,6 +105,14 @@ mod vendor;
 mod wire;
 mod world;
 
+/// Every vendor by the name that the program takes.
+pub(crate) const VENDORS: [(&str, program::Start); 4] = [
+    ("fieldmotion", |ports, seed| Box::pin(fieldmotion::start(ports, seed))),
+    ("fieldaware", |ports, seed| Box::pin(fieldaware::start(ports, seed))),
+    ("fsmnavigator", |ports, seed| Box::pin(fsmnavigator::start(ports, seed))),
+    ("fieldly", |ports, seed| Box::pin(fieldly::start(ports, seed))),
+];
+
 pub use self::{
     clock::{ClockChange, DateHeader},
     commands::{Action, Add, Change, Heal, Hook, Moment, Poison, Seed, ShowStamp},

@@ -2,6 +2,7 @@
 
 use std::{io, net::Ipv4Addr, ops::Deref, sync::Arc};
 
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -80,6 +81,22 @@ impl<V> Deref for Running<V> {
 impl<V> Drop for Running<V> {
     fn drop(&mut self) {
         self.fake.shut_down();
+    }
+}
+
+/// A fake vendor that runs as a program.
+pub(crate) struct Started {
+    /// It listens until this is dropped.
+    pub(crate) running: Box<dyn Deref<Target = Fake> + Send + Sync>,
+    /// Where, and which credential it accepts, in the shape of the source's secret.
+    pub(crate) line: Value,
+}
+
+impl Started {
+    /// One that accepts this credential.
+    pub(crate) fn new<V: Vendor>(vendor: Running<V>, secret: &Value) -> Self {
+        let line = json!({"vendor_url": vendor.url(), "control_url": vendor.control_url(), "secret": secret});
+        Self { running: Box::new(vendor), line }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Knows every source: builds it from its configuration, and names its streams without building it.
 //!
-//! A new vendor is one module, one variant of [`AnySource`], and one arm in each match here; the compiler names them.
+//! A new vendor is one variant of [`AnySource`], one arm in [`build`], and one in each of the two macros below it.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -14,9 +14,9 @@ use tidemark_sweep::ports::Shown;
 use tidemark_sweep::state::Absence;
 
 use crate::fieldaware::{self, FieldAware, FieldAwareSettings};
-use crate::fieldly::{self, Fieldly, FieldlySettings};
-use crate::fieldmotion::{self, FieldMotion, FieldMotionSettings};
-use crate::fsmnavigator::{self, FsmNavigator, FsmNavigatorSettings};
+use crate::fieldly::{Fieldly, FieldlySettings};
+use crate::fieldmotion::{FieldMotion, FieldMotionSettings};
+use crate::fsmnavigator::{FsmNavigator, FsmNavigatorSettings};
 use crate::http::{BaseUrl, RequestsPerSecond};
 use crate::probe::Check;
 use crate::settings::BadSettings;
@@ -86,6 +86,42 @@ pub fn build<C: Clock, K: Credentials>(
     }
 }
 
+/// What is known of a kind of source: the module of its vendor is called `$vendor` in `$known`.
+macro_rules! of {
+    ($kind:expr, $vendor:ident => $known:expr) => {
+        match $kind {
+            SourceKind::FieldMotion => {
+                use crate::fieldmotion as $vendor;
+                $known
+            }
+            SourceKind::FieldAware => {
+                use crate::fieldaware as $vendor;
+                $known
+            }
+            SourceKind::FsmNavigator => {
+                use crate::fsmnavigator as $vendor;
+                $known
+            }
+            SourceKind::Fieldly => {
+                use crate::fieldly as $vendor;
+                $known
+            }
+        }
+    };
+}
+
+/// The same call of whichever source it is.
+macro_rules! on {
+    ($any:expr, $source:ident => $call:expr) => {
+        match $any {
+            AnySource::FieldMotion($source) => $call,
+            AnySource::FieldAware($source) => $call,
+            AnySource::FsmNavigator($source) => $call,
+            AnySource::Fieldly($source) => $call,
+        }
+    };
+}
+
 /// The parts that every source is built from.
 fn parts<S>(
     config: SourceConfig<'_>,
@@ -108,31 +144,15 @@ fn parts<S>(
 /// # Errors
 /// [`BadSource`] when the settings are refused.
 pub fn streams_of(kind: SourceKind, settings: &str) -> Result<Vec<StreamTraits>, BadSource> {
-    let streams = match kind {
-        SourceKind::FieldMotion => {
-            FieldMotionSettings::parse(settings).map(|settings| fieldmotion::streams::traits(&settings))
-        }
-        SourceKind::FieldAware => {
-            FieldAwareSettings::parse(settings).map(|settings| fieldaware::streams::traits(&settings))
-        }
-        SourceKind::FsmNavigator => {
-            FsmNavigatorSettings::parse(settings).map(|settings| fsmnavigator::streams::traits(&settings))
-        }
-        SourceKind::Fieldly => FieldlySettings::parse(settings).map(|settings| fieldly::streams::traits(&settings)),
-    };
+    let streams =
+        of!(kind, vendor => vendor::Settings::parse(settings).map(|settings| vendor::streams::traits(&settings)));
     streams.map_err(|bad| BadSource { kind, problems: bad.0 })
 }
 
 /// Whether a stream is copied where a deployment says `all`. The others cost more than they are worth to most, and are
 /// named where they are wanted.
 pub fn is_on_by_default(kind: SourceKind, stream: &StreamName) -> bool {
-    match kind {
-        SourceKind::FieldMotion => fieldmotion::streams::is_on_by_default(stream),
-        // One feed, of everything.
-        SourceKind::FieldAware => true,
-        SourceKind::FsmNavigator => fsmnavigator::streams::is_on_by_default(stream),
-        SourceKind::Fieldly => fieldly::streams::is_on_by_default(stream),
-    }
+    of!(kind, vendor => vendor::streams::is_on_by_default(stream))
 }
 
 /// Whether a stream's schedule is `ScanRate`, because its list takes no lower bound.
@@ -147,37 +167,17 @@ pub fn is_scanned(kind: SourceKind, settings: &str, stream: &StreamName) -> bool
 
 /// What the names of a source's parameters and outputs begin with.
 pub fn parameter_prefix(kind: SourceKind) -> &'static str {
-    match kind {
-        SourceKind::FieldMotion => "FieldMotion",
-        SourceKind::FieldAware => "FieldAware",
-        SourceKind::FsmNavigator => "FsmNavigator",
-        SourceKind::Fieldly => "Fieldly",
-    }
+    of!(kind, vendor => vendor::PREFIX)
 }
 
 /// What the secret of a source holds: the members of its JSON object.
 pub fn credential_members(kind: SourceKind) -> &'static [&'static str] {
-    match kind {
-        SourceKind::FieldMotion => &fieldmotion::SECRET,
-        SourceKind::FieldAware => &fieldaware::SECRET,
-        SourceKind::FsmNavigator => &fsmnavigator::SECRET,
-        SourceKind::Fieldly => &fieldly::SECRET,
-    }
+    of!(kind, vendor => &vendor::SECRET)
 }
 
 /// Settings that may be right where a check of a probe fails, the likeliest first; none for settings that are refused.
 pub fn alternatives(kind: SourceKind, settings: &str, stream: &StreamName, check: Check) -> Vec<Value> {
-    let found = match kind {
-        SourceKind::FieldMotion => {
-            FieldMotionSettings::parse(settings).map(|settings| settings.alternatives(stream, check))
-        }
-        // What its documentation leaves open is not in question where a feed can be read.
-        SourceKind::FieldAware => Ok(Vec::new()),
-        SourceKind::FsmNavigator => {
-            FsmNavigatorSettings::parse(settings).map(|settings| settings.alternatives(stream, check))
-        }
-        SourceKind::Fieldly => FieldlySettings::parse(settings).map(|settings| settings.alternatives(stream, check)),
-    };
+    let found = of!(kind, vendor => vendor::Settings::parse(settings).map(|known| known.alternatives(stream, check)));
     found.unwrap_or_default()
 }
 
@@ -187,7 +187,7 @@ pub fn feed_parts(kind: SourceKind, settings: &str) -> Vec<(StreamName, String)>
         SourceKind::FieldAware => FieldAwareSettings::parse(settings)
             .map(|settings| fieldaware::snapshot::parts(&settings))
             .unwrap_or_default(),
-        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -202,7 +202,7 @@ pub fn stream_names(kind: SourceKind, settings: &str) -> Vec<StreamName> {
 pub fn record_streams(kind: SourceKind, settings: &str) -> Vec<StreamName> {
     match kind {
         SourceKind::FieldAware => fieldaware::streams::record_streams(),
-        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => stream_names(kind, settings),
+        _ => stream_names(kind, settings),
     }
 }
 
@@ -211,7 +211,7 @@ pub fn record_streams(kind: SourceKind, settings: &str) -> Vec<StreamName> {
 pub fn record_of(kind: SourceKind, polled: &StreamName, id: &RecordId) -> Option<(StreamName, RecordId)> {
     match kind {
         SourceKind::FieldAware => fieldaware::locator::record_of(id),
-        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Some((polled.clone(), id.clone())),
+        _ => Some((polled.clone(), id.clone())),
     }
 }
 
@@ -221,7 +221,7 @@ pub fn record_of(kind: SourceKind, polled: &StreamName, id: &RecordId) -> Option
 pub fn owed_as(kind: SourceKind, records: &StreamName, id: &RecordId) -> Option<(StreamName, RecordId)> {
     match kind {
         SourceKind::FieldAware => Some((fieldaware::streams::feed(), fieldaware::locator::listed_id(records, id)?)),
-        SourceKind::FieldMotion | SourceKind::FsmNavigator | SourceKind::Fieldly => Some((records.clone(), id.clone())),
+        _ => Some((records.clone(), id.clone())),
     }
 }
 
@@ -278,120 +278,60 @@ impl<C, K> AnySource<C, K> {
     pub fn adopted(&self) -> Option<Value> {
         match self {
             Self::FieldMotion(source) => source.adopted(),
-            Self::FieldAware(_) | Self::FsmNavigator(_) | Self::Fieldly(_) => None,
+            _ => None,
         }
     }
 }
 
 impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
     fn kind(&self) -> SourceKind {
-        match self {
-            Self::FieldMotion(source) => source.kind(),
-            Self::FieldAware(source) => source.kind(),
-            Self::FsmNavigator(source) => source.kind(),
-            Self::Fieldly(source) => source.kind(),
-        }
+        on!(self, source => source.kind())
     }
 
     fn streams(&self) -> &[StreamTraits] {
-        match self {
-            Self::FieldMotion(source) => source.streams(),
-            Self::FieldAware(source) => source.streams(),
-            Self::FsmNavigator(source) => source.streams(),
-            Self::Fieldly(source) => source.streams(),
-        }
+        on!(self, source => source.streams())
     }
 
     async fn list(&self, stream: &StreamName, request: ListRequest<'_>) -> Result<Page, SourceFailure> {
-        match self {
-            Self::FieldMotion(source) => source.list(stream, request).await,
-            Self::FieldAware(source) => source.list(stream, request).await,
-            Self::FsmNavigator(source) => source.list(stream, request).await,
-            Self::Fieldly(source) => source.list(stream, request).await,
-        }
+        on!(self, source => source.list(stream, request).await)
     }
 
     async fn fetch(&self, stream: &StreamName, id: &RecordId) -> Result<Detail, SourceFailure> {
-        match self {
-            Self::FieldMotion(source) => source.fetch(stream, id).await,
-            Self::FieldAware(source) => source.fetch(stream, id).await,
-            Self::FsmNavigator(source) => source.fetch(stream, id).await,
-            Self::Fieldly(source) => source.fetch(stream, id).await,
-        }
+        on!(self, source => source.fetch(stream, id).await)
     }
 
     async fn account_mark(&self) -> Result<String, SourceFailure> {
-        match self {
-            Self::FieldMotion(source) => source.account_mark().await,
-            Self::FieldAware(source) => source.account_mark().await,
-            Self::FsmNavigator(source) => source.account_mark().await,
-            Self::Fieldly(source) => source.account_mark().await,
-        }
+        on!(self, source => source.account_mark().await)
     }
 
     fn reading(&self, at: VendorMillis) -> StampMillis {
-        match self {
-            Self::FieldMotion(source) => source.reading(at),
-            Self::FieldAware(source) => source.reading(at),
-            Self::FsmNavigator(source) => source.reading(at),
-            Self::Fieldly(source) => source.reading(at),
-        }
+        on!(self, source => source.reading(at))
     }
 
     fn stamp(&self, stream: &StreamName, text: &str) -> Option<Stamp> {
-        match self {
-            Self::FieldMotion(source) => source.stamp(stream, text),
-            Self::FieldAware(source) => source.stamp(stream, text),
-            Self::FsmNavigator(source) => source.stamp(stream, text),
-            Self::Fieldly(source) => source.stamp(stream, text),
-        }
+        on!(self, source => source.stamp(stream, text))
     }
 
     fn record_of(&self, stream: &StreamName, id: &RecordId) -> Result<(StreamName, RecordId), SourceFailure> {
-        match self {
-            Self::FieldMotion(source) => source.record_of(stream, id),
-            Self::FieldAware(source) => source.record_of(stream, id),
-            Self::FsmNavigator(source) => source.record_of(stream, id),
-            Self::Fieldly(source) => source.record_of(stream, id),
-        }
+        on!(self, source => source.record_of(stream, id))
     }
 
     fn apart(&self, cursor: Option<&str>) -> Option<(String, Option<String>)> {
-        match self {
-            Self::FieldMotion(source) => source.apart(cursor),
-            Self::FieldAware(source) => source.apart(cursor),
-            Self::FsmNavigator(source) => source.apart(cursor),
-            Self::Fieldly(source) => source.apart(cursor),
-        }
+        on!(self, source => source.apart(cursor))
     }
 
     fn joined_event(&self, earlier: &Body, later: &Body) -> Body {
-        match self {
-            Self::FieldMotion(source) => source.joined_event(earlier, later),
-            Self::FieldAware(source) => source.joined_event(earlier, later),
-            Self::FsmNavigator(source) => source.joined_event(earlier, later),
-            Self::Fieldly(source) => source.joined_event(earlier, later),
-        }
+        on!(self, source => source.joined_event(earlier, later))
     }
 }
 
 impl<C: Clock, K: Credentials> Shown for AnySource<C, K> {
     fn swept(&self, stream: &StreamName) -> Vec<(StreamName, Absence)> {
-        match self {
-            Self::FieldMotion(source) => source.swept(stream),
-            Self::FieldAware(source) => source.swept(stream),
-            Self::FsmNavigator(source) => source.swept(stream),
-            Self::Fieldly(source) => source.swept(stream),
-        }
+        on!(self, source => source.swept(stream))
     }
 
     fn listed_id(&self, records: &StreamName, id: &RecordId) -> Option<RecordId> {
-        match self {
-            Self::FieldMotion(source) => source.listed_id(records, id),
-            Self::FieldAware(source) => source.listed_id(records, id),
-            Self::FsmNavigator(source) => source.listed_id(records, id),
-            Self::Fieldly(source) => source.listed_id(records, id),
-        }
+        on!(self, source => source.listed_id(records, id))
     }
 }
 
@@ -403,6 +343,7 @@ mod tests {
     use secrecy::SecretString;
     use serde_json::json;
     use tidemark_engine::clock::LocalMillis;
+    use tidemark_engine::stream::ListShape;
 
     use super::*;
 
@@ -470,22 +411,35 @@ mod tests {
         assert!(streams_of(KIND, "[]").is_err());
     }
 
-    /// What template, local cloud and their tests know of a source's streams.
+    /// What template, local cloud and their tests know of a source. Its title and its demo are theirs alone.
     #[test]
-    fn the_list_of_streams_that_others_read_is_that_of_the_code() {
-        let listed: BTreeMap<&str, Value> = SourceKind::ALL
-            .iter()
-            .map(|kind| {
-                let streams = streams_of(*kind, "{}").unwrap();
-                let of = |stream: &StreamTraits| {
-                    let (name, is_on) = (stream.name.as_str(), is_on_by_default(*kind, &stream.name));
-                    json!({"name": name, "on_by_default": is_on, "filtered": stream.filtered})
-                };
-                (kind.as_str(), streams.iter().map(of).collect())
-            })
-            .collect();
-        let written: BTreeMap<&str, Value> = serde_json::from_str(include_str!("../streams.json")).unwrap();
-        assert_eq!(written, listed, "streams.json should be: {}", serde_json::to_string_pretty(&listed).unwrap());
+    fn the_registry_that_others_read_says_what_the_code_says() {
+        let of_code = |kind: &SourceKind| {
+            let streams = streams_of(*kind, "{}").unwrap();
+            let of = |stream: &StreamTraits| {
+                let (name, is_on) = (stream.name.as_str(), is_on_by_default(*kind, &stream.name));
+                json!({"name": name, "on_by_default": is_on, "filtered": stream.filtered})
+            };
+            let mut known = json!({
+                "prefix": parameter_prefix(*kind),
+                "secret": credential_members(*kind),
+                "lists_rows": streams.iter().all(|stream| stream.shape == ListShape::Pages),
+                "streams": streams.iter().map(of).collect::<Vec<_>>(),
+            });
+            let source = built(*kind, "{}");
+            let kept = streams.iter().flat_map(|stream| source.swept(&stream.name)).map(|(records, _)| records);
+            let kept: Vec<StreamName> = kept.collect();
+            if kept.iter().ne(streams.iter().map(|stream| &stream.name)) {
+                known["record_streams"] = json!(texts(&kept));
+            }
+            (kind.as_str(), known)
+        };
+        let listed: BTreeMap<&str, Value> = SourceKind::ALL.iter().map(of_code).collect();
+        let mut written: BTreeMap<&str, Value> = serde_json::from_str(include_str!("../sources.json")).unwrap();
+        for known in written.values_mut().filter_map(Value::as_object_mut) {
+            known.retain(|name, _| !["title", "on_locally", "demo"].contains(&name.as_str()));
+        }
+        assert_eq!(written, listed, "sources.json should say: {}", serde_json::to_string_pretty(&listed).unwrap());
     }
 
     #[test]

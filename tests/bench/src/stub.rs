@@ -38,7 +38,7 @@ impl Credentials for FakeCredential {
         let secret = match self.0 {
             SourceKind::FieldMotion => FIELDMOTION_SECRET,
             SourceKind::FsmNavigator => r#"{"api_key":"fsm_test_0123456789abcdef"}"#,
-            SourceKind::FieldAware | SourceKind::Fieldly => {
+            _ => {
                 return Err(SourceFailure::new(FailureClass::Unauthorized, "this source is not measured"));
             }
         };

@@ -68,7 +68,7 @@ use self::{
 };
 use super::{
     row::Row,
-    server::{Ports, Running},
+    server::{Ports, Running, Started},
     state::State,
     store::{Record, Store, Version},
     vendor::{Call, Vendor},
@@ -152,6 +152,13 @@ impl FakeFieldAware {
     pub fn rotate(&self, token: &str, keep_old: bool) {
         self.vendor().state.accept(token.to_owned(), keep_old);
     }
+}
+
+/// Starts one as the program does, with all else at its default.
+pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
+    let options = FieldAwareOptions { ports, seed, ..FieldAwareOptions::default() };
+    let secret = json!({"token": options.token});
+    Ok(Started::new(FakeFieldAware::start_with(options).await?, &secret))
 }
 
 /// The vendor's own side.

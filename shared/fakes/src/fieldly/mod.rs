@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     row::Row,
-    server::{Ports, Running},
+    server::{Ports, Running, Started},
     state::State,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
@@ -115,6 +115,13 @@ impl FakeFieldly {
     pub fn tokens_handed_out(&self) -> usize {
         self.vendor().state.lock().kept.handed_out
     }
+}
+
+/// Starts one as the program does, with all else at its default.
+pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
+    let options = FieldlyOptions { ports, seed, ..FieldlyOptions::default() };
+    let secret = json!({"client_id": options.client_id, "client_secret": options.client_secret});
+    Ok(Started::new(FakeFieldly::start_with(options).await?, &secret))
 }
 
 /// The vendor's own side.

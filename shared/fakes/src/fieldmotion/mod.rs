@@ -24,14 +24,14 @@ mod tests;
 use std::io;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::settings::{ApiNowFormat, DetailShape, ListOrder, ListShape, Settings, Vanished};
 use self::{php::Form, signature::Credential};
 use super::{
     clock::{naive, parse_naive},
     row::Row,
-    server::{Ports, Running},
+    server::{Ports, Running, Started},
     state::State,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
@@ -112,6 +112,13 @@ impl FakeFieldMotion {
     pub fn rotate(&self, api_id: &str, api_key: &str, keep_old: bool) {
         self.vendor().state.accept(Credential { api_id: api_id.to_owned(), api_key: api_key.to_owned() }, keep_old);
     }
+}
+
+/// Starts one as the program does, with all else at its default.
+pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
+    let options = FieldMotionOptions { ports, seed, ..FieldMotionOptions::default() };
+    let secret = json!({"api_id": options.api_id, "api_key": options.api_key});
+    Ok(Started::new(FakeFieldMotion::start_with(options).await?, &secret))
 }
 
 /// The vendor's own side.

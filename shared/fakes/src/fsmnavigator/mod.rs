@@ -51,7 +51,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::settings::{
     DetailShape, Details, Dialect, ListOrder, Paging, RetryAfterIn, Settings, UpdatedSince, Vanished,
@@ -59,7 +59,7 @@ pub use self::settings::{
 use self::{address::Address, answers::Window, limit::Calls};
 use super::{
     row::Row,
-    server::{Ports, Running},
+    server::{Ports, Running, Started},
     state::State,
     store::{Record, ShownStamp, Store, Version},
     vendor::{Call, CallKind, Vendor},
@@ -235,6 +235,13 @@ impl FakeFsmNavigator {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         self.vendor().state.accept(Key { api_key: api_key.to_owned(), scopes }, false);
     }
+}
+
+/// Starts one as the program does, with all else at its default.
+pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
+    let options = FsmNavigatorOptions { ports, seed, ..FsmNavigatorOptions::default() };
+    let secret = json!({"api_key": options.api_key});
+    Ok(Started::new(FakeFsmNavigator::start_with(options).await?, &secret))
 }
 
 /// The vendor's own side.

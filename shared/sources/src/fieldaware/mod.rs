@@ -43,6 +43,7 @@ use self::events::EventPage;
 use self::locator::Locator;
 use self::path::{Path, is_token};
 pub use self::settings::FieldAwareSettings;
+pub(crate) use self::settings::FieldAwareSettings as Settings;
 use self::streams::{Class, List};
 use crate::account::Account;
 use crate::credential::Keeper;
@@ -59,6 +60,8 @@ const EVENTS: &str = "/changes/{token}/";
 const CIRCLE_STEP: &str = "ask the vendor why its change feed leads back; if it has begun another one, run `tidemark \
      account start-again fieldaware`";
 
+/// What the names of its parameters and outputs begin with.
+pub(crate) const PREFIX: &str = "FieldAware";
 /// What the secret holds.
 pub(crate) const SECRET: [&str; 1] = ["token"];
 

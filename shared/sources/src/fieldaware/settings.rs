@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tidemark_engine::stream::StreamName;
 
 use super::path::Path;
 use super::streams::{self, CLASSES, Class, List, UUID};
 use crate::account::Account;
+use crate::probe::Check;
 use crate::settings::{BadSettings, Settings, texts};
 
 /// Pages are strictly smaller than their size, so that a size of 1 could hold nothing.
@@ -125,6 +127,13 @@ impl FieldAwareSettings {
         }
         let problems = settings.close();
         if problems.is_empty() { Ok(parsed) } else { Err(BadSettings(problems)) }
+    }
+
+    /// Settings that may be right where a check fails: none, for what the documentation leaves open is not in question
+    /// where a feed can be read.
+    #[expect(clippy::unused_self, reason = "every source is asked in this way")]
+    pub(crate) fn alternatives(&self, _stream: &StreamName, _check: Check) -> Vec<Value> {
+        Vec::new()
     }
 
     /// Adds what changes lists.

@@ -162,6 +162,11 @@ pub(crate) fn traits(_settings: &FieldAwareSettings) -> Vec<StreamTraits> {
     }]
 }
 
+/// Whether a stream is read without being named: the feed is the only one, of everything.
+pub(crate) fn is_on_by_default(stream: &StreamName) -> bool {
+    *stream == CHANGES.stream
+}
+
 /// The one stream that is polled.
 pub(crate) fn feed() -> StreamName {
     CHANGES.stream

@@ -40,6 +40,7 @@ use tidemark_sweep::ports::Shown;
 use self::answer::Asked;
 use self::call::{Call, FILTER_STEP};
 pub use self::settings::FieldlySettings;
+pub(crate) use self::settings::FieldlySettings as Settings;
 use self::settings::{FilterFormat, Resource};
 use self::token::Tokens;
 use crate::account::Account;
@@ -57,6 +58,8 @@ const FILTER_TOLERANCE: Duration = Duration::from_secs(1);
 const BOUND_STEP: &str = "set updated_filters of this stream to the vendor's name of the filter for changes, or to null (the list \
                           is then read whole each time), or filter_formats to date; nothing is imported before";
 
+/// What the names of its parameters and outputs begin with.
+pub(crate) const PREFIX: &str = "Fieldly";
 /// What the secret holds.
 pub(crate) const SECRET: [&str; 2] = ["client_id", "client_secret"];
 

@@ -42,6 +42,7 @@ use self::answer::{Entries, Row};
 use self::api_now::ApiNow;
 use self::call::{Call, Judged, Outcome};
 pub use self::settings::FieldMotionSettings;
+pub(crate) use self::settings::FieldMotionSettings as Settings;
 use self::settings::{FORM_ID, FieldsEncoding};
 use self::signature::Parameters;
 use self::streams::ObjectType;
@@ -60,6 +61,8 @@ const BOUND_TOLERANCE: Duration = Duration::from_hours(26);
 const BOUND_STEP: &str = "set rows_parameter in FieldMotionSettings to the vendor's name of the lower bound; nothing is imported \
                           before";
 
+/// What the names of its parameters and outputs begin with.
+pub(crate) const PREFIX: &str = "FieldMotion";
 /// What the secret holds.
 pub(crate) const SECRET: [&str; 2] = ["api_id", "api_key"];
 

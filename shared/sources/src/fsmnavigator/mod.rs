@@ -44,6 +44,7 @@ use self::call::{Call, Judged, Outcome};
 use self::children::Failing;
 use self::settings::DetailStyle;
 pub use self::settings::FsmNavigatorSettings;
+pub(crate) use self::settings::FsmNavigatorSettings as Settings;
 use self::streams::ObjectType;
 use crate::account::Account;
 use crate::credential::{self, Keeper};
@@ -60,6 +61,8 @@ const BOUND_TOLERANCE: Duration = Duration::from_secs(2);
 const BOUND_STEP: &str = "set filter_parameter to the vendor's name of the lower bound, or incremental of this stream to client_scan \
                           (the list is then read whole each time); nothing is imported before";
 
+/// What the names of its parameters and outputs begin with.
+pub(crate) const PREFIX: &str = "FsmNavigator";
 /// What the secret holds.
 pub(crate) const SECRET: [&str; 1] = ["api_key"];
 
