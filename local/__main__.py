@@ -62,8 +62,7 @@ The schedules tick every minute. To look at it:
   . .local/env                          # this shell then has tidemark, and works on this cloud
   tidemark --local doctor
   tidemark --local status
-  tidemark --local records fieldmotion customers
-  tidemark --local checkpoint show fieldmotion customers
+  tidemark --local verify fieldmotion customers --now
 
 To work with it:
 

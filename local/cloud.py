@@ -144,6 +144,12 @@ class Cloud:
             "no_proxy": "127.0.0.1,localhost",
         }
 
+    def tidemark(self, *arguments: str, **given: Any) -> subprocess.CompletedProcess[str]:
+        """Runs the built command line on this cloud."""
+        program = background.target_directory() / "debug" / "tidemark"
+        given = {"stdin": subprocess.DEVNULL, "text": True, "check": False, **given}
+        return subprocess.run([program, *arguments], env=self.environment(), **given)
+
     def client(self, service: str) -> Any:
         """A boto3 client of this cloud, as the root of its account."""
         if service not in self._clients:
@@ -322,6 +328,12 @@ class Cloud:
 def architecture() -> str:
     """This machine's processor, in Lambda's words."""
     return "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+
+
+def build_command_line() -> None:
+    """Builds `tidemark`, quietly."""
+    command = ["cargo", "build", "--locked", "--quiet", "--package", "tidemark-cli"]
+    subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=True)
 
 
 def build_programs(*packages: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -78,19 +79,23 @@ def demo(directory: Path) -> None:
         local.deploy(vendors, PollRate=rate, ScanRate=rate, FieldMotionRequestsPerSecond=FIELDMOTION_RATE)
         show.step(f"Deployed: {len(local.outputs())} outputs, among them {local.outputs()['RecordsTable']}")
 
+        # Its first build goes on while a schedule is waited for.
+        builder, beside = ThreadPoolExecutor(max_workers=1), ThreadPoolExecutor(max_workers=1)
+        for each in (builder, beside):
+            cleanup.callback(each.shutdown, wait=False, cancel_futures=True)
+        command_line = builder.submit(cloud.build_command_line)
         if first:
             wait_for_schedule(local, show)
         fieldmotion, fieldaware, *others = vendors
         # The one that has to wait, for its edit and for its import, runs beside all the others.
-        beside = ThreadPoolExecutor(max_workers=1)
-        cleanup.callback(beside.shutdown, wait=False, cancel_futures=True)
         edited = beside.submit(an_edit_of_a_feed, local, fieldaware, show)
         imported = beside.submit(import_of_a_feed, local, fieldaware, show)
         first_import(local, [fieldmotion, *others], show)
         an_edit_at_each(local, others, show)
         an_outage(local, vendors, show, edited.result)
         imported.result()
-        what_is_stored(local, vendors, show)
+        command_line.result()
+        by_the_command_line(local, fieldmotion, "customers", show)
         if first:
             SCHEDULE_SEEN.touch()
         show.step("Cleaning up")
@@ -148,7 +153,7 @@ def an_edit_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     source, title = local.source(vendor.kind.name), vendor.kind.title
     (polled,), stream = vendor.kind.streams, next(iter(vendor.kind.demo))
     source.poll(polled)
-    identity = sorted(vendor.truth(stream))[0]
+    identity = first_id(vendor, stream)
     took = edit(source, vendor, stream, identity)
     show.step(f"{title}: an edit of {stream}/{identity} was in the")
     print(f"          records table {took:.1f} s later: details are asked for when they surely show it", flush=True)
@@ -164,12 +169,17 @@ def import_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
 def an_edit_meanwhile(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     """Edits a record as soon as it is imported, while most others are not: the next listing finds the edit."""
     source = local.source(vendor.kind.name)
-    identity = sorted(vendor.truth("customers"))[0]
+    identity = first_id(vendor, "customers")
     background.wait_for("the first customers", lambda: identity in source.records("customers"))
     took = edit(source, vendor, "customers", identity)
     left = sum(len(source.owed(stream)) for stream in vendor.kind.streams)
     show.step(f"{vendor.kind.title}: customers/{identity}, just imported, was edited. The copy had it {took:.1f} s")
     print(f"          later, with {left} records left to import", flush=True)
+
+
+def first_id(vendor: FakeVendor, stream: str) -> str:
+    """The first of the vendor's ids: that of the record that is edited."""
+    return sorted(vendor.truth(stream))[0]
 
 
 def edit(source: Source, vendor: FakeVendor, stream: str, identity: str) -> float:
@@ -198,7 +208,7 @@ def an_edit_at_each(local: Cloud, vendors: list[FakeVendor], show: Show) -> None
 
     def one(vendor: FakeVendor) -> None:
         stream = next(iter(vendor.kind.demo))
-        identity = sorted(vendor.truth(stream))[0]
+        identity = first_id(vendor, stream)
         took = edit(local.source(vendor.kind.name), vendor, stream, identity)
         show.step(f"{vendor.kind.title}: an edit of {stream}/{identity} was in the records table {took:.1f} s later")
 
@@ -261,34 +271,17 @@ def staleness(local: Cloud) -> dict[str, int]:
     return {name: max(seconds for (source, _), seconds in last.items() if source == name) for name in KINDS}
 
 
-def what_is_stored(local: Cloud, vendors: list[FakeVendor], show: Show) -> None:
-    """Prints a table of the streams that have records."""
-    show.step("What is stored now\n")
-    print(f"    {'source':<15}{'stream':<27}{'at the vendor':>13}{'stored':>9}   committed up to")
-    for vendor in vendors:
-        source = local.source(vendor.kind.name)
-        records = source.all_records()
-        empty = [stream for stream in vendor.kind.kept_under() if not vendor.truth(stream)]
-        for stream in (stream for stream in vendor.kind.kept_under() if stream not in empty):
-            stored = sum(not each.get("deleted") for each in records.get(stream, {}).values())
-            polled = stream if stream in vendor.kind.streams else vendor.kind.streams[0]
-            committed = readable(source.checkpoint(polled))
-            print(f"    {vendor.kind.title:<15}{stream:<27}{len(vendor.truth(stream)):>13}{stored:>9}   {committed}")
-        if empty:
-            print(f"    {vendor.kind.title:<15}and {len(empty)} streams without records")
-    print("    A feed is committed up to a token. All else is committed up to 26 hours ago at first: from 400 s")
-    print("    after the first listing on, edits show by how much their stamps lag the vendor's clock.")
-    for vendor in vendors:
-        source = local.source(vendor.kind.name)
-        waiting, dead = source.queue_depth(), source.queue_depth(dead_letters=True)
-        quarantined = sum(source.quarantined().values())
-        print(f"    {vendor.kind.title}: {waiting} waiting messages, {dead} dead letters, {quarantined} in quarantine")
-    print()
-
-
-def readable(checkpoint: dict[str, object] | None) -> str:
-    """Up to where a stream is committed, as text."""
-    return checkpoint["committed"]["text"] if checkpoint else "-"
+def by_the_command_line(local: Cloud, vendor: FakeVendor, stream: str, show: Show) -> None:
+    """Asks what a person would: how all stands, what became of the edited record, and whether the copy is whole."""
+    source, identity = vendor.kind.name, first_id(vendor, stream)
+    show.step("What a person on call would ask:")
+    for question in (
+        ["status"],
+        ["explain", source, stream, identity],
+        ["verify", source, stream, "--now", "--yes", "--why", "the demo"],
+    ):
+        print(f"\n$ tidemark {shlex.join(question)}", flush=True)
+        local.tidemark(*question)
 
 
 def main(directory: Path) -> int:

@@ -20,11 +20,11 @@ pub(crate) fn shown<C: Copy>(at: Instant<C>, now: LocalMillis) -> String {
     format!("{}, {}", absolute(at), relative(at, now))
 }
 
-/// An instant as seen from now: `41 s ago`, `in 3 min`.
+/// An instant as seen from now: `41 s ago`, `in 3 min`. What is less than a second ahead, by another clock, is now.
 pub(crate) fn relative<C: Copy>(at: Instant<C>, now: LocalMillis) -> String {
     let apart = now.get().saturating_sub(at.get());
     let span = span(Duration::from_millis(apart.unsigned_abs()));
-    if apart < 0 { format!("in {span}") } else { format!("{span} ago") }
+    if apart <= -1_000 { format!("in {span}") } else { format!("{span} ago") }
 }
 
 /// The same, where all are ages: `41 s`, `in 3 min`.
@@ -106,6 +106,7 @@ mod tests {
     fn an_instant_is_shown_absolute_and_relative() {
         for (apart, expected) in [
             (0, "2026-02-24 10:31:48Z, 0 s ago"),
+            (500, "2026-02-24 10:31:48Z, 0 s ago"),
             (-41_000, "2026-02-24 10:31:07Z, 41 s ago"),
             (-5_999_000, "2026-02-24 08:51:49Z, 99 min ago"),
             (180_000, "2026-02-24 10:34:48Z, in 3 min"),

@@ -88,19 +88,10 @@ def well_again(stack):
 @pytest.fixture(scope="session")
 def tidemark(stack):
     """Runs the built program and returns its exit code, its output and its notes."""
-    command = ["cargo", "build", "--locked", "--quiet", "--package", "tidemark-cli"]
-    subprocess.run(command, cwd=background.ROOT, env=background.build_environment(), check=True)
-    program = background.target_directory() / "debug" / "tidemark"
+    cloud.build_command_line()
 
     def run(*arguments, **given):
-        ended = subprocess.run(
-            [program, *arguments],
-            env=stack.cloud.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            **{"stdin": subprocess.DEVNULL, **given},
-        )
+        ended = stack.cloud.tidemark(*arguments, capture_output=True, **given)
         return ended.returncode, ended.stdout, ended.stderr
 
     return run
