@@ -3,19 +3,7 @@
 import json
 import time
 
-import pytest
-from copies import Copy
-
 FIELDMOTION_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def copies(stack):
-    """The three sources beside FieldMotion, after their first imports."""
-    found = {vendor.kind.name: Copy(stack, vendor) for vendor in stack.others}
-    for copy in found.values():
-        copy.settle()
-    return found
 
 
 def test_every_record_of_every_source_is_the_vendors(copies):
