@@ -10,7 +10,7 @@ pub enum Position {
     /// Everything stamped at or before this.
     At(StampMillis),
     /// Everything before this token of a feed.
-    #[display("token {text} (#{sequence})")]
+    #[display("{}", if text.is_empty() { "no token yet".to_owned() } else { format!("token {text} (#{sequence})") })]
     Token {
         /// How many tokens came before it: what makes tokens comparable.
         sequence: i64,

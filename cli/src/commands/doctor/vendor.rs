@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use tidemark_aws::Sdk;
 use tidemark_engine::checkpoint::{BEHIND_FIRST, Checkpoint};
-use tidemark_engine::ports::Checkpoints;
+use tidemark_engine::ports::{Checkpoints, Ledger};
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_sources::probe::{Check, StreamProbe, Verdict};
 
@@ -84,7 +84,13 @@ async fn of_stream(sdk: &Sdk, stack: &Stack, key: &StreamKey, checkpoint: Option
     let event = json!({ "stream": key.name, "probe": "stream" });
     let answer = match probe(sdk, stack, key, &event).await {
         Ok(Asked::Found(found)) => found,
-        Ok(Asked::Paused { what, next }) => return vec![Checked::warning("vendor", what, next).of_stream(&key.name)],
+        Ok(Asked::Paused { what, next }) => {
+            let checked = Checked::warning("vendor", what, next);
+            // A pause of the whole source is said once.
+            let state = stack.ledger.source_state(key.source).await.unwrap_or_default();
+            let is_of_source = state.pause.is_some() || state.breaker.why.is_some();
+            return vec![if is_of_source { checked } else { checked.of_stream(&key.name) }];
+        }
         Err(failure @ Failure::Unreachable(_)) => return vec![Checked::unseen("vendor", failure)],
         Err(failure) => {
             // The poller itself does not work, which a person has to see to.
