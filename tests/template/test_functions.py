@@ -32,7 +32,7 @@ def variables(function, **given):
 
 def test_every_kind_of_source_in_the_code_has_its_block():
     # A test of the registry holds the list of streams to the code.
-    assert sorted(STREAMS) == sorted(NAMES.values())
+    assert sorted(REGISTRY) == sorted(NAMES.values())
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -112,7 +112,7 @@ pub struct Counted {
     pub namespace: &'static str,
     /// The metric.
     pub name: &'static str,
-    /// The dimension by which it is told apart, and its value.
+    /// The dimension that names what it is of, and its value.
     pub of: (&'static str, String),
 }
 

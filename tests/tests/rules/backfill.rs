@@ -155,7 +155,7 @@ async fn a_backfill_goes_on_after_a_crash() {
         let (stage, between) = in_two_parts(shape, 30, &["x1", "x2", "x3"]).await;
         remove(&stage, &["x1", "x2", "x3"]);
         assert_eq!(asked(&stage, Range { from: between, to: None }).await, Asked::Noted);
-        // WHEN whoever goes on with it dies after it has put its chunks, and before it notes so
+        // WHEN the poller that goes on with it dies after it has put its chunks, and before it notes so
         stage.world.tables.faults().push(Operation::PutChunks, Fault::LoseAnswer);
         let poller = Poller { ports: stage.world.clone(), settings: stage.settings.borrow().clone() };
         let until = tidemark_sweep::stop_at(&poller, stage.now());
