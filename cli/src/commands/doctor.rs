@@ -114,6 +114,7 @@ async fn check(context: &mut Context<'_>, stack: &Stack, source: Option<SourceKi
     let schedules = stack::schedules(sdk, stack).await;
     for deployment in &sources {
         checks.extend(stack::of_source(sdk, stack, deployment, &schedules).await);
+        checks.extend(settings::of_source(stack, deployment.source).await);
     }
     checks.extend(vendor::of_sources(sdk, stack, &sources, terminal).await);
     // The stack first, then each source with what belongs to it.

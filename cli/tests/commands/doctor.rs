@@ -95,6 +95,24 @@ async fn a_stale_alarm_that_would_ring_for_nothing_is_named() {
 }
 
 #[tokio::test]
+async fn records_that_lack_fields_which_are_asked_for_now_are_named() {
+    let settings = r#"{"fields":{"customers":["name","phone"],"jobs":[]}}"#;
+    let stage = Stage::fresh_with(&[SUBSCRIBED, ("FieldMotionSettings", settings)]).await;
+    stage.store("customers", "1", r#"{"id":"1","name":"Secret Ltd","phone":null}"#).await;
+    stage.store("jobs", "1", r#"{"id":"1"}"#).await;
+    let report: Value = serde_json::from_str(&doctor(&stage).await.out).unwrap();
+    let is_named = report["checks"].as_array().unwrap().iter().any(|checked| checked["check"] == "fields");
+    assert!(!is_named, "{report}");
+    stage.store("customers", "2", r#"{"id":"2","name":"Secret Ltd"}"#).await;
+    let ran = doctor(&stage).await;
+    let (verdict, what, next) = said(&ran, "fields");
+    assert_eq!((ran.code, verdict.as_str()), (1, "warning"));
+    assert!(what.starts_with("1 of 2 records lack fields"), "{what}");
+    assert!(next.starts_with("tidemark backfill fieldmotion customers --from 1970-01-01"), "{next}");
+    assert!(!ran.out.contains("Secret"), "no body is printed: {ran}");
+}
+
+#[tokio::test]
 async fn stamps_that_lag_by_hours_are_named() {
     let stage = Stage::new(&[SUBSCRIBED]).await;
     stage.checkpoint("customers", |state| state.clocks.behind = Duration::from_hours(5)).await;
