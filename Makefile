@@ -21,7 +21,7 @@ export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //
 FUZZ := --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_LIMITS := -dict=fuzz/words.dict -timeout=10 -rss_limit_mb=1024
 
-.PHONY: help setup lock demo test simulate fuzz bench check deploy sbom local-up local-down invoke local-log cli install clean
+.PHONY: help setup lock demo test simulate fuzz bench check deploy sbom local-up local-down invoke local-log cli install new-source clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ test: setup ## Run every test
 	  $(PYTHON) -m local run cargo test --workspace --locked --lib --bins --tests; \
 	fi
 	cargo test --workspace --locked --doc
-	$(PYTHON) -m pytest tests/template tests/emulator tests/end_to_end
+	$(PYTHON) -m pytest tests/template tests/new_source tests/emulator tests/end_to_end
 
 simulate: ## Play histories of crashes and accidents: make simulate SEEDS=100000
 	cargo run --locked --package tidemark-testkit --bin simulate -- --seeds $(SEEDS)
@@ -132,6 +132,9 @@ invoke: setup ## Invoke there: make invoke FUNCTION=poller EVENT=events/poller-c
 
 local-log: setup ## Print a function's log there: make local-log FUNCTION=poller
 	@$(PYTHON) -m local log $(FUNCTION)
+
+new-source: setup ## Write a source to begin with: make new-source NAME="Acme"
+	@$(if $(NAME),,$(error NAME is the vendor, as texts show it: make new-source NAME="Acme"))$(PYTHON) -m local.new_source "$(NAME)"
 
 clean: ## Remove what was built, installed and written here
 	@if [ -e .local/running.json ]; then $(PYTHON) -m local down; fi

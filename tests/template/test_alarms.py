@@ -44,7 +44,8 @@ def test_the_set_is_complete():
 def test_an_alarm_says_what_its_section_of_the_runbook_begins_with(name):
     described = text_of(resolved(HasPageTopic=True)[name]["Properties"]["AlarmDescription"])
     text, anchor = re.fullmatch(r"(.+) See docs/runbook\.md#([a-z-]+)", described).groups()
-    who = re.match(r"(?:(?:Field\w+|FSM Navigator)(?: poller| fetcher)?|Watcher): ", text)
+    titles = "|".join(re.escape(known["title"]) for known in REGISTRY.values())
+    who = re.match(rf"(?:(?:{titles})(?: poller| fetcher)?|Watcher): ", text)
     assert text.removeprefix(who[0] if who else "") == runbook()[anchor]
     assert bool(who) is (name != "HeartbeatAlarm")
     assert len(described) <= 1024

@@ -106,7 +106,7 @@ mod wire;
 mod world;
 
 /// Every vendor by the name that the program takes.
-pub(crate) const VENDORS: [(&str, program::Start); 4] = [
+pub(crate) const VENDORS: &[(&str, program::Start)] = &[
     ("fieldmotion", |ports, seed| Box::pin(fieldmotion::start(ports, seed))),
     ("fieldaware", |ports, seed| Box::pin(fieldaware::start(ports, seed))),
     ("fsmnavigator", |ports, seed| Box::pin(fsmnavigator::start(ports, seed))),

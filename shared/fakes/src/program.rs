@@ -6,11 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    VENDORS,
-    server::{Ports, Started},
-    wire::pause,
-};
+use serde_json::json;
+
+pub use super::server::Started;
+use super::{VENDORS, server::Ports, wire::pause};
 
 /// What `--help` says; `VENDORS` stands for their names.
 const HELP: &str = "\
@@ -51,6 +50,12 @@ struct Options {
     seed: u64,
 }
 
+/// Starts a vendor by its name, on a free port. None for a name that is not known, or where no port is free.
+pub async fn start(name: &str) -> Option<Started> {
+    let (_, start) = VENDORS.iter().find(|(known, _)| *known == name)?;
+    start(Ports::default(), 1).await.ok()
+}
+
 /// Runs until `interrupted` completes or the control API says so.
 ///
 /// # Errors
@@ -65,10 +70,12 @@ pub async fn run(
         return Ok(());
     };
     let started = start(ports, seed).await?;
-    writeln!(out, "{}", started.line)?;
+    let (url, control_url) = (started.url(), started.control_url());
+    let line = json!({"vendor_url": url, "control_url": control_url, "secret": started.secret()});
+    writeln!(out, "{line}")?;
     out.flush()?;
     tokio::select! {
-        () = started.running.stopped() => {
+        () = started.stopped() => {
             // The answer to the shutdown call is still on its way.
             pause(Duration::from_millis(200)).await;
         }
@@ -78,7 +85,8 @@ pub async fn run(
 }
 
 fn help() -> String {
-    HELP.replace("VENDORS", &VENDORS.map(|(name, _)| name).join(", "))
+    let names: Vec<&str> = VENDORS.iter().map(|(name, _)| *name).collect();
+    HELP.replace("VENDORS", &names.join(", "))
 }
 
 fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<Options>, ProgramError> {
@@ -156,7 +164,7 @@ mod tests {
     async fn the_line_is_printed_once_listening_and_an_interrupt_ends_it() {
         for (name, _) in VENDORS {
             let mut out = Vec::new();
-            run([name.to_owned()], &mut out, std::future::ready(())).await.unwrap();
+            run([(*name).to_owned()], &mut out, std::future::ready(())).await.unwrap();
             let line: Value = serde_json::from_slice(&out).unwrap();
             for url in ["vendor_url", "control_url"] {
                 assert!(line[url].as_str().unwrap().starts_with("http://127.0.0.1:"), "{name}");

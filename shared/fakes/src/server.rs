@@ -2,7 +2,7 @@
 
 use std::{io, net::Ipv4Addr, ops::Deref, sync::Arc};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -84,19 +84,42 @@ impl<V> Drop for Running<V> {
     }
 }
 
-/// A fake vendor that runs as a program.
-pub(crate) struct Started {
-    /// It listens until this is dropped.
-    pub(crate) running: Box<dyn Deref<Target = Fake> + Send + Sync>,
-    /// Where, and which credential it accepts, in the shape of the source's secret.
-    pub(crate) line: Value,
+/// A fake vendor of any kind, with everything at its default, that listens until this is dropped.
+pub struct Started {
+    running: Box<dyn Deref<Target = Fake> + Send + Sync>,
+    url: String,
+    control_url: Option<String>,
+    secret: Value,
 }
 
 impl Started {
     /// One that accepts this credential.
-    pub(crate) fn new<V: Vendor>(vendor: Running<V>, secret: &Value) -> Self {
-        let line = json!({"vendor_url": vendor.url(), "control_url": vendor.control_url(), "secret": secret});
-        Self { running: Box::new(vendor), line }
+    pub(crate) fn new<V: Vendor>(vendor: Running<V>, secret: Value) -> Self {
+        let (url, control_url) = (vendor.url().to_owned(), vendor.control_url().map(str::to_owned));
+        Self { running: Box::new(vendor), url, control_url, secret }
+    }
+
+    /// The vendor's address, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The control API's address, without a slash at the end.
+    pub fn control_url(&self) -> Option<&str> {
+        self.control_url.as_deref()
+    }
+
+    /// The credential that it accepts, in the shape of the source's secret.
+    pub fn secret(&self) -> &Value {
+        &self.secret
+    }
+}
+
+impl Deref for Started {
+    type Target = Fake;
+
+    fn deref(&self) -> &Fake {
+        &self.running
     }
 }
 

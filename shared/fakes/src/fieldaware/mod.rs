@@ -158,7 +158,7 @@ impl FakeFieldAware {
 pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
     let options = FieldAwareOptions { ports, seed, ..FieldAwareOptions::default() };
     let secret = json!({"token": options.token});
-    Ok(Started::new(FakeFieldAware::start_with(options).await?, &secret))
+    Ok(Started::new(FakeFieldAware::start_with(options).await?, secret))
 }
 
 /// The vendor's own side.

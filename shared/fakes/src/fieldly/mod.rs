@@ -121,7 +121,7 @@ impl FakeFieldly {
 pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
     let options = FieldlyOptions { ports, seed, ..FieldlyOptions::default() };
     let secret = json!({"client_id": options.client_id, "client_secret": options.client_secret});
-    Ok(Started::new(FakeFieldly::start_with(options).await?, &secret))
+    Ok(Started::new(FakeFieldly::start_with(options).await?, secret))
 }
 
 /// The vendor's own side.

@@ -118,7 +118,7 @@ impl FakeFieldMotion {
 pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
     let options = FieldMotionOptions { ports, seed, ..FieldMotionOptions::default() };
     let secret = json!({"api_id": options.api_id, "api_key": options.api_key});
-    Ok(Started::new(FakeFieldMotion::start_with(options).await?, &secret))
+    Ok(Started::new(FakeFieldMotion::start_with(options).await?, secret))
 }
 
 /// The vendor's own side.

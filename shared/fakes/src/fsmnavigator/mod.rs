@@ -241,7 +241,7 @@ impl FakeFsmNavigator {
 pub(crate) async fn start(ports: Ports, seed: u64) -> io::Result<Started> {
     let options = FsmNavigatorOptions { ports, seed, ..FsmNavigatorOptions::default() };
     let secret = json!({"api_key": options.api_key});
-    Ok(Started::new(FakeFsmNavigator::start_with(options).await?, &secret))
+    Ok(Started::new(FakeFsmNavigator::start_with(options).await?, secret))
 }
 
 /// The vendor's own side.

@@ -25,6 +25,7 @@ mod records;
 mod secrecy;
 #[path = "../support/mod.rs"]
 mod support;
+mod unwritten;
 mod vendor;
 mod world;
 

@@ -1,17 +1,13 @@
 //! A fake vendor, and the bench on which its source is tried out.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::ports::Clock;
 use tidemark_engine::stream::{SourceKind, StreamName};
-use tidemark_fakes::fieldaware::{FakeFieldAware, FieldAwareOptions};
-use tidemark_fakes::fieldly::{FakeFieldly, FieldlyOptions};
-use tidemark_fakes::fieldmotion::{FakeFieldMotion, FieldMotionOptions};
-use tidemark_fakes::fsmnavigator::{FakeFsmNavigator, FsmNavigatorOptions};
+use tidemark_fakes::program::{self, Started};
 use tidemark_fakes::{Effect, Fake, Fault};
 use tidemark_sources::probe::{self, Bench, Check, StreamProbe, Verdict};
 use tidemark_sources::registry::{self, AnySource, BadSource, SourceConfig};
@@ -26,9 +22,6 @@ pub(crate) const VENDORS: [(SourceKind, &str, &str); 4] = [
     (SourceKind::Fieldly, "clients", r#"{"errors":{"base":["no"]}}"#),
 ];
 
-/// The credential that every fake accepts is made of this.
-const GOOD: &str = "good";
-
 /// An account at a fake vendor.
 pub(crate) struct Account {
     kind: SourceKind,
@@ -37,17 +30,12 @@ pub(crate) struct Account {
     pub(crate) fake: Fake,
     keys: SharedKeys,
     /// The running fake, which stops when this is dropped.
-    _running: Box<dyn Any>,
+    _running: Started,
 }
 
 pub(crate) fn secret(kind: SourceKind, text: &str) -> String {
-    let secret = match kind {
-        SourceKind::FieldMotion => json!({"api_id": text, "api_key": text}),
-        SourceKind::FieldAware => json!({"token": text}),
-        SourceKind::FsmNavigator => json!({"api_key": text}),
-        SourceKind::Fieldly => json!({"client_id": text, "client_secret": text}),
-    };
-    secret.to_string()
+    let members = registry::credential_members(kind).iter().map(|name| ((*name).to_owned(), text.into()));
+    Value::Object(members.collect()).to_string()
 }
 
 pub(crate) fn stream(name: &'static str) -> StreamName {
@@ -56,31 +44,10 @@ pub(crate) fn stream(name: &'static str) -> StreamName {
 
 /// An account whose source has these settings, its clock standing still except when somebody sleeps.
 pub(crate) async fn account(kind: SourceKind, settings: &str) -> Account {
-    let good = || GOOD.to_owned();
-    let (fake, base_url, running): (Fake, String, Box<dyn Any>) = match kind {
-        SourceKind::FieldMotion => {
-            let options = FieldMotionOptions { api_id: good(), api_key: good(), ..FieldMotionOptions::default() };
-            let running = FakeFieldMotion::start_with(options).await.unwrap();
-            (Fake::clone(&running), running.url().to_owned(), Box::new(running))
-        }
-        SourceKind::FieldAware => {
-            let options = FieldAwareOptions { token: good(), ..FieldAwareOptions::default() };
-            let running = FakeFieldAware::start_with(options).await.unwrap();
-            (Fake::clone(&running), running.url().to_owned(), Box::new(running))
-        }
-        SourceKind::FsmNavigator => {
-            let options = FsmNavigatorOptions { api_key: good(), ..FsmNavigatorOptions::default() };
-            let running = FakeFsmNavigator::start_with(options).await.unwrap();
-            (Fake::clone(&running), running.url().to_owned(), Box::new(running))
-        }
-        SourceKind::Fieldly => {
-            let options = FieldlyOptions { client_id: good(), client_secret: good(), ..FieldlyOptions::default() };
-            let running = FakeFieldly::start_with(options).await.unwrap();
-            (Fake::clone(&running), running.url().to_owned(), Box::new(running))
-        }
-    };
-    fake.freeze_clock();
-    let keys = SharedKeys::new(&secret(kind, GOOD));
+    let running = program::start(kind.as_str()).await.unwrap();
+    running.freeze_clock();
+    let (fake, base_url) = (Fake::clone(&running), running.url().to_owned());
+    let keys = SharedKeys::new(&running.secret().to_string());
     Account { kind, settings: settings.to_owned(), base_url, fake, keys, _running: running }
 }
 

@@ -74,11 +74,8 @@ async fn a_missing_right_is_the_streams() {
 async fn a_wrong_base_url_is_named() {
     for (kind, stream, _) in VENDORS {
         // Some answer in their own words that there is no such list; Fieldly looks at the credential first.
-        let check = match kind {
-            SourceKind::FieldMotion => Some(Check::Reach),
-            SourceKind::FieldAware | SourceKind::FsmNavigator => Some(Check::List),
-            SourceKind::Fieldly => None,
-        };
+        let check = if kind == SourceKind::FieldMotion { Check::Reach } else { Check::List };
+        let check = Some(check).filter(|_| kind != SourceKind::Fieldly);
         if let Some(check) = check {
             let (what, next) = account(kind, "{}").await.at("/wrong").failure(stream, check).await;
             assert!(next.contains("compare the base URL"), "{kind}: {what}; {next}");
