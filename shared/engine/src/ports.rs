@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::{
     Body, Checkpoint, Chunk, ChunkKey, Detail, Lane, Lateness, ListRequest, LocalMillis, Look, Message, Next, Page,
-    RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
+    Part, RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
     StoredVersion, StreamKey, StreamName, StreamState, StreamTraits, VendorMillis, Why,
 };
 
@@ -39,8 +39,8 @@ pub trait Source {
         Ok((stream.clone(), id.clone()))
     }
 
-    /// Where the part of a snapshot at a cursor begins by itself, and where the others go on. None if it has no parts.
-    fn apart(&self, _cursor: Option<&str>) -> Option<(String, Option<String>)> {
+    /// The part of a snapshot at a cursor, by itself. None if it has no parts.
+    fn apart(&self, _cursor: Option<&str>) -> Option<Part> {
         None
     }
 

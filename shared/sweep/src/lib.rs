@@ -102,7 +102,7 @@ pub async fn approve<P: SweepPorts>(ports: &P, stream: &StreamKey) -> Result<Ask
         let Some(last) = state.last.as_ref().filter(|last| last.withheld > 0) else { return Asked::Nothing };
         let (phase, ground, proof) = (Phase::Owing(None), Ground::of(&checkpoint), last.clone());
         let (previous, failure, range, owed, sample) = (None, None, None, 0, 0);
-        state.under_way = Some(Sweep { phase, ground, previous, failure, proof, range, owed, sample });
+        state.under_way = Some(Sweep { phase, ground, failed_count: 0, previous, failure, proof, range, owed, sample });
         Asked::Noted
     })
     .await
@@ -206,6 +206,7 @@ async fn taken_up<'a, P: SweepPorts>(
         return Ok(None);
     }
     let gap_ms = checkpoint.clocks.gap_ms.unwrap_or_default();
+    let is_answering = checkpoint.last_success_at.is_some_and(|at| now.since(at) < poller.settings.poll_interval);
     let (key, report) = (key.clone(), SweepReport { began_again, ..SweepReport::default() });
     let (seq, met, page_before) = (0, HashSet::new(), None);
     let lease_version = version;
@@ -218,6 +219,7 @@ async fn taken_up<'a, P: SweepPorts>(
         lease_version,
         seq,
         gap_ms,
+        is_answering,
         until,
         met,
         page_before,
@@ -256,7 +258,8 @@ fn begun(
     let proof = Proof { begun_at: now, started_at: VendorMillis::new(now.get()).shifted(gap_ms), ..Proof::default() };
     let phase = if traits.shape == ListShape::Pages { Phase::Pages(Place::default()) } else { Phase::Listing(None) };
     let previous = state.last.as_ref().map(|last| last.begun_at);
-    Sweep { phase, ground: Ground::of(checkpoint), previous, failure: None, proof, range, owed: 0, sample }
+    let (failure, failed_count) = (None, 0);
+    Sweep { phase, ground: Ground::of(checkpoint), previous, failure, failed_count, proof, range, owed: 0, sample }
 }
 
 /// How a step of a sweep went.
@@ -294,6 +297,8 @@ struct Run<'a, P> {
     lease_version: i64,
     seq: u32,
     gap_ms: i64,
+    /// Whether the last poll has read the list of changes.
+    is_answering: bool,
     until: LocalMillis,
     /// Digests of the ids that the sweep met on pages, and of the page that was read last, with its number of entries.
     met: HashSet<u64>,

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use tidemark_engine::backoff::{Again, again};
 use tidemark_engine::change::{Change, ListRequest, Page, WhyLater};
 use tidemark_engine::clock::LocalMillis;
-use tidemark_engine::failure::{FailureClass, SourceFailure};
+use tidemark_engine::failure::{FailureClass, SourceFailure, causes};
 use tidemark_engine::ports::{Clock, Ledger, Source};
 use tidemark_engine::record::{RecordId, StoredVersion};
 use tidemark_engine::rule::Rule;
@@ -19,6 +19,8 @@ use super::{Halt, Run, Went};
 
 /// How many pages are read before the place is written.
 const PAGES_AT_ONCE: usize = 10;
+/// After so many polls in a row at which a part of a list fails the rest is listed without it.
+const FAILED_MAX: u32 = 5;
 /// How often all pages are read at most.
 const PASSES_MAX: u32 = 6;
 
@@ -81,18 +83,45 @@ impl<P: SweepPorts> Run<'_, P> {
             ListShape::Feed => ListRequest::Snapshot(place.as_deref()),
             ListShape::Whole | ListShape::Pages => ListRequest::Changed(self.from()),
         };
-        let (page, _) = self.call(request).await?;
+        let page = match self.call(request).await {
+            Ok((page, _)) => page,
+            Err(Halt::Source(failure)) => return self.pass_over(place.as_deref(), failure),
+            Err(halt) => return Err(halt),
+        };
+        self.sweep.failed_count = 0;
         let ids: Vec<RecordId> = page.changes.into_iter().map(|change| change.id).collect();
         if self.sweep.range.is_some() {
             self.sweep.proof.listed += count(ids.len());
         }
         self.keep(Kept::Listed, &ids).await?;
         let is_over = page.next.is_none() || Rule::SweepWhole.is_left_out();
-        self.sweep.phase = match page.next {
-            next @ Some(_) if !is_over => Phase::Listing(next),
-            _ if self.sweep.range.is_some() => Phase::Owing(None),
-            _ => Phase::Comparing(None, None),
+        self.list_on(page.next.filter(|_| !is_over));
+        Ok(Went::On)
+    }
+
+    /// Goes on behind a page.
+    fn list_on(&mut self, next: Option<String>) {
+        self.sweep.phase = match next {
+            next @ Some(_) => Phase::Listing(next),
+            None if self.sweep.range.is_some() => Phase::Owing(None),
+            None => Phase::Comparing(None, None),
         };
+    }
+
+    /// Goes on without a part of the list that fails poll after poll while the vendor answers other calls.
+    fn pass_over(&mut self, place: Option<&str>, failure: SourceFailure) -> Result<Went, Halt> {
+        let fails = self.is_answering && failure.class == FailureClass::Transient;
+        let Some(part) = self.poller.ports.source().apart(place).filter(|_| fails) else {
+            return Err(Halt::Source(failure));
+        };
+        self.sweep.failed_count += 1;
+        if self.sweep.failed_count < FAILED_MAX {
+            return Err(Halt::Source(failure));
+        }
+        self.sweep.failed_count = 0;
+        self.sweep.failure = Some(causes(&failure));
+        self.sweep.proof.unproved.insert(part.stream);
+        self.list_on(part.others);
         Ok(Went::On)
     }
 

@@ -143,6 +143,8 @@ pub struct Sweep {
     pub previous: Option<LocalMillis>,
     /// The last call that failed, for a person.
     pub failure: Option<String>,
+    /// How often the call of this place of the list has failed, though the list of changes was read.
+    pub failed_count: u32,
     /// What is known so far.
     pub proof: Proof,
     /// What it lists, if it is no sweep but a backfill. That one compares nothing and proves nothing.

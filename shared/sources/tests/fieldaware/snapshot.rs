@@ -7,13 +7,15 @@ use tidemark_engine::change::ListRequest;
 use tidemark_engine::failure::FailureClass;
 use tidemark_engine::notice::Notice;
 use tidemark_engine::poll::PollOutcome;
-use tidemark_engine::stream::StreamName;
+use tidemark_engine::ports::Clock;
+use tidemark_engine::stream::{SourceKind, StreamKey, StreamName};
 use tidemark_fakes::fieldaware::ListEnvelope;
 use tidemark_fakes::{Action, Add, Change, Effect, Fault, Hook, Moment, RetryAfter};
+use tidemark_sweep::SweepReport;
 use tidemark_sweep::ports::Shown;
 use tidemark_sweep::state::Absence;
 
-use crate::account::{Account, RECORD_STREAMS, account, account_at, ids};
+use crate::account::{Account, CHANGES, RECORD_STREAMS, account, account_at, ids};
 use crate::engine::Stage;
 use crate::log::logged;
 use crate::ports::POLL_INTERVAL;
@@ -337,6 +339,53 @@ async fn a_class_whose_list_cannot_be_read_waits_and_the_others_are_imported() {
         vendor.clear_faults();
         stage.settle().await;
         stage.compare();
+    }
+}
+
+/// A sweep goes on without them, and says so. What passes is waited for.
+#[tokio::test]
+async fn a_sweep_compares_all_classes_but_those_whose_lists_keep_failing() {
+    let failing = |function: &str| Fault::new(answer(500, "{}")).on_function(function);
+    let for_good = vec![failing("/task/"), failing("/customer/")];
+    let for_a_while = vec![failing("/task/").times(9)];
+    let everywhere = vec![Fault::new(answer(500, "{}")).times(60)];
+    for (faults, unproved) in [(for_good, vec!["customers", "tasks"]), (for_a_while, vec![]), (everywhere, vec![])] {
+        // GIVEN a copy, of each class of which the vendor has lost a record silently
+        let settings = r#"{"record_streams":["items","tasks","customers","assets"],
+            "complete_lists":["items","tasks","customers","assets"]}"#;
+        let stage = Stage::at(|settings| settings.silent_deletes = true, settings).await;
+        let (vendor, streams) = (&stage.account.vendor, ["items", "tasks", "customers", "assets"]);
+        for stream in streams {
+            vendor.seed_count(stream, 5).unwrap();
+        }
+        stage.settle().await;
+        for stream in streams {
+            vendor.delete(Change::of_first(stream, 1)).unwrap();
+        }
+        // WHEN lists fail while it is swept
+        for fault in &faults {
+            vendor.fault(fault.clone()).unwrap();
+        }
+        let key = StreamKey { source: SourceKind::FieldAware, name: CHANGES.clone() };
+        tidemark_sweep::ask(&stage.world, &key, None).await.unwrap();
+        let mut report = SweepReport::default();
+        for _ in 0..25 {
+            stage.tick().await;
+            let until = stage.world.clock.now().plus(POLL_INTERVAL);
+            report = tidemark_sweep::go_on(&stage.world.poller(&CHANGES), &CHANGES, until).await.unwrap();
+            if report.proof.is_some() {
+                break;
+            }
+            vendor.advance(POLL_INTERVAL);
+        }
+        // THEN what could be read is compared, and nothing else
+        let proof = report.proof.expect("the sweep ends");
+        assert_eq!(proof.unproved.iter().map(StreamName::as_str).collect::<Vec<_>>(), unproved);
+        assert_eq!(proof.extra, 4 - u64::try_from(unproved.len()).unwrap());
+        assert_eq!(report.problem.is_some(), !unproved.is_empty());
+        stage.settle().await;
+        let lost = streams.map(|stream| 5 - stage.stored_count(stream));
+        assert_eq!(lost, streams.map(|stream| usize::from(!unproved.contains(&stream))));
     }
 }
 

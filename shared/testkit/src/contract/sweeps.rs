@@ -50,7 +50,17 @@ async fn states(port: &impl Sweeps, stream: &StreamKey, other: &StreamKey) {
             problem: problem.clone(),
         };
         let (proof_of_sweep, range) = (proof.clone(), Some(range));
-        let sweep = Sweep { phase, ground, previous, failure, proof: proof_of_sweep, range, owed: 6, sample: 7 };
+        let sweep = Sweep {
+            phase,
+            ground,
+            previous,
+            failure,
+            failed_count: 2,
+            proof: proof_of_sweep,
+            range,
+            owed: 6,
+            sample: 7,
+        };
         state = SweepState {
             version: state.version + 1,
             lease_until: at(8),

@@ -232,8 +232,17 @@ impl World {
             let key = self.key_of(stream.name());
             let checkpoint = self.tables.with(|tables| tables.checkpoints.get(&key).cloned());
             let ground = checkpoint.map(|checkpoint| Ground::of(&checkpoint)).unwrap_or_default();
-            let under_way =
-                Some(Sweep { phase, ground, previous: None, failure: None, proof, range: None, owed: 0, sample: 20 });
+            let under_way = Some(Sweep {
+                phase,
+                ground,
+                previous: None,
+                failure: None,
+                failed_count: 0,
+                proof,
+                range: None,
+                owed: 0,
+                sample: 20,
+            });
             self.tables.with(|tables| {
                 tables.sweeps.insert(self.key_of(stream.name()), SweepState { version, under_way, ..state });
             });
