@@ -311,6 +311,30 @@ async fn at_a_slow_rate_a_record_that_seems_gone_gets_its_second_call_within_the
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_that_seems_gone_keeps_no_other_function_waiting() {
+    let play =
+        Play { interval: Duration::from_millis(1), ..Play::new(ListShape::Whole, &["customers"], CHUNK_IDS + 1) };
+    let (name, source) = &play.vendors[0];
+    play.poller(source).poll(name, "poller").await.unwrap();
+    let began = play.clock.now();
+    source.with(|vendor| vendor.delete(&id("customers0000"), began, Duration::ZERO));
+    let [first, second] = &play.queue.receive(2)[..] else { panic!("two chunks") };
+    let fetcher = || Fetcher { ports: play.function(source), call_interval: play.interval };
+    let stop_at = began.plus(Duration::from_secs(25));
+    // WHEN a fetcher waits to ask for a record again, and another one asks for another record
+    let other = async {
+        play.clock.sleep(Duration::from_millis(500)).await;
+        fetcher().fetch(&second.message, 1, stop_at).await.unwrap();
+        play.clock.now().since(began)
+    };
+    let fetcher = fetcher();
+    let (report, took) = futures_util::future::join(fetcher.fetch(&first.message, 1, stop_at), other).await;
+    // THEN that one does not wait for the first
+    assert_eq!(report.unwrap().deleted_count, 1);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_short_retry_after_is_waited_out_by_all_functions_together() {
     // GIVEN a vendor that is busy for twenty seconds in the midst of an import
     let busy = Busy { from: START.shifted(3 * MINUTE), to: START.shifted(3 * MINUTE + 20_000) };

@@ -140,9 +140,8 @@ impl<P: FetcherPorts> Looker<'_, P> {
                         failed_before = Some((failure, looked_at));
                     }
                     Some(Again::AfterQuiet(wait)) => {
-                        earliest = clock.now().plus(wait);
                         let mut state = self.calls.state();
-                        state.quiet_until = state.quiet_until.max(earliest);
+                        state.quiet_until = state.quiet_until.max(clock.now().plus(wait));
                     }
                     // A record that always asks for a pause must not stay for ever.
                     None if short_pause(failure.class).is_some() => {
@@ -187,7 +186,12 @@ impl<P: FetcherPorts> Looker<'_, P> {
     async fn wait_for_slot(&self, earliest: LocalMillis) -> bool {
         let clock = self.fetcher.ports.clock();
         let interval = self.fetcher.call_interval;
-        let earliest = self.calls.state().quiet_until.max(earliest);
+        // This wait is the record's own: behind a slot that is reserved ahead, all functions of the source would wait.
+        let wait = earliest.since(clock.now());
+        if earliest >= self.stop_at || (!wait.is_zero() && self.in_time(clock.sleep(wait)).await.is_none()) {
+            return false;
+        }
+        let earliest = self.calls.state().quiet_until;
         let mut slot = self.calls.state().slots.take(clock.now(), interval).filter(|slot| *slot >= earliest);
         if slot.is_none() {
             let (source, earliest) = (self.message.source(), earliest.max(clock.now()));
