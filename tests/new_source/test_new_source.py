@@ -54,26 +54,35 @@ def test_what_is_no_name_or_is_there_already_is_refused(title):
         prepared(title)
 
 
-def test_a_source_whose_answers_are_read_keeps_the_contract(tmp_path):
-    """The whole way: a copy of the workspace, the source, what is left to write of it, and the suite."""
+@pytest.fixture
+def copy():
+    """A copy of the workspace, always at the same place, so that cargo builds it over what it built of the last one."""
+    folder = ROOT / ".local" / "new_source"
+    shutil.rmtree(folder, ignore_errors=True)
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True)
     for name in filter(None, listed.stdout.decode().split("\0")):
         if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
-    source, _ = prepared("Acme", tmp_path)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_source_whose_answers_are_read_keeps_the_contract(copy):
+    """The whole way: the source, what is left to write of it, and the suite."""
+    source, _ = prepared("Acme", copy)
     source.write()
 
     def contract(*filters):
         # The workspace's own folder of what is built: only what has another path now is built again.
         environment = background.build_environment() | {"CARGO_TARGET_DIR": str(background.target_directory().parent)}
         command = ["cargo", "test", "--locked", "--package", "tidemark-sources", "--test", "contract", "--", *filters]
-        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
         return ended.returncode, ended.stdout + ended.stderr
 
     code, said = contract("acme", "unwritten")
     assert code != 0 and "acme: page is not written yet, see docs/add-a-source.md, section 3" in said, said
     assert "shared/sources/src/acme/answer.rs:" in said and "shared/fakes/src/acme/mod.rs:" in said, said
-    shutil.copy(Path(__file__).with_name("answer.rs"), tmp_path / "shared/sources/src/acme/answer.rs")
+    shutil.copy(Path(__file__).with_name("answer.rs"), copy / "shared/sources/src/acme/answer.rs")
     code, said = contract("acme")
     assert code == 0 and " 40 passed; 0 failed" in said, said
