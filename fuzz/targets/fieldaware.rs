@@ -58,10 +58,10 @@ fuzz_target!(|data: &[u8]| {
                 play(setup, &replies, Call::List(&STREAM, ListRequest::Snapshot(Some(later))));
             }
             let source = setup.build(Time::default()).expect("these settings are good");
-            if let Some(part) = source.apart(cursor) {
-                assert_ne!(part.others.as_deref(), cursor, "what follows a part is somewhere else");
-                assert!(source.apart(Some(&part.alone)).is_some(), "a part is one by itself");
-                play(setup, &replies, Call::List(&STREAM, ListRequest::Snapshot(Some(&part.alone))));
+            if let Some((part, others)) = source.apart(cursor) {
+                assert_ne!(others.as_deref(), cursor, "what follows a part is somewhere else");
+                assert!(source.apart(part.cursor.as_deref()).is_some(), "a part is one by itself");
+                play(setup, &replies, Call::List(&STREAM, ListRequest::Snapshot(part.cursor.as_deref())));
             }
             if let Outcome::Page(page) = &played.outcome
                 && let Some(next) = &page.next

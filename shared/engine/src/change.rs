@@ -93,17 +93,6 @@ pub struct Later {
     pub why: WhyLater,
 }
 
-/// The part of a snapshot at a cursor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// The record stream.
-    pub stream: StreamName,
-    /// Where a listing of this part alone begins.
-    pub alone: String,
-    /// Where the others go on, if any follow.
-    pub others: Option<String>,
-}
-
 /// Why a part of a list is listed again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyLater {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{
-    Body, Checkpoint, Chunk, ChunkKey, Detail, Lane, Lateness, ListRequest, LocalMillis, Look, Message, Next, Page,
-    Part, RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
+    Body, Checkpoint, Chunk, ChunkKey, Detail, Lane, Lateness, Later, ListRequest, LocalMillis, Look, Message, Next,
+    Page, RecordId, RecordKey, RetryEntry, SourceFailure, SourceKind, SourceState, Stamp, StampMillis, StoreFailure,
     StoredVersion, StreamKey, StreamName, StreamState, StreamTraits, VendorMillis, Why,
 };
 
@@ -39,8 +39,8 @@ pub trait Source {
         Ok((stream.clone(), id.clone()))
     }
 
-    /// The part of a snapshot at a cursor, by itself. None if it has no parts.
-    fn apart(&self, _cursor: Option<&str>) -> Option<Part> {
+    /// The part of a snapshot at a cursor, by itself, and where the others go on. None if it has no parts.
+    fn apart(&self, _cursor: Option<&str>) -> Option<(Later, Option<String>)> {
         None
     }
 

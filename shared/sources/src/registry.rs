@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use thiserror::Error;
-use tidemark_engine::change::{Detail, ListRequest, Page, Part};
+use tidemark_engine::change::{Detail, Later, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::SourceFailure;
 use tidemark_engine::ports::{Clock, Credentials, Source};
@@ -316,7 +316,7 @@ impl<C: Clock, K: Credentials> Source for AnySource<C, K> {
         on!(self, source => source.record_of(stream, id))
     }
 
-    fn apart(&self, cursor: Option<&str>) -> Option<Part> {
+    fn apart(&self, cursor: Option<&str>) -> Option<(Later, Option<String>)> {
         on!(self, source => source.apart(cursor))
     }
 

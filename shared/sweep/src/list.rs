@@ -111,7 +111,7 @@ impl<P: SweepPorts> Run<'_, P> {
     /// Goes on without a part of the list that fails poll after poll while the vendor answers other calls.
     fn pass_over(&mut self, place: Option<&str>, failure: SourceFailure) -> Result<Went, Halt> {
         let fails = self.is_answering && failure.class == FailureClass::Transient;
-        let Some(part) = self.poller.ports.source().apart(place).filter(|_| fails) else {
+        let Some((part, others)) = self.poller.ports.source().apart(place).filter(|_| fails) else {
             return Err(Halt::Source(failure));
         };
         self.sweep.failed_count += 1;
@@ -121,7 +121,7 @@ impl<P: SweepPorts> Run<'_, P> {
         self.sweep.failed_count = 0;
         self.sweep.failure = Some(causes(&failure));
         self.sweep.proof.unproved.insert(part.stream);
-        self.list_on(part.others);
+        self.list_on(others);
         Ok(Went::On)
     }
 

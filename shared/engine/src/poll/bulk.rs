@@ -166,12 +166,12 @@ impl<P: PollerPorts> Tick<'_, P> {
     /// Lets the part of a snapshot that cannot be read wait behind the others.
     async fn set_apart(&mut self, here: &Listing, cursor: Option<&str>, halt: Option<&Halt>) -> Result<(), Halt> {
         let fails = matches!(halt, Some(Halt::Source(failure)) if failure.class == FailureClass::Transient);
-        let Some(part) = self.poller.ports.source().apart(cursor).filter(|_| fails) else { return Ok(()) };
+        let Some((part, others)) = self.poller.ports.source().apart(cursor).filter(|_| fails) else { return Ok(()) };
         let mut next = self.checkpoint.clone();
-        let others = part.others.filter(|_| next.backlog.len() < BACKLOG_MAX).map(Cursor::Source);
-        if let Some((others, first)) = others.zip(next.backlog.first_mut()) {
+        let others = others.filter(|_| next.backlog.len() < BACKLOG_MAX).map(Cursor::Source);
+        if let Some(((others, first), alone)) = others.zip(next.backlog.first_mut()).zip(part.cursor) {
             first.cursor = others;
-            next.backlog.push(Listing { cursor: Cursor::Source(part.alone), ..here.clone() });
+            next.backlog.push(Listing { cursor: Cursor::Source(alone), ..here.clone() });
         } else {
             next.backlog.rotate_left(1);
         }

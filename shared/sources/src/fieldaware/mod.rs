@@ -28,7 +28,7 @@ pub(crate) mod snapshot;
 pub(crate) mod streams;
 
 use reqwest::StatusCode;
-use tidemark_engine::change::{Detail, Found, ListRequest, Page, Part};
+use tidemark_engine::change::{Detail, Found, Later, ListRequest, Page};
 use tidemark_engine::clock::{Stamp, StampMillis, VendorMillis};
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials, Source};
@@ -139,7 +139,7 @@ impl<C: Clock, K: Credentials> Source for FieldAware<C, K> {
         Locator::parse(id).and_then(|locator| locator.record()).ok_or_else(not_ours)
     }
 
-    fn apart(&self, cursor: Option<&str>) -> Option<Part> {
+    fn apart(&self, cursor: Option<&str>) -> Option<(Later, Option<String>)> {
         self.snapshot_apart(cursor)
     }
 

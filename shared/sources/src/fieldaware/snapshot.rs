@@ -14,7 +14,7 @@
 //! Declarations of custom fields have no events: their list is read again once a day.
 
 use reqwest::StatusCode;
-use tidemark_engine::change::{Later, Page, Part, WhyLater};
+use tidemark_engine::change::{Later, Page, WhyLater};
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::failure::{FailureClass, SourceFailure};
 use tidemark_engine::ports::{Clock, Credentials};
@@ -92,7 +92,7 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
     }
 
     /// The list at a cursor by itself, and what follows it: of lists below users that of the next user.
-    pub(super) fn snapshot_apart(&self, cursor: Option<&str>) -> Option<Part> {
+    pub(super) fn snapshot_apart(&self, cursor: Option<&str>) -> Option<(Later, Option<String>)> {
         let here = self.place(cursor)?;
         let (alone, within) = match &here.queue {
             Some(queue) => {
@@ -102,8 +102,8 @@ impl<C: Clock, K: Credentials> FieldAware<C, K> {
             None => (here.clone(), None),
         };
         let others = self.page(&here, within, Page::default()).next;
-        let alone = Cursor { is_alone: true, ..alone }.to_string();
-        Some(Part { stream: here.class.records.clone(), alone, others })
+        let cursor = Some(Cursor { is_alone: true, ..alone }.to_string());
+        Some((Later { stream: here.class.records.clone(), cursor, why: WhyLater::Refused }, others))
     }
 
     async fn list_class(&self, here: Cursor) -> Result<Page, SourceFailure> {
