@@ -101,7 +101,7 @@ pub async fn approve<P: SweepPorts>(ports: &P, stream: &StreamKey) -> Result<Ask
         }
         let Some(last) = state.last.as_ref().filter(|last| last.withheld > 0) else { return Asked::Nothing };
         let (phase, ground, proof) = (Phase::Owing(None), Ground::of(&checkpoint), last.clone());
-        let (previous, failure, range, owed, sample) = (None, None, None, 0, 0);
+        let (previous, failure, range, owed, sample) = (None, None, None, 0, SAMPLE);
         state.under_way = Some(Sweep { phase, ground, failed_count: 0, previous, failure, proof, range, owed, sample });
         Asked::Noted
     })
@@ -182,7 +182,7 @@ async fn taken_up<'a, P: SweepPorts>(
     // A scan may be under way at all times.
     let imports = traits.filtered && !checkpoint.backlog.is_empty();
     let is_busy = imports || checkpoint.last_success_at.is_none();
-    let is_over = state.under_way.as_ref().is_some_and(|sweep| is_old(sweep, now));
+    let is_over = state.under_way.as_ref().is_some_and(|sweep| is_old(sweep, now) && sweep.can_go_on(&checkpoint));
     if !is_over && (is_busy || is_paused(ports, key, now).await? || has_bulk_work(ports, key).await?) {
         return Ok(None);
     }
@@ -194,7 +194,7 @@ async fn taken_up<'a, P: SweepPorts>(
     };
     // A backfill goes first: a person waits for it.
     let takes_up_request = range.is_none() && (began_again || under_way.is_none());
-    let sample = under_way.as_ref().map(|sweep| sweep.sample).or(state.sample).unwrap_or(SAMPLE);
+    let sample = state.sample.or(under_way.as_ref().map(|sweep| sweep.sample)).unwrap_or(SAMPLE);
     let sweep = under_way.filter(|_| !began_again);
     let sweep = sweep.unwrap_or_else(|| begun(&checkpoint, traits, &state, range, sample, now));
     if takes_up_request {

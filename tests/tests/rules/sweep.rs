@@ -439,6 +439,44 @@ async fn a_sweep_that_overlaps_a_restore_begins_again() {
     }
 }
 
+/// A stage with a sweep under way that has compared a part of the copy, before a rewind.
+#[expect(clippy::expect_used, reason = "a test's own expectation")]
+async fn rewound_in_a_sweep() -> Stage {
+    let stage = copied(ListShape::Whole, 99).await;
+    stage.settings.borrow_mut().poll_interval = Duration::from_millis(12);
+    request(&stage).await;
+    while !state(&stage).under_way.is_some_and(|sweep| matches!(sweep.phase, Phase::Comparing(_, Some(_)))) {
+        assert_eq!(stage.sweep_on().await.proof, None);
+    }
+    stage.settings.borrow_mut().poll_interval = Duration::from_mins(5);
+    let committed = stage.checkpoint().committed.at().expect("it is an instant");
+    let target = Position::At(committed.minus(Duration::from_mins(1)));
+    assert_eq!(stage.act(Act::Rewind(target)).await, Acted::Done);
+    stage
+}
+
+#[tokio::test]
+async fn a_sweep_that_begins_again_takes_the_sample_that_was_asked_for_meanwhile() {
+    let stage = rewound_in_a_sweep().await;
+    assert_eq!(ask(&stage.world, &stage.stream(), Some(100)).await.unwrap(), Asked::Noted);
+    let report = stage.sweep_on().await;
+    assert!(report.began_again);
+    assert_eq!(report.proof.unwrap().sampled, 100);
+}
+
+#[tokio::test]
+async fn a_sweep_of_yesterday_begins_again_no_sooner_than_calls_go_on() {
+    let stage = rewound_in_a_sweep().await;
+    stage.wait(25 * 3_600);
+    stage.tables(|tables| {
+        let until = stage.now().plus(Duration::from_mins(5));
+        tables.sources.entry(stage.stream().source).or_default().state.breaker.open_until = Some(until);
+    });
+    assert_eq!(stage.sweep_on().await, SweepReport::default());
+    stage.wait(600);
+    assert!(stage.sweep_on().await.began_again);
+}
+
 #[tokio::test]
 async fn a_sweep_waits_for_an_import_and_holds_nothing() {
     let stage = copied(ListShape::Whole, 30).await;
