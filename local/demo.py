@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -50,7 +51,8 @@ class Show:
     def move(self, text: str) -> None:
         """Progress within a step: on a terminal the line is drawn over, elsewhere only its last state is printed."""
         if sys.stdout.isatty():
-            print(f"\r          {text:<110}", end="", flush=True)
+            room = shutil.get_terminal_size().columns - 11
+            print(f"\r          {text[:room]:<{room}}", end="", flush=True)
             self.moving = True
 
 
