@@ -12,6 +12,7 @@ import json
 import shlex
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ SEEDS = {kind.name: kind.demo for kind in KINDS.values()}
 FIELDMOTION_RATE = "150"
 # Its presence says that a schedule was seen firing on this checkout, which takes a minute: once is enough.
 SCHEDULE_SEEN = background.ROOT / ".local" / "schedule-seen"
+# As wide as the time before a step.
+MARGIN = " " * 10
 
 
 class Show:
@@ -42,24 +45,28 @@ class Show:
         self.moving = False
 
     def step(self, text: str) -> None:
-        """A new line."""
+        """A new line, or several where it is longer than a screen is wide."""
         if self.moving:
             print()
         self.moving = False
-        print(f"[{time.monotonic() - self.begin:5.1f} s] {text}", flush=True)
+        self.lines(text, f"[{time.monotonic() - self.begin:5.1f} s] ")
+
+    def lines(self, text: str, begin: str = MARGIN) -> None:
+        """A text below the last step, its further lines under its first word."""
+        print(textwrap.fill(text, 80, initial_indent=begin, subsequent_indent=" " * len(begin)), flush=True)
 
     def move(self, text: str) -> None:
         """Progress within a step: on a terminal the line is drawn over, elsewhere only its last state is printed."""
         if sys.stdout.isatty():
-            room = shutil.get_terminal_size().columns - 11
-            print(f"\r          {text[:room]:<{room}}", end="", flush=True)
+            room = shutil.get_terminal_size().columns - len(MARGIN) - 1
+            print(f"\r{MARGIN}{text[:room]:<{room}}", end="", flush=True)
             self.moving = True
 
 
 def demo(directory: Path) -> None:
     """Shows the main job and leaves nothing running."""
     show = Show()
-    show.step("Building the functions and the fake vendors (minutes the first time, seconds later)")
+    show.step("Building functions and fake vendors: minutes the first time, seconds later")
     cloud.build_programs()
     first = not SCHEDULE_SEEN.exists()
     with contextlib.ExitStack() as cleanup:
@@ -70,8 +77,7 @@ def demo(directory: Path) -> None:
         vendors = start_vendors(SEEDS, directory, cleanup)
         show.step(f"Local cloud at {local.url}; the fake vendors:")
         for vendor in vendors:
-            port = vendor.url.rsplit(":", 1)[-1]
-            print(f"          {vendor.kind.title:<14}port {port}  {in_words(SEEDS[vendor.kind.name])}")
+            show.lines(in_words(SEEDS[vendor.kind.name]), f"{MARGIN}{vendor.kind.title:<15}")
 
         show.step("sam build")
         local.build()
@@ -96,13 +102,17 @@ def demo(directory: Path) -> None:
         an_edit_at_each(local, others, show)
         an_outage(local, vendors, show, edited.result)
         imported.result()
+        if not command_line.done():
+            show.step("Waiting for the build of the command line, which is still under way")
         command_line.result()
         by_the_command_line(local, fieldmotion, "customers", show)
         if first:
             SCHEDULE_SEEN.touch()
         show.step("Cleaning up")
-    show.step("Done; nothing is left running. `make local-up` starts a cloud that stays, to look at the")
-    print("          tables, the logs and the alarms; docs/tutorial.md goes on from there.")
+    show.step(
+        "Done; nothing is left running. `make local-up` starts a cloud that stays, to look at the tables, the logs "
+        "and the alarms; docs/tutorial.md goes on from there."
+    )
 
 
 def in_words(counts: dict[str, int]) -> str:
@@ -157,15 +167,19 @@ def an_edit_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     source.poll(polled)
     identity = first_id(vendor, stream)
     took = edit(source, vendor, stream, identity)
-    show.step(f"{title}: an edit of {stream}/{identity} was in the")
-    print(f"          records table {took:.1f} s later: details are asked for when they surely show it", flush=True)
+    show.step(
+        f"{title}: an edit of {stream}/{identity} was in the records table {took:.1f} s later: details are asked for "
+        "when they surely show it"
+    )
 
 
 def import_of_a_feed(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     """Ticks a feed until what was there before its token is imported, which begins half a minute after the token."""
     count = settle(local, vendor)
-    show.step(f"{vendor.kind.title}: {count} records stored and committed. Its first import began half a minute")
-    print("          after its token was taken: by then the lists show all that the feed does not", flush=True)
+    show.step(
+        f"{vendor.kind.title}: {count} records stored and committed. Its first import began half a minute after the "
+        "feed was first read: by then the lists show all that the feed does not"
+    )
 
 
 def an_edit_meanwhile(local: Cloud, vendor: FakeVendor, show: Show) -> None:
@@ -175,8 +189,10 @@ def an_edit_meanwhile(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     background.wait_for("the first customers", lambda: identity in source.records("customers"))
     took = edit(source, vendor, "customers", identity)
     left = sum(len(source.owed(stream)) for stream in vendor.kind.streams)
-    show.step(f"{vendor.kind.title}: customers/{identity}, just imported, was edited. The copy had it {took:.1f} s")
-    print(f"          later, with {left} records left to import", flush=True)
+    show.step(
+        f"{vendor.kind.title}: customers/{identity}, just imported, was edited. The copy had it {took:.1f} s later, "
+        f"with {left} records left to import"
+    )
 
 
 def first_id(vendor: FakeVendor, stream: str) -> str:
@@ -252,7 +268,7 @@ def an_outage(local: Cloud, vendors: list[FakeVendor], show: Show, nothing_waits
     background.wait_for("the stale alarm", rings, timeout=60, pause=0.5)
     show.step("ALARM: nothing was polled for over 15 s, and the topic got a message. The watcher says:")
     for name, seconds in staleness(local).items():
-        print(f"          {KINDS[name].title:<14}{seconds:>4} s since the last successful poll")
+        show.lines(f"{seconds:>4} s since the last successful poll", f"{MARGIN}{KINDS[name].title:<15}")
     broken.up()
 
     def quiet() -> bool:
