@@ -105,6 +105,8 @@ def demo(directory: Path) -> None:
         if not command_line.done():
             show.step("Waiting for the build of the command line, which is still under way")
         command_line.result()
+        # A stream is stale after 15 s here, which the build may have taken.
+        side_by_side(Source.poll_all, [local.source(vendor.kind.name) for vendor in vendors])
         by_the_command_line(local, fieldmotion, "customers", show)
         if first:
             SCHEDULE_SEEN.touch()
