@@ -90,9 +90,10 @@ pub struct SourceAndStream {
 pub enum Command {
     /// Show how every stream stands, and what needs a person
     ///
-    /// The state is `fresh`, `importing 31 %` (of what was listed so far), `behind` (something is owed), `STALE`, `paused`,
-    /// `account changed`, `refused` (by the vendor), `key rejected`, `vendor down`, `quarantine full` or `off`. The columns
-    /// say how long ago a stream was listed, up to when it is committed, and when a record of it was stored. Exits with 1
+    /// The state is `fresh`, `importing 31 %` (of what was listed so far), `behind` (something is owed, or the next poll has
+    /// yet to commit it), `STALE`, `paused`, `account changed`, `refused` (by the vendor), `key rejected`, `vendor down`,
+    /// `quarantine full` or `off`. The columns say how long ago a stream was listed, up to when it is committed (a feed: up
+    /// to which token), and when a record of it was stored; below 80 columns there is no room for the last two. Exits with 1
     /// when something needs a person.
     Status {
         /// A source, or one of its streams as SOURCE/STREAM; all when it is left out
@@ -292,7 +293,8 @@ pub enum Command {
     },
     /// Print the completions of a shell
     ///
-    /// For bash: `tidemark completions bash > ~/.local/share/bash-completion/completions/tidemark`.
+    /// For bash: `tidemark completions bash > ~/.local/share/bash-completion/completions/tidemark`, in a folder that may have
+    /// to be made first.
     Completions {
         /// The shell
         shell: Shell,

@@ -28,6 +28,8 @@ use crate::time;
 const REDRAW: Duration = Duration::from_secs(3);
 /// From this width on, times are absolute too, and it is shown when the copy was found whole.
 const WIDE: u16 = 140;
+/// Below this width, what is said least often is left out, because words would be broken into letters.
+const USUAL: u16 = 80;
 
 /// What the page shows.
 #[derive(Serialize)]
@@ -313,9 +315,9 @@ fn needs(stack: &Stack, found: &Found, source: &SourceState, changed_count: usiz
                 .to_owned(),
             // One decision is enough where all have to be decided.
             if changed_count > 1 {
-                format!("tidemark account keep {kind}, or start-again if it is another account")
+                format!("put the old one back, or tidemark account keep {kind}, or start-again")
             } else {
-                format!("tidemark account keep {kind} {name}, or start-again if it is another account")
+                format!("put the old one back, or tidemark account keep {kind} {name}, or start-again")
             },
         ),
         State::Refused { .. } | State::KeyRejected { .. } | State::VendorDown { .. } => {
@@ -422,8 +424,13 @@ impl Status {
             page::keep_whole(&mut table, [0, 1, last]);
             // With the longest state, all fits 80 columns.
             page::close_up(&mut table, [(last - 3, 1), (last - 1, 1), (last, 0)]);
-            if !is_wide {
-                page::hide(&mut table, head.iter().position(|word| *word == "WHOLE"));
+            let left_out: &[&str] = match terminal.width {
+                WIDE.. => &[],
+                USUAL.. => &["WHOLE"],
+                _ => &["WHOLE", "COMMITTED", "STORED"],
+            };
+            for word in left_out {
+                page::hide(&mut table, head.iter().position(|each| each == word));
             }
             let mut source = "";
             for row in &self.streams {

@@ -142,6 +142,10 @@ async fn pages_fit_a_narrow_terminal_and_colours_come_only_where_they_are_wanted
     let narrow = Terminal { width: 50, ..Terminal::none() };
     let ran = stage.run_as(emulator().await.1, narrow, "status", "").await;
     assert!(ran.out.lines().all(|line| line.chars().count() <= 50), "{ran}");
+    assert!(
+        ["STATE", "LISTED", "OWED", "QUARANTINE"].iter().all(|word| ran.out.contains(word)),
+        "no word is cut: {ran}"
+    );
     assert!(!ran.out.contains('\u{1b}'), "{ran}");
     let colours = Terminal { has_colours: true, ..Terminal::none() };
     let ran = stage.run_as(emulator().await.1, colours, "status", "").await;
