@@ -191,11 +191,7 @@ impl Found {
     /// What the vendor's answer says of the copy, in a sentence.
     fn compared(&self, vendor: &RecordProbe) -> String {
         let is_owed = !self.chunks.is_empty() || self.entry.is_some();
-        let later = if is_owed {
-            "it is owed a fetch"
-        } else {
-            "it was not listed since: if the next poll does not list it, fetch it"
-        };
+        let later = if is_owed { "it is owed a fetch" } else { "if the next poll does not list it, fetch it" };
         let is_deleted = |record: &StoredRecord| record.deleted_because.is_some();
         match (vendor, &self.record) {
             (RecordProbe::Failed { cause, .. }, _) => format!("the vendor could not be asked: {cause}"),
@@ -281,7 +277,7 @@ fn show(life: &Life, found: &Found, context: &mut Context<'_>) -> Result<(), Fai
         writeln!(out, "  quarantine  {reason}: {}", entry.cause)?;
         let since = time::shown(entry.since, now);
         let next = time::relative(entry.next_at, now);
-        writeln!(out, "              since {since}; sent {} times, next {next}", entry.attempts)?;
+        writeln!(out, "              since {since}; tried again {} times, next {next}", entry.attempts)?;
     }
     match &life.vendor {
         Some(RecordProbe::There { stamp, hash, .. }) => {

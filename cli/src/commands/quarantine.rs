@@ -111,7 +111,7 @@ fn show(context: &mut Context<'_>, of: Option<SourceKind>, entries: &[RetryEntry
         writeln!(context.out, "        next: {}", advice.next)?;
     }
     writeln!(context.out)?;
-    let mut table = page::table(context.terminal, ["STREAM", "ID", "REASON", "SINCE", "TRIES", "NEXT"]);
+    let mut table = page::table(context.terminal, ["STREAM", "ID", "REASON", "SINCE", "RETRIES", "NEXT"]);
     for entry in entries.iter().take(SHOWN) {
         table.add_row(vec![
             match of {
