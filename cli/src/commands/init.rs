@@ -76,7 +76,12 @@ pub(super) async fn run(context: &mut Context<'_>, wanted: &Wanted<'_>, consent:
     let is_deployed = stack.as_ref().is_some_and(|stack| {
         stack.source(source).is_ok() && stack.parameter(&format!("{prefix}SecretArn")) == Some(secret_arn.as_str())
     });
-    let deploy = "make deploy".to_owned();
+    let deploy = if context.global.local && wanted.samconfig.is_none() {
+        "put them into .local/parameters.yaml, then: sam build --config-env local && sam deploy --config-env local"
+    } else {
+        "make deploy"
+    };
+    let deploy = deploy.to_owned();
     let doctor = format!("tidemark doctor {source}");
     let done = Done {
         source,
@@ -116,7 +121,7 @@ fn base_url(context: &mut Context<'_>, wanted: &Wanted<'_>, prefix: &str) -> Res
     let given = match (&wanted.base_url, wanted.source) {
         (Some(given), _) => given.clone(),
         (None, SourceKind::FieldMotion) => {
-            ask(context, "address of the account, such as https://cp13.fieldmotion.com")?
+            ask(context, "address of the account (such as https://cp13.fieldmotion.com)")?
         }
         (None, _) => return Ok(None),
     };
