@@ -123,7 +123,7 @@ async fn ask(
     }
     let said = super::account::ask_poller(context, &stack, &key, &event(false)).await?;
     let words = match said.outcome {
-        "done" => "asked for; the next polls go on with it, and `tidemark backfill list` shows how far it is",
+        "done" => "asked for; polls work on it until it is done, and `tidemark backfill list` shows how far it is",
         _ => "there is nothing to do: another backfill is not over",
     };
     finish(context, &plan, said.outcome, words)

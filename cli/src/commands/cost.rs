@@ -152,9 +152,9 @@ fn show(shown: &Shown, context: &mut Context<'_>) -> Result<(), Failure> {
     part(context, "A month, used or not:", &shown.standing)?;
     match &shown.used {
         Some(used) => part(context, "What the last 30 days have used:", used)?,
-        None => writeln!(context.out, "What the last 30 days have used: tidemark cost --month")?,
+        None => writeln!(context.out, "What the last 30 days have used: tidemark cost --month\n")?,
     }
-    writeln!(context.out, "\n${:.2} in all, at list prices of us-east-1.", shown.dollars)?;
+    writeln!(context.out, "${:.2} in all, at list prices of us-east-1.", shown.dollars)?;
     let left_out = "What AWS gives each account for nothing is not taken off.";
     Ok(writeln!(context.out, "{left_out} Calls of Secrets Manager are not counted.")?)
 }

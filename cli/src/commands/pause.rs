@@ -80,7 +80,7 @@ pub(super) async fn resume(context: &mut Context<'_>, place: &Place, consent: &C
     if pause.is_none() && open.is_none() {
         let other = match &stream {
             Some(_) => format!("; its source may be: tidemark status {}", place.source),
-            None => String::new(),
+            None => format!("; a stream of it may be: tidemark status {}", place.source),
         };
         return finish(context, &plan, "nothing_to_do", &format!("{subject} is not paused{other}"));
     }

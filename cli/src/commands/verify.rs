@@ -81,9 +81,9 @@ impl<'a> Shown<'a> {
 
 fn show_all(context: &mut Context<'_>, found: &[Found]) -> Result<(), Failure> {
     let now = context.now;
-    let head = ["STREAM", "COMPARED", "LISTED", "STORED", "MISSING", "DIFFERENT", "EXTRA", "WITHHELD"];
+    let head = ["STREAM", "COMPARED", "LISTED", "STORED", "MISSING", "DIFFER", "EXTRA", "WITHHELD"];
     let mut table = page::table(context.terminal, head);
-    page::keep_whole(&mut table, [0]);
+    page::keep_whole(&mut table, 0..head.len());
     for (key, state) in found {
         let last = state.last.clone().unwrap_or_default();
         let compared =
