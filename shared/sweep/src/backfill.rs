@@ -27,16 +27,16 @@ pub fn refusal(stream: &StreamKey, traits: &StreamTraits, range: &Range) -> Opti
     let StreamKey { source, name } = stream;
     let whole = format!("`tidemark verify {source} {name} --now` compares all of it with the copy");
     if traits.shape == ListShape::Feed {
-        let cause = format!("{stream} is a feed: its positions are tokens, so it cannot list a range of time");
+        let cause = format!("{source}/{name} is a feed: its positions are tokens, so it cannot list a range of time");
         let next_step = format!("{whole}, and `tidemark fetch` fetches records by their ids");
         return Some(Problem::new(cause, next_step));
     }
     if !traits.filtered && !traits.stamped {
-        let cause = format!("the list of {stream} takes no bound, and its rows have no stamps");
+        let cause = format!("the list of {source}/{name} takes no bound, and its rows have no stamps");
         return Some(Problem::new(cause, whole));
     }
     if range.to.is_some() && (traits.shape == ListShape::Whole || !traits.stamped) {
-        let cause = format!("the list of {stream} shows no stamps, so that an upper bound cannot be applied");
+        let cause = format!("the list of {source}/{name} shows no stamps, so that an upper bound cannot be applied");
         return Some(Problem::new(cause, "leave the upper bound out"));
     }
     if range.to.is_some_and(|to| to < range.from) {
