@@ -193,7 +193,7 @@ def an_edit_meanwhile(local: Cloud, vendor: FakeVendor, show: Show) -> None:
     left = sum(len(source.owed(stream)) for stream in vendor.kind.streams)
     show.step(
         f"{vendor.kind.title}: customers/{identity}, just imported, was edited. The copy had it {took:.1f} s later, "
-        f"with {left} records left to import"
+        f"with {left} of its records left to import"
     )
 
 
