@@ -43,7 +43,8 @@ pub(super) async fn once(context: &mut Context<'_>, of: &SourceAndStream, wanted
     let (mut log, filter) = open(context, of, Since::Oldest).await?;
     let progress = page::counter(context.terminal, "writes");
     let mut found = Vec::new();
-    while !log.is_at_end() {
+    let until = SystemClock.now();
+    while !log.is_at_end(until) {
         let writes = log.read().await?;
         progress.inc(u64::try_from(writes.len()).unwrap_or_default());
         let is_wanted = |write: &LoggedWrite| wanted.since.is_none_or(|since| write.at >= since) && filter.has(write);

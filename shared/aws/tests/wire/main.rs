@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod batches;
+#[cfg(all(test, feature = "operator"))]
+mod changes;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]

@@ -16,6 +16,10 @@ use crate::errors::AwsError;
 const OPERATION: &str = "read the stream of the records";
 /// An open shard may answer nothing although more is behind it, so it counts as read after so many empty answers.
 const EMPTY_MAX: u32 = 3;
+/// An iterator lives for a quarter of an hour, so it is lost where the reader rests, as on a computer that sleeps.
+const EXPIRED: &str = "ExpiredIteratorException";
+/// What is a day old is taken out of the stream, also while it is read.
+const TRIMMED: &str = "TrimmedDataAccessException";
 
 /// One write to a record, without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,11 @@ pub struct RecordLog {
 struct Shard {
     /// None once all of it was read.
     iterator: Option<String>,
+    /// Where the reader began in it.
+    since: Since,
+    /// The last write that was read: its place, and when it was made.
+    last: Option<String>,
+    newest: LocalMillis,
     /// Empty answers in a row.
     empty: u32,
 }
@@ -92,19 +101,33 @@ impl RecordLog {
     pub async fn read(&mut self) -> Result<Vec<LoggedWrite>, StoreFailure> {
         let mut found = Vec::new();
         let mut has_ended = false;
-        for shard in self.shards.values_mut() {
+        for (id, shard) in &mut self.shards {
             let Some(iterator) = shard.iterator.take() else { continue };
             let answer = self.client.get_records().shard_iterator(iterator).send().await;
-            let answer = answer.map_err(|error| AwsError::of(error).store_failure(OPERATION))?;
+            let answer = match answer.map_err(AwsError::of) {
+                Ok(answer) => answer,
+                Err(error) if error.code() == Some(EXPIRED) => {
+                    let after = shard.last.as_deref();
+                    shard.iterator = iterator_of(&self.client, &self.arn, id, shard.since, after).await?;
+                    continue;
+                }
+                Err(error) if error.code() == Some(TRIMMED) => {
+                    shard.iterator = iterator_of(&self.client, &self.arn, id, Since::Oldest, None).await?;
+                    continue;
+                }
+                Err(error) => return Err(error.store_failure(OPERATION)),
+            };
             let records = answer.records.unwrap_or_default();
+            let last = records.last().and_then(Record::dynamodb).and_then(|change| change.sequence_number());
+            shard.last = last.map(str::to_owned).or(shard.last.take());
             shard.empty = if records.is_empty() { shard.empty.saturating_add(1) } else { 0 };
             shard.iterator = answer.next_shard_iterator;
             has_ended |= shard.iterator.is_none();
             for record in &records {
-                found.push(
-                    logged(record)
-                        .ok_or_else(|| malformed(OPERATION, &self.arn, &BadShape("an entry has no key".to_owned())))?,
-                );
+                let write = logged(record)
+                    .ok_or_else(|| malformed(OPERATION, &self.arn, &BadShape("an entry has no key".to_owned())))?;
+                shard.newest = shard.newest.max(write.at);
+                found.push(write);
             }
         }
         if has_ended {
@@ -114,30 +137,25 @@ impl RecordLog {
         Ok(found)
     }
 
-    /// Whether all was read that was there.
-    pub fn is_at_end(&self) -> bool {
-        self.shards.values().all(|shard| shard.iterator.is_none() || shard.empty >= EMPTY_MAX)
+    /// Whether all was read that was there at this time. A shard that is written all the time never answers with nothing.
+    pub fn is_at_end(&self, until: LocalMillis) -> bool {
+        let is_read = |shard: &Shard| shard.iterator.is_none() || shard.empty >= EMPTY_MAX || shard.newest >= until;
+        self.shards.values().all(is_read)
     }
 
     async fn find_shards(&mut self, since: Since) -> Result<(), StoreFailure> {
-        let failed = |error: AwsError| error.store_failure(OPERATION);
         let mut after = None;
         loop {
             let asked = self.client.describe_stream().stream_arn(&self.arn).set_exclusive_start_shard_id(after);
-            let answer = asked.send().await.map_err(|error| failed(AwsError::of(error)))?;
+            let answer = asked.send().await.map_err(|error| AwsError::of(error).store_failure(OPERATION))?;
             let Some(description) = answer.stream_description else { return Ok(()) };
             for id in description.shards().iter().filter_map(|shard| shard.shard_id()) {
                 if self.shards.contains_key(id) {
                     continue;
                 }
-                let from = match since {
-                    Since::Oldest => ShardIteratorType::TrimHorizon,
-                    Since::Now => ShardIteratorType::Latest,
-                };
-                let asked = self.client.get_shard_iterator().stream_arn(&self.arn).shard_id(id);
-                let answer = asked.shard_iterator_type(from).send().await;
-                let iterator = answer.map_err(|error| failed(AwsError::of(error)))?.shard_iterator;
-                self.shards.insert(id.to_owned(), Shard { iterator, empty: 0 });
+                let iterator = iterator_of(&self.client, &self.arn, id, since, None).await?;
+                let (last, newest, empty) = (None, LocalMillis::default(), 0);
+                self.shards.insert(id.to_owned(), Shard { iterator, since, last, newest, empty });
             }
             after = description.last_evaluated_shard_id;
             if after.is_none() {
@@ -145,6 +163,24 @@ impl RecordLog {
             }
         }
     }
+}
+
+/// Where to read a shard: behind a write, or from its beginning or its end.
+async fn iterator_of(
+    client: &Client,
+    arn: &str,
+    shard: &str,
+    since: Since,
+    after: Option<&str>,
+) -> Result<Option<String>, StoreFailure> {
+    let from = match (after, since) {
+        (Some(_), _) => ShardIteratorType::AfterSequenceNumber,
+        (None, Since::Oldest) => ShardIteratorType::TrimHorizon,
+        (None, Since::Now) => ShardIteratorType::Latest,
+    };
+    let asked = client.get_shard_iterator().stream_arn(arn).shard_id(shard).shard_iterator_type(from);
+    let answer = asked.set_sequence_number(after.map(str::to_owned)).send().await;
+    Ok(answer.map_err(|error| AwsError::of(error).store_failure(OPERATION))?.shard_iterator)
 }
 
 /// A stream's entry; none where it has no key.
