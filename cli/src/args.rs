@@ -154,7 +154,7 @@ pub enum Command {
     /// Show what was written to the records lately, without their bodies
     ///
     /// From the table's stream, which keeps a day: what was new, changed, looked at and the same, deleted or removed, the
-    /// newest first. `tidemark explain --ask` says what the vendor has.
+    /// newest first. With `--ask`, what the vendor's list or feed shows now: ids and stamps, in the vendor's order.
     Changes {
         /// The source, and perhaps the stream that records are kept under
         #[command(flatten)]
@@ -168,6 +168,9 @@ pub enum Command {
         /// Show what is written from now on, as it comes, until Ctrl-C
         #[arg(long)]
         follow: bool,
+        /// Show what the vendor lists from where the stream is listed up to: one call, by the source's poller
+        #[arg(long, requires = "stream", conflicts_with_all = ["follow", "since"])]
+        ask: bool,
     },
     /// List, retry or give up what could not be fetched or stored
     #[command(subcommand)]

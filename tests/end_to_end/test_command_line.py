@@ -237,6 +237,17 @@ def test_changes_are_shown_as_they_are_stored(stack, tidemark):
     assert (code, f"customers {identity}: " in out) == (0, True), out
 
 
+def test_what_the_vendor_lists_is_shown_before_it_is_polled(stack, tidemark):
+    stack.settle("customers")
+    stack.idle("customers")
+    identity = stack.ids("customers")[9]
+    stack.edit("customers", identity, name="Listed and not polled")
+    code, out, notes = tidemark("changes", "fieldmotion", "customers", "--ask")
+    assert (code, identity in out, "Listed and" in out) == (0, True, False), out + notes
+    assert "Listed and" not in stack.record("customers", identity)["body"]
+    stack.settle("customers")
+
+
 def test_a_record_that_is_asked_for_is_fetched_without_a_poll(stack, tidemark):
     stack.settle("customers")
     stack.idle("customers")

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 use tidemark_aws::clock::SystemClock;
 use tidemark_aws::dynamodb::{LoggedAs, LoggedWrite, RecordLog, Since};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::ports::Clock;
+use tidemark_sources::probe::{Entry, ListProbe};
 
 use crate::Ended;
 use crate::args::SourceAndStream;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::page;
+use crate::probe::{Asked, UNKNOWN_ANSWER, probe};
 use crate::time;
 
 /// How often what is new is asked for.
@@ -76,6 +79,42 @@ pub(super) async fn follow(context: &mut Context<'_>, of: &SourceAndStream) -> R
         context.out.flush()?;
         SystemClock.sleep(EVERY).await;
     }
+}
+
+/// Shows what the vendor lists from where the stream is listed up to.
+pub(super) async fn ask(context: &mut Context<'_>, of: &SourceAndStream, limit: usize) -> Result<Ended, Failure> {
+    let stack = context.stack().await?;
+    let key = stack.key(of.source, of.stream.as_deref().unwrap_or_default())?;
+    let event = json!({ "stream": key.name, "probe": "list" });
+    let found = match probe(context.sdk().await?, &stack, &key, &event).await? {
+        Asked::Found(found) => {
+            serde_json::from_value(found).map_err(|_| Failure::NotDone(UNKNOWN_ANSWER.to_owned()))?
+        }
+        Asked::Paused { what, next } => ListProbe::Failed { cause: what.to_owned(), next },
+    };
+    let shown = match found {
+        ListProbe::Failed { cause, next } => {
+            return Err(Failure::NotDone(format!("{}/{}: {cause}\nnext: {next}", key.source, key.name)));
+        }
+        ListProbe::Shown { entries, count } => Listed { count, entries: entries.into_iter().take(limit).collect() },
+    };
+    context.show(&shown, |shown, context| {
+        for Entry { id, stamp, is_deleted } in &shown.entries {
+            let deleted = if *is_deleted { ", deleted" } else { "" };
+            writeln!(context.out, "{id}: edited {}{deleted}", stamp.as_deref().unwrap_or("-"))?;
+        }
+        let shown_count = shown.entries.len();
+        let first = if shown_count < shown.count { format!("the first {shown_count} of ") } else { String::new() };
+        Ok(writeln!(context.out, "{first}{} listed at once", page::plural(shown.count, "change"))?)
+    })?;
+    Ok(Ended::Well)
+}
+
+/// What a vendor's list shows.
+#[derive(Serialize)]
+struct Listed {
+    count: usize,
+    entries: Vec<Entry>,
 }
 
 /// The partitions that are shown.

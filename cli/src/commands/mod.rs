@@ -37,6 +37,7 @@ pub(crate) async fn run(command: Command, mut context: Context<'_>) -> Result<En
             records::run(context, &of, &ids, &wanted).await
         }
         Command::Changes { of, follow: true, .. } => changes::follow(context, &of).await,
+        Command::Changes { of, ask: true, limit, .. } => changes::ask(context, &of, limit).await,
         Command::Changes { of, since, limit, .. } => {
             let wanted = changes::Wanted { since: since.map(|since| since.at(context.now)), limit };
             changes::once(context, &of, &wanted).await

@@ -31,6 +31,8 @@ pub(crate) enum Asked {
     Rewind(VendorMillis),
     /// `"probe":"stream"`: try the stream out at the vendor.
     ProbeStream,
+    /// `"probe":"list"`: ask the vendor for what the next poll would list.
+    ProbeList,
     /// `"probe":{"record":"683136"}`: ask the vendor for the present version of a listed id.
     ProbeRecord(RecordId),
     /// `"sweep":true`: compare the copy with everything that the vendor lists; `"sweep":{"sample":200}` also says how many
@@ -82,7 +84,7 @@ impl fmt::Display for BadEvent {
             Self::RewindTo => {
                 f.write_str("an object whose \"rewind_to\" is not an instant such as \"2026-02-24T10:00:00Z\"")
             }
-            Self::Probe => f.write_str("an object whose \"probe\" is neither \"stream\" nor {\"record\":\"<id>\"}"),
+            Self::Probe => f.write_str("an object whose \"probe\" is neither \"stream\", \"list\" nor {\"record\":\"<id>\"}"),
             Self::Sweep => f.write_str("an object whose \"sweep\" is neither true, {\"sample\":<1 to 1000>} nor \"approve\""),
             Self::Backfill => f.write_str(
                 "an object whose \"backfill\" is neither \"cancel\" nor {\"from\":\"<instant>\"} with or without \"to\" and \
@@ -178,8 +180,10 @@ fn backfill(value: &Value) -> Option<Asked> {
 }
 
 fn probe(value: &Value) -> Option<Asked> {
-    if value.as_str() == Some("stream") {
-        return Some(Asked::ProbeStream);
+    match value.as_str() {
+        Some("stream") => return Some(Asked::ProbeStream),
+        Some("list") => return Some(Asked::ProbeList),
+        _ => {}
     }
     let members = value.as_object().filter(|members| members.len() == 1)?;
     RecordId::parse(members.get("record")?.as_str()?).ok().map(Asked::ProbeRecord)
@@ -224,6 +228,7 @@ mod tests {
             ),
             (json!({"stream": "customers", "backfill": "cancel"}), Asked::CancelBackfill),
             (json!({"stream": "customers", "probe": "stream"}), Asked::ProbeStream),
+            (json!({"stream": "customers", "probe": "list"}), Asked::ProbeList),
             (
                 json!({"stream": "customers", "probe": {"record": "683136"}}),
                 Asked::ProbeRecord(RecordId::parse("683136").unwrap()),
@@ -252,9 +257,12 @@ mod tests {
             (json!({"stream": "customers", "rewind_to": "2026-02-24"}), "not an instant such as"),
             (json!({"stream": "customers", "rewind_to": "2026-02-24T10:00:00"}), "not an instant such as"),
             (json!({"stream": "customers", "rewind_to": 5}), "not an instant such as"),
-            (json!({"stream": "customers", "probe": true}), "neither \"stream\" nor"),
-            (json!({"stream": "customers", "probe": {"record": ""}}), "neither \"stream\" nor"),
-            (json!({"stream": "customers", "probe": {"record": "1", "body": true}}), "neither \"stream\" nor"),
+            (json!({"stream": "customers", "probe": true}), "neither \"stream\", \"list\" nor"),
+            (json!({"stream": "customers", "probe": {"record": ""}}), "neither \"stream\", \"list\" nor"),
+            (
+                json!({"stream": "customers", "probe": {"record": "1", "body": true}}),
+                "neither \"stream\", \"list\" nor",
+            ),
             (json!({"stream": "a", "account": "keep", "rewind_to": "2026-02-24T10:00:00Z"}), "one after the other"),
             (json!({"sweep": "approve"}), "an object without \"stream\""),
             (json!({"stream": "customers", "sweep": {"sample": 0}}), "neither true"),

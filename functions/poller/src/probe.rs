@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use tidemark_engine::change::ListRequest;
 use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::failure::{FailureClass, StoreFailure};
 use tidemark_engine::poll::{Poller, PollerPorts};
-use tidemark_engine::ports::{Clock, Ledger};
+use tidemark_engine::ports::{Checkpoints, Clock, Ledger};
+use tidemark_engine::position::Position;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::slots::wait_for;
-use tidemark_engine::stream::{StreamKey, StreamName};
+use tidemark_engine::stream::{ListShape, StreamKey, StreamTraits};
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
-use tidemark_sources::probe::{self, Bench, RecordProbe, StreamProbe, Verdict};
+use tidemark_sources::probe::{self, Bench, ListProbe, RecordProbe, StreamProbe, Verdict};
 
 /// What became of a probe.
 #[derive(Debug)]
@@ -32,9 +34,22 @@ pub(crate) enum Probed {
     Stream(StreamProbe),
     /// Of one record.
     Record(RecordProbe),
+    /// Of what the next poll would list.
+    List(ListProbe),
 }
 
-/// Tries a stream out, or asks for one record of it. A breaker that failures have opened does not stop it: it is asked to
+/// What is asked of the vendor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Probe<'a> {
+    /// All that polling and fetching ask for.
+    Stream,
+    /// One record.
+    Record(&'a RecordId),
+    /// What the next poll would list, or its first page.
+    List,
+}
+
+/// Tries a stream out, or asks for one record or for its list. A breaker that failures have opened does not stop it: it is asked to
 /// find out what is wrong.
 ///
 /// # Errors
@@ -43,9 +58,9 @@ pub(crate) async fn probe<P: PollerPorts, B: Bench>(
     poller: &Poller<P>,
     bench: &B,
     key: &StreamKey,
-    record: Option<&RecordId>,
+    asked: Probe<'_>,
 ) -> Result<Outcome, InvocationError> {
-    poller.traits_of(&key.name)?;
+    let traits = poller.traits_of(&key.name)?;
     let (ledger, clock) = (poller.ports.ledger(), poller.ports.clock());
     let (source, stream) = (ledger.source_state(key.source).await?, ledger.stream_state(key).await?);
     let now = clock.now();
@@ -63,22 +78,29 @@ pub(crate) async fn probe<P: PollerPorts, B: Bench>(
         wait_for(clock, slot.unwrap_or(now)).await;
         Ok::<(), StoreFailure>(())
     };
-    let probed = match record {
-        None => Probed::Stream(probe::stream(bench, clock, turn, &key.name).await?),
-        Some(id) => Probed::Record(of_record(bench, turn, &key.name, id).await?),
+    let built = || {
+        let source = bench.build(bench.settings());
+        source.map_err(|bad| InvocationError::new(ErrorKind::MalformedEvent, bad.to_string()))
     };
-    Ok(Outcome::Probed(probed))
+    Ok(Outcome::Probed(match asked {
+        Probe::Stream => Probed::Stream(probe::stream(bench, clock, turn, &key.name).await?),
+        Probe::Record(id) => Probed::Record(probe::record(&built()?, turn, &key.name, id).await?),
+        Probe::List => {
+            let checkpoint = poller.ports.checkpoints().load(key).await?;
+            let from = checkpoint.map_or_else(|| traits.first.clone(), |checkpoint| checkpoint.scanned);
+            Probed::List(probe::list(&built()?, turn, &key.name, listed_from(traits, &from)).await?)
+        }
+    }))
 }
 
-async fn of_record<B: Bench>(
-    bench: &B,
-    turn: impl AsyncFn() -> Result<(), StoreFailure>,
-    stream: &StreamName,
-    id: &RecordId,
-) -> Result<RecordProbe, InvocationError> {
-    let built = bench.build(bench.settings());
-    let source = built.map_err(|bad| InvocationError::new(ErrorKind::MalformedEvent, bad.to_string()))?;
-    Ok(probe::record(&source, turn, stream, id).await?)
+/// What lists everything from a position on.
+fn listed_from<'a>(traits: &StreamTraits, from: &'a Position) -> ListRequest<'a> {
+    let at = from.at().unwrap_or_default();
+    match traits.shape {
+        ListShape::Feed => from.token().map_or(ListRequest::NewestToken, ListRequest::Events),
+        ListShape::Pages => ListRequest::Page(at, 1),
+        ListShape::Whole => ListRequest::Changed(at),
+    }
 }
 
 /// Logs a probe in one line, without what it found, and names its outcome for the answer.
@@ -87,6 +109,9 @@ pub(crate) fn log(key: &StreamKey, outcome: &Outcome, took: Duration) -> &'stati
         Outcome::Probed(Probed::Stream(found)) => {
             let failed = found.findings.iter().filter(|finding| finding.verdict == Verdict::Failure);
             ("probed", None, failed.count())
+        }
+        Outcome::Probed(Probed::List(found)) => {
+            ("probed", None, usize::from(matches!(found, ListProbe::Failed { .. })))
         }
         Outcome::Probed(Probed::Record(found)) => {
             ("probed", None, usize::from(matches!(found, RecordProbe::Failed { .. })))

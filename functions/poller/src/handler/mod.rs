@@ -9,7 +9,6 @@ use tidemark_engine::clock::{LocalMillis, millis_of};
 use tidemark_engine::operate::Act;
 use tidemark_engine::poll::Poller;
 use tidemark_engine::ports::{Clock, Source};
-use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::{StreamKey, StreamName};
 use tidemark_runtime::attention::Attention;
 use tidemark_runtime::failure::{ErrorKind, InvocationError};
@@ -18,7 +17,7 @@ use tidemark_sweep::Estimate;
 use tidemark_sweep::ports::SweepPorts;
 
 use crate::event::{Asked, BadEvent, Event};
-use crate::probe::Probed;
+use crate::probe::{Probe, Probed};
 use crate::{act, log, probe};
 
 /// Serves the poller's invocations.
@@ -141,8 +140,9 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
                 self.poller.traits_of(&key.name)?;
                 ("cancel_backfill", act::cancel_backfill(ports, &key).await?)
             }
-            Asked::ProbeStream => return self.probe(&key, None, started_at).await,
-            Asked::ProbeRecord(id) => return self.probe(&key, Some(&id), started_at).await,
+            Asked::ProbeStream => return self.probe(&key, Probe::Stream, started_at).await,
+            Asked::ProbeList => return self.probe(&key, Probe::List, started_at).await,
+            Asked::ProbeRecord(id) => return self.probe(&key, Probe::Record(&id), started_at).await,
             Asked::Rewind(to) => ("rewind", act::rewind(ports, &key, self.poller.traits_of(&key.name)?, to).await?),
         };
         let took = ports.clock().now().since(started_at);
@@ -160,10 +160,10 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
     async fn probe(
         &self,
         key: &StreamKey,
-        record: Option<&RecordId>,
+        asked: Probe<'_>,
         started_at: LocalMillis,
     ) -> Result<Answer, InvocationError> {
-        let outcome = probe::probe(&self.poller, &self.bench, key, record).await?;
+        let outcome = probe::probe(&self.poller, &self.bench, key, asked).await?;
         let name = probe::log(key, &outcome, self.poller.ports.clock().now().since(started_at));
         let probe = if let probe::Outcome::Probed(found) = outcome { Some(found) } else { None };
         Ok(Answer { probe, ..Answer::of(name) })
@@ -178,7 +178,7 @@ impl<P: SweepPorts, W: Write, B: Bench> Handler<P, W, B> {
         let source = self.poller.ports.source().kind();
         let message = format!(
             "the event is {bad}; source {source} takes {{\"stream\":\"<name>\"}} with one of {}, and from an operator one \
-             of \"account\":\"keep\", \"account\":\"start_again\", \"rewind_to\":\"<instant>\", \"probe\":\"stream\", \
+             of \"account\":\"keep\", \"account\":\"start_again\", \"rewind_to\":\"<instant>\", \"probe\":\"stream\", \"probe\":\"list\", \
              \"probe\":{{\"record\":\"<id>\"}}, \"sweep\":true, \"sweep\":\"approve\", \"backfill\":{{\"from\":\"<instant>\"}} and \
              \"backfill\":\"cancel\" beside it. Correct the schedule's input, or the operator's event",
             self.known(),

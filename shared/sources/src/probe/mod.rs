@@ -16,7 +16,7 @@ mod trial;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::IntoStaticStr;
-use tidemark_engine::change::Found;
+use tidemark_engine::change::{Change, Found, ListRequest};
 use tidemark_engine::failure::{SourceFailure, causes};
 use tidemark_engine::ports::{Clock, Source};
 use tidemark_engine::record::RecordId;
@@ -139,6 +139,65 @@ pub enum RecordProbe {
         /// What a person can do.
         next: String,
     },
+}
+
+/// What the vendor's list shows now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ListProbe {
+    /// It can be read.
+    Shown {
+        /// What it shows first, in the vendor's order, at most a hundred.
+        entries: Vec<Entry>,
+        /// How many there are on its first page, or in all where it has no pages.
+        count: usize,
+    },
+    /// The call failed.
+    Failed {
+        /// What happened.
+        cause: String,
+        /// What a person can do.
+        next: String,
+    },
+}
+
+/// One entry of a list: never its row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The record's id, as the stream lists it.
+    pub id: String,
+    /// Its stamp, as the vendor writes it.
+    pub stamp: Option<String>,
+    /// Whether the vendor announces that it was deleted.
+    pub is_deleted: bool,
+}
+
+/// The most entries of a list that are shown.
+const ENTRIES_MAX: usize = 100;
+
+/// Asks the vendor for a list, or its first page. `turn` waits until a call may be made.
+///
+/// # Errors
+/// Those of waiting.
+pub async fn list<S: Source, E>(
+    source: &S,
+    turn: impl AsyncFn() -> Result<(), E>,
+    stream: &StreamName,
+    request: ListRequest<'_>,
+) -> Result<ListProbe, E> {
+    turn().await?;
+    Ok(match source.list(stream, request).await {
+        Ok(page) => {
+            let count = page.changes.len();
+            let entry = |change: Change| Entry {
+                stamp: change.stamp().map(|stamp| stamp.text.clone()),
+                is_deleted: change.deleted,
+                id: change.id.to_string(),
+            };
+            ListProbe::Shown { entries: page.changes.into_iter().take(ENTRIES_MAX).map(entry).collect(), count }
+        }
+        Err(failure) => ListProbe::Failed { cause: causes(&failure), next: next_step(&failure) },
+    })
 }
 
 /// Asks the vendor for one record's present version. `turn` waits until a call may be made.

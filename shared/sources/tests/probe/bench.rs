@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use serde_json::Value;
+use tidemark_engine::change::ListRequest;
 use tidemark_engine::clock::LocalMillis;
-use tidemark_engine::ports::Clock;
-use tidemark_engine::stream::{SourceKind, StreamName};
+use tidemark_engine::ports::{Clock, Source};
+use tidemark_engine::stream::{ListShape, SourceKind, StreamName};
 use tidemark_fakes::program::{self, Started};
 use tidemark_fakes::{Effect, Fake, Fault};
-use tidemark_sources::probe::{self, Bench, Check, StreamProbe, Verdict};
+use tidemark_sources::probe::{self, Bench, Check, ListProbe, StreamProbe, Verdict};
 use tidemark_sources::registry::{self, AnySource, BadSource, SourceConfig};
 
 use crate::support::{SharedKeys, VendorTime};
@@ -118,6 +119,19 @@ impl Account {
     pub(crate) async fn probe_by(&self, ahead: Duration, name: &'static str) -> StreamProbe {
         let clock = Ahead(self.clock(), ahead);
         probe::stream(self, &clock, async || Ok::<(), Infallible>(()), &stream(name)).await.unwrap()
+    }
+
+    /// What the probe of its list shows, from the first import's beginning on.
+    pub(crate) async fn list(&self, name: &'static str) -> ListProbe {
+        let source = self.source();
+        let traits = source.streams().iter().find(|traits| traits.name.as_str() == name).unwrap();
+        let from = traits.first.at().unwrap_or_default();
+        let request = match traits.shape {
+            ListShape::Feed => ListRequest::NewestToken,
+            ListShape::Pages => ListRequest::Page(from, 1),
+            ListShape::Whole => ListRequest::Changed(from),
+        };
+        probe::list(&source, async || Ok::<(), Infallible>(()), &stream(name), request).await.unwrap()
     }
 
     /// What the probe says of the one check that fails, and the next step.

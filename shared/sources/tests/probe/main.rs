@@ -14,7 +14,7 @@ use std::time::Duration;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::SourceKind;
 use tidemark_fakes::Effect;
-use tidemark_sources::probe::{self, Check, RecordProbe, Verdict};
+use tidemark_sources::probe::{self, Check, ListProbe, RecordProbe, Verdict};
 
 use crate::bench::{Account, VENDORS, account};
 use crate::support::answer;
@@ -67,6 +67,23 @@ async fn a_missing_right_is_the_streams() {
         let steps = ["right to read", "the scope jobs:read", "the API is activated"];
         let is_named = steps.iter().any(|step| next.contains(step));
         assert!(!what.is_empty() && is_named, "{kind}: {what}; {next}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_shows_is_told_without_a_row() {
+    for (kind, stream, forbidden) in VENDORS {
+        let account = account(kind, "{}").await;
+        account.seed(stream, 3);
+        account.fake.advance(Duration::from_hours(1));
+        let ListProbe::Shown { entries, count } = account.list(stream).await else { panic!("{kind}") };
+        // A feed that begins now has told nothing.
+        let expected = if kind == SourceKind::FieldAware { 0 } else { 3 };
+        assert_eq!((entries.len(), count), (expected, expected), "{kind}");
+        assert!(entries.iter().all(|entry| !entry.is_deleted && !entry.id.is_empty()), "{kind}: {entries:?}");
+        account.fault(answer(403, forbidden));
+        let ListProbe::Failed { cause, next } = account.list(stream).await else { panic!("{kind}") };
+        assert!(!cause.is_empty() && !next.is_empty(), "{kind}");
     }
 }
 
