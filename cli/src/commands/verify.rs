@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::stream::StreamKey;
 use tidemark_sweep::ports::Sweeps;
@@ -25,8 +25,8 @@ struct Shown<'a> {
     is_whole: bool,
     under_way: Option<String>,
     problem: Option<&'a Problem>,
-    last: Option<&'a Proof>,
-    last_good: Option<&'a Proof>,
+    last: Option<Value>,
+    last_good: Option<Value>,
 }
 
 /// What is known of one stream.
@@ -65,6 +65,16 @@ fn report(context: &mut Context<'_>, found: &[Found]) -> Result<Ended, Failure> 
     Ok(if shown.iter().all(|shown| shown.is_whole) { Ended::Well } else { Ended::WithAttention })
 }
 
+/// A proof for programs: as it is stored, with its times as they are shown elsewhere.
+fn told(proof: &Proof) -> Option<Value> {
+    let mut told = serde_json::to_value(proof).ok()?;
+    let members = told.as_object_mut()?;
+    members.insert("begun_at".to_owned(), json!(time::rfc3339(proof.begun_at)));
+    members.insert("started_at".to_owned(), json!(time::rfc3339(proof.started_at)));
+    members.insert("ended_at".to_owned(), json!(proof.ended_at.map(time::rfc3339)));
+    Some(told)
+}
+
 impl<'a> Shown<'a> {
     fn of((key, state): &'a Found) -> Self {
         Self {
@@ -73,8 +83,8 @@ impl<'a> Shown<'a> {
             is_whole: state.problem.is_none() && state.good.is_some(),
             under_way: state.progress(),
             problem: state.problem.as_ref(),
-            last: state.last.as_ref(),
-            last_good: state.good.as_ref(),
+            last: state.last.as_ref().and_then(told),
+            last_good: state.good.as_ref().and_then(told),
         }
     }
 }
