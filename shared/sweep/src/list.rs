@@ -74,7 +74,8 @@ impl<P: SweepPorts> Run<'_, P> {
         }
         let cause = "the account or its settings changed in the midst of the sweep";
         let failure = SourceFailure::new(FailureClass::Forbidden, cause);
-        Err(Halt::Source(failure.with_next_step("decide about the account; the next sweep begins again")))
+        let next = "decide about the account; the next sweep begins by itself, a backfill is to be asked for again";
+        Err(Halt::Source(failure.with_next_step(next)))
     }
 
     /// A list without numbered pages: all ids at once, or the pages of a feed's snapshot.
