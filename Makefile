@@ -21,7 +21,7 @@ export CARGO_BUILD_TARGET ?= $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //
 FUZZ := --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_LIMITS := -dict=fuzz/words.dict -timeout=10 -rss_limit_mb=1024
 
-.PHONY: help setup lock demo test simulate fuzz bench check deploy sbom local-up local-down invoke local-log cli install new-source clean
+.PHONY: help setup lock demo picture test simulate fuzz bench check deploy sbom local-up local-down invoke local-log cli install new-source clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lock: ## Compile requirements.in into requirements.txt, with hashes for every pl
 
 demo: setup ## Show the main job on this machine: import, edit, outage, alarm
 	@$(PYTHON) -m local demo
+
+picture: setup ## Draw the end of a demo as docs/demo.svg, for the README
+	@$(PYTHON) -m local.picture
 
 test: setup ## Run every test
 	@# The contract suites of the AWS adapters need the emulator.
