@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::SourceKind;
 use tidemark_engine::work::Reason;
+use tidemark_sweep::SAMPLE_MAX;
 
 use crate::names::{Place, parse_id, parse_source};
 use crate::time::{When, parse_span};
@@ -217,7 +218,7 @@ pub enum Command {
         #[arg(long)]
         now: bool,
         /// How many records that sweep fetches and compares where lists give ids alone
-        #[arg(long, requires = "now", value_parser = clap::value_parser!(u64).range(1..=1000), value_name = "COUNT")]
+        #[arg(long, requires = "now", value_parser = clap::value_parser!(u64).range(1..=SAMPLE_MAX), value_name = "COUNT")]
         sample: Option<u64>,
         /// How a sweep is agreed to
         #[command(flatten)]

@@ -49,10 +49,7 @@ class Swept(Copy):
 
     def lose(self, *identities: str) -> None:
         """Removes records from the table, as a hand or a fault does."""
-        table = self.stack.cloud.outputs()["RecordsTable"]
-        for identity in identities:
-            key = {"partition": {"S": f"{self.name}#{self.stream}"}, "id": {"S": identity}}
-            self.stack.cloud.client("dynamodb").delete_item(TableName=table, Key=key)
+        self.stack.lose(self.stream, *identities, source=self.name)
 
     def are_deleted(self, before: dict[str, str], gone: list[str]) -> None:
         """Waits until these are marked deleted beside those that were before, because the vendor said so."""

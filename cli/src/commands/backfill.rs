@@ -167,11 +167,8 @@ fn size(estimate: &Estimate, traits: &StreamTraits, rate: f64) -> String {
 
 async fn list(context: &mut Context<'_>, source: Option<SourceKind>) -> Result<Ended, Failure> {
     let stack = context.stack().await?;
-    let sources = match source {
-        Some(source) => vec![stack.source(source)?],
-        None => stack.sources.iter().collect(),
-    };
-    let keys = sources.into_iter().map(|source| source.keys(None)).collect::<Result<Vec<_>, _>>()?.concat();
+    let keys = stack.one_or_all(source).into_iter().map(|source| stack.source(source)?.keys(None));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?.concat();
     let found = keys.into_iter().map(async |key| {
         let state = stack.ledger.load_sweep(&key).await?;
         Ok::<_, Failure>(state.and_then(|state| state.backfill).map(|backfill| (key, backfill)))

@@ -1,6 +1,5 @@
 //! What was written to the records lately.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -117,26 +116,28 @@ struct Listed {
     entries: Vec<Entry>,
 }
 
-/// The partitions that are shown.
+/// What is shown: one partition, or all of a source.
 struct Filter {
     prefix: String,
-    partitions: BTreeSet<String>,
+    partition: Option<String>,
 }
 
 impl Filter {
     fn has(&self, write: &LoggedWrite) -> bool {
-        write.partition.starts_with(&self.prefix)
-            && (self.partitions.is_empty() || self.partitions.contains(&write.partition))
+        match &self.partition {
+            Some(partition) => write.partition == *partition,
+            None => write.partition.starts_with(&self.prefix),
+        }
     }
 }
 
 async fn open(context: &mut Context<'_>, of: &SourceAndStream, since: Since) -> Result<(RecordLog, Filter), Failure> {
     let stack = context.stack().await?;
     let prefix = format!("{}#", stack.source(of.source)?.source);
-    let streams = of.stream.iter().map(|stream| stack.of_records(of.source, stream));
-    let partitions = streams.map(|stream| Ok(format!("{prefix}{}", stream?))).collect::<Result<_, Failure>>()?;
+    let stream = of.stream.as_ref().map(|stream| stack.of_records(of.source, stream)).transpose()?;
+    let partition = stream.map(|stream| format!("{prefix}{stream}"));
     let log = RecordLog::open(context.sdk().await?, stack.output("RecordsStreamArn")?, since).await?;
-    Ok((log, Filter { prefix, partitions }))
+    Ok((log, Filter { prefix, partition }))
 }
 
 fn show(context: &mut Context<'_>, filter: &Filter, write: &LoggedWrite) -> Result<(), Failure> {

@@ -17,10 +17,6 @@ use crate::stack::Stack;
 
 /// What a month's work is counted over, as prices by the month mean it.
 const MONTH: Duration = Duration::from_hours(30 * 24);
-/// What a table adds to the bytes of each item.
-///
-/// Source: Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats" (read 2026-11-28).
-const ITEM_BYTES: f64 = 100.0;
 
 #[derive(Serialize)]
 struct Shown {
@@ -62,7 +58,7 @@ async fn standing(stack: &Stack) -> Result<Vec<Line>, Failure> {
     let sources = f64::from(u32::try_from(stack.sources.len()).unwrap_or(u32::MAX));
     let of = |(of_source, shared): (f64, f64)| of_source.mul_add(sources, shared);
     let Kept { items, kilobytes } = stack.copy.kept().await?;
-    let kept = ITEM_BYTES.mul_add(items, kilobytes * 1_024.0);
+    let kept = prices::ITEM_BYTES.mul_add(items, kilobytes * 1_024.0);
     Ok(vec![
         Line::new("CloudWatch", "metrics", of(prices::METRICS), prices::METRIC),
         Line::new("CloudWatch", "alarms", of(prices::ALARMS), prices::ALARM),

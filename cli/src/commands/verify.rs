@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tidemark_engine::clock::LocalMillis;
 use tidemark_engine::stream::StreamKey;
+use tidemark_sweep::SAMPLE;
 use tidemark_sweep::ports::Sweeps;
 use tidemark_sweep::state::{Problem, Proof, SweepState};
 
@@ -173,7 +174,7 @@ async fn sweep(
             "it costs the calls of one whole list a stream, and a read of all that is stored".to_owned(),
             format!(
                 "where lists give ids alone, it fetches and compares some {} records of a stream",
-                sample.unwrap_or(20)
+                sample.unwrap_or(SAMPLE)
             ),
         ],
     };

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tidemark_engine::clock::VendorMillis;
 use tidemark_engine::record::RecordId;
 use tidemark_engine::stream::StreamName;
+use tidemark_sweep::SAMPLE_MAX;
 use tidemark_sweep::state::Range;
 
 /// One event: `{"stream":"customers"}` from a schedule; with one more key it is an operator's.
@@ -118,8 +119,6 @@ impl Event {
     }
 }
 
-/// A larger sample than this takes long, and says little more.
-const SAMPLE_MAX: u64 = 1_000;
 /// The keys beside `stream`.
 const ACTS: [&str; 5] = ["account", "rewind_to", "probe", "sweep", "backfill"];
 

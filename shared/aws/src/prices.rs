@@ -33,6 +33,10 @@ pub const RECOVERY: f64 = 0.20 / GB;
 /// As `DynamoDB` counts: 1 KB is 1,024 bytes.
 const GB: f64 = 1_024.0 * 1_024.0 * 1_024.0;
 
+/// What a table adds to the bytes of each item that it keeps.
+///
+/// Source: Amazon `DynamoDB` Developer Guide, "`DynamoDB` item sizes and formats" (read 2026-11-28).
+pub const ITEM_BYTES: f64 = 100.0;
 /// Memory of the poller, in GB. The tests of the template hold what follows to it.
 pub const POLLER_GB: f64 = 0.25;
 /// Memory of the fetcher, in GB.

@@ -36,7 +36,9 @@ use self::ports::{SweepPorts, Sweeps};
 use self::state::{Backfill, Ground, KEPT_FOR, Phase, Place, Problem, Proof, Range, Sweep, SweepState};
 
 /// How many records are fetched and compared where lists give ids alone, and nobody has said how many.
-const SAMPLE: u64 = 20;
+pub const SAMPLE: u64 = 20;
+/// The most that a person may ask for: more takes long, and says little more.
+pub const SAMPLE_MAX: u64 = 1_000;
 /// A sweep that could not be read to its end for so long has failed.
 const SWEEP_MAX: Duration = Duration::from_hours(24);
 /// How long a sweep may go on after a tick that took all its time.

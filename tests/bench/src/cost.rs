@@ -35,10 +35,6 @@ const SECONDS_A_MONTH: f64 = 30.0 * 24.0 * 3_600.0;
 const WATCHED_EVERY: f64 = 300.0;
 /// Lambda asks an idle queue with five connections, 20 s each.
 const IDLE_RECEIVES: f64 = 5.0 / 20.0;
-/// What a table adds to the bytes of each item that it keeps.
-///
-/// Source: Amazon `DynamoDB` Developer Guide, "`DynamoDB` item sizes and formats" (read 2026-11-28).
-const ITEM_BYTES: f64 = 100.0;
 /// The memory for which Lambda gives one whole processor, in GB.
 ///
 /// Source: AWS Lambda Developer Guide, "Configure Lambda function memory" (read 2026-11-27).
@@ -151,7 +147,7 @@ pub(crate) fn of_work(bill: &Bill, rate: f64) -> Cost {
 
 /// What keeping so many records costs for a month, which are those of a bill.
 pub(crate) fn of_keeping(bill: &Bill, count: f64) -> Cost {
-    let bytes = bill.record_bytes + count * ITEM_BYTES;
+    let bytes = bill.record_bytes + count * price::ITEM_BYTES;
     Cost { storage: bytes * price::STORAGE, recovery: bytes * price::RECOVERY, ..Cost::default() }
 }
 
